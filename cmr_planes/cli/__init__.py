@@ -1,0 +1,5 @@
+"""The ``cmr-planes`` command."""
+
+
+def main() -> None:
+    """Run the command line."""

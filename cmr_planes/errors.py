@@ -1,0 +1,252 @@
+"""Errors and the reasons for which something is left out.
+
+The tree::
+
+    CmrPlanesError
+    ├── DicomError            a file or a header value is not usable
+    │   ├── UnreadableFileError
+    │   ├── MissingAttributeError
+    │   └── InvalidAttributeError
+    ├── GeometryError         planes that give no positions
+    │   ├── InvalidPlaneError          (NaN, spacing, matrix)
+    │   │   └── InvalidOrientationError
+    │   ├── ParallelPlanesError
+    │   ├── LinesTooCloseError
+    │   ├── WeakAlignmentError
+    │   ├── IntersectionOutsideImageError
+    │   ├── TooFewBoxesError
+    │   └── OverlappingBoxesError
+    ├── StudyError            a study, or a view of it, that cannot be used
+    ├── SourceError           nothing usable was found at the given path
+    └── ShardError            the output is not ours, differs, or is damaged
+
+Every error that can end a subject or a view carries a :class:`RejectionCode`; its text is the sentence that stands in the
+catalogue. Programming mistakes stay ``ValueError`` and ``TypeError``.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """What a command returns to the shell."""
+
+    DONE = 0
+    """Done; subjects that were left out are reported and are no failure."""
+    FAILED = 1
+    """The job failed, or ``--strict`` was given and something was left out."""
+    BAD_ARGUMENTS = 2
+    """The command line cannot be carried out as it stands."""
+    NOTHING_USABLE = 3
+    """The source holds nothing from which positions could be made."""
+    INTERRUPTED = 130
+    """Interrupted; what is sealed stays, and the next run goes on from there."""
+
+
+class RejectionCode(StrEnum):
+    """Why a subject or a view is left out. The values are stable: scripts may rely on them."""
+
+    NO_DICOM = "no_dicom"
+    """No readable DICOM image among the subject's files."""
+    UNREADABLE_SOURCE = "unreadable_source"
+    """The subject's folder or zip cannot be read: permission, damage, or hostile content."""
+    UNREADABLE_PIXELS = "unreadable_pixels"
+    """The pixel data of a frame that is needed cannot be decoded."""
+    MISSING_ATTRIBUTE = "missing_attribute"
+    """A header lacks a value without which the image has no place in the patient."""
+    INVALID_ATTRIBUTE = "invalid_attribute"
+    """A header value is not what the standard allows."""
+    INVALID_PLANE = "invalid_plane"
+    """Position, orientation, spacing or matrix do not describe an image plane."""
+    NO_CINE = "no_cine"
+    """No plane with two or more cardiac phases."""
+    NO_SAX = "no_sax"
+    """No short-axis view was found."""
+    NO_2CH = "no_2ch"
+    """No two-chamber view of the left ventricle was found."""
+    NO_4CH = "no_4ch"
+    """No four-chamber view was found."""
+    AMBIGUOUS_VIEW = "ambiguous_view"
+    """Neither geometry nor the name tells which view it is, or the two contradict each other."""
+    PARALLEL_PLANES = "parallel_planes"
+    """Two planes that should cross are parallel or the same."""
+    LINES_TOO_CLOSE = "lines_too_close"
+    """The two lines meet at too small an angle for nine separate boxes."""
+    WEAK_ALIGNMENT = "weak_alignment"
+    """A line runs so nearly across its deciding patient axis that its ends cannot be told apart."""
+    INTERSECTION_OUTSIDE = "intersection_outside"
+    """The intersection of the three planes lies outside the image."""
+    TOO_FEW_BOXES = "too_few_boxes"
+    """Fewer than five of the nine boxes are inside the image."""
+    OVERLAPPING_BOXES = "overlapping_boxes"
+    """Two boxes share pixels."""
+    LOW_AGREEMENT = "low_agreement"
+    """The images disagree along their common line by more than ``--min-agreement`` allows."""
+    UNEXPECTED_ERROR = "unexpected_error"
+    """An error that the software did not foresee; please report it."""
+
+
+class NoteCode(StrEnum):
+    """What is worth knowing about a view that was used, or about a subject. The values are stable."""
+
+    SUPERSEDED = "superseded"
+    """A repeated acquisition at one place was passed over for the latest complete one."""
+    SLICE_LEFT_OUT = "slice_left_out"
+    """A slice of a stack was left out: another matrix size, or no positions on it."""
+    NAME_CONFLICT = "name_conflict"
+    """The series description names another view than the geometry; geometry was followed."""
+    FRAME_OF_REFERENCE = "frame_of_reference"
+    """The planes carry different frames of reference; they were used as if they shared one."""
+    NO_STUDY_UID = "no_study_uid"
+    """StudyInstanceUID is empty; the files were taken as one study."""
+    SEVERAL_STUDIES = "several_studies"
+    """Files of several studies lie together; the one with most cine frames was used."""
+    NO_TRIGGER_TIME = "no_trigger_time"
+    """TriggerTime is missing; frames were ordered by another attribute."""
+    MISSING_FRAMES = "missing_frames"
+    """Fewer frames than CardiacNumberOfImages or than the other slices have."""
+    FEW_FRAMES = "few_frames"
+    """Fewer than eight frames: end-systole was not searched."""
+    UNREADABLE_FILES = "unreadable_files"
+    """Some files could not be read as DICOM images and were passed over."""
+    MANIFEST = "manifest"
+    """The manifest of a zip disagrees with the headers; headers were followed."""
+    LOW_AGREEMENT = "low_agreement"
+    """The images disagree along their common line: a breath-hold shift, or a wrong header."""
+    NO_POSITIONS = "no_positions"
+    """Images were kept without positions, as ``--keep-all`` asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A subject, or one view of it, that cannot be used."""
+
+    subject: str
+    """The subject's key."""
+    view: str
+    """The view's value (``"sax"``), or empty for the whole subject."""
+    code: RejectionCode
+    """The stable reason."""
+    sentence: str
+    """What was found, where, what was expected, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth knowing about a subject or view that was used."""
+
+    subject: str
+    """The subject's key."""
+    view: str
+    """The view's value (``"sax"``), or empty for the whole subject."""
+    code: NoteCode
+    """The stable reason."""
+    sentence: str
+    """What was found and what was done about it."""
+
+
+class CmrPlanesError(Exception):
+    """Base of all errors that the data, not the programmer, causes. ``str(error)`` is one sentence."""
+
+    code: ClassVar[RejectionCode] = RejectionCode.UNEXPECTED_ERROR
+
+
+class DicomError(CmrPlanesError):
+    """A DICOM file or one of its values is not usable."""
+
+
+class UnreadableFileError(DicomError):
+    """A file, zip or zip member cannot be read."""
+
+    code = RejectionCode.UNREADABLE_SOURCE
+
+
+class UnreadablePixelsError(DicomError):
+    """The pixel data of a frame cannot be decoded."""
+
+    code = RejectionCode.UNREADABLE_PIXELS
+
+
+class MissingAttributeError(DicomError):
+    """A header lacks an attribute that is needed."""
+
+    code = RejectionCode.MISSING_ATTRIBUTE
+
+
+class InvalidAttributeError(DicomError):
+    """A header value is not what the standard allows."""
+
+    code = RejectionCode.INVALID_ATTRIBUTE
+
+
+class GeometryError(CmrPlanesError):
+    """Planes that do not give nine positions."""
+
+    code = RejectionCode.INVALID_PLANE
+
+
+class InvalidPlaneError(GeometryError):
+    """Position, spacing or matrix do not describe an image plane."""
+
+
+class InvalidOrientationError(InvalidPlaneError):
+    """ImageOrientationPatient is not two perpendicular unit vectors."""
+
+
+class ParallelPlanesError(GeometryError):
+    """Planes that should cross do not, or only in a badly conditioned point."""
+
+    code = RejectionCode.PARALLEL_PLANES
+
+
+class LinesTooCloseError(GeometryError):
+    """The two lines meet at too small an angle."""
+
+    code = RejectionCode.LINES_TOO_CLOSE
+
+
+class WeakAlignmentError(GeometryError):
+    """A line's ends cannot be told apart by its deciding patient axis."""
+
+    code = RejectionCode.WEAK_ALIGNMENT
+
+
+class IntersectionOutsideImageError(GeometryError):
+    """The planes meet outside the image."""
+
+    code = RejectionCode.INTERSECTION_OUTSIDE
+
+
+class TooFewBoxesError(GeometryError):
+    """Too few of the nine boxes are inside the image."""
+
+    code = RejectionCode.TOO_FEW_BOXES
+
+
+class OverlappingBoxesError(GeometryError):
+    """Two boxes share pixels."""
+
+    code = RejectionCode.OVERLAPPING_BOXES
+
+
+class StudyError(CmrPlanesError):
+    """A study, or one view of it, that cannot be used; carries its own code."""
+
+    def __init__(self, code: RejectionCode, sentence: str) -> None:
+        super().__init__(code, sentence)
+        self.code = code  # type: ignore[misc]  # the class variable is the default, the instance knows better
+        self.sentence = sentence
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+class SourceError(CmrPlanesError):
+    """Nothing usable was found at a path that the user gave."""
+
+    code = RejectionCode.UNREADABLE_SOURCE
+
+
+class ShardError(CmrPlanesError):
+    """An output is not ours, was made with another configuration, or is damaged."""

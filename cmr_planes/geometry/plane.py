@@ -1,0 +1,218 @@
+"""The plane of one image in the patient."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cmr_planes.errors import InvalidOrientationError, InvalidPlaneError
+from cmr_planes.geometry.arrays import FloatArray, frozen, unit
+from cmr_planes.geometry.tolerances import PERPENDICULAR_TOLERANCE, UNIT_LENGTH_TOLERANCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImagePlane:
+    """An image's place in the patient: position, orientation, spacing and matrix.
+
+    Cosines are kept as the header gives them (up to rounding they are orthonormal), so that pixel coordinates map to the
+    same points as in any other software that follows the standard's equation.
+
+    Raises
+    ------
+    InvalidOrientationError
+        The cosines are not finite, not of unit length, or not perpendicular.
+    InvalidPlaneError
+        The position is not finite, a spacing is not positive, or the matrix is empty.
+
+    References
+    ----------
+    DICOM PS3.3 C.7.6.2.1.1 (ImagePositionPatient, ImageOrientationPatient) and 10.7.1.3 (PixelSpacing).
+
+    Examples
+    --------
+    >>> plane = ImagePlane.from_attributes([0, 0, 5], [1, 0, 0, 0, 1, 0], [2.0, 1.0], rows=100, columns=200)
+    >>> plane.pixel_to_patient([10, 20]).tolist()
+    [10.0, 40.0, 5.0]
+    >>> plane.normal.tolist()
+    [0.0, 0.0, 1.0]
+    """
+
+    position_mm: FloatArray
+    """Centre of the first pixel, shape (3,), LPS, mm (ImagePositionPatient)."""
+    row_cosine: FloatArray
+    """Direction of increasing column index, shape (3,): the first three values of ImageOrientationPatient."""
+    column_cosine: FloatArray
+    """Direction of increasing row index, shape (3,): the last three values of ImageOrientationPatient."""
+    row_spacing_mm: float
+    """Distance between neighbouring rows, mm (PixelSpacing, first value)."""
+    column_spacing_mm: float
+    """Distance between neighbouring columns, mm (PixelSpacing, second value)."""
+    rows: int
+    """Number of rows."""
+    columns: int
+    """Number of columns."""
+
+    def __post_init__(self) -> None:
+        for name in ("position_mm", "row_cosine", "column_cosine"):
+            object.__setattr__(self, name, frozen(getattr(self, name), (3,)))
+        if not np.isfinite(self.position_mm).all():
+            raise InvalidPlaneError(
+                f"ImagePositionPatient (0020,0032) is {self.position_mm.tolist()!r}: three finite numbers in mm are expected"
+            )
+        _check_orientation(self.row_cosine, self.column_cosine)
+        for spacing_mm in (self.row_spacing_mm, self.column_spacing_mm):
+            if not (np.isfinite(spacing_mm) and spacing_mm > 0):
+                raise InvalidPlaneError(f"PixelSpacing (0028,0030) holds {spacing_mm!r}: two positive numbers in mm are expected")
+        if self.rows < 1 or self.columns < 1:
+            raise InvalidPlaneError(
+                f"Rows (0028,0010) and Columns (0028,0011) are {self.rows!r} and {self.columns!r}: both must be at least 1"
+            )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle through the constructor, so that a copy is validated and read-only too."""
+        return _plane_from_fields, tuple(getattr(self, name) for name in self.__slots__)
+
+    @classmethod
+    def from_attributes(
+        cls,
+        image_position_patient: ArrayLike,
+        image_orientation_patient: ArrayLike,
+        pixel_spacing: ArrayLike,
+        *,
+        rows: int,
+        columns: int,
+    ) -> "ImagePlane":
+        """Build a plane from the DICOM attributes of the same names.
+
+        Parameters
+        ----------
+        image_position_patient
+            Three values, LPS, mm.
+        image_orientation_patient
+            Six values: row cosine, then column cosine.
+        pixel_spacing
+            Two values in mm: between rows, then between columns.
+        rows, columns
+            The matrix size.
+
+        Raises
+        ------
+        InvalidPlaneError
+            A value is missing or impossible; :class:`InvalidOrientationError` for the orientation.
+        """
+        position, orientation, spacing = (
+            _numbers(values, count, keyword)
+            for values, count, keyword in (
+                (image_position_patient, 3, "ImagePositionPatient (0020,0032)"),
+                (image_orientation_patient, 6, "ImageOrientationPatient (0020,0037)"),
+                (pixel_spacing, 2, "PixelSpacing (0028,0030)"),
+            )
+        )
+        return cls(
+            position_mm=position,
+            row_cosine=orientation[:3],
+            column_cosine=orientation[3:],
+            row_spacing_mm=float(spacing[0]),
+            column_spacing_mm=float(spacing[1]),
+            rows=rows,
+            columns=columns,
+        )
+
+    @property
+    def normal(self) -> FloatArray:
+        """The unit normal, row cosine × column cosine, shape (3,)."""
+        return unit(np.cross(self.row_cosine, self.column_cosine))
+
+    @property
+    def patient_from_pixel(self) -> FloatArray:
+        """The matrix of equation C.7.6.2.1-1, shape (4, 4), for ``(column, row, 0, 1)``; its third column is the unit normal."""
+        matrix = np.eye(4)
+        matrix[:3, 0] = self.row_cosine * self.column_spacing_mm
+        matrix[:3, 1] = self.column_cosine * self.row_spacing_mm
+        matrix[:3, 2] = self.normal
+        matrix[:3, 3] = self.position_mm
+        return matrix
+
+    @property
+    def centre_mm(self) -> FloatArray:
+        """The middle of the field of view, shape (3,), LPS, mm."""
+        return self.pixel_to_patient([(self.columns - 1) / 2, (self.rows - 1) / 2])
+
+    def pixel_to_patient(self, column_row: ArrayLike) -> FloatArray:
+        """Map pixel coordinates to patient coordinates.
+
+        Parameters
+        ----------
+        column_row
+            Shape (..., 2), zero-based (column, row); (0, 0) is the centre of the first pixel. May lie outside the image.
+
+        Returns
+        -------
+            Shape (..., 3), LPS, mm.
+        """
+        pixel = np.asarray(column_row, dtype=np.float64)
+        matrix = self.patient_from_pixel
+        return pixel @ matrix[:3, :2].T + self.position_mm
+
+    def patient_to_pixel(self, point_mm: ArrayLike) -> FloatArray:
+        """Map patient coordinates to the pixel coordinates of their perpendicular foot on the plane.
+
+        Parameters
+        ----------
+        point_mm
+            Shape (..., 3), LPS, mm.
+
+        Returns
+        -------
+            Shape (..., 2), (column, row); may lie outside the image.
+        """
+        offset = np.asarray(point_mm, dtype=np.float64) - self.position_mm
+        return self.direction_to_pixel(offset)
+
+    def direction_to_pixel(self, direction_mm: ArrayLike) -> FloatArray:
+        """Map vectors, shape (..., 3), mm, to pixel steps (columns, rows), shape (..., 2)."""
+        pixel_from_patient = np.linalg.pinv(self.patient_from_pixel[:3, :2])
+        return np.asarray(direction_mm, dtype=np.float64) @ pixel_from_patient.T
+
+    def signed_distance_mm(self, point_mm: ArrayLike) -> FloatArray:
+        """Distance of points, shape (..., 3), from the plane, shape (...), mm; positive on the side of the normal."""
+        return (np.asarray(point_mm, dtype=np.float64) - self.position_mm) @ self.normal
+
+    def contains(self, column_row: ArrayLike) -> bool:
+        """Whether the pixel coordinates (column, row), shape (2,), fall on a pixel of the image."""
+        column, row = np.asarray(column_row, dtype=np.float64)
+        return bool(-0.5 <= column <= self.columns - 0.5 and -0.5 <= row <= self.rows - 0.5)
+
+
+def _plane_from_fields(*fields: Any) -> ImagePlane:  # noqa: ANN401  # the fields of ImagePlane in order
+    return ImagePlane(**dict(zip(ImagePlane.__slots__, fields, strict=True)))
+
+
+def _numbers(values: ArrayLike, count: int, keyword: str) -> FloatArray:
+    """Return ``count`` numbers, or say which attribute does not have them."""
+    try:
+        numbers = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidPlaneError(f"{keyword} is not numeric: {count} numbers are expected") from error
+    if numbers.shape != (count,):
+        raise InvalidPlaneError(f"{keyword} has {numbers.size} values: {count} are expected")
+    return numbers
+
+
+def _check_orientation(row_cosine: FloatArray, column_cosine: FloatArray) -> None:
+    """Raise unless the two cosines are perpendicular unit vectors."""
+    keyword = "ImageOrientationPatient (0020,0037)"
+    if not (np.isfinite(row_cosine).all() and np.isfinite(column_cosine).all()):
+        raise InvalidOrientationError(f"{keyword} holds numbers that are not finite: two unit vectors are expected")
+    for name, cosine in (("row", row_cosine), ("column", column_cosine)):
+        length = float(np.linalg.norm(cosine))
+        if abs(length - 1) > UNIT_LENGTH_TOLERANCE:
+            raise InvalidOrientationError(
+                f"{keyword}: the {name} cosine has length {length:.6g}, and 1 within {UNIT_LENGTH_TOLERANCE} is expected"
+            )
+    dot = float(row_cosine @ column_cosine)
+    if abs(dot) > PERPENDICULAR_TOLERANCE:
+        raise InvalidOrientationError(
+            f"{keyword}: row and column cosines are not perpendicular (dot product {dot:.6g}, allowed {PERPENDICULAR_TOLERANCE})"
+        )

@@ -1,0 +1,28 @@
+"""The tolerances of the geometry, each with its unit and its reason. Nowhere else is a bare epsilon."""
+
+UNIT_LENGTH_TOLERANCE = 1e-3
+"""Allowed deviation of a direction cosine's length from 1. Headers round cosines to 4 to 16 digits."""
+
+PERPENDICULAR_TOLERANCE = 1e-3
+"""Allowed dot product of the row and the column cosine (DICOM PS3.3 C.7.6.2.1.1 wants them orthogonal)."""
+
+PARALLEL_ANGLE_DEG = 0.5
+"""Planes (or lines in an image) that meet at a smaller angle count as parallel, in degrees."""
+
+MAX_CONDITION_NUMBER = 100.0
+"""Three planes whose unit normals form a worse conditioned matrix have no usable common point."""
+
+SAME_ORIENTATION_DEG = 3.0
+"""Slices of one stack: largest angle between their normals, in degrees."""
+
+MIN_LINE_ANGLE_DEG = 32.0
+"""Smallest angle between the two lines in the image: below it, boxes of 11 pixels at 30 pixels' distance can overlap."""
+
+MIN_ALIGNMENT = 0.15
+"""Smallest absolute cosine of a line with its deciding patient axis. A real heart has 0.29 for the 2Ch line on the 4Ch image."""
+
+MIN_VISIBLE_BOXES = 5
+"""Fewer visible boxes than this teach too little; the view is rejected."""
+
+SAME_LEVEL_MM = 1e-3
+"""Levels along a stack that differ by less are the same, in mm: headers round positions to 3 to 6 digits."""

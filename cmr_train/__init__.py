@@ -1,0 +1,1 @@
+"""Pretraining on anatomical positions and transfer to segmentation."""

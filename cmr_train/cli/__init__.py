@@ -1,0 +1,5 @@
+"""The ``cmr-train`` command."""
+
+
+def main() -> None:
+    """Run the command line."""
