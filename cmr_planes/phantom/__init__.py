@@ -1,0 +1,1 @@
+"""Synthetic cardiac MR with known truth, written as DICOM."""
