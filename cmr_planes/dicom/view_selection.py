@@ -1,0 +1,377 @@
+"""Which cine slices are SAX, 2Ch, 3Ch and 4Ch: geometry judges, names break ties.
+
+The short axis is known by its normal, which runs along the left ventricle: left, anterior and inferior in the patient, and
+along the line in which the long-axis planes meet. Long-axis planes contain that axis; seen along it they fan out, and the
+angle of their line on the short-axis image tells them apart: 2Ch runs superior to inferior, 4Ch to the left and posterior,
+3Ch between them on the far side. A heart rolled about its axis shifts all three angles alike, which is estimated first.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmr_planes.dicom.studies import CineSlice, CineStudy, is_complete, share_orientation
+from cmr_planes.errors import GeometryError, Note, NoteCode, RejectionCode
+from cmr_planes.geometry import (
+    ImagePlane,
+    angle_between_normals_deg,
+    intersect_planes,
+    intersect_three_planes,
+    middle_slice,
+    order_from_base,
+)
+from cmr_planes.geometry.arrays import FloatArray, unit
+from cmr_planes.geometry.stack import TYPICAL_APEX_DIRECTION, apex_direction, slice_levels_mm
+from cmr_planes.geometry.tolerances import SAME_ORIENTATION_DEG
+from cmr_planes.views import CardiacView
+
+REFERENCE_ANGLES_DEG = {CardiacView.TWO_CHAMBER: 0.0, CardiacView.FOUR_CHAMBER: 65.0, CardiacView.THREE_CHAMBER: 120.0}
+"""Angle of each long-axis view's line on the short-axis image, from superior towards the patient's left, modulo 180 degrees.
+
+A real case has -2, 69 and 119.
+"""
+
+MAX_ROLL_DEG = 30
+"""Largest roll of a heart about its long axis that is looked for, in degrees."""
+ROLL_SPREAD_DEG = 15.0
+"""How far hearts usually roll, against :data:`VIEW_SPREAD_DEG`: the weight of a roll in the estimate."""
+VIEW_SPREAD_DEG = 10.0
+"""How far views are usually planned from their reference angle."""
+MAX_DEVIATION_DEG = 30.0
+"""A plane farther from every reference angle is no standard view by geometry."""
+MIN_MARGIN_DEG = 12.0
+"""The second nearest view must be farther by this for geometry to decide alone."""
+
+MAX_AXIS_TILT_DEG = 50.0
+"""Largest angle between a short-axis normal and the typical one, unless the series is named short axis."""
+MAX_LINE_TILT_DEG = 30.0
+"""Largest angle between the short-axis normal and the line in which the 2Ch and 4Ch planes meet."""
+MIN_LONG_AXIS_ANGLE_DEG = 60.0
+"""Smallest angle between a long-axis plane and the short-axis planes."""
+MIN_STACK_SLICES = 3
+"""As many parallel levels make a short-axis stack by themselves; fewer need long-axis planes around them."""
+
+MAX_CENTRE_DISTANCE_MM = 60.0
+"""A long-axis plane farther from the middle of the short-axis field of view misses the left ventricle."""
+MAX_2CH_DISTANCE_MM = {True: 25.0, False: 40.0}
+"""The same for 2Ch: from the point where 3Ch and 4Ch meet (True), or from the middle of the field of view (False).
+
+Beyond lies the right ventricle: its two-chamber view is parallel to the left one's, 4 to 6 cm to the patient's right.
+"""
+
+SAME_LEVEL_SHARE = 0.6
+"""Slices of a stack closer than this share of their distance or thickness are repeats of one level."""
+DEFAULT_THICKNESS_MM = 8.0
+"""Slice thickness where the header gives none."""
+SAME_PLACE_DEG, SAME_PLACE_MM = 10.0, 8.0
+"""Long-axis planes within both are repeats of one view."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewSelection:
+    """The chosen slices of each view, and why others are missing."""
+
+    views: dict[CardiacView, tuple[CineSlice, ...]]
+    """Slices of SAX from base to apex; one slice for a long-axis view."""
+    missing: dict[CardiacView, tuple[RejectionCode, str]]
+    """Reason for each view that was not found."""
+    notes: tuple[Note, ...]
+    """Repeats passed over, slices left out, names that contradict geometry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Candidate:
+    """A long-axis plane and what geometry says of it."""
+
+    cine: CineSlice
+    view: CardiacView | None
+    reason: str
+
+
+def select_views(study: CineStudy, subject: str) -> ViewSelection:
+    """Choose the slices of each view.
+
+    Parameters
+    ----------
+    study
+        The cine slices of one study.
+    subject
+        The subject's key, for the notes.
+
+    Returns
+    -------
+        The selection; views that cannot be found are in ``missing``, never an exception.
+    """
+    notes: list[Note] = []
+    missing: dict[CardiacView, tuple[RejectionCode, str]] = {}
+    views: dict[CardiacView, tuple[CineSlice, ...]] = {}
+
+    short_axis = _find_short_axis(study.slices)
+    if not short_axis:
+        sentence = f"no short-axis view among {len(study.slices)} cine slices{_left_out(study)}"
+        missing[CardiacView.SAX] = (RejectionCode.NO_SAX, f"{sentence}; check that the short-axis series belong to this subject")
+        for view, code in ((CardiacView.TWO_CHAMBER, RejectionCode.NO_2CH), (CardiacView.FOUR_CHAMBER, RejectionCode.NO_4CH)):
+            missing[view] = (code, f"long-axis views cannot be told apart without a short-axis view, and {sentence}")
+        return ViewSelection(views=views, missing=missing, notes=())
+
+    views[CardiacView.SAX] = _stack(short_axis, subject, notes)
+    middle = views[CardiacView.SAX][middle_slice([cine.plane for cine in views[CardiacView.SAX]])].plane
+    candidates = _candidates([cine for cine in study.slices if _is_long_axis(cine.plane, middle)], middle)
+    for view in (CardiacView.THREE_CHAMBER, CardiacView.FOUR_CHAMBER, CardiacView.TWO_CHAMBER):
+        mine = [candidate.cine for candidate in candidates if candidate.view is view]
+        chosen, reason = _choose_long_axis(view, mine, middle, views, subject, notes)
+        if chosen is not None:
+            views[view] = (chosen,)
+        elif view is not CardiacView.THREE_CHAMBER:
+            missing[view] = _why_missing(view, reason, candidates, study)
+    _check_axis(views, missing)
+    notes += _name_conflicts(views, subject)
+    return ViewSelection(views=views, missing=missing, notes=tuple(notes))
+
+
+def _left_out(study: CineStudy) -> str:
+    """Return what was passed over before views were looked for, as part of a sentence."""
+    parts = [f"{count} frames are {reason}" for reason, count in study.excluded.items()]
+    if study.n_single_frames:
+        parts.append(f"{study.n_single_frames} planes have a single frame")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _find_short_axis(slices: Sequence[CineSlice]) -> list[CineSlice]:
+    """Return the slices of the most numerous orientation that can be the short axis; empty if there is none."""
+    clusters: list[list[CineSlice]] = []
+    for cine in slices:
+        home = next((cluster for cluster in clusters if share_orientation(cluster[0], cine, SAME_ORIENTATION_DEG)), None)
+        if home is None:
+            clusters.append([cine])
+        else:
+            home.append(cine)
+    qualified = [(cluster, _n_levels(cluster)) for cluster in clusters if _can_be_short_axis(cluster, slices)]
+    if not qualified:
+        return []
+    return max(qualified, key=lambda pair: (pair[1], -_axis_tilt_deg(pair[0][0].plane)))[0]
+
+
+def _can_be_short_axis(cluster: Sequence[CineSlice], slices: Sequence[CineSlice]) -> bool:
+    """Tell whether parallel slices lie across the left ventricle."""
+    plane = cluster[0].plane
+    named = sum(cine.name_view is CardiacView.SAX for cine in cluster) * 2 > len(cluster)
+    if _axis_tilt_deg(plane) > MAX_AXIS_TILT_DEG and not named:
+        return False
+    if _n_levels(cluster) >= MIN_STACK_SLICES:
+        return True
+    crossing = [cine.plane for cine in slices if _is_long_axis(cine.plane, plane)]
+    return any(
+        _tilt_from_line_deg(plane, first, second) <= MAX_LINE_TILT_DEG
+        for first in crossing
+        for second in crossing
+        if first is not second
+    )
+
+
+def _axis_tilt_deg(plane: ImagePlane) -> float:
+    """Angle between a plane's normal and the typical long axis of the left ventricle, 0 to 90 degrees."""
+    return angle_between_normals_deg(plane.normal, TYPICAL_APEX_DIRECTION)
+
+
+def _tilt_from_line_deg(short_axis: ImagePlane, first: ImagePlane, second: ImagePlane) -> float:
+    """Angle between the short-axis normal and the line in which two planes meet; 90 if they do not."""
+    try:
+        return angle_between_normals_deg(short_axis.normal, intersect_planes(first, second).direction)
+    except GeometryError:
+        return 90.0
+
+
+def _is_long_axis(plane: ImagePlane, short_axis: ImagePlane) -> bool:
+    """Tell whether a plane stands upright on the short axis and passes near the middle of its field of view."""
+    upright = angle_between_normals_deg(plane.normal, short_axis.normal) >= MIN_LONG_AXIS_ANGLE_DEG
+    return upright and abs(float(plane.signed_distance_mm(short_axis.centre_mm))) <= MAX_CENTRE_DISTANCE_MM
+
+
+def _n_levels(cluster: Sequence[CineSlice]) -> int:
+    """Count the distinct levels of parallel slices."""
+    levels = np.sort(slice_levels_mm([cine.plane for cine in cluster]))
+    return 1 + int((np.diff(levels) > 1.0).sum())
+
+
+def _stack(cluster: Sequence[CineSlice], subject: str, notes: list[Note]) -> tuple[CineSlice, ...]:
+    """Choose one acquisition a level, of the common matrix, from base to apex."""
+    view = CardiacView.SAX.value
+    kept: list[CineSlice] = []
+    superseded: list[CineSlice] = []
+    levels = dict(zip(map(id, cluster), slice_levels_mm([cine.plane for cine in cluster]), strict=True))
+    for cine in sorted(cluster, key=lambda cine: (is_complete(cine, cluster), cine.recency), reverse=True):
+        reach_mm = SAME_LEVEL_SHARE * max(
+            cine.header.slice_thickness_mm or DEFAULT_THICKNESS_MM, cine.header.spacing_between_slices_mm or 0.0
+        )
+        near = any(abs(levels[id(cine)] - levels[id(other)]) < reach_mm for other in kept)
+        (superseded if near else kept).append(cine)
+    if superseded:
+        notes.append(Note(subject, view, NoteCode.SUPERSEDED, _superseded_sentence(superseded)))
+
+    shapes = Counter(_matrix(cine.plane) for cine in kept)
+    common = max(shapes, key=lambda shape: (shapes[shape], shape))
+    for cine in kept:
+        if _matrix(cine.plane) != common:
+            rows, columns, row_spacing_mm, column_spacing_mm = _matrix(cine.plane)
+            sentence = (
+                f"a slice of {cine.label} has {rows} × {columns} pixels of {row_spacing_mm} × {column_spacing_mm} mm, the stack "
+                f"{common[0]} × {common[1]} of {common[2]} × {common[3]} mm; the slice was left out"
+            )
+            notes.append(Note(subject, view, NoteCode.SLICE_LEFT_OUT, sentence))
+    kept = [cine for cine in kept if _matrix(cine.plane) == common]
+    return tuple(kept[index] for index in order_from_base([cine.plane for cine in kept]))
+
+
+def _matrix(plane: ImagePlane) -> tuple[int, int, float, float]:
+    """Return rows, columns and the two spacings, rounded to 0.01 mm."""
+    return plane.rows, plane.columns, round(plane.row_spacing_mm, 2), round(plane.column_spacing_mm, 2)
+
+
+def _superseded_sentence(superseded: Sequence[CineSlice]) -> str:
+    """Name the acquisitions that were passed over."""
+    labels = sorted({cine.label for cine in superseded})
+    return f"{len(superseded)} repeated slices were passed over for the latest complete ones: {'; '.join(labels)}"
+
+
+def _line_angle_deg(plane: ImagePlane, short_axis: ImagePlane) -> float:
+    """Angle of a plane's line on the short-axis image, from superior towards the patient's left, 0 to 180 degrees."""
+    axis = apex_direction(short_axis.normal)
+    superior = unit(np.array([0.0, 0.0, 1.0]) - axis[2] * axis)
+    left = np.cross(superior, axis)
+    line: FloatArray = np.cross(axis, plane.normal)
+    return float(np.degrees(np.arctan2(line @ left, line @ superior))) % 180.0
+
+
+def _deviation_deg(angle_deg: float, reference_deg: float) -> float:
+    """Return the smallest rotation between two undirected lines, -90 to 90 degrees."""
+    return (angle_deg - reference_deg + 90.0) % 180.0 - 90.0
+
+
+def _heart_roll_deg(angles_deg: Sequence[float]) -> float:
+    """Estimate by how much the heart is rolled about its long axis, from the angles of all long-axis planes."""
+
+    def cost(roll_deg: int) -> float:
+        deviations = [
+            min(abs(_deviation_deg(angle_deg - roll_deg, reference)) for reference in REFERENCE_ANGLES_DEG.values())
+            for angle_deg in angles_deg
+        ]
+        return sum((deviation / VIEW_SPREAD_DEG) ** 2 for deviation in deviations) + (roll_deg / ROLL_SPREAD_DEG) ** 2
+
+    return min(range(-MAX_ROLL_DEG, MAX_ROLL_DEG + 1), key=lambda roll_deg: (cost(roll_deg), abs(roll_deg), roll_deg))
+
+
+def _candidates(slices: Sequence[CineSlice], short_axis: ImagePlane) -> list[_Candidate]:
+    """Name each long-axis plane by geometry, or by its series' name where geometry leaves two possibilities."""
+    angles_deg = [_line_angle_deg(cine.plane, short_axis) for cine in slices]
+    roll_deg = _heart_roll_deg(sorted({round(angle_deg) for angle_deg in angles_deg}))
+    return [_judge(cine, angle_deg, roll_deg) for cine, angle_deg in zip(slices, angles_deg, strict=True)]
+
+
+def _judge(cine: CineSlice, angle_deg: float, roll_deg: float) -> _Candidate:
+    """Decide the view of one long-axis plane."""
+    deviations = sorted((abs(_deviation_deg(angle_deg - roll_deg, ref)), view) for view, ref in REFERENCE_ANGLES_DEG.items())
+    (nearest_deg, nearest), (second_deg, second) = deviations[0], deviations[1]
+    if nearest_deg <= MAX_DEVIATION_DEG and second_deg - nearest_deg >= MIN_MARGIN_DEG:
+        return _Candidate(cine=cine, view=nearest, reason="")
+    if cine.name_view in (nearest, second):
+        return _Candidate(cine=cine, view=cine.name_view, reason="")
+    reason = (
+        f"{cine.label} lies between {nearest.title} and {second.title} ({nearest_deg:.0f} and {second_deg:.0f} degrees from their "
+        f"usual planes), and its name does not decide"
+    )
+    return _Candidate(cine=cine, view=None, reason=reason)
+
+
+def _choose_long_axis(
+    view: CardiacView,
+    slices: Sequence[CineSlice],
+    middle: ImagePlane,
+    views: dict[CardiacView, tuple[CineSlice, ...]],
+    subject: str,
+    notes: list[Note],
+) -> tuple[CineSlice | None, str]:
+    """Choose the plane nearest to the left ventricle, and of its repeats the latest complete one; or say why none will do."""
+    if not slices:
+        return None, ""
+    centre_mm, is_ventricle = _ventricle_centre(middle, views)
+    distance_mm = {id(cine): abs(float(cine.plane.signed_distance_mm(centre_mm))) for cine in slices}
+    best = min(
+        slices, key=lambda cine: (round(distance_mm[id(cine)], 1), not is_complete(cine, slices), cine.plane.position_mm.tolist())
+    )
+    limit_mm = MAX_2CH_DISTANCE_MM[is_ventricle]
+    if view is CardiacView.TWO_CHAMBER and distance_mm[id(best)] > limit_mm:
+        reason = (
+            f"{best.label} runs like a two-chamber view but {distance_mm[id(best)]:.0f} mm from the left ventricle (at most "
+            f"{limit_mm:.0f} mm expected), as a right-ventricular one does"
+        )
+        return None, reason
+    same_place = [cine for cine in slices if _is_same_place(cine.plane, best.plane, centre_mm)]
+    chosen = max(same_place, key=lambda cine: (is_complete(cine, same_place), cine.recency))
+    others = [cine for cine in slices if cine is not chosen]
+    if others:
+        notes.append(Note(subject, view.value, NoteCode.SUPERSEDED, _superseded_sentence(others)))
+    return chosen, ""
+
+
+def _ventricle_centre(middle: ImagePlane, views: dict[CardiacView, tuple[CineSlice, ...]]) -> tuple[FloatArray, bool]:
+    """Return where the middle SAX, 3Ch and 4Ch planes meet and True; without them the middle of the SAX image and False."""
+    if CardiacView.THREE_CHAMBER in views and CardiacView.FOUR_CHAMBER in views:
+        try:
+            planes = (views[CardiacView.THREE_CHAMBER][0].plane, views[CardiacView.FOUR_CHAMBER][0].plane)
+            return intersect_three_planes(middle, *planes).point_mm, True
+        except GeometryError:
+            pass
+    return middle.centre_mm, False
+
+
+def _is_same_place(first: ImagePlane, second: ImagePlane, near_mm: FloatArray) -> bool:
+    """Tell whether two long-axis planes are the same view, seen near a point of the heart."""
+    apart_mm = abs(float(first.signed_distance_mm(near_mm)) - float(second.signed_distance_mm(near_mm)))
+    if first.normal @ second.normal < 0:
+        apart_mm = abs(float(first.signed_distance_mm(near_mm)) + float(second.signed_distance_mm(near_mm)))
+    return angle_between_normals_deg(first.normal, second.normal) <= SAME_PLACE_DEG and apart_mm <= SAME_PLACE_MM
+
+
+def _why_missing(view: CardiacView, reason: str, candidates: Sequence[_Candidate], study: CineStudy) -> tuple[RejectionCode, str]:
+    """Say why a long-axis view was not found."""
+    code = RejectionCode.NO_2CH if view is CardiacView.TWO_CHAMBER else RejectionCode.NO_4CH
+    if reason:
+        return code, f"no {view.title} view: {reason}"
+    undecided = [candidate.reason for candidate in candidates if candidate.view is None]
+    if undecided:
+        return (
+            RejectionCode.AMBIGUOUS_VIEW,
+            f"no {view.title} view is certain: {undecided[0]}; say what its name means in a table (--names)",
+        )
+    found = ", ".join(sorted({candidate.view.title for candidate in candidates if candidate.view})) or "none"
+    sentence = f"no {view.title} view among the cine slices (long-axis views found: {found}){_left_out(study)}"
+    return code, f"{sentence}; check that the long-axis series belong to this subject"
+
+
+def _check_axis(views: dict[CardiacView, tuple[CineSlice, ...]], missing: dict[CardiacView, tuple[RejectionCode, str]]) -> None:
+    """Drop the short-axis view if its normal is far from the line in which 2Ch and 4Ch meet."""
+    if CardiacView.TWO_CHAMBER not in views or CardiacView.FOUR_CHAMBER not in views:
+        return
+    plane = views[CardiacView.SAX][0].plane
+    tilt_deg = _tilt_from_line_deg(plane, views[CardiacView.TWO_CHAMBER][0].plane, views[CardiacView.FOUR_CHAMBER][0].plane)
+    if tilt_deg > MAX_LINE_TILT_DEG:
+        label = views.pop(CardiacView.SAX)[0].label
+        sentence = (
+            f"{label} is taken for the short axis, but its normal is {tilt_deg:.0f} degrees from the line in which the 2Ch and "
+            f"4Ch planes meet (at most {MAX_LINE_TILT_DEG:.0f} expected); check the views of this subject"
+        )
+        missing[CardiacView.SAX] = (RejectionCode.AMBIGUOUS_VIEW, sentence)
+
+
+def _name_conflicts(views: dict[CardiacView, tuple[CineSlice, ...]], subject: str) -> list[Note]:
+    """Note chosen series whose names hint at another view."""
+    notes = []
+    for view, slices in views.items():
+        labels = sorted({cine.label for cine in slices if cine.name_view not in (None, view)})
+        if labels:
+            sentence = f"{'; '.join(labels)}: the name hints at another view, the planes say {view.title}; the planes were followed"
+            notes.append(Note(subject, view.value, NoteCode.NAME_CONFLICT, sentence))
+    return notes

@@ -1,0 +1,59 @@
+"""What a user may choose for an extraction: one frozen value, stored in the catalogue."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from cmr_planes.dicom.names import NameTable, load_names
+from cmr_planes.geometry import BoxLayout
+from cmr_planes.shards.schema import Codec
+from cmr_planes.views import TARGET_VIEWS, CardiacView
+
+Json: TypeAlias = "str | int | float | bool | None | list[Json] | dict[str, Json]"
+"""What JSON can hold."""
+
+
+class PhaseChoice(StrEnum):
+    """Which cardiac phases are kept."""
+
+    ED_ES = "ed,es"
+    """End-diastole and end-systole."""
+    ALL = "all"
+    """Every frame."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractOptions:
+    """Everything that decides the content of a catalogue, and nothing else (not the number of workers)."""
+
+    views: tuple[CardiacView, ...] = TARGET_VIEWS
+    """Views on which positions are drawn, in the order of :data:`cmr_planes.views.TARGET_VIEWS`."""
+    phases: PhaseChoice = PhaseChoice.ED_ES
+    """Cardiac phases that are kept."""
+    layout: BoxLayout = field(default_factory=BoxLayout)
+    """Size and spacing of the boxes."""
+    min_agreement: float | None = None
+    """Views whose images agree less than this along a common line are rejected; None rejects none."""
+    keep_all: bool = False
+    """Whether views without positions are kept as images."""
+    codec: Codec = Codec.BITSHUFFLE_LZ4
+    """How images are compressed."""
+    shard_size: int = 64
+    """Subjects in one shard."""
+    names: NameTable = field(default_factory=load_names)
+    """What series names mean."""
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the options as they stand in the catalogue's ``configuration`` attribute."""
+        return {
+            "views": [view.value for view in self.views],
+            "phases": self.phases.value,
+            "box": self.layout.size,
+            "gap": self.layout.gap,
+            "units": self.layout.units.value,
+            "min_agreement": self.min_agreement,
+            "keep_all": self.keep_all,
+            "codec": self.codec.value,
+            "shard_size": self.shard_size,
+            "names": self.names.source,
+        }
