@@ -3,7 +3,12 @@
 This module is the single truth of the format; ``docs/catalogue.md`` explains it to readers in any language.
 """
 
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +20,156 @@ from cmr_planes.views import CardiacView
 
 SCHEMA_VERSION = 1
 """Version of the format. A reader refuses a newer one."""
+
+JSON: TypeAlias = "str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None"
+"""A value that JSON can hold."""
+
+
+class FileKind(StrEnum):
+    """What a file of ours is: the root attribute ``format``."""
+
+    CATALOGUE = "cmr-planes catalogue"
+    """The file that users open: tables and links."""
+    SHARD = "cmr-planes shard"
+    """Images and positions of one batch of subjects, and the tables about them."""
+
+
+class Codec(StrEnum):
+    """How images and masks are compressed, without loss."""
+
+    BITSHUFFLE_LZ4 = "bitshuffle-lz4"
+    """Bitshuffle and LZ4 (HDF5 filter 32008, of hdf5plugin): about ten times as fast as gzip."""
+    GZIP = "gzip"
+    """Byte shuffle and deflate, level 4: for readers without the plugin."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSummary:
+    """What is known of a sealed shard without opening it again."""
+
+    name: str
+    """File name."""
+    sha256: str
+    """Checksum of the file, 64 hexadecimal digits."""
+    n_bytes: int
+    """Size of the file."""
+    n_subjects: int
+    """Subjects that the shard accounts for, the rejected ones among them."""
+    n_images: int
+    """2D images."""
+
+
+class RootAttribute:
+    """Attributes of the root group of a shard and of a catalogue."""
+
+    FORMAT = "format"
+    """A :class:`FileKind`."""
+    SCHEMA_VERSION = "schema_version"
+    """:data:`SCHEMA_VERSION`."""
+    CONFIGURATION = "configuration"
+    """The configuration of the run as JSON."""
+    CONFIGURATION_SHA256 = "configuration_sha256"
+    """Checksum of that JSON text."""
+    VERSIONS = "versions"
+    """Versions of the software that wrote the file, as JSON."""
+    CODEC = "codec"
+    """A :class:`Codec` (shards only)."""
+
+
+class Group:
+    """Groups under the root."""
+
+    DATA = "data"
+    """``/data/<subject>/<view>``."""
+
+
+class Dataset:
+    """Datasets of a view's group. Those with a phase axis are datasets, whatever their size, for they grow with the frames."""
+
+    IMAGE = "image"
+    """(phase, slice, row, column) uint16, one chunk a 2D image."""
+    POSITIONS = "positions"
+    """(phase, slice, row, column) uint8, classes 0 to 9; absent where the view has no positions."""
+    PHASES = "phases"
+    """(phase,) names."""
+    FRAME_NUMBERS = "frame_numbers"
+    """(phase, slice) int32, from 1."""
+    TRIGGER_TIME_MS = "trigger_time_ms"
+    """(phase, slice) float64, NaN where not known."""
+
+
+class Attribute:
+    """Attributes of a view's group."""
+
+    VIEW = "view"
+    """``sax``, ``2ch`` or ``4ch``."""
+    AFFINE_LPS_MM = "affine_lps_mm"
+    """(slice, 4, 4): (column, row, 0, 1) to LPS coordinates in mm."""
+    SPACING_MM = "spacing_mm"
+    """(slice, 2): distance between rows, distance between columns."""
+    RESCALE_SLOPE = "rescale_slope"
+    """Stored intensities times this, plus the intercept, are the scanner's values."""
+    RESCALE_INTERCEPT = "rescale_intercept"
+    """See the slope."""
+    MANUFACTURER = "manufacturer"
+    """As the header says, or empty."""
+    FIELD_STRENGTH_T = "field_strength_t"
+    """Tesla, NaN if not known."""
+    LINE_VIEWS = "line_views"
+    """(2,): the views whose planes leave the line of classes 2 to 5 and that of classes 6 to 9."""
+    POSITION_CLASSES = "position_classes"
+    """(10,): names of the classes in this view's words."""
+    BOX_CENTRES_PX = "box_centres_px"
+    """(slice, 9, 2): exact centres as (column, row), integers at pixel centres."""
+    BOX_CENTRES_LPS_MM = "box_centres_lps_mm"
+    """(slice, 9, 3): the same points in the patient."""
+    BOXES_PX = "boxes_px"
+    """(slice, 9, 4) int32: first row, row past the last, first column, column past the last; before clipping."""
+    ALIGNMENT = "alignment"
+    """(slice, 2): absolute cosine of each line with the patient axis that tells its ends apart."""
+    LINE_ANGLE_DEG = "line_angle_deg"
+    """(slice,): angle between the two lines in the image, 0 to 90."""
+    CONDITION_NUMBER = "condition_number"
+    """(slice,): condition number of the three planes, 1 if perpendicular."""
+    LINE_AGREEMENT = "line_agreement"
+    """(slice, 2): correlation of the two images along each line at ED, NaN where too short."""
+    BOX_SIZE = "box_size"
+    """Edge of a box, in ``box_units``."""
+    BOX_GAP = "box_gap"
+    """Distance of adjacent boxes along the line, in ``box_units``."""
+    BOX_UNITS = "box_units"
+    """``px`` or ``mm``."""
+    BOX_CLIP = "box_clip"
+    """:data:`CLIP_POLICY`."""
+
+
+CLIP_POLICY = "border"
+"""Boxes are cut at the image's border."""
+
+CHECKSUM_SUFFIX = ".sha256"
+"""Added to a shard's name: the file beside it that ``sha256sum --check`` reads."""
+
+PART_SUFFIX = ".part"
+"""Added to a name while the file is being written."""
+
+
+def check_key(key: str) -> None:
+    """Raise ``ValueError`` unless ``key`` can name a subject in HDF5: not empty, no ``/``, no leading dot, no control character."""
+    if not key or key.startswith(".") or "/" in key or not key.isprintable():
+        raise ValueError(
+            f"subject key {key!r} cannot name a group in HDF5: it must not be empty, start with a dot, or hold '/' or control "
+            "characters"
+        )
+
+
+def canonical_json(value: Mapping[str, JSON]) -> str:
+    """Write JSON so that equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def configuration_digest(configuration: Mapping[str, JSON]) -> str:
+    """Return the SHA-256 of a configuration's canonical JSON, 64 hexadecimal digits."""
+    return hashlib.sha256(canonical_json(configuration).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,7 +194,7 @@ class ViewRecord:
     positions: tuple[Positions, ...] | None
     """One set of nine positions a slice, the same at each phase, or None if the view was kept without."""
     line_agreement: FloatArray | None
-    """Shape (slice, 2): correlation of the two images' profiles along each line at ED, NaN where too short; None without positions."""
+    """Shape (slice, 2): correlation of the two images along each line at ED, NaN where too short; None without positions."""
     rescale: tuple[float, float]
     """Slope and intercept that turn stored intensities into the scanner's values (1, 0 if none are given)."""
     manufacturer: str

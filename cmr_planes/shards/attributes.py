@@ -1,0 +1,141 @@
+"""What is stored beside the images of a view: from HDF5 back to planes and boxes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_planes.geometry import BoxLayout, BoxUnits, ImagePlane
+from cmr_planes.geometry.arrays import FloatArray, IntArray
+from cmr_planes.shards.schema import Attribute, Dataset
+from cmr_planes.views import CardiacView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BoxAttributes:
+    """The nine positions on each slice of a view. Row k of the second axis is class k + 1."""
+
+    layout: BoxLayout
+    """Size and gap of the boxes."""
+    line_views: tuple[CardiacView, CardiacView]
+    """The views whose planes leave the line of classes 2 to 5 and that of classes 6 to 9."""
+    classes: tuple[str, ...]
+    """Names of classes 0 to 9 in the view's words."""
+    centres_px: FloatArray
+    """Shape (slice, 9, 2): exact centres, (column, row)."""
+    centres_mm: FloatArray
+    """Shape (slice, 9, 3): the same points, LPS, mm."""
+    boxes: IntArray
+    """Shape (slice, 9, 4): first row, row past the last, first column, column past the last; not clipped."""
+    alignment: FloatArray
+    """Shape (slice, 2): absolute cosine of each line with its deciding axis."""
+    angle_deg: FloatArray
+    """Shape (slice,): angle between the lines in the image."""
+    condition_number: FloatArray
+    """Shape (slice,): condition number of the three planes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ViewAttributes:
+    """What a view's group holds beside its images."""
+
+    view: CardiacView
+    """Which view."""
+    shape: tuple[int, int, int, int]
+    """Phases, slices, rows, columns."""
+    phases: tuple[str, ...]
+    """Name of each phase."""
+    frame_numbers: IntArray
+    """Shape (phase, slice): place of the frame in its slice's cycle, from 1."""
+    trigger_time_ms: FloatArray
+    """Shape (phase, slice): NaN where not known."""
+    planes: tuple[ImagePlane, ...]
+    """One plane a slice."""
+    rescale: tuple[float, float]
+    """Slope and intercept."""
+    manufacturer: str
+    """Manufacturer, or empty."""
+    field_strength_t: float
+    """Tesla, NaN if not known."""
+    boxes: BoxAttributes | None
+    """The positions, None if the view has none."""
+    line_agreement: FloatArray | None
+    """Shape (slice, 2): correlation along each line, None without positions."""
+
+
+def read_view_attributes(group: h5py.Group) -> ViewAttributes:
+    """Read a view's group.
+
+    Parameters
+    ----------
+    group
+        ``/data/<subject>/<view>``.
+
+    Raises
+    ------
+    KeyError, OSError, ValueError
+        Something is missing or damaged.
+    """
+    values = dict(group.attrs.items())
+    shape = group[Dataset.IMAGE].shape
+    agreement = values.get(Attribute.LINE_AGREEMENT)
+    return ViewAttributes(
+        view=CardiacView(values[Attribute.VIEW]),
+        shape=shape,
+        phases=tuple(group[Dataset.PHASES].asstr()[()]),
+        frame_numbers=group[Dataset.FRAME_NUMBERS][()].astype(np.int64),
+        trigger_time_ms=group[Dataset.TRIGGER_TIME_MS][()],
+        planes=tuple(
+            plane_from_affine(affine, spacing, rows=shape[2], columns=shape[3])
+            for affine, spacing in zip(values[Attribute.AFFINE_LPS_MM], values[Attribute.SPACING_MM], strict=True)
+        ),
+        rescale=(float(values[Attribute.RESCALE_SLOPE]), float(values[Attribute.RESCALE_INTERCEPT])),
+        manufacturer=str(values[Attribute.MANUFACTURER]),
+        field_strength_t=float(values[Attribute.FIELD_STRENGTH_T]),
+        boxes=_boxes(values) if Attribute.BOXES_PX in values else None,
+        line_agreement=agreement,
+    )
+
+
+def plane_from_affine(affine: NDArray[Any], spacing_mm: NDArray[Any], *, rows: int, columns: int) -> ImagePlane:
+    """Return the plane whose ``patient_from_pixel`` is ``affine``, shape (4, 4).
+
+    Parameters
+    ----------
+    affine
+        Shape (4, 4), (column, row, 0, 1) to LPS in mm.
+    spacing_mm
+        Shape (2,): distance between rows, between columns.
+    rows, columns
+        The matrix size.
+    """
+    return ImagePlane(
+        position_mm=affine[:3, 3],
+        row_cosine=affine[:3, 0] / spacing_mm[1],
+        column_cosine=affine[:3, 1] / spacing_mm[0],
+        row_spacing_mm=float(spacing_mm[0]),
+        column_spacing_mm=float(spacing_mm[1]),
+        rows=rows,
+        columns=columns,
+    )
+
+
+def _boxes(values: dict[str, Any]) -> BoxAttributes:
+    first, second = (CardiacView(name) for name in values[Attribute.LINE_VIEWS])
+    return BoxAttributes(
+        layout=BoxLayout(
+            size=float(values[Attribute.BOX_SIZE]),
+            gap=float(values[Attribute.BOX_GAP]),
+            units=BoxUnits(values[Attribute.BOX_UNITS]),
+        ),
+        line_views=(first, second),
+        classes=tuple(str(name) for name in values[Attribute.POSITION_CLASSES]),
+        centres_px=values[Attribute.BOX_CENTRES_PX],
+        centres_mm=values[Attribute.BOX_CENTRES_LPS_MM],
+        boxes=values[Attribute.BOXES_PX].astype(np.int64),
+        alignment=values[Attribute.ALIGNMENT],
+        angle_deg=values[Attribute.LINE_ANGLE_DEG],
+        condition_number=values[Attribute.CONDITION_NUMBER],
+    )

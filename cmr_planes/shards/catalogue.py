@@ -1,0 +1,158 @@
+"""The catalogue: the one file that users open, made from the shards alone."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from cmr_planes.errors import ShardError
+from cmr_planes.shards.files import get_table, is_ours, open_file, read_json_attribute, read_shard_summary
+from cmr_planes.shards.schema import JSON, FileKind, Group, RootAttribute, configuration_digest
+from cmr_planes.shards.sealing import sealed
+from cmr_planes.shards.tables import (
+    SHARD_COLUMN,
+    SHARDS_COLUMNS,
+    SHARDS_TABLE,
+    TABLES,
+    TABLES_WITH_SHARD,
+    TEXT,
+    Table,
+    common_dtype,
+    make_table,
+    texts,
+)
+from cmr_planes.shards.write import LIBVER, create_table, write_root_attributes, write_table
+
+_CACHE_BYTES = 1 << 22
+
+
+def is_catalogue(path: Path) -> bool:
+    """Tell whether ``path`` is a catalogue, of any version; :class:`ShardError` if it exists but may not be read."""
+    return is_ours(path, FileKind.CATALOGUE)
+
+
+def is_shard(path: Path) -> bool:
+    """Tell whether ``path`` is a shard, of any version; :class:`ShardError` if it exists but may not be read."""
+    return is_ours(path, FileKind.SHARD)
+
+
+def read_configuration(path: Path) -> dict[str, Any]:
+    """Return the configuration of the run that wrote a catalogue.
+
+    Raises
+    ------
+    ShardError
+        It is not a catalogue, or is damaged, or was written by a newer version.
+    """
+    with open_file(path, FileKind.CATALOGUE) as file:
+        return read_json_attribute(file, RootAttribute.CONFIGURATION)
+
+
+def read_shard_configuration(path: Path) -> dict[str, Any]:
+    """Return the configuration with which a shard was written; otherwise as :func:`read_configuration`."""
+    with open_file(path, FileKind.SHARD) as file:
+        return read_json_attribute(file, RootAttribute.CONFIGURATION)
+
+
+def write_catalogue(out: Path, shards: Sequence[Path], *, configuration: Mapping[str, JSON], versions: Mapping[str, JSON]) -> None:
+    """Write the catalogue of some shards.
+
+    Memory does not grow with the number of subjects: the shards' tables are copied one shard at a time.
+
+    Parameters
+    ----------
+    out
+        The catalogue; replaced once the new one is complete.
+    shards
+        Sealed shards in the order in which their subjects are to stand, on the same file system as ``out``.
+    configuration
+        What the run was told; must be that of every shard.
+    versions
+        Versions of the software.
+
+    Raises
+    ------
+    ShardError
+        A shard is missing, damaged or of another configuration, a subject is in two of them, or the catalogue cannot be written;
+        nothing is left behind.
+    """
+    names = [Path(os.path.relpath(shard, out.parent)).as_posix() for shard in shards]
+    dtypes, lengths = _survey(shards, names, configuration_digest(configuration))
+    with sealed(out) as stream, h5py.File(stream, "w", libver=LIBVER, rdcc_nbytes=_CACHE_BYTES) as file:
+        write_root_attributes(file, FileKind.CATALOGUE, configuration, versions)
+        data = file.create_group(Group.DATA)
+        tables = {name: create_table(file, name, dtypes[name], lengths[name]) for name in TABLES}
+        written = dict.fromkeys(TABLES, 0)
+        summaries = []
+        for shard, name in zip(shards, names, strict=True):
+            summary = read_shard_summary(shard)
+            summaries.append((name, summary.sha256, summary.n_bytes, summary.n_subjects, summary.n_images))
+            rows = _read_tables(shard, name, dtypes)
+            for table, values in rows.items():
+                if len(values):
+                    tables[table][written[table] : written[table] + len(values)] = values
+                written[table] += len(values)
+            _link_subjects(data, rows["subjects"], name)
+            stream.check()
+        write_table(file, SHARDS_TABLE, make_table(SHARDS_COLUMNS, summaries))
+
+
+def _survey(shards: Sequence[Path], names: Sequence[str], digest: str) -> tuple[dict[str, np.dtype[np.void]], dict[str, int]]:
+    """Find the row types and the lengths of the catalogue's tables, and that all shards have one configuration."""
+    dtypes: dict[str, list[np.dtype[np.void]]] = {name: [] for name in TABLES}
+    lengths = dict.fromkeys(TABLES, 0)
+    for shard in shards:
+        with open_file(shard, FileKind.SHARD) as file:
+            if file.attrs.get(RootAttribute.CONFIGURATION_SHA256) != digest:
+                raise ShardError(
+                    f"shard {str(shard)!r} was made with another configuration than this run has; "
+                    "use the same options, another output, or --overwrite"
+                )
+            for name in TABLES:
+                table = get_table(file, name)
+                dtypes[name].append(table.dtype)
+                lengths[name] += len(table)
+    width = max((len(name.encode()) for name in names), default=1)
+    merged = {}
+    for name, columns in TABLES.items():
+        try:
+            dtype = common_dtype(columns, dtypes[name])
+        except KeyError as error:
+            raise ShardError(
+                f"table /{name} of a shard lacks column {error}: the shards are damaged; run with --overwrite"
+            ) from error
+        if name in TABLES_WITH_SHARD:
+            shard_text = common_dtype({SHARD_COLUMN: TEXT}, [np.dtype([(SHARD_COLUMN, f"S{width}")])])
+            dtype = np.dtype([*((key, dtype[key]) for key in columns), (SHARD_COLUMN, shard_text[SHARD_COLUMN])])
+        merged[name] = dtype
+    return merged, lengths
+
+
+def _read_tables(shard: Path, name: str, dtypes: Mapping[str, np.dtype[np.void]]) -> dict[str, Table]:
+    """Read a shard's tables as rows of the catalogue's types."""
+    rows = {}
+    with open_file(shard, FileKind.SHARD) as file:
+        for table, columns in TABLES.items():
+            try:
+                found = get_table(file, table)[()]
+            except OSError as error:
+                raise ShardError(f"table /{table} of shard {str(shard)!r} cannot be read: the shard is damaged") from error
+            values = np.zeros(len(found), dtype=dtypes[table])
+            for column in columns:
+                values[column] = found[column]
+            if table in TABLES_WITH_SHARD:
+                values[SHARD_COLUMN] = name.encode()
+            rows[table] = values
+    return rows
+
+
+def _link_subjects(data: h5py.Group, subjects: Table, name: str) -> None:
+    """Link the subjects of a shard that have images."""
+    for key in texts(subjects["subject"][subjects["n_images"] > 0]):
+        try:
+            data[key] = h5py.ExternalLink(name, f"/{Group.DATA}/{key}")
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ShardError(f"subject {key!r} is in two shards, the second of them {name!r}; run with --overwrite") from error

@@ -1,0 +1,157 @@
+"""The catalogue's tables in memory: columns of equal length, frozen."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray
+from cmr_planes.shards.tables import SHARD_COLUMN, Table, texts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Subjects:
+    """One row for each subject, in the catalogue's order."""
+
+    key: tuple[str, ...]
+    """The name under which each is stored."""
+    participant: tuple[str, ...]
+    """The person: splits keep a person on one side."""
+    shard: tuple[str, ...]
+    """The shard, as a path from the catalogue's folder."""
+    n_images: IntArray
+    """Shape (subjects,): 2D images, 0 for a subject that was rejected."""
+
+    @classmethod
+    def from_table(cls, table: Table) -> Self:
+        """Take the columns of ``/subjects``."""
+        return cls(
+            key=tuple(texts(table["subject"])),
+            participant=tuple(texts(table["participant"])),
+            shard=tuple(texts(table[SHARD_COLUMN])),
+            n_images=_frozen(table["n_images"].astype(np.int64)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageIndex:
+    """One row for each 2D image. A row's image is ``catalogue.image(index.subject(row), view, phase_index[row], slice[row])``."""
+
+    subjects: Subjects
+    """All subjects of the catalogue."""
+    subject_number: IntArray
+    """Shape (images,): the subject's row in ``subjects``."""
+    view: NDArray[np.str_]
+    """Shape (images,): ``sax``, ``2ch`` or ``4ch``."""
+    phase: NDArray[np.str_]
+    """Shape (images,): ``ed``, ``es``, or ``000``, ``001``, … in order of time."""
+    phase_index: IntArray
+    """Shape (images,): place on the first axis of the view's arrays."""
+    slice: IntArray
+    """Shape (images,): place on the second axis; SAX runs from base to apex."""
+    rows: IntArray
+    """Shape (images,): rows of the matrix."""
+    columns: IntArray
+    """Shape (images,): columns of the matrix."""
+    has_positions: BoolArray
+    """Shape (images,): whether there is a position mask."""
+    is_annotated: BoolArray
+    """Shape (images,): whether there are manual labels."""
+
+    @classmethod
+    def from_table(cls, table: Table, subjects: Subjects) -> Self:
+        """Take the columns of ``/index``; its rows are grouped by subject in the order of ``subjects``."""
+        numbers = {name: table[name].astype(np.int64) for name in ("phase_index", "slice", "rows", "columns")}
+        return cls(
+            subjects=subjects,
+            subject_number=np.repeat(np.arange(len(subjects)), subjects.n_images),
+            view=table["view"].astype(np.str_),
+            phase=table["phase"].astype(np.str_),
+            has_positions=table["positions"].astype(np.bool_),
+            is_annotated=table["annotated"].astype(np.bool_),
+            **numbers,
+        )
+
+    def __post_init__(self) -> None:
+        n_images = len(self.subject_number)
+        for column in fields(self):
+            values = getattr(self, column.name)
+            if isinstance(values, np.ndarray):
+                if len(values) != n_images:
+                    raise ValueError(f"column {column.name} has {len(values)} rows, and {n_images} are expected")
+                values.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.subject_number)
+
+    def subject(self, row: int) -> str:
+        """Return the subject's key of one row."""
+        return self.subjects.key[int(self.subject_number[row])]
+
+    def participant(self, row: int) -> str:
+        """Return the person of one row."""
+        return self.subjects.participant[int(self.subject_number[row])]
+
+    def select(self, rows: BoolArray | IntArray) -> Self:
+        """Return the rows of a mask, shape (images,), or of indices, shape (n,)."""
+        columns = {column.name: getattr(self, column.name) for column in fields(self) if column.name != "subjects"}
+        return type(self)(subjects=self.subjects, **{name: values[rows] for name, values in columns.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ViewTable:
+    """One row for each view of a subject; arrays have shape (views, ...)."""
+
+    subject: tuple[str, ...]
+    """The subject's key."""
+    view: tuple[str, ...]
+    """``sax``, ``2ch`` or ``4ch``."""
+    n_phases: IntArray
+    """Cardiac phases."""
+    n_slices: IntArray
+    """Slices."""
+    rows: IntArray
+    """Rows of the matrix."""
+    columns: IntArray
+    """Columns of the matrix."""
+    spacing_mm: FloatArray
+    """Shape (views, 2): distance between rows and between columns, of the first slice."""
+    manufacturer: tuple[str, ...]
+    """Manufacturer, or empty."""
+    field_strength_t: FloatArray
+    """Tesla, NaN if not known."""
+    has_positions: BoolArray
+    """Whether there are position masks."""
+    alignment: FloatArray
+    """Shape (views, 2): least alignment of each line over the slices, NaN without positions."""
+    line_angle_deg: FloatArray
+    """Least angle between the lines over the slices, NaN without positions."""
+    condition_number: FloatArray
+    """Largest condition number over the slices, NaN without positions."""
+    line_agreement: FloatArray
+    """Shape (views, 2): median agreement of each line over the slices, NaN where not known."""
+    class_pixels: IntArray
+    """Shape (views, 10): pixels of each class in the masks of all phases and slices."""
+
+    @classmethod
+    def from_table(cls, table: Table) -> Self:
+        """Take the columns of ``/views``."""
+        columns: dict[str, Any] = {name: tuple(texts(table[name])) for name in ("subject", "view", "manufacturer")}
+        for name in ("n_phases", "n_slices", "rows", "columns", "class_pixels"):
+            columns[name] = _frozen(table[name].astype(np.int64))
+        for name in ("field_strength_t", "alignment", "line_angle_deg", "condition_number", "line_agreement"):
+            columns[name] = _frozen(table[name].astype(np.float64))
+        spacing_mm = _frozen(np.stack([table["row_spacing_mm"], table["column_spacing_mm"]], axis=1))
+        return cls(spacing_mm=spacing_mm, has_positions=_frozen(table["positions"].astype(np.bool_)), **columns)
+
+    def __len__(self) -> int:
+        return len(self.subject)
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array.setflags(write=False)
+    return array

@@ -1,0 +1,173 @@
+"""Opening catalogues and shards, and saying clearly why one cannot be opened."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin  # noqa: F401  # registers the filter
+
+from cmr_planes.errors import ShardError
+from cmr_planes.shards.schema import SCHEMA_VERSION, FileKind, RootAttribute, ShardSummary
+from cmr_planes.shards.sealing import file_sha256, read_checksum
+
+
+def open_file(path: Path, kind: FileKind) -> h5py.File:
+    """Open a catalogue or a shard for reading, without locking it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    kind
+        What it must be.
+
+    Returns
+    -------
+        The open file. HDF5's chunk cache is off: images are read whole, and once.
+
+    Raises
+    ------
+    ShardError
+        It is not there, may not be read, is not of ours, is damaged, or was written by a newer version.
+    """
+    what = "catalogue" if kind is FileKind.CATALOGUE else "shard"
+    try:
+        with path.open("rb"):
+            pass
+        file = h5py.File(path, "r", locking=False, rdcc_nbytes=0)
+    except FileNotFoundError as error:
+        raise ShardError(f"{what} {str(path)!r} does not exist; {_remedy(kind)}") from error
+    except OSError as error:
+        raise ShardError(f"{what} {str(path)!r} cannot be opened ({_why(error)}); {_remedy(kind)}") from error
+    try:
+        _check_kind(file, path, kind)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def is_ours(path: Path, kind: FileKind) -> bool:
+    """Tell whether a file is a catalogue, or a shard, of any version.
+
+    Parameters
+    ----------
+    path
+        The file; need not exist.
+    kind
+        What is asked for.
+
+    Raises
+    ------
+    ShardError
+        The file exists but may not be read, so that nobody can tell.
+    """
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb"):
+            pass
+        with h5py.File(path, "r", locking=False) as file:
+            return bool(file.attrs.get(RootAttribute.FORMAT) == kind.value)
+    except PermissionError as error:
+        raise ShardError(f"{str(path)!r} may not be read ({error.strerror}); check its permissions") from error
+    except (OSError, RuntimeError, KeyError):
+        return False
+
+
+def read_json_attribute(file: h5py.File, name: str) -> dict[str, Any]:
+    """Read a JSON object from a root attribute.
+
+    Raises
+    ------
+    ShardError
+        The attribute is missing or is no JSON object.
+    """
+    try:
+        value = json.loads(file.attrs[name])
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        raise ShardError(f"{file.filename!r} has no readable attribute {name!r}: it is damaged; make it again") from error
+    if not isinstance(value, dict):
+        raise ShardError(f"attribute {name!r} of {file.filename!r} is no JSON object: the file is damaged; make it again")
+    return value
+
+
+def read_shard_summary(path: Path) -> ShardSummary:
+    """Return what is known of a sealed shard.
+
+    Parameters
+    ----------
+    path
+        The shard. Its checksum is taken from the file beside it, and computed only if there is none.
+
+    Raises
+    ------
+    ShardError
+        It cannot be opened.
+    """
+    with open_file(path, FileKind.SHARD) as file:
+        n_subjects, n_images = table_length(file, "subjects"), table_length(file, "index")
+    return ShardSummary(path.name, read_checksum(path) or file_sha256(path), path.stat().st_size, n_subjects, n_images)
+
+
+def get_table(file: h5py.File, name: str) -> h5py.Dataset:
+    """Return a table's dataset.
+
+    Raises
+    ------
+    ShardError
+        The file has no such table.
+    """
+    try:
+        table = file[name]
+    except (KeyError, OSError, RuntimeError) as error:
+        raise ShardError(f"{file.filename!r} has no readable table /{name}: it is damaged; make it again") from error
+    if not isinstance(table, h5py.Dataset) or table.dtype.names is None or table.ndim != 1:
+        raise ShardError(f"/{name} of {file.filename!r} is not a table: the file is damaged; make it again")
+    return table
+
+
+def table_length(file: h5py.File, name: str) -> int:
+    """Return the number of rows of a table."""
+    return int(get_table(file, name).shape[0])
+
+
+def _check_kind(file: h5py.File, path: Path, kind: FileKind) -> None:
+    """Raise unless an open file is of ours and of a version that can be read."""
+    try:
+        found = file.attrs.get(RootAttribute.FORMAT)
+        version = file.attrs.get(RootAttribute.SCHEMA_VERSION)
+    except (OSError, RuntimeError) as error:
+        raise ShardError(f"{str(path)!r} is damaged: its attributes cannot be read; make it again") from error
+    if found != kind.value:
+        other = f"it is a {found}" if isinstance(found, str) and found in set(FileKind) else "it was not written by cmr-planes"
+        raise ShardError(f"{str(path)!r} is not a {kind.value}: {other}; give the file that 'cmr-planes extract' wrote")
+    try:
+        number = int(version)
+    except (TypeError, ValueError) as error:
+        raise ShardError(f"{str(path)!r} does not say which version of the format it has: it is damaged; make it again") from error
+    if number > SCHEMA_VERSION:
+        raise ShardError(
+            f"{str(path)!r} has version {number} of the format, and this software reads versions up to {SCHEMA_VERSION}; "
+            "update it with 'pip install --upgrade cmr-planes'"
+        )
+
+
+def _why(error: OSError) -> str:
+    """Return the reason within an error of the operating system or of HDF5, without addresses."""
+    if error.strerror and not error.strerror.startswith("Unable"):
+        return error.strerror
+    text = str(error)
+    if "truncated" in text:
+        return "the file is truncated"
+    if "signature" in text:
+        return "it is not an HDF5 file, or its beginning is damaged"
+    return "it is damaged"
+
+
+def _remedy(kind: FileKind) -> str:
+    """Return what to do about a file that cannot be opened."""
+    if kind is FileKind.CATALOGUE:
+        return "give the file that 'cmr-planes extract' wrote"
+    return "'cmr-planes verify' lists what is missing or damaged, and running the same 'extract' again makes it anew"

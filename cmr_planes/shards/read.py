@@ -1,0 +1,277 @@
+"""Reading a catalogue: its tables, and any image by its address.
+
+Shards are opened read-only, when they are first needed, once a process, without file locks, and never across a fork. A
+:class:`Catalogue` pickles as its path.
+"""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, Self, cast
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_planes.errors import Note, NoteCode, Rejection, RejectionCode, ShardError
+from cmr_planes.geometry.arrays import LabelArray
+from cmr_planes.shards.attributes import ViewAttributes, read_view_attributes
+from cmr_planes.shards.columns import ImageIndex, Subjects, ViewTable
+from cmr_planes.shards.files import get_table, open_file, read_json_attribute
+from cmr_planes.shards.schema import Dataset, FileKind, Group, RootAttribute
+from cmr_planes.shards.tables import Table, texts
+from cmr_planes.views import CardiacView
+
+__all__ = ["Catalogue", "ImageIndex", "Subjects", "ViewAttributes", "ViewTable"]
+
+MAX_OPEN_SHARDS = 256
+"""Shards that a process keeps open, so that a large catalogue does not use up its file descriptors."""
+
+MAX_OPEN_DATASETS = 4096
+"""Datasets that a process keeps open: finding one costs more than reading an image."""
+
+
+@dataclass(slots=True)
+class _OpenFiles:
+    """The files that one process has open."""
+
+    pid: int
+    catalogue: h5py.File
+    shards: OrderedDict[str, h5py.File] = field(default_factory=OrderedDict)
+    datasets: OrderedDict[tuple[str, str, str], h5py.Dataset] = field(default_factory=OrderedDict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def close(self) -> None:
+        """Close everything."""
+        self.datasets.clear()
+        while self.shards:
+            self.shards.popitem()[1].close()
+        self.catalogue.close()
+
+
+class Catalogue:
+    """A catalogue and its shards, for reading.
+
+    Parameters
+    ----------
+    path
+        The catalogue, ``out.h5``.
+
+    Raises
+    ------
+    ShardError
+        It is not there, is not a catalogue, is damaged, or was written by a newer version.
+
+    Examples
+    --------
+    >>> with Catalogue(Path("out.h5")) as catalogue:  # doctest: +SKIP
+    ...     index = catalogue.index(CardiacView.SAX)
+    ...     image = catalogue.image(index.subject(0), CardiacView.SAX, index.phase_index[0], index.slice[0])
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._files: _OpenFiles | None = None
+        self._open()
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        return type(self), (self.path,)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+    def close(self) -> None:
+        """Close all files of this process; reading again opens them again."""
+        files, self._files = self._files, None
+        if files is not None and files.pid == os.getpid():
+            files.close()
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the configuration of the run that wrote the catalogue."""
+        with self._reading() as files:
+            return read_json_attribute(files.catalogue, RootAttribute.CONFIGURATION)
+
+    def versions(self) -> dict[str, Any]:
+        """Return the versions of the software that wrote the catalogue."""
+        with self._reading() as files:
+            return read_json_attribute(files.catalogue, RootAttribute.VERSIONS)
+
+    def index(self, view: CardiacView | None = None) -> ImageIndex:
+        """Return one row for each 2D image, of one view or of all.
+
+        Subjects stand in the catalogue's order; within one, views, phases and slices do.
+        """
+        subjects = self.subjects()
+        columns = ["view", "phase", "phase_index", "slice", "rows", "columns", "positions", "annotated"]
+        index = ImageIndex.from_table(self._table("index", columns), subjects)
+        return index if view is None else index.select(index.view == view.value)
+
+    def subjects(self) -> Subjects:
+        """Return one row for each subject, the rejected ones among them."""
+        return Subjects.from_table(self._table("subjects"))
+
+    def views(self) -> ViewTable:
+        """Return one row for each view of a subject: sizes, scanner, quality of the positions."""
+        return ViewTable.from_table(self._table("views"))
+
+    def rejections(self) -> tuple[Rejection, ...]:
+        """Return what was left out, and why."""
+        rows = self._messages("rejections")
+        return tuple(Rejection(subject, view, RejectionCode(code), sentence) for subject, view, code, sentence in rows)
+
+    def notes(self) -> tuple[Note, ...]:
+        """Return what is worth knowing about what was kept."""
+        rows = self._messages("notes")
+        return tuple(Note(subject, view, NoteCode(code), sentence) for subject, view, code, sentence in rows)
+
+    def image(self, subject: str, view: CardiacView, phase: int, slice: int) -> NDArray[np.uint16]:  # noqa: A002  # DICOM's word
+        """Read one image.
+
+        Parameters
+        ----------
+        subject
+            The subject's key.
+        view
+            The view.
+        phase
+            Index of the phase, as in :attr:`ImageIndex.phase_index`.
+        slice
+            Index of the slice, 0 for long-axis views; SAX runs from base to apex.
+
+        Returns
+        -------
+            Shape (rows, columns), stored intensities.
+
+        Raises
+        ------
+        ShardError
+            There is no such image, or its shard is missing or damaged; the message names both.
+        """
+        return cast("NDArray[np.uint16]", self._read_image(subject, view, Dataset.IMAGE, phase, slice))
+
+    def positions(self, subject: str, view: CardiacView, phase: int, slice: int) -> LabelArray:  # noqa: A002  # DICOM's word
+        """Read one position mask, shape (rows, columns), classes 0 to 9; otherwise as :meth:`image`."""
+        return cast("LabelArray", self._read_image(subject, view, Dataset.POSITIONS, phase, slice))
+
+    def view_attributes(self, subject: str, view: CardiacView) -> ViewAttributes:
+        """Read what is stored beside the images of a view.
+
+        Raises
+        ------
+        ShardError
+            There is no such view, or its shard is missing or damaged.
+        """
+        with self._reading() as files, _named(files, subject, f"{view.value}"):
+            return read_view_attributes(self._shard(files, subject)[f"{Group.DATA}/{subject}/{view.value}"])
+
+    def shard_path(self, subject: str) -> Path:
+        """Return the path of the shard that holds a subject's images.
+
+        Raises
+        ------
+        ShardError
+            The catalogue holds no images of the subject.
+        """
+        with self._reading() as files:
+            return self.path.parent / self._shard_name(files, subject)
+
+    def _open(self) -> _OpenFiles:
+        """Return this process's files, opening the catalogue if need be."""
+        files = self._files
+        if files is None or files.pid != os.getpid():
+            # After a fork the parent's handles are left to the parent: they are dropped, not used.
+            files = self._files = _OpenFiles(os.getpid(), open_file(self.path, FileKind.CATALOGUE))
+        return files
+
+    @contextmanager
+    def _reading(self) -> Iterator[_OpenFiles]:
+        files = self._open()
+        with files.lock:
+            yield files
+
+    def _table(self, name: str, columns: list[str] | None = None) -> Table:
+        """Read a table, or some columns of it."""
+        with self._reading() as files:
+            dataset = get_table(files.catalogue, name)
+            try:
+                return cast("Table", dataset[()] if columns is None else dataset.fields(columns)[()])
+            except (OSError, RuntimeError, ValueError, KeyError) as error:
+                raise ShardError(
+                    f"table /{name} of {str(self.path)!r} cannot be read: the catalogue is damaged; make it again"
+                ) from error
+
+    def _messages(self, name: str) -> Iterator[tuple[str, str, str, str]]:
+        table = self._table(name)
+        try:
+            return zip(*(texts(table[column]) for column in ("subject", "view", "code", "sentence")), strict=True)
+        except ValueError as error:
+            raise ShardError(
+                f"table /{name} of {str(self.path)!r} cannot be read: the catalogue is damaged; make it again"
+            ) from error
+
+    def _read_image(self, subject: str, view: CardiacView, name: str, phase: int, level: int) -> NDArray[Any]:
+        with self._reading() as files, _named(files, subject, f"{view.value}/{name}, phase {phase}, slice {level}"):
+            key = (subject, view.value, name)
+            dataset = files.datasets.get(key)
+            if dataset is None:
+                dataset = self._shard(files, subject)[f"{Group.DATA}/{subject}/{view.value}/{name}"]
+                files.datasets[key] = dataset
+                if len(files.datasets) > MAX_OPEN_DATASETS:
+                    files.datasets.popitem(last=False)
+            else:
+                files.datasets.move_to_end(key)
+            return cast("NDArray[Any]", dataset[phase, level])
+
+    def _shard(self, files: _OpenFiles, subject: str) -> h5py.File:
+        """Return the open shard of a subject."""
+        name = self._shard_name(files, subject)
+        shard = files.shards.get(name)
+        if shard is None:
+            shard = files.shards[name] = open_file(self.path.parent / name, FileKind.SHARD)
+            if len(files.shards) > MAX_OPEN_SHARDS:
+                _, oldest = files.shards.popitem(last=False)
+                files.datasets = OrderedDict((key, each) for key, each in files.datasets.items() if each.file != oldest)
+                oldest.close()
+        else:
+            files.shards.move_to_end(name)
+        return shard
+
+    def _shard_name(self, files: _OpenFiles, subject: str) -> str:
+        """Return the shard of a subject, as a path from the catalogue's folder."""
+        try:
+            link = files.catalogue[Group.DATA].get(subject, getlink=True)
+        except (KeyError, OSError, RuntimeError, ValueError) as error:
+            raise ShardError(f"catalogue {str(self.path)!r} cannot be read: it is damaged; make it again") from error
+        if link is None:
+            raise ShardError(f"catalogue {str(self.path)!r} holds no images of subject {subject!r}")
+        if not isinstance(link, h5py.ExternalLink):
+            raise ShardError(
+                f"catalogue {str(self.path)!r} does not link subject {subject!r} to a shard: it is damaged; make it again"
+            )
+        return PurePosixPath(link.filename).as_posix()
+
+
+@contextmanager
+def _named(files: _OpenFiles, subject: str, record: str) -> Iterator[None]:
+    """Turn what HDF5 says of a failure into a sentence that names the shard and the record."""
+    try:
+        yield
+    except (KeyError, IndexError, ValueError) as error:
+        raise ShardError(f"subject {subject!r} has no {record} in {files.catalogue.filename!r}") from error
+    except (OSError, RuntimeError) as error:
+        link = files.catalogue[Group.DATA].get(subject, getlink=True)
+        raise ShardError(
+            f"{record} of subject {subject!r} cannot be read: shard {link.filename!r} is damaged; 'cmr-planes verify' lists "
+            "what is, and running the same 'extract' again makes it anew"
+        ) from error

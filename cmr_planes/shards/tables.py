@@ -1,0 +1,248 @@
+"""The tables of shards and catalogues: their columns, and the rows that a subject gives.
+
+A table is one compound dataset. Strings are UTF-8 of fixed width, as wide as the longest in the file: they compress to next to
+nothing, and are read and written about fifty times as fast as strings of variable length.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_planes.errors import Note, Rejection
+from cmr_planes.geometry.arrays import IntArray
+from cmr_planes.shards.schema import Dataset, Group, SubjectRecord, ViewRecord
+from cmr_planes.views import PositionClass
+
+Table: TypeAlias = NDArray[np.void]
+"""Rows of a table: a structured array, shape (rows,)."""
+
+TEXT = "text"
+"""Marks a column of strings in a table's columns."""
+
+MAX_SENTENCE_BYTES = 2000
+"""A longer sentence is cut, so that one of them does not widen a whole column."""
+
+TABLES: dict[str, dict[str, Any]] = {
+    "index": {
+        "subject": TEXT,
+        "participant": TEXT,
+        "view": TEXT,
+        "phase": TEXT,
+        "phase_index": np.uint16,
+        "slice": np.uint16,
+        "rows": np.uint16,
+        "columns": np.uint16,
+        "positions": np.bool_,
+        "annotated": np.bool_,
+        "path": TEXT,
+    },
+    "views": {
+        "subject": TEXT,
+        "view": TEXT,
+        "n_phases": np.uint16,
+        "n_slices": np.uint16,
+        "rows": np.uint16,
+        "columns": np.uint16,
+        "row_spacing_mm": np.float64,
+        "column_spacing_mm": np.float64,
+        "manufacturer": TEXT,
+        "field_strength_t": np.float64,
+        "positions": np.bool_,
+        "alignment": (np.float64, (2,)),
+        "line_angle_deg": np.float64,
+        "condition_number": np.float64,
+        "line_agreement": (np.float64, (2,)),
+        "class_pixels": (np.uint64, (len(PositionClass),)),
+    },
+    "subjects": {"subject": TEXT, "participant": TEXT, "n_images": np.uint32},
+    "rejections": {"subject": TEXT, "view": TEXT, "code": TEXT, "sentence": TEXT},
+    "notes": {"subject": TEXT, "view": TEXT, "code": TEXT, "sentence": TEXT},
+}
+"""Columns of the tables that every shard has, in order."""
+
+SHARD_COLUMN = "shard"
+"""Column that the catalogue adds to ``/index`` and ``/subjects``: the shard's path from the catalogue's folder."""
+
+TABLES_WITH_SHARD = ("index", "subjects")
+"""Tables to which the catalogue adds :data:`SHARD_COLUMN`."""
+
+SHARDS_TABLE = "shards"
+"""The catalogue's own table."""
+
+SHARDS_COLUMNS: dict[str, Any] = {"name": TEXT, "sha256": TEXT, "bytes": np.uint64, "n_subjects": np.uint32, "n_images": np.uint32}
+"""Columns of ``/shards``; ``name`` is the path from the catalogue's folder."""
+
+
+@dataclass(slots=True)
+class TableRows:
+    """Rows of the five tables, gathered subject by subject."""
+
+    rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: {name: [] for name in TABLES})
+    """Rows of each table, values in the order of the columns."""
+
+    def add(self, record: SubjectRecord) -> None:
+        """Add what the tables say of one subject."""
+        n_images = 0
+        for view in record.views:
+            images = _index_rows(record, view)
+            n_images += len(images)
+            self.rows["index"] += images
+            self.rows["views"].append(_view_row(record.key, view))
+        self.rows["subjects"].append((record.key, record.participant, n_images))
+        self.rows["rejections"] += [_message_row(rejection) for rejection in record.rejections]
+        self.rows["notes"] += [_message_row(note) for note in record.notes]
+
+    def tables(self) -> dict[str, Table]:
+        """Return the tables as structured arrays."""
+        return {name: make_table(columns, self.rows[name]) for name, columns in TABLES.items()}
+
+
+def make_table(columns: dict[str, Any], rows: Sequence[tuple[Any, ...]]) -> Table:
+    """Build a structured array.
+
+    Parameters
+    ----------
+    columns
+        Type of each column, :data:`TEXT` for strings.
+    rows
+        Values in the order of the columns.
+
+    Returns
+    -------
+        Shape (rows,); each string column as wide as its longest value, at least one byte.
+    """
+    texts = [place for place, kind in enumerate(columns.values()) if kind is TEXT]
+    encoded = [list(row) for row in rows]
+    for row in encoded:
+        for place in texts:
+            row[place] = row[place].encode()
+    widths = {place: max((len(row[place]) for row in encoded), default=1) for place in texts}
+    dtype = np.dtype(
+        [
+            (name, _text_dtype(widths[place]) if kind is TEXT else kind) if not isinstance(kind, tuple) else (name, *kind)
+            for place, (name, kind) in enumerate(columns.items())
+        ]
+    )
+    return np.array([tuple(row) for row in encoded], dtype=dtype)
+
+
+def common_dtype(columns: dict[str, Any], dtypes: Iterable[np.dtype[np.void]]) -> np.dtype[np.void]:
+    """Return the row type that holds rows of all the given types: each string as wide as the widest.
+
+    Parameters
+    ----------
+    columns
+        Type of each column, :data:`TEXT` for strings.
+    dtypes
+        Row types of tables with these columns.
+
+    Raises
+    ------
+    KeyError
+        A column is missing.
+    """
+    widths = dict.fromkeys((name for name, kind in columns.items() if kind is TEXT), 1)
+    for dtype in dtypes:
+        for name in widths:
+            widths[name] = max(widths[name], dtype[name].itemsize)
+    return np.dtype(
+        [
+            (name, _text_dtype(widths[name]) if kind is TEXT else kind) if not isinstance(kind, tuple) else (name, *kind)
+            for name, kind in columns.items()
+        ]
+    )
+
+
+def texts(column: NDArray[np.bytes_]) -> list[str]:
+    """Decode a column of strings."""
+    return [value.decode() for value in column.tolist()]
+
+
+def _text_dtype(width: int) -> np.dtype[np.bytes_]:
+    dtype: np.dtype[np.bytes_] = h5py.string_dtype("utf-8", max(1, width))
+    return dtype
+
+
+def _index_rows(record: SubjectRecord, view: ViewRecord) -> list[tuple[Any, ...]]:
+    n_phases, n_slices, rows, columns = view.image.shape
+    path = f"{Group.DATA}/{record.key}/{view.view}/{Dataset.IMAGE}"
+    has_positions = view.positions is not None
+    return [
+        (
+            record.key,
+            record.participant,
+            view.view.value,
+            view.phases[phase],
+            phase,
+            level,
+            rows,
+            columns,
+            has_positions,
+            False,
+            path,
+        )
+        for phase in range(n_phases)
+        for level in range(n_slices)
+    ]
+
+
+def _view_row(key: str, view: ViewRecord) -> tuple[Any, ...]:
+    """Row of ``/views``: over the slices the least alignment, the least angle, the worst condition, the median agreement."""
+    n_phases, n_slices, rows, columns = view.image.shape
+    alignment, angle, condition, agreement = np.full(2, np.nan), np.nan, np.nan, np.full(2, np.nan)
+    if view.positions is not None:
+        alignment = np.min([positions.alignment for positions in view.positions], axis=0)
+        angle = min(positions.angle_deg for positions in view.positions)
+        condition = max(positions.condition_number for positions in view.positions)
+    if view.line_agreement is not None:
+        agreement = np.array([_median(line) for line in view.line_agreement.T])
+    plane = view.planes[0]
+    return (
+        key,
+        view.view.value,
+        n_phases,
+        n_slices,
+        rows,
+        columns,
+        plane.row_spacing_mm,
+        plane.column_spacing_mm,
+        view.manufacturer,
+        view.field_strength_t,
+        view.positions is not None,
+        alignment,
+        angle,
+        condition,
+        agreement,
+        _class_pixels(view),
+    )
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """Return the median of the values that are not NaN, NaN if there is none."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if known.size else float("nan")
+
+
+def _class_pixels(view: ViewRecord) -> IntArray:
+    """Count the pixels of each class in the masks of all phases and slices, shape (10,); zeros without positions."""
+    counts = np.zeros(len(PositionClass), dtype=np.int64)
+    if view.positions is None:
+        return counts
+    n_phases, n_slices, rows, columns = view.image.shape
+    boxes = np.stack([positions.boxes for positions in view.positions])
+    heights = boxes[..., :2].clip(0, rows)
+    widths = boxes[..., 2:].clip(0, columns)
+    counts[1:] = n_phases * (np.diff(heights)[..., 0] * np.diff(widths)[..., 0]).sum(axis=0)
+    counts[0] = n_phases * n_slices * rows * columns - counts.sum()
+    return counts
+
+
+def _message_row(message: Rejection | Note) -> tuple[str, ...]:
+    sentence = message.sentence.replace("\0", "")
+    if len(sentence.encode()) > MAX_SENTENCE_BYTES:
+        sentence = sentence.encode()[: MAX_SENTENCE_BYTES - 3].decode(errors="ignore") + "…"
+    return message.subject, message.view, message.code.value, sentence

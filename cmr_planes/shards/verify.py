@@ -1,0 +1,124 @@
+"""Whether the shards of a catalogue are as they were sealed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from cmr_planes.errors import ShardError
+from cmr_planes.shards.files import get_table, open_file
+from cmr_planes.shards.schema import FileKind
+from cmr_planes.shards.sealing import file_sha256
+from cmr_planes.shards.tables import SHARDS_TABLE, texts
+
+
+class Damage(StrEnum):
+    """What is wrong with a shard. The values are stable."""
+
+    MISSING = "missing"
+    """The file is not there."""
+    UNREADABLE = "unreadable"
+    """The file may not, or cannot, be read."""
+    TRUNCATED = "truncated"
+    """The file is shorter than it was."""
+    CHECKSUM = "checksum"
+    """The content is not what was sealed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One shard that is not as it was sealed."""
+
+    shard: str
+    """The shard, as a path from the catalogue's folder."""
+    damage: Damage
+    """What is wrong."""
+    sentence: str
+    """What was found and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedShard:
+    """A row of ``/shards``."""
+
+    name: str
+    """Path from the catalogue's folder."""
+    sha256: str
+    """Checksum at the time of sealing."""
+    n_bytes: int
+    """Size at the time of sealing."""
+
+
+def read_sealed_shards(path: Path) -> list[SealedShard]:
+    """Read the catalogue's table ``/shards``.
+
+    Raises
+    ------
+    ShardError
+        It is not a catalogue, or is damaged.
+    """
+    with open_file(path, FileKind.CATALOGUE) as file:
+        try:
+            table = get_table(file, SHARDS_TABLE)[()]
+            names, digests, sizes = texts(table["name"]), texts(table["sha256"]), table["bytes"].tolist()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ShardError(
+                f"table /{SHARDS_TABLE} of {str(path)!r} cannot be read: the catalogue is damaged; make it again"
+            ) from error
+    return [SealedShard(*row) for row in zip(names, digests, sizes, strict=True)]
+
+
+def verify_catalogue(path: Path, *, on_shard: Callable[[SealedShard], None] | None = None) -> list[Finding]:
+    """Compare every shard of a catalogue with what was sealed.
+
+    Parameters
+    ----------
+    path
+        The catalogue.
+    on_shard
+        Called after each shard.
+
+    Returns
+    -------
+        What is wrong, in the order of the shards; empty if nothing is.
+
+    Raises
+    ------
+    ShardError
+        The catalogue itself cannot be read.
+    """
+    findings = []
+    for shard in read_sealed_shards(path):
+        finding = verify_shard(path.parent, shard)
+        if finding is not None:
+            findings.append(finding)
+        if on_shard is not None:
+            on_shard(shard)
+    return findings
+
+
+def verify_shard(folder: Path, shard: SealedShard) -> Finding | None:
+    """Compare one shard with what was sealed; None if it is the same.
+
+    Parameters
+    ----------
+    folder
+        The catalogue's folder.
+    shard
+        What was sealed.
+    """
+    path = folder / shard.name
+    try:
+        n_bytes = path.stat().st_size
+        if n_bytes < shard.n_bytes:
+            sentence = f"shard {shard.name!r} has {n_bytes} bytes, and {shard.n_bytes} were sealed"
+            return Finding(shard.name, Damage.TRUNCATED, sentence)
+        digest = file_sha256(path)
+    except FileNotFoundError:
+        return Finding(shard.name, Damage.MISSING, f"shard {shard.name!r} is not there")
+    except OSError as error:
+        return Finding(shard.name, Damage.UNREADABLE, f"shard {shard.name!r} cannot be read ({error.strerror or error})")
+    if digest != shard.sha256:
+        sentence = f"shard {shard.name!r} has the checksum {digest[:12]}…, and {shard.sha256[:12]}… was sealed"
+        return Finding(shard.name, Damage.CHECKSUM, sentence)
+    return None
