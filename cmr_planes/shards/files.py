@@ -35,7 +35,7 @@ def open_file(path: Path, kind: FileKind) -> h5py.File:
     try:
         with path.open("rb"):
             pass
-        file = h5py.File(path, "r", locking=False, rdcc_nbytes=0)
+        file = _open_unlocked(path)
     except FileNotFoundError as error:
         raise ShardError(f"{what} {str(path)!r} does not exist; {_remedy(kind)}") from error
     except OSError as error:
@@ -46,6 +46,16 @@ def open_file(path: Path, kind: FileKind) -> h5py.File:
         file.close()
         raise
     return file
+
+
+def _open_unlocked(path: Path) -> h5py.File:
+    """Open a file for reading without locks, or as this process already has it open: HDF5 refuses to mix the two."""
+    try:
+        return h5py.File(path, "r", locking=False, rdcc_nbytes=0)
+    except OSError as error:
+        if "locking flag" not in str(error):
+            raise
+        return h5py.File(path, "r", rdcc_nbytes=0)
 
 
 def is_ours(path: Path, kind: FileKind) -> bool:
@@ -68,7 +78,7 @@ def is_ours(path: Path, kind: FileKind) -> bool:
             return False
         with path.open("rb"):
             pass
-        with h5py.File(path, "r", locking=False) as file:
+        with _open_unlocked(path) as file:
             return bool(file.attrs.get(RootAttribute.FORMAT) == kind.value)
     except PermissionError as error:
         raise ShardError(f"{str(path)!r} may not be read ({error.strerror}); check its permissions") from error

@@ -231,6 +231,8 @@ class Catalogue:
                     files.datasets.popitem(last=False)
             else:
                 files.datasets.move_to_end(key)
+            if phase < 0 or level < 0:
+                raise IndexError("an address does not count from the end")
             return cast("NDArray[Any]", dataset[phase, level])
 
     def _shard(self, files: _OpenFiles, subject: str) -> h5py.File:

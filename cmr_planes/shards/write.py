@@ -44,6 +44,7 @@ LIBVER = ("v110", "v110")
 COMPACT_BYTES = 1 << 14
 """Datasets up to this size are kept in their header; larger ones have a place of their own."""
 
+_MAX_ATTRIBUTES_IN_HEADER = 64
 _GZIP_LEVEL = 4
 _TABLE_GZIP_LEVEL = 1
 _TABLE_CHUNK_BYTES = 1 << 18
@@ -240,22 +241,27 @@ def _position_attributes(view: ViewRecord, positions: Sequence[Positions]) -> di
 
 
 def _create_group(parent: h5g.GroupID, name: str) -> h5g.GroupID:
-    """Create a group that keeps no times."""
+    """Create a group that keeps no times, and its attributes in its header: HDF5's way with more than eight is slow and large."""
     properties = h5p.create(h5p.GROUP_CREATE)
     properties.set_obj_track_times(False)
+    properties.set_attr_phase_change(_MAX_ATTRIBUTES_IN_HEADER, 0)
     return h5g.create(parent, name.encode(), gcpl=properties)
 
 
 _TEXT = h5py.string_dtype()
+_TEXT_IN_FILE = h5t.py_create(_TEXT, logical=True)
+_TEXT_IN_MEMORY = h5t.py_create(_TEXT)
 _NUMBER_TYPES = {"f8": h5t.IEEE_F64LE, "i4": h5t.STD_I32LE}
+_SCALAR = h5s.create(h5s.SCALAR)
 
 
 def _write_attribute(group: h5g.GroupID, name: str, value: Any) -> None:  # noqa: ANN401  # what view_attributes returns
     """Write an attribute: strings with variable length, numbers as little-endian."""
-    array = np.array(value, dtype=_TEXT) if isinstance(value, str | tuple) else np.asarray(value)
-    kind = _NUMBER_TYPES.get(array.dtype.str[1:]) or h5t.py_create(_TEXT, logical=True)
-    space = h5s.create_simple(array.shape) if array.shape else h5s.create(h5s.SCALAR)
-    h5a.create(group, name.encode(), kind, space).write(array)
+    is_text = isinstance(value, str | tuple)
+    array = np.array(value, dtype=_TEXT) if is_text else np.asarray(value)
+    in_file = _TEXT_IN_FILE if is_text else _NUMBER_TYPES[array.dtype.str[1:]]
+    space = h5s.create_simple(array.shape) if array.shape else _SCALAR
+    h5a.create(group, name.encode(), in_file, space).write(array, _TEXT_IN_MEMORY if is_text else in_file)
 
 
 def _write_images(group: h5g.GroupID, name: str, images: NDArray[Any], kind: h5t.TypeID, codec: Codec) -> None:
