@@ -1,5 +1,66 @@
-"""The ``cmr-planes`` command."""
+"""The ``cmr-planes`` command: one command a file, loaded when it is called.
+
+Only click is imported here, so that ``cmr-planes --help`` answers at once.
+"""
+
+import importlib
+from dataclasses import dataclass
+from typing import cast
+
+import click
 
 
+@dataclass(frozen=True, slots=True)
+class LazyCommand:
+    """A command that is imported when it is called."""
+
+    module: str
+    """Where it lives; the command is the attribute of the module's own name."""
+    summary: str
+    """Its line in the list of commands."""
+
+    def load(self) -> click.Command:
+        """Import the command."""
+        name = self.module.rpartition(".")[2]
+        return cast("click.Command", getattr(importlib.import_module(self.module), name))
+
+
+COMMANDS = {
+    "extract": LazyCommand("cmr_planes.cli.extract", "Make position masks from DICOM: the main job."),
+    "inspect": LazyCommand("cmr_planes.cli.inspect", "Count what a catalogue holds, and what was left out and why."),
+    "show": LazyCommand("cmr_planes.cli.show", "Draw images with their lines and boxes as contact sheets."),
+    "verify": LazyCommand("cmr_planes.cli.verify", "Find shards that are missing or damaged."),
+    "phantom": LazyCommand("cmr_planes.cli.phantom", "Write a synthetic cohort with known truth, as DICOM."),
+}
+"""The commands in the order in which they are listed."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, not when they are listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """Return the names of the commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+        """Import a command."""
+        command = COMMANDS.get(cmd_name)
+        return None if command is None else command.load()
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.summary) for name, command in COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="cmr-planes", message="%(prog)s %(version)s")
 def main() -> None:
-    """Run the command line."""
+    r"""Anatomical position masks from the view planes of cardiac MR.
+
+    \b
+    Example:
+      cmr-planes extract studies/ out.h5
+      cmr-planes inspect out.h5
+      cmr-planes show out.h5 -o pictures
+    """

@@ -1,0 +1,142 @@
+"""``cmr-planes inspect``: what a catalogue holds, what was left out, and how good the positions are."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from cmr_planes.cli.console import print_json, reports_errors, stdout, table
+from cmr_planes.errors import ExitCode, Note, Rejection
+from cmr_planes.report import CatalogueSummary, Reason, Spread, ViewSummary, closing_sentence, summarise, to_json
+from cmr_planes.shards.read import Catalogue
+from cmr_planes.views import CardiacView, PositionClass, position_name
+
+LISTED = 20
+"""Rows of a list that may be long; ``-v`` lists all."""
+
+
+@click.command()
+@click.argument("catalogue", metavar="OUT.h5", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
+@click.option("-v", "--verbose", is_flag=True, help="List every rejection and note, with the subjects' keys.")
+@reports_errors
+def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
+    r"""Count what OUT.h5 holds: subjects, images, positions, and what was left out and why.
+
+    Subjects are numbered in the catalogue's order; their keys are printed with -v only. Exit code 3 if the catalogue holds no
+    image.
+
+    \b
+    Example:
+      cmr-planes inspect out.h5
+      cmr-planes inspect out.h5 --json | jq .views.sax.n_images
+    """
+    with Catalogue(catalogue) as opened:
+        subjects, rejections, notes = opened.subjects(), opened.rejections(), opened.notes()
+        summary = summarise(subjects, opened.views(), rejections, notes)
+        versions = opened.versions()
+    n_shards = len(set(subjects.shard))
+    if as_json:
+        listed = {"rejected": _messages_json(rejections), "noted": _messages_json(notes)} if verbose else {}
+        print_json({"n_shards": n_shards, "versions": versions, **to_json(summary, with_keys=verbose), **listed})
+    else:
+        console = stdout()
+        for each in _tables(summary, verbose=verbose):
+            console.print(each)
+        if verbose:
+            for each in _message_tables(rejections, notes):
+                console.print(each)
+        click.echo(closing_sentence(summary, n_shards))
+    return ExitCode.DONE if summary.n_images else ExitCode.NOTHING_USABLE
+
+
+def _tables(summary: CatalogueSummary, *, verbose: bool) -> Iterator[Table]:
+    """Lay the summary out."""
+    if summary.views:
+        heads = ("view", "subjects", "with positions", "slices", "images", "matrix (rows × columns)", "pixel size, mm")
+        yield table("Images", heads, [_image_row(view) for view in summary.views])
+        quality = ("view", "alignment (0 to 1)", "angle of the lines, degrees", "agreement along the lines (-1 to 1)")
+        yield table("Positions: least, median, largest", quality, [_quality_row(view) for view in summary.views])
+        yield _class_table(summary.views)
+    if summary.low_agreement:
+        listed = [
+            (
+                low.subject_number,
+                *((low.subject,) if verbose else ()),
+                low.view.title,
+                *(f"{one:.2f}" for one in low.line_agreement),
+            )
+            for low in summary.low_agreement[: None if verbose else LISTED]
+        ]
+        columns = ("subject", *(("key",) if verbose else ()), "view", "first line", "second line")
+        yield table(f"Low agreement: {len(summary.low_agreement):,} views to look at with 'show'", columns, listed)
+    if summary.scanners:
+        scanners = [(each.manufacturer or "not given", _field(each.field_strength_t), each.n_subjects) for each in summary.scanners]
+        yield table("Scanners", ("manufacturer", "field", "subjects"), scanners)
+    for title, reasons in (("Left out", summary.rejections), ("Noted", summary.notes)):
+        if reasons:
+            yield table(title, ("reason", "view", "times"), [_reason_row(reason) for reason in reasons])
+
+
+def _image_row(view: ViewSummary) -> tuple[object, ...]:
+    matrices = ", ".join(f"{matrix} ({count:,})" for matrix, count in view.matrices[:3])
+    more = len(view.matrices) - 3
+    return (
+        view.view.title,
+        view.n_subjects,
+        view.n_with_positions,
+        view.n_slices,
+        view.n_images,
+        f"{matrices}, {more:,} more" if more > 0 else matrices,
+        _spread(view.spacing_mm, 2),
+    )
+
+
+def _quality_row(view: ViewSummary) -> tuple[object, ...]:
+    return view.view.title, _spread(view.alignment, 2), _spread(view.line_angle_deg, 1), _spread(view.line_agreement, 2)
+
+
+def _class_table(views: Sequence[ViewSummary]) -> Table:
+    """Shares of the classes: one row a class, one column a view."""
+    shown = [view for view in views if view.class_shares]
+    rows = [
+        (int(position), _class_name(position, shown), *(f"{100 * view.class_shares[position]:.2f}" for view in shown))
+        for position in PositionClass
+    ]
+    return table("Classes: share of the pixels, %", ("class", "name", *(view.view.title for view in shown)), rows if shown else [])
+
+
+def _class_name(position: PositionClass, views: Sequence[ViewSummary]) -> str:
+    names = dict.fromkeys(position_name(view.view, position) for view in views)
+    return " / ".join(names)
+
+
+def _reason_row(reason: Reason) -> tuple[object, ...]:
+    return reason.code, CardiacView(reason.view).title if reason.view else "whole subject", reason.count
+
+
+def _message_tables(rejections: Sequence[Rejection], notes: Sequence[Note]) -> Iterator[Table]:
+    for title, messages in (("Every rejection", rejections), ("Every note", notes)):
+        if messages:
+            rows = [(message.subject, message.view, message.code.value, message.sentence) for message in messages]
+            yield table(title, ("subject", "view", "reason", "what was found"), rows)
+
+
+def _messages_json(messages: Sequence[Rejection] | Sequence[Note]) -> list[dict[str, str]]:
+    return [
+        {"subject": message.subject, "view": message.view, "code": message.code.value, "sentence": message.sentence}
+        for message in messages
+    ]
+
+
+def _spread(spread: Spread | None, digits: int) -> str:
+    if spread is None:
+        return "not known"
+    if spread.least == spread.largest:
+        return f"{spread.least:.{digits}f}"
+    return f"{spread.least:.{digits}f}, {spread.median:.{digits}f}, {spread.largest:.{digits}f}"
+
+
+def _field(field_strength_t: float | None) -> str:
+    return "not given" if field_strength_t is None else f"{field_strength_t:g} T"

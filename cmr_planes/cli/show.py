@@ -1,0 +1,165 @@
+"""``cmr-planes show``: contact sheets that let a reader verify where the boxes lie."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from math import isnan
+from pathlib import Path
+
+import click
+
+from cmr_planes.cli.console import progress, reports_errors, say
+from cmr_planes.errors import ExitCode, NoteCode
+from cmr_planes.render import Panel, draw_sheet, save_sheet
+from cmr_planes.shards.read import Catalogue, ViewAttributes
+from cmr_planes.views import TARGET_VIEWS, CardiacPhase, CardiacView
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The images of one view of one subject that are to be drawn."""
+
+    subject: str
+    """The subject's key."""
+    number: int
+    """The subject's place in the catalogue, from 1."""
+    attributes: ViewAttributes
+    """What is stored beside the images."""
+    phases: tuple[int, ...]
+    """Indices of the phases."""
+    is_low: bool
+    """Whether low agreement was noted."""
+
+    @property
+    def n_images(self) -> int:
+        """Number of images."""
+        return len(self.phases) * self.attributes.shape[1]
+
+
+@click.command()
+@click.argument("catalogue", metavar="OUT.h5", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "-o", "--output", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the sheets."
+)
+@click.option("--subject", "keys", multiple=True, metavar="KEY", help="Draw this subject only; may be given several times.")
+@click.option(
+    "--view",
+    "views",
+    multiple=True,
+    type=click.Choice([view.value for view in TARGET_VIEWS]),
+    help="Draw this view only; likewise.",
+)
+@click.option(
+    "--phase",
+    "phases",
+    multiple=True,
+    metavar="NAME",
+    help="Draw this phase only (ed, es, 000, …); likewise.  [ed and es, or the first]",
+)
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Draw at most so many subjects.")
+@click.option("--per-sheet", default=12, show_default=True, type=click.IntRange(1, 100), help="Images on one sheet.")
+@click.option("-v", "--verbose", is_flag=True, help="Write the subjects' keys into the pictures.")
+@reports_errors
+def show(
+    catalogue: Path,
+    *,
+    folder: Path,
+    keys: tuple[str, ...],
+    views: tuple[str, ...],
+    phases: tuple[str, ...],
+    limit: int,
+    per_sheet: int,
+    verbose: bool,
+) -> ExitCode:
+    r"""Draw the images of OUT.h5 with their lines and boxes, as PNG contact sheets, one view a sheet.
+
+    Subjects are numbered in the catalogue's order. Their keys are kept out of the pictures and of the files' names, so that sheets
+    can be passed on; -v writes them in. Images that disagree along their lines are framed in red. Letters at the edges of an
+    image are the sides of the patient: L left, R right, A anterior, P posterior, H head, F feet.
+
+    \b
+    Example:
+      cmr-planes show out.h5 -o pictures
+      cmr-planes show out.h5 -o pictures --subject 9000001_2 --view sax
+    """
+    with Catalogue(catalogue) as opened:
+        numbers = _choose_subjects(opened, keys, limit)
+        wanted = [view for view in TARGET_VIEWS if view.value in views or not views]
+        chosen = {view: list(_choose_series(opened, numbers, view, phases)) for view in wanted}
+        n_images = sum(series.n_images for of_view in chosen.values() for series in of_view)
+        if n_images == 0:
+            say("nothing to draw: the catalogue has no such images; 'cmr-planes inspect' says what it holds")
+            return ExitCode.NOTHING_USABLE
+        folder.mkdir(parents=True, exist_ok=True)
+        with progress("drawing", n_images, unit="images") as advance:
+            for view, of_view in chosen.items():
+                for number, panels in enumerate(_batches(_panels(opened, of_view, with_keys=verbose), per_sheet), start=1):
+                    path = folder / f"{view.value}-{number:03}.png"
+                    save_sheet(draw_sheet(view, panels, heading=f"{view.title}: positions from the view planes"), path)
+                    click.echo(path)
+                    advance(len(panels))
+    return ExitCode.DONE
+
+
+def _choose_subjects(catalogue: Catalogue, keys: Sequence[str], limit: int) -> dict[str, int]:
+    """Return the numbers, from 1, of the subjects with images that are to be drawn."""
+    subjects = catalogue.subjects()
+    has_images = (subjects.n_images > 0).tolist()
+    numbers = {key: number for number, (key, has) in enumerate(zip(subjects.key, has_images, strict=True), start=1) if has}
+    unknown = [key for key in keys if key not in numbers]
+    if unknown:
+        raise click.BadParameter(
+            f"the catalogue has no images of {', '.join(unknown)}; 'cmr-planes inspect -v' lists what was left out",
+            param_hint="--subject",
+        )
+    return {key: numbers[key] for key in islice(keys or numbers, limit)}
+
+
+def _choose_series(catalogue: Catalogue, numbers: dict[str, int], view: CardiacView, phases: Sequence[str]) -> Iterator[Series]:
+    """Find the images of one view that are to be drawn."""
+    table = catalogue.views()
+    stored = set(zip(table.subject, table.view, strict=True))
+    low = {(note.subject, note.view) for note in catalogue.notes() if note.code is NoteCode.LOW_AGREEMENT}
+    for key, number in numbers.items():
+        if (key, view.value) in stored:
+            attributes = catalogue.view_attributes(key, view)
+            yield Series(key, number, attributes, _choose_phases(attributes.phases, phases), (key, view.value) in low)
+
+
+def _choose_phases(stored: Sequence[str], asked: Sequence[str]) -> tuple[int, ...]:
+    """Return the indices of the phases asked for; by default ED and ES, or the first where the phases have no such names."""
+    wanted = set(asked) or set(CardiacPhase) & set(stored) or set(stored[:1])
+    return tuple(index for index, name in enumerate(stored) if name in wanted)
+
+
+def _panels(catalogue: Catalogue, chosen: Sequence[Series], *, with_keys: bool) -> Iterator[Panel]:
+    """Read the images, one at a time: by subject, phase, slice."""
+    for series in chosen:
+        attributes, n_slices = series.attributes, series.attributes.shape[1]
+        for phase in series.phases:
+            for level in range(n_slices):
+                words = [f"subject {series.number}", attributes.phases[phase].upper()]
+                words += [f"slice {level + 1} of {n_slices}"] if n_slices > 1 else []
+                words += [series.subject] if with_keys else []
+                yield Panel(
+                    image=catalogue.image(series.subject, attributes.view, phase, level),
+                    plane=attributes.planes[level],
+                    centres_px=None if attributes.boxes is None else attributes.boxes.centres_px[level],
+                    boxes=None if attributes.boxes is None else attributes.boxes.boxes[level],
+                    title=" · ".join(words),
+                    warning=_warning(attributes, level) if series.is_low else "",
+                )
+
+
+def _warning(attributes: ViewAttributes, level: int) -> str:
+    """Say how little the images agree along the two lines."""
+    if attributes.line_agreement is None:
+        return "low agreement"
+    values = ", ".join("not known" if isnan(value) else f"{value:.2f}" for value in attributes.line_agreement[level].tolist())
+    return f"low agreement along the lines: {values}"
+
+
+def _batches(panels: Iterator[Panel], size: int) -> Iterator[list[Panel]]:
+    """Take so many panels at a time."""
+    while batch := list(islice(panels, size)):
+        yield batch

@@ -1,0 +1,257 @@
+"""Contact sheets: each image with its two lines and its nine boxes (Bai et al., MICCAI 2019, figure 1b and c)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import Normal, Stroke
+from numpy.typing import NDArray
+
+from cmr_planes.geometry import ImagePlane
+from cmr_planes.geometry.arrays import FloatArray, IntArray
+from cmr_planes.views import CardiacView, PositionClass, position_name
+
+PERCENTILES = (1, 99)
+"""Intensities, in percent of the pixels, that are drawn black and white."""
+
+COLUMNS = 4
+"""Images in one row of a sheet."""
+
+PANEL_INCHES = 3.0
+"""Width of an image on a sheet."""
+
+DPI = 150
+"""Pixels an inch."""
+
+COLOURS = {
+    PositionClass.INTERSECTION: "#F0E442",
+    PositionClass.LEFT_NEAR: "#FF9F1C",
+    PositionClass.LEFT_FAR: "#FF9F1C",
+    PositionClass.RIGHT_NEAR: "#56B4E9",
+    PositionClass.RIGHT_FAR: "#56B4E9",
+    PositionClass.UPPER_NEAR: "#3DDC97",
+    PositionClass.UPPER_FAR: "#3DDC97",
+    PositionClass.LOWER_NEAR: "#F28CC8",
+    PositionClass.LOWER_FAR: "#F28CC8",
+}
+"""One hue an arm, told apart by colour-blind readers too; letters tell near from far."""
+
+LINE_COLOURS = ("#FFC46B", "#8BEBC4")
+"""The line of classes 2 to 5, and that of classes 6 to 9."""
+
+_GAP_INCHES = 0.08
+_HEADING_INCHES = 0.4
+_TITLE_INCHES = 0.26
+_WARNED_TITLE_INCHES = 0.42
+_LEGEND_INCHES = 0.62
+_MIN_WIDTH_INCHES = 7.4
+_BACKGROUND = "#111111"
+_TEXT = "#E8E8E8"
+_WARNING = "#FF5A5F"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Panel:
+    """One image of a sheet."""
+
+    image: NDArray[np.uint16]
+    """Shape (rows, columns)."""
+    plane: ImagePlane
+    """Where it lies: for the shape of its pixels and the letters at its edges."""
+    centres_px: FloatArray | None
+    """Shape (9, 2), (column, row): the box centres, None for an image without positions."""
+    boxes: IntArray | None
+    """Shape (9, 4): the boxes' pixel ranges, not clipped."""
+    title: str
+    """Printed above the image."""
+    warning: str = ""
+    """Printed below the title in a colour of alarm, and drawn as a frame."""
+
+
+def box_letters(view: CardiacView, position: PositionClass) -> str:
+    """Return the letters of a box: the side, and 1 for near or 2 for far.
+
+    Examples
+    --------
+    >>> box_letters(CardiacView.SAX, PositionClass.UPPER_FAR), box_letters(CardiacView.FOUR_CHAMBER, PositionClass.UPPER_FAR)
+    ('A2', 'S2')
+    >>> box_letters(CardiacView.SAX, PositionClass.INTERSECTION)
+    '+'
+    """
+    if position is PositionClass.INTERSECTION:
+        return "+"
+    side, distance = position_name(view, position).split()
+    return side[0].upper() + ("1" if distance == "near" else "2")
+
+
+def draw_sheet(view: CardiacView, panels: Sequence[Panel], *, heading: str) -> Figure:
+    """Draw a contact sheet of images of one view.
+
+    Parameters
+    ----------
+    view
+        The view; its words stand in the legend.
+    panels
+        At least one image.
+    heading
+        Printed above the sheet.
+
+    Returns
+    -------
+        The figure; :func:`save_sheet` writes it.
+    """
+    n_columns = min(COLUMNS, len(panels))
+    rows = [panels[start : start + n_columns] for start in range(0, len(panels), n_columns)]
+    titles = [_WARNED_TITLE_INCHES if any(panel.warning for panel in row) else _TITLE_INCHES for row in rows]
+    images = [PANEL_INCHES * max(_aspect(panel.plane) for panel in row) for row in rows]
+    panels_width = n_columns * (PANEL_INCHES + _GAP_INCHES) + _GAP_INCHES
+    width = max(panels_width, _MIN_WIDTH_INCHES)
+    height = _HEADING_INCHES + sum(titles) + sum(images) + _GAP_INCHES * len(rows) + _LEGEND_INCHES
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor=_BACKGROUND)
+    FigureCanvasAgg(figure)
+    top = height - _HEADING_INCHES
+    for row, title_inches, image_inches in zip(rows, titles, images, strict=True):
+        top -= title_inches
+        for place, panel in enumerate(row):
+            left = (width - panels_width) / 2 + _GAP_INCHES + place * (PANEL_INCHES + _GAP_INCHES)
+            panel_inches = PANEL_INCHES * _aspect(panel.plane)
+            box = (left / width, (top - panel_inches) / height, PANEL_INCHES / width, panel_inches / height)
+            _draw_panel(figure.add_axes(box), view, panel)
+        top -= image_inches + _GAP_INCHES
+    figure.text(0.5, 1 - 0.12 / height, heading, color=_TEXT, fontsize=12, weight="bold", ha="center", va="top")
+    _draw_legend(figure, view)
+    return figure
+
+
+def save_sheet(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG; equal figures give equal bytes."""
+    figure.savefig(path, format="png", facecolor=figure.get_facecolor(), metadata={"Software": None})
+
+
+def orientation_letters(direction: FloatArray) -> str:
+    """Name a direction in the patient by one or two letters, the stronger first.
+
+    Parameters
+    ----------
+    direction
+        Shape (3,), LPS.
+
+    Returns
+    -------
+        Of L/R (left, right), P/A (posterior, anterior), H/F (head, feet), those above a third of the length.
+
+    Examples
+    --------
+    >>> orientation_letters(np.array([0.9, 0.0, -0.44]))
+    'LF'
+    """
+    letters = ("L", "P", "H"), ("R", "A", "F")
+    unit = direction / np.linalg.norm(direction)
+    strongest = sorted(range(3), key=lambda axis: -abs(unit[axis]))[:2]
+    return "".join(letters[0 if unit[axis] > 0 else 1][axis] for axis in strongest if abs(unit[axis]) > 1 / 3)
+
+
+def _aspect(plane: ImagePlane) -> float:
+    """Height of an image over its width, in the patient."""
+    return plane.rows * plane.row_spacing_mm / (plane.columns * plane.column_spacing_mm)
+
+
+def _draw_panel(axes: Axes, view: CardiacView, panel: Panel) -> None:
+    plane = panel.plane
+    low, high = np.percentile(panel.image, PERCENTILES)
+    axes.imshow(panel.image, cmap="gray", vmin=low, vmax=max(high, low + 1), aspect=plane.row_spacing_mm / plane.column_spacing_mm)
+    axes.set_xlim(-0.5, plane.columns - 0.5)
+    axes.set_ylim(plane.rows - 0.5, -0.5)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(bool(panel.warning))
+        spine.set_color(_WARNING)
+        spine.set_linewidth(2)
+    title = axes.set_title(panel.title, color=_TEXT, fontsize=8.5, pad=3)
+    if panel.warning:
+        title.set_text(f"{panel.title}\n{panel.warning}")
+        title.set_color(_WARNING)
+    _draw_edge_letters(axes, plane)
+    if panel.centres_px is not None and panel.boxes is not None:
+        _draw_lines(axes, panel.centres_px)
+        _draw_boxes(axes, view, panel.boxes, plane)
+
+
+def _draw_edge_letters(axes: Axes, plane: ImagePlane) -> None:
+    """Say towards which side of the patient the image's right and lower edges lie."""
+    style = {"color": _TEXT, "fontsize": 7, "transform": axes.transAxes, "alpha": 0.85}
+    outline = [Stroke(linewidth=1.6, foreground="black")]
+    for place, direction in (
+        ((0.985, 0.5), plane.row_cosine),
+        ((0.015, 0.5), -plane.row_cosine),
+        ((0.5, 0.02), plane.column_cosine),
+        ((0.5, 0.98), -plane.column_cosine),
+    ):
+        horizontal = {0.985: "right", 0.015: "left"}.get(place[0], "center")
+        vertical = {0.02: "bottom", 0.98: "top"}.get(place[1], "center")
+        text = axes.text(*place, orientation_letters(direction), ha=horizontal, va=vertical, **style)  # type: ignore[arg-type]
+        text.set_path_effects([*outline, Normal()])
+
+
+def _draw_lines(axes: Axes, centres_px: FloatArray) -> None:
+    """Draw the two lines across the whole image."""
+    centre = centres_px[0]
+    for colour, far in zip(LINE_COLOURS, (PositionClass.LEFT_FAR, PositionClass.UPPER_FAR), strict=True):
+        axes.axline(tuple(centre), tuple(centres_px[far - 1]), color=colour, linewidth=0.5, alpha=0.75)
+
+
+def _draw_boxes(axes: Axes, view: CardiacView, boxes: IntArray, plane: ImagePlane) -> None:
+    """Outline the boxes as far as they are inside the image, and letter them."""
+    for position in PositionClass:
+        if position is PositionClass.BACKGROUND:
+            continue
+        row_start, row_stop, column_start, column_stop = boxes[position - 1].tolist()
+        row_start, row_stop = max(row_start, 0), min(row_stop, plane.rows)
+        column_start, column_stop = max(column_start, 0), min(column_stop, plane.columns)
+        if row_stop <= row_start or column_stop <= column_start:
+            continue
+        colour = COLOURS[position]
+        corner = (column_start - 0.5, row_start - 0.5)
+        size = (column_stop - column_start, row_stop - row_start)
+        outline = Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=0.9)
+        outline.set_path_effects([Stroke(linewidth=1.7, foreground="black", alpha=0.6), Normal()])
+        axes.add_patch(outline)
+        text = axes.text(
+            corner[0] + size[0] / 2,
+            corner[1] + size[1] / 2,
+            box_letters(view, position),
+            color=colour,
+            fontsize=5.5,
+            weight="bold",
+            ha="center",
+            va="center_baseline",
+            clip_on=True,
+        )
+        text.set_path_effects([Stroke(linewidth=1.4, foreground="black"), Normal()])
+
+
+def _draw_legend(figure: Figure, view: CardiacView) -> None:
+    """Name the letters and classes in the view's words: near ones in the first row, far ones below them."""
+    width, height = figure.get_size_inches()
+    for position in PositionClass:
+        if position is PositionClass.BACKGROUND:
+            continue
+        place, row = divmod(position, 2)
+        words = f"{box_letters(view, position)}  {position_name(view, position)} ({position:d})"
+        if position is PositionClass.INTERSECTION:
+            place, row = 0, 0
+        figure.text(
+            0.5 + (place - 2) * min(0.2, 2.1 / width),
+            (_LEGEND_INCHES - 0.14 - 0.22 * row) / height,
+            words,
+            color=COLOURS[position],
+            fontsize=8,
+            ha="center",
+            va="top",
+        )
