@@ -1,0 +1,82 @@
+"""``cmr-planes inspect``: what it counts, what it keeps to itself, and its exit codes."""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from cmr_planes.cli import main
+from cmr_planes.errors import ExitCode
+from tests.catalogues import make_catalogue, write_batches
+from tests.records import rejected_subject
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return make_catalogue(tmp_path)
+
+
+def test_counts_are_those_of_the_file(out: Path) -> None:
+    result = CliRunner().invoke(main, ["inspect", str(out), "--json"])
+    assert (result.exit_code, result.stderr) == (ExitCode.DONE, "")
+    content = json.loads(result.stdout)
+    with h5py.File(out) as file:
+        sizes = {view: [file[f"data/{key}/{view}/image"].shape[:2] for key in file["data"]] for view in ("sax", "2ch", "4ch")}
+        masks = np.concatenate([file[f"data/{key}/sax/positions"][()].ravel() for key in file["data"]])
+    for view, shapes in sizes.items():
+        assert content["views"][view]["n_images"] == sum(phases * slices for phases, slices in shapes)
+        assert content["views"][view]["n_slices"] == sum(slices for _, slices in shapes)
+    shares = list(content["views"]["sax"]["class_shares"].values())
+    assert shares == pytest.approx((np.bincount(masks) / masks.size).tolist())
+    assert (content["n_subjects"], content["n_used"], content["n_left_out"], content["n_shards"]) == (3, 2, 1, 2)
+    assert content["rejections"] == [{"code": "no_sax", "view": "", "count": 1}]
+    assert content["low_agreement"] == [{"subject_number": 3, "view": "4ch", "line_agreement": [0.25, 0.25]}]
+
+
+def test_tables_are_for_readers(out: Path) -> None:
+    result = CliRunner().invoke(main, ["inspect", str(out)])
+    assert (result.exit_code, result.stderr) == (ExitCode.DONE, "")
+    for words in (
+        "SAX",
+        "2Ch",
+        "4Ch",
+        "208 × 180 (2)",
+        "SIEMENS",
+        "1.5 T",
+        "no_sax",
+        "anterior near / superior near",
+        "Low agreement: 1",
+    ):
+        assert words in result.stdout
+    assert result.stdout.splitlines()[-1] == "2 subjects with 16 images in 2 shards, 1 subject left out; reasons: no_sax 1"
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_keys_are_printed_with_v_only(out: Path, options: list[str]) -> None:
+    assert "SYN-" not in CliRunner().invoke(main, ["inspect", str(out), *options]).stdout
+    verbose = CliRunner().invoke(main, ["inspect", str(out), *options, "-v"]).stdout
+    assert "SYN-0003" in verbose
+    assert "look at the series' descriptions" in " ".join(verbose.split())
+
+
+def test_nothing_usable_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
+    out = write_batches(tmp_path, [[rejected_subject(1), rejected_subject(2)]])
+    result = CliRunner().invoke(main, ["inspect", str(out)])
+    assert result.exit_code == ExitCode.NOTHING_USABLE
+    assert "2 subjects left out; reasons: no_sax 2" in result.stdout
+
+
+def test_a_missing_shard_does_not_matter_to_the_counts(out: Path) -> None:
+    before = CliRunner().invoke(main, ["inspect", str(out)]).stdout
+    (out.parent / "out.shards" / "00000.h5").unlink()
+    assert CliRunner().invoke(main, ["inspect", str(out)]).stdout == before
+
+
+def test_help_has_an_example() -> None:
+    for command in ("inspect", "show", "verify"):
+        result = CliRunner().invoke(main, [command, "--help"])
+        assert result.exit_code == ExitCode.DONE
+        assert f"cmr-planes {command} out.h5" in result.stdout

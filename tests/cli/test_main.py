@@ -1,0 +1,125 @@
+"""The command group: quick help, no heavy imports, clear refusals; and what the commands share."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from cmr_planes.cli import COMMANDS, main
+from cmr_planes.cli.console import progress, reports_errors, table
+from cmr_planes.errors import ExitCode, ShardError, SourceError
+
+
+def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
+    script = (
+        "import sys\n"
+        "from cmr_planes.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'numpy', 'h5py', 'hdf5plugin', 'pydicom', 'scipy', 'matplotlib', 'rich', 'torch'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "HEAVY []" in result.stdout
+    for name, command in COMMANDS.items():
+        assert name in result.stdout
+        assert command.summary in result.stdout
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    result = CliRunner().invoke(main, ["--version"], prog_name="cmr-planes")
+    assert result.stdout.startswith("cmr-planes ")
+
+
+def test_an_unknown_command_is_a_bad_argument() -> None:
+    assert CliRunner().invoke(main, ["explode"]).exit_code == ExitCode.BAD_ARGUMENTS
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (ShardError("the shard\nis broken"), ExitCode.FAILED, "Error: the shard is broken"),
+        (SourceError("no DICOM"), ExitCode.NOTHING_USABLE, "Error: no DICOM"),
+        (OSError(28, "No space left on device", "a.png"), ExitCode.FAILED, "Error: 'a.png': No space left on device; check"),
+        (KeyboardInterrupt(), ExitCode.INTERRUPTED, "interrupted; what is sealed stays"),
+    ],
+    ids=["shard", "source", "disk", "interrupt"],
+)
+def test_an_error_is_one_line_on_stderr_and_an_exit_code(error: BaseException, code: ExitCode, words: str) -> None:
+    @click.command()
+    @reports_errors
+    def command() -> ExitCode:
+        raise error
+
+    result = CliRunner().invoke(command)
+    assert result.exit_code == code
+    assert result.stdout == ""
+    assert result.stderr.startswith(words)
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_command_without_a_word_is_done() -> None:
+    @click.command()
+    @reports_errors
+    def command() -> None:
+        click.echo("result")
+
+    result = CliRunner().invoke(command)
+    assert (result.exit_code, result.stdout) == (ExitCode.DONE, "result\n")
+
+
+def test_what_nobody_foresaw_is_not_hidden() -> None:
+    @click.command()
+    @reports_errors
+    def command() -> None:
+        raise ZeroDivisionError
+
+    assert isinstance(CliRunner().invoke(command).exception, ZeroDivisionError)
+
+
+def test_a_bar_is_not_drawn_where_there_is_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    with progress("working", 3, unit="steps") as advance:
+        for _ in range(3):
+            advance()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_bar_shows_rate_and_time_left(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    with progress("working", 3, unit="steps") as advance:
+        for _ in range(3):
+            advance()
+    output = capsys.readouterr()
+    assert output.out == ""
+    for words in ("working", "3/3", "steps/s", "left"):
+        assert words in output.err
+
+
+def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+
+    @click.command()
+    @reports_errors
+    def command() -> None:
+        raise ShardError("broken")
+
+    with pytest.raises(SystemExit):
+        command.main([], standalone_mode=True)
+    assert "\x1b[3" not in capsys.readouterr().err
+
+
+def test_numbers_are_set_to_the_right_and_grouped() -> None:
+    built = table("t", ("name", "count"), [("a", 12_345)])
+    assert [column.justify for column in built.columns] == ["left", "right"]
+    assert str(next(iter(built.columns[1].cells))) == "12,345"
+
+
+def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
+    script = "from cmr_planes.cli import main; main(['inspect', '--help'])"
+    command = f'{sys.executable} -c "{script}" | true'
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,136 @@
+"""``cmr-planes show``: which sheets it writes, what it keeps out of them, and its exit codes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from matplotlib.image import imread
+
+from cmr_planes.cli import main
+from cmr_planes.errors import ExitCode
+from cmr_planes.render import Panel
+from cmr_planes.views import CardiacView
+from tests.catalogues import make_catalogue, write_batches
+from tests.records import make_subject, rejected_subject
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_catalogue(tmp_path_factory.mktemp("catalogue"))
+
+
+def run(out: Path, folder: Path, *options: str) -> Result:
+    return CliRunner().invoke(main, ["show", str(out), "-o", str(folder), *options])
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Panel]:
+    """The panels that are drawn, in order; nothing is drawn in truth."""
+    panels: list[Panel] = []
+
+    def draw(view: CardiacView, batch: list[Panel], *, heading: str) -> None:
+        panels.extend(batch)
+
+    def save(figure: None, path: Path) -> None:
+        path.write_bytes(b"")
+
+    monkeypatch.setattr("cmr_planes.cli.show.draw_sheet", draw)
+    monkeypatch.setattr("cmr_planes.cli.show.save_sheet", save)
+    return panels
+
+
+def test_sheets_are_pictures_and_their_paths_are_printed(out: Path, tmp_path: Path) -> None:
+    result = run(out, tmp_path / "deep" / "pictures")
+    assert (result.exit_code, result.stderr) == (ExitCode.DONE, "")
+    names = ["sax-001.png", "2ch-001.png", "4ch-001.png"]
+    assert result.stdout.splitlines() == [str(tmp_path / "deep" / "pictures" / name) for name in names]
+    for name in names:
+        picture = imread(tmp_path / "deep" / "pictures" / name)
+        assert min(picture.shape[:2]) > 300
+        assert np.ptp(picture[..., :3]) > 0.8
+
+
+def test_images_come_by_subject_phase_and_slice(out: Path, tmp_path: Path, drawn: list[Panel]) -> None:
+    assert run(out, tmp_path, "--view", "sax").exit_code == ExitCode.DONE
+    titles = [panel.title for panel in drawn]
+    expected = [
+        f"subject {number} · {phase} · slice {level} of 2" for number in (1, 3) for phase in ("ED", "ES") for level in (1, 2)
+    ]
+    assert titles == expected
+    np.testing.assert_array_equal(drawn[3].image, make_subject(1, n_slices=2).views[0].image[1, 1])
+
+
+def test_low_agreement_is_marked_where_it_was_noted(out: Path, tmp_path: Path, drawn: list[Panel]) -> None:
+    run(out, tmp_path)
+    assert [panel.title for panel in drawn if panel.warning] == ["subject 3 · ED", "subject 3 · ES"]
+    assert drawn[-1].warning == "low agreement along the lines: 0.25, 0.25"
+
+
+def test_keys_stay_out_of_pictures_and_names_unless_asked_for(out: Path, tmp_path: Path, drawn: list[Panel]) -> None:
+    run(out, tmp_path / "plain", "--subject", "SYN-0002")
+    assert drawn
+    assert not any("SYN" in panel.title for panel in drawn)
+    assert not any("SYN" in path.name for path in (tmp_path / "plain").iterdir())
+    drawn.clear()
+    run(out, tmp_path / "named", "--subject", "SYN-0002", "-v")
+    assert all(panel.title.endswith(" · SYN-0002") for panel in drawn)
+
+
+def test_limits_are_kept(out: Path, tmp_path: Path, drawn: list[Panel]) -> None:
+    run(out, tmp_path / "a", "--limit", "1")
+    assert {panel.title.split(" · ")[0] for panel in drawn} == {"subject 1"}
+    result = run(out, tmp_path / "b", "--view", "sax", "--per-sheet", "3")
+    assert len(result.stdout.splitlines()) == 3
+    drawn.clear()
+    run(out, tmp_path / "c", "--view", "2ch", "--phase", "es")
+    assert [panel.title for panel in drawn] == ["subject 1 · ES", "subject 3 · ES"]
+
+
+def test_of_all_frames_the_first_is_drawn_unless_others_are_asked_for(tmp_path: Path, drawn: list[Panel]) -> None:
+    out = write_batches(tmp_path, [[make_subject(1, n_slices=1, phases=("000", "001", "002"))]])
+    run(out, tmp_path / "a", "--view", "sax")
+    assert [panel.title for panel in drawn] == ["subject 1 · 000"]
+    drawn.clear()
+    run(out, tmp_path / "b", "--view", "sax", "--phase", "001", "--phase", "002")
+    assert [panel.title for panel in drawn] == ["subject 1 · 001", "subject 1 · 002"]
+
+
+def test_images_without_positions_are_drawn(tmp_path: Path) -> None:
+    out = write_batches(tmp_path, [[make_subject(1, n_slices=1, with_positions=False)]])
+    assert run(out, tmp_path / "pictures").exit_code == ExitCode.DONE
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 3
+
+
+def test_nothing_to_draw_has_an_exit_code_of_its_own(out: Path, tmp_path: Path) -> None:
+    result = run(out, tmp_path / "a", "--phase", "017")
+    assert result.exit_code == ExitCode.NOTHING_USABLE
+    assert result.stderr.startswith("nothing to draw")
+    empty = write_batches(tmp_path / "empty", [[rejected_subject(1)]])
+    assert run(empty, tmp_path / "b").exit_code == ExitCode.NOTHING_USABLE
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_subject_that_is_not_there_is_a_bad_argument(out: Path, tmp_path: Path) -> None:
+    result = run(out, tmp_path, "--subject", "SYN-0404")
+    assert result.exit_code == ExitCode.BAD_ARGUMENTS
+    assert "no images of SYN-0404" in " ".join(result.stderr.split())
+
+
+def test_a_damaged_shard_is_named_in_one_sentence(tmp_path: Path) -> None:
+    out = make_catalogue(tmp_path)
+    shard = out.parent / "out.shards" / "00000.h5"
+    shard.write_bytes(shard.read_bytes()[:5000])
+    result = run(out, tmp_path / "pictures")
+    assert result.exit_code == ExitCode.FAILED
+    assert "00000.h5" in result.stderr
+    assert "truncated" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(out: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run(out, tmp_path / "file" / "pictures")
+    assert result.exit_code == ExitCode.FAILED
+    assert "Not a directory" in result.stderr
+    assert result.stderr.count("\n") == 1
