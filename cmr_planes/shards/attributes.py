@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from cmr_planes.errors import GeometryError
 from cmr_planes.geometry import BoxLayout, BoxUnits, ImagePlane
 from cmr_planes.geometry.arrays import FloatArray, IntArray
 from cmr_planes.shards.schema import Attribute, Dataset
@@ -75,9 +76,16 @@ def read_view_attributes(group: h5py.Group) -> ViewAttributes:
 
     Raises
     ------
-    KeyError, OSError, ValueError
+    OSError
         Something is missing or damaged.
     """
+    try:
+        return _read(group)
+    except (AttributeError, KeyError, TypeError, ValueError, GeometryError) as error:
+        raise OSError(f"{group.name}: {error}") from error
+
+
+def _read(group: h5py.Group) -> ViewAttributes:
     values = dict(group.attrs.items())
     shape = group[Dataset.IMAGE].shape
     agreement = values.get(Attribute.LINE_AGREEMENT)

@@ -1,5 +1,6 @@
 """The catalogue's tables in memory: columns of equal length, frozen."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -63,17 +64,24 @@ class ImageIndex:
     """Shape (images,): whether there are manual labels."""
 
     @classmethod
-    def from_table(cls, table: Table, subjects: Subjects) -> Self:
-        """Take the columns of ``/index``; its rows are grouped by subject in the order of ``subjects``."""
-        numbers = {name: table[name].astype(np.int64) for name in ("phase_index", "slice", "rows", "columns")}
+    def from_blocks(cls, subjects: Subjects, blocks: Sequence[tuple[IntArray, Table]]) -> Self:
+        """Join blocks of ``/index``, each with the subject's row in ``subjects`` for each of its rows."""
+        empty = np.zeros(0, dtype=np.int64)
+
+        def column(name: str, kind: type[np.generic]) -> NDArray[Any]:
+            return np.concatenate([empty.astype(kind), *(block[name].astype(kind) for _, block in blocks)])
+
         return cls(
             subjects=subjects,
-            subject_number=np.repeat(np.arange(len(subjects)), subjects.n_images),
-            view=table["view"].astype(np.str_),
-            phase=table["phase"].astype(np.str_),
-            has_positions=table["positions"].astype(np.bool_),
-            is_annotated=table["annotated"].astype(np.bool_),
-            **numbers,
+            subject_number=np.concatenate([empty, *(numbers for numbers, _ in blocks)]),
+            view=column("view", np.str_),
+            phase=column("phase", np.str_),
+            phase_index=column("phase_index", np.int64),
+            slice=column("slice", np.int64),
+            rows=column("rows", np.int64),
+            columns=column("columns", np.int64),
+            has_positions=column("positions", np.bool_),
+            is_annotated=column("annotated", np.bool_),
         )
 
     def __post_init__(self) -> None:

@@ -32,6 +32,8 @@ __all__ = ["Catalogue", "ImageIndex", "Subjects", "ViewAttributes", "ViewTable"]
 MAX_OPEN_SHARDS = 256
 """Shards that a process keeps open, so that a large catalogue does not use up its file descriptors."""
 
+_BLOCK_ROWS = 1 << 17
+
 MAX_OPEN_DATASETS = 4096
 """Datasets that a process keeps open: finding one costs more than reading an image."""
 
@@ -113,27 +115,37 @@ class Catalogue:
         Subjects stand in the catalogue's order; within one, views, phases and slices do.
         """
         subjects = self.subjects()
-        columns = ["view", "phase", "phase_index", "slice", "rows", "columns", "positions", "annotated"]
-        index = ImageIndex.from_table(self._table("index", columns), subjects)
-        return index if view is None else index.select(index.view == view.value)
+        numbers = np.repeat(np.arange(len(subjects)), subjects.n_images)
+        blocks = []
+        with self._table_named("index"):
+            for start, block in self._blocks(
+                "index", ["view", "phase", "phase_index", "slice", "rows", "columns", "positions", "annotated"]
+            ):
+                rows = np.arange(len(block)) if view is None else np.flatnonzero(block["view"] == view.value.encode())
+                blocks.append((numbers[start : start + len(block)][rows], block[rows]))
+            return ImageIndex.from_blocks(subjects, blocks)
 
     def subjects(self) -> Subjects:
         """Return one row for each subject, the rejected ones among them."""
-        return Subjects.from_table(self._table("subjects"))
+        with self._table_named("subjects"):
+            return Subjects.from_table(self._table("subjects"))
 
     def views(self) -> ViewTable:
         """Return one row for each view of a subject: sizes, scanner, quality of the positions."""
-        return ViewTable.from_table(self._table("views"))
+        with self._table_named("views"):
+            return ViewTable.from_table(self._table("views"))
 
     def rejections(self) -> tuple[Rejection, ...]:
         """Return what was left out, and why."""
-        rows = self._messages("rejections")
-        return tuple(Rejection(subject, view, RejectionCode(code), sentence) for subject, view, code, sentence in rows)
+        with self._table_named("rejections"):
+            rows = self._messages("rejections")
+            return tuple(Rejection(subject, view, RejectionCode(code), sentence) for subject, view, code, sentence in rows)
 
     def notes(self) -> tuple[Note, ...]:
         """Return what is worth knowing about what was kept."""
-        rows = self._messages("notes")
-        return tuple(Note(subject, view, NoteCode(code), sentence) for subject, view, code, sentence in rows)
+        with self._table_named("notes"):
+            rows = self._messages("notes")
+            return tuple(Note(subject, view, NoteCode(code), sentence) for subject, view, code, sentence in rows)
 
     def image(self, subject: str, view: CardiacView, phase: int, slice: int) -> NDArray[np.uint16]:  # noqa: A002  # DICOM's word
         """Read one image.
@@ -200,25 +212,32 @@ class Catalogue:
         with files.lock:
             yield files
 
-    def _table(self, name: str, columns: list[str] | None = None) -> Table:
-        """Read a table, or some columns of it."""
+    @contextmanager
+    def _table_named(self, name: str) -> Iterator[None]:
+        """Say which table it is that cannot be read."""
+        try:
+            yield
+        except (OSError, RuntimeError, ValueError, KeyError, IndexError) as error:
+            raise ShardError(
+                f"table /{name} of {str(self.path)!r} cannot be read: the catalogue is damaged, or of a later release; make it "
+                "again, or update this software"
+            ) from error
+
+    def _table(self, name: str) -> Table:
+        """Read a whole table."""
+        with self._reading() as files:
+            return cast("Table", get_table(files.catalogue, name)[()])
+
+    def _blocks(self, name: str, columns: list[str]) -> Iterator[tuple[int, Table]]:
+        """Read some columns of a long table, so many rows at a time."""
         with self._reading() as files:
             dataset = get_table(files.catalogue, name)
-            try:
-                return cast("Table", dataset[()] if columns is None else dataset.fields(columns)[()])
-            except (OSError, RuntimeError, ValueError, KeyError) as error:
-                raise ShardError(
-                    f"table /{name} of {str(self.path)!r} cannot be read: the catalogue is damaged; make it again"
-                ) from error
+            for start in range(0, len(dataset), _BLOCK_ROWS):
+                yield start, dataset.fields(columns)[start : start + _BLOCK_ROWS]
 
     def _messages(self, name: str) -> Iterator[tuple[str, str, str, str]]:
         table = self._table(name)
-        try:
-            return zip(*(texts(table[column]) for column in ("subject", "view", "code", "sentence")), strict=True)
-        except ValueError as error:
-            raise ShardError(
-                f"table /{name} of {str(self.path)!r} cannot be read: the catalogue is damaged; make it again"
-            ) from error
+        return zip(*(texts(table[column]) for column in ("subject", "view", "code", "sentence")), strict=True)
 
     def _read_image(self, subject: str, view: CardiacView, name: str, phase: int, level: int) -> NDArray[Any]:
         with self._reading() as files, _named(files, subject, f"{view.value}/{name}, phase {phase}, slice {level}"):

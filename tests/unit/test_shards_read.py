@@ -277,6 +277,40 @@ def test_a_table_that_is_missing_is_named(out: Path, name: str) -> None:
         getattr(catalogue, name)()
 
 
+@pytest.mark.parametrize("name", ["rejections", "notes"])
+def test_a_reason_of_a_later_release_is_named(out: Path, name: str) -> None:
+    with h5py.File(out, "r+") as file:
+        table = file[name][()]
+        table["code"] = b"zzz"
+        file[name][...] = table
+    with Catalogue(out) as catalogue, pytest.raises(ShardError, match=f"/{name} .*update this software"):
+        getattr(catalogue, name)()
+
+
+def test_an_index_that_does_not_fit_its_subjects_is_damage(out: Path) -> None:
+    with h5py.File(out, "r+") as file:
+        table = file["subjects"][()]
+        table["n_images"] = 1
+        file["subjects"][...] = table
+    with Catalogue(out) as catalogue, pytest.raises(ShardError, match=r"/index .*damaged"):
+        catalogue.index()
+
+
+@pytest.mark.parametrize("spoil", ["missing", "nonsense"])
+def test_damaged_attributes_are_named_with_their_shard(out: Path, spoil: str) -> None:
+    with h5py.File(shard(out), "r+") as file:
+        values = file["data/SYN-0001/sax"].attrs
+        if spoil == "missing":
+            del values["spacing_mm"]
+        else:
+            values["affine_lps_mm"] = np.zeros((2, 4, 4))
+    with (
+        Catalogue(out) as catalogue,
+        pytest.raises(ShardError, match=r"sax of subject 'SYN-0001' cannot be read: shard .*00000\.h5"),
+    ):
+        catalogue.view_attributes("SYN-0001", SAX)
+
+
 def test_a_file_that_may_not_be_read_is_named(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Path, *args: object) -> None:
         raise PermissionError(13, "Permission denied", str(self))
