@@ -2,15 +2,11 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
 
 from cmr_planes.dicom.names import NameTable, load_names
 from cmr_planes.geometry import BoxLayout
-from cmr_planes.shards.schema import Codec
+from cmr_planes.shards.schema import JSON, Codec
 from cmr_planes.views import TARGET_VIEWS, CardiacView
-
-Json: TypeAlias = "str | int | float | bool | None | list[Json] | dict[str, Json]"
-"""What JSON can hold."""
 
 
 class PhaseChoice(StrEnum):
@@ -43,7 +39,7 @@ class ExtractOptions:
     names: NameTable = field(default_factory=load_names)
     """What series names mean."""
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, JSON]:
         """Return the options as they stand in the catalogue's ``configuration`` attribute."""
         return {
             "views": [view.value for view in self.views],

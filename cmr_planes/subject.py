@@ -1,5 +1,6 @@
 """One subject: from its files to the record that a shard stores."""
 
+import re
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -46,7 +47,7 @@ from cmr_planes.views import CardiacPhase, CardiacView
 LOW_AGREEMENT = 0.5
 """Images that agree less than this along their common line are noted; a real study has 0.69 to 0.95."""
 
-_VENDORS = ("Siemens", "GE", "Philips", "Canon", "Toshiba", "United Imaging", "Hitachi", "Fujifilm")
+_VENDORS = re.compile(r"\b(siemens|ge|philips|canon|toshiba|united imaging|uih|hitachi|fujifilm)\b", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -424,7 +425,8 @@ def _agrees(view: CardiacView, agreement: FloatArray, options: ExtractOptions, f
 
 def _vendor(manufacturer: str) -> str:
     """Return the well-known vendor that a Manufacturer value names, or an empty text: free text stays out of the catalogue."""
-    return next((vendor for vendor in _VENDORS if manufacturer.lower().startswith(vendor.lower())), "")
+    match = _VENDORS.search(manufacturer)
+    return match.group().lower() if match else ""
 
 
 def _number(value: float | None) -> float:

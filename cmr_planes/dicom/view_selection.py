@@ -3,7 +3,8 @@
 The short axis is known by its normal, which runs along the left ventricle: left, anterior and inferior in the patient, and
 along the line in which the long-axis planes meet. Long-axis planes contain that axis; seen along it they fan out, and the
 angle of their line on the short-axis image tells them apart: 2Ch runs superior to inferior, 4Ch to the left and posterior,
-3Ch between them on the far side. A heart rolled about its axis shifts all three angles alike, which is estimated first.
+3Ch between them on the far side. A heart rolled about its axis shifts all three angles alike: a plane is judged together with
+the others.
 """
 
 from collections import Counter
@@ -34,15 +35,16 @@ A real case has -2, 69 and 119.
 """
 
 MAX_ROLL_DEG = 30
-"""Largest roll of a heart about its long axis that is looked for, in degrees."""
+"""Largest roll of a heart about its long axis that is considered, in degrees."""
 ROLL_SPREAD_DEG = 15.0
-"""How far hearts usually roll, against :data:`VIEW_SPREAD_DEG`: the weight of a roll in the estimate."""
+"""Standard deviation of hearts' roll, in degrees."""
 VIEW_SPREAD_DEG = 10.0
-"""How far views are usually planned from their reference angle."""
+"""Standard deviation of a view's angle about its reference, the heart's roll apart, in degrees."""
 MAX_DEVIATION_DEG = 30.0
-"""A plane farther from every reference angle is no standard view by geometry."""
-MIN_MARGIN_DEG = 12.0
-"""The second nearest view must be farther by this for geometry to decide alone."""
+"""A plane farther from every reference angle, the roll apart, is no standard view by geometry."""
+MIN_MARGIN = 4.0
+"""By how much the second best view of a plane must be worse for geometry to decide alone, as a difference of squared deviations in
+units of their standard deviations: a likelihood ratio of exp(2)."""
 
 MAX_AXIS_TILT_DEG = 50.0
 """Largest angle between a short-axis normal and the typical one, unless the series is named short axis."""
@@ -245,43 +247,44 @@ def _line_angle_deg(plane: ImagePlane, short_axis: ImagePlane) -> float:
     return float(np.degrees(np.arctan2(line @ left, line @ superior))) % 180.0
 
 
-def _deviation_deg(angle_deg: float, reference_deg: float) -> float:
-    """Return the smallest rotation between two undirected lines, -90 to 90 degrees."""
-    return (angle_deg - reference_deg + 90.0) % 180.0 - 90.0
-
-
-def _heart_roll_deg(angles_deg: Sequence[float]) -> float:
-    """Estimate by how much the heart is rolled about its long axis, from the angles of all long-axis planes."""
-
-    def cost(roll_deg: int) -> float:
-        deviations = [
-            min(abs(_deviation_deg(angle_deg - roll_deg, reference)) for reference in REFERENCE_ANGLES_DEG.values())
-            for angle_deg in angles_deg
-        ]
-        return sum((deviation / VIEW_SPREAD_DEG) ** 2 for deviation in deviations) + (roll_deg / ROLL_SPREAD_DEG) ** 2
-
-    return min(range(-MAX_ROLL_DEG, MAX_ROLL_DEG + 1), key=lambda roll_deg: (cost(roll_deg), abs(roll_deg), roll_deg))
+def _deviation_deg(angle_deg: FloatArray | float, reference_deg: FloatArray | float) -> FloatArray:
+    """Return the angle between undirected lines, 0 to 90 degrees, broadcast."""
+    return np.abs(np.asarray((np.asarray(angle_deg) - reference_deg + 90.0) % 180.0 - 90.0))
 
 
 def _candidates(slices: Sequence[CineSlice], short_axis: ImagePlane) -> list[_Candidate]:
     """Name each long-axis plane by geometry, or by its series' name where geometry leaves two possibilities."""
     angles_deg = [_line_angle_deg(cine.plane, short_axis) for cine in slices]
-    roll_deg = _heart_roll_deg(sorted({round(angle_deg) for angle_deg in angles_deg}))
-    return [_judge(cine, angle_deg, roll_deg) for cine, angle_deg in zip(slices, angles_deg, strict=True)]
+    return [_judge(cine, angle_deg, angles_deg) for cine, angle_deg in zip(slices, angles_deg, strict=True)]
 
 
-def _judge(cine: CineSlice, angle_deg: float, roll_deg: float) -> _Candidate:
-    """Decide the view of one long-axis plane."""
-    deviations = sorted((abs(_deviation_deg(angle_deg - roll_deg, ref)), view) for view, ref in REFERENCE_ANGLES_DEG.items())
-    (nearest_deg, nearest), (second_deg, second) = deviations[0], deviations[1]
-    if nearest_deg <= MAX_DEVIATION_DEG and second_deg - nearest_deg >= MIN_MARGIN_DEG:
-        return _Candidate(cine=cine, view=nearest, reason="")
-    if cine.name_view in (nearest, second):
+def _weigh_views(angle_deg: float, all_angles_deg: Sequence[float]) -> list[tuple[float, CardiacView, float]]:
+    """Weigh what view a plane is: for each the least cost over all rolls, and the deviation in degrees there; best first.
+
+    Planes at other angles count as other views: each takes the cheapest of those that are left.
+    """
+    rolls_deg = np.arange(-MAX_ROLL_DEG, MAX_ROLL_DEG + 1.0)
+    others_deg = sorted({round(other) for other in all_angles_deg if _deviation_deg(other, angle_deg) > SAME_PLACE_DEG})
+    weighed = []
+    for view, reference_deg in REFERENCE_ANGLES_DEG.items():
+        rest_deg = np.array([other for name, other in REFERENCE_ANGLES_DEG.items() if name is not view])[:, None]
+        deviations_deg = _deviation_deg(angle_deg - rolls_deg, reference_deg)
+        costs = (rolls_deg / ROLL_SPREAD_DEG) ** 2 + (deviations_deg / VIEW_SPREAD_DEG) ** 2
+        for other_deg in others_deg:
+            costs += (_deviation_deg(other_deg - rolls_deg, rest_deg).min(axis=0) / VIEW_SPREAD_DEG) ** 2
+        roll = int(np.argmin(costs))
+        weighed.append((float(costs[roll]), view, float(deviations_deg[roll])))
+    return sorted(weighed)
+
+
+def _judge(cine: CineSlice, angle_deg: float, all_angles_deg: Sequence[float]) -> _Candidate:
+    """Decide the view of one long-axis plane in the light of the others, which tell how the heart is rolled."""
+    (best_cost, best, deviation_deg), (second_cost, second, _), *_ = _weigh_views(angle_deg, all_angles_deg)
+    if deviation_deg <= MAX_DEVIATION_DEG and second_cost - best_cost >= MIN_MARGIN:
+        return _Candidate(cine=cine, view=best, reason="")
+    if cine.name_view in (best, second):
         return _Candidate(cine=cine, view=cine.name_view, reason="")
-    reason = (
-        f"{cine.label} lies between {nearest.title} and {second.title} ({nearest_deg:.0f} and {second_deg:.0f} degrees from their "
-        f"usual planes), and its name does not decide"
-    )
+    reason = f"{cine.label} lies between {best.title} and {second.title}, and its name does not decide"
     return _Candidate(cine=cine, view=None, reason=reason)
 
 

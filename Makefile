@@ -1,0 +1,47 @@
+# One command each; all of them set up .venv first.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help setup test lint types unit demo bench format clean
+
+help:          ## show this list
+	@grep -E '^[a-z]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.done   ## create .venv with the tested versions
+
+$(VENV)/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+test: lint types unit   ## lint, types and tests: what CI runs
+
+lint: setup    ## ruff, and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: setup   ## mypy --strict on both packages
+	$(BIN)/mypy
+
+unit: setup    ## the tests
+	$(BIN)/pytest
+
+format: setup  ## put the code in its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+demo: setup    ## the main job on a synthetic cohort, in ./demo
+	rm -rf demo
+	$(BIN)/cmr-planes phantom demo/dicom -n 24 --seed 0
+	$(BIN)/cmr-planes extract demo/dicom demo/out.h5
+	$(BIN)/cmr-planes inspect demo/out.h5
+	$(BIN)/cmr-planes show demo/out.h5 -o demo/pictures --limit 12
+	@echo "Pictures: demo/pictures. Next: cmr-planes extract YOUR_DICOM out.h5"
+
+bench: setup   ## speed beside peers; see benchmarks/README.md
+	$(BIN)/python benchmarks/extract.py
+
+clean:         ## remove what the commands above made
+	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

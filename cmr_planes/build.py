@@ -1,0 +1,224 @@
+"""The main job: from sources to sealed shards and a catalogue, resumable at any moment.
+
+The plan, which subject goes into which shard, is written first and never changes; later runs add shards for new subjects. A
+shard holds the same bytes whichever worker makes it and however often the run is killed, so what is there need not be made again.
+"""
+
+import importlib.metadata
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmr_planes.dicom.sources import SubjectSource, find_subjects
+from cmr_planes.errors import ShardError
+from cmr_planes.options import ExtractOptions
+from cmr_planes.shards.catalogue import is_catalogue, write_catalogue
+from cmr_planes.shards.schema import JSON, ShardSummary, SubjectRecord, canonical_json
+from cmr_planes.shards.sealing import read_checksum, sealed
+from cmr_planes.shards.write import software_versions, write_shard
+from cmr_planes.subject import extract_subject
+
+PLAN_NAME = "plan.json"
+"""The plan's name among the shards."""
+
+OnSubject = Callable[[], None]
+"""Called whenever a subject is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The subjects of one shard."""
+
+    number: int
+    """The shard's number."""
+    subjects: tuple[SubjectSource, ...]
+    """In the order in which they are stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPlan:
+    """What a run has to do."""
+
+    out: Path
+    """The catalogue."""
+    options: ExtractOptions
+    """What to make."""
+    batches: tuple[tuple[str, ...], ...]
+    """Keys of the subjects of every shard, done or not."""
+    pending: tuple[Batch, ...]
+    """Shards that are not there yet."""
+
+    @property
+    def shard_folder(self) -> Path:
+        """Where the shards lie: ``out.shards`` beside ``out.h5``."""
+        return shard_folder(self.out)
+
+    @property
+    def n_subjects(self) -> int:
+        """Number of subjects, done or not."""
+        return sum(len(keys) for keys in self.batches)
+
+    @property
+    def n_pending_subjects(self) -> int:
+        """Number of subjects still to do."""
+        return sum(len(batch.subjects) for batch in self.pending)
+
+
+def shard_folder(out: Path) -> Path:
+    """Return the folder of a catalogue's shards."""
+    return out.with_suffix(".shards")
+
+
+def shard_path(out: Path, number: int) -> Path:
+    """Return the path of a catalogue's shard."""
+    return shard_folder(out) / f"{number:05d}.h5"
+
+
+def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, overwrite: bool = False) -> BuildPlan:
+    """Find the subjects and decide what is left to do; writes nothing.
+
+    Parameters
+    ----------
+    sources
+        Folders, zips or files.
+    out
+        The catalogue to make, or to go on with.
+    options
+        What to make.
+    overwrite
+        Whether to begin anew where ``out`` exists.
+
+    Returns
+    -------
+        The plan.
+
+    Raises
+    ------
+    SourceError
+        A source does not exist or holds no subject.
+    ShardError
+        ``out`` is not one of ours, or was begun with another configuration or version.
+    """
+    if out.exists() and not is_catalogue(out):
+        raise ShardError(f"{out} exists and is not a catalogue of cmr-planes; choose another name, it is left as it is")
+    subjects = {subject.key: subject for subject in find_subjects(sources)}
+    known = [] if overwrite else _read_plan(out, options)
+    planned = {key for keys in known for key in keys}
+    new = [key for key in subjects if key not in planned]
+    added = [tuple(new[start : start + options.shard_size]) for start in range(0, len(new), options.shard_size)]
+    batches = (*known, *added)
+    unsealed = [(number, keys) for number, keys in enumerate(batches) if overwrite or not is_sealed(shard_path(out, number))]
+    if unsealed and not any(key in subjects for _, keys in unsealed for key in keys):
+        raise ShardError(
+            f"none of the subjects that {out} still lacks is in the sources; give the same sources again, or --overwrite"
+        )
+    pending = tuple(Batch(number, tuple(subjects.get(key) or _vanished(key) for key in keys)) for number, keys in unsealed)
+    return BuildPlan(out=out, options=options, batches=batches, pending=pending)
+
+
+def is_sealed(path: Path) -> bool:
+    """Tell whether a shard is complete: it stands under its name, with its checksum beside it."""
+    return path.is_file() and read_checksum(path) is not None
+
+
+def prepare(plan: BuildPlan, *, overwrite: bool = False) -> None:
+    """Make the shards' folder and write the plan down; with ``overwrite`` remove what an earlier run made.
+
+    Raises
+    ------
+    ShardError
+        The output cannot be written.
+    """
+    folder = plan.shard_folder
+    try:
+        if overwrite:
+            plan.out.unlink(missing_ok=True)
+            if (folder / PLAN_NAME).exists():
+                shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob("*.part"):
+            leftover.unlink(missing_ok=True)
+    except OSError as error:
+        raise ShardError(
+            f"{folder} cannot be written ({error.strerror}); check the path, its permissions and the free space"
+        ) from error
+    text = canonical_json({**_identity(plan.options), "batches": [list(keys) for keys in plan.batches]})
+    with sealed(folder / PLAN_NAME) as stream:
+        stream.write(text.encode())
+
+
+def build_batch(batch: Batch, out: Path, options: ExtractOptions, on_subject: OnSubject | None = None) -> ShardSummary:
+    """Make one shard; runs in any process that sees the sources and the output folder.
+
+    Parameters
+    ----------
+    batch
+        The subjects.
+    out
+        The catalogue to which the shard belongs.
+    options
+        What to make.
+    on_subject
+        Called after each subject.
+
+    Returns
+    -------
+        What is in the shard.
+    """
+
+    def records() -> Iterator[SubjectRecord]:
+        for subject in batch.subjects:
+            yield extract_subject(subject, options)
+            if on_subject is not None:
+                on_subject()
+
+    return write_shard(shard_path(out, batch.number), records(), codec=options.codec, configuration=options.to_json())
+
+
+def finish(plan: BuildPlan) -> None:
+    """Write the catalogue over all shards of the plan."""
+    shards = [shard_path(plan.out, number) for number in range(len(plan.batches))]
+    write_catalogue(plan.out, shards, configuration=plan.options.to_json(), versions=software_versions())
+
+
+def _vanished(key: str) -> SubjectSource:
+    """Stand in for a subject that was planned and is no longer there; it ends as a rejection."""
+    return SubjectSource(key=key, participant=key, paths=(), root=Path(), study_uid="")
+
+
+def _identity(options: ExtractOptions) -> dict[str, JSON]:
+    """Return what must be equal for a run to go on with an output."""
+    return {"cmr_planes_version": importlib.metadata.version("cmr-planes"), "configuration": options.to_json()}
+
+
+def _read_plan(out: Path, options: ExtractOptions) -> list[tuple[str, ...]]:
+    """Return the batches of an earlier run with the same configuration; none if there was no run."""
+    path = shard_folder(out) / PLAN_NAME
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        batches = [tuple(map(str, keys)) for keys in stored.pop("batches")]
+    except FileNotFoundError:
+        if out.exists():
+            raise ShardError(f"{path} is missing, so that {out} cannot be added to; restore it, or use --overwrite") from None
+        return []
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ShardError(f"{path} cannot be read as a plan ({type(error).__name__}); restore it, or use --overwrite") from error
+    difference = _first_difference(stored, _identity(options))
+    if difference:
+        raise ShardError(f"{out} was begun with {difference}; use the same options, another OUT, or --overwrite")
+    return batches
+
+
+def _first_difference(stored: Mapping[str, JSON], wanted: Mapping[str, JSON]) -> str:
+    """Name the first value that differs between two configurations, or return an empty text."""
+    for name, value in wanted.items():
+        before = stored.get(name)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            inner = _first_difference(before, value)
+            if inner:
+                return inner
+        elif before != value:
+            return f"{name} = {before!r}, not {value!r}"
+    return ""

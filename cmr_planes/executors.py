@@ -1,0 +1,136 @@
+"""Running of batches: in this process, or in a pool of worker processes.
+
+A worker takes a whole batch and writes its shard itself; only the shard's summary travels back.
+"""
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+
+from cmr_planes.build import Batch, BuildPlan, build_batch
+from cmr_planes.errors import ShardError
+from cmr_planes.options import ExtractOptions
+from cmr_planes.shards.schema import ShardSummary
+
+OnProgress = Callable[[int], None]
+"""Called with the number of subjects done so far."""
+
+_POLL_SECONDS = 0.2
+
+
+def run_batches(plan: BuildPlan, *, n_workers: int, on_progress: OnProgress) -> list[ShardSummary]:
+    """Make all pending shards of a plan.
+
+    Parameters
+    ----------
+    plan
+        A prepared plan.
+    n_workers
+        Number of processes; 1 works in this one.
+    on_progress
+        Called with the number of subjects done so far.
+
+    Returns
+    -------
+        One summary a shard, in the order of completion.
+
+    Raises
+    ------
+    ShardError
+        A shard cannot be written, or a worker died. What is sealed stays.
+    """
+    if n_workers <= 1 or len(plan.pending) <= 1:
+        return _run_here(plan, on_progress)
+    counter: Synchronized[int] = multiprocessing.get_context("spawn").Value("L")
+    pool = ProcessPoolExecutor(
+        max_workers=min(n_workers, len(plan.pending)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(counter,),
+    )
+    try:
+        summaries = run_on_executor(plan, pool, build_batch_in_worker, lambda: on_progress(counter.value))
+    except BaseException:
+        _stop(pool)
+        raise
+    pool.shutdown()
+    return summaries
+
+
+def run_on_executor(
+    plan: BuildPlan,
+    executor: Executor,
+    build: Callable[[Batch, Path, ExtractOptions], ShardSummary],
+    on_poll: Callable[[], None],
+) -> list[ShardSummary]:
+    """Make all pending shards on any executor; ``build`` makes one of them, ``on_poll`` is called a few times a second.
+
+    Raises
+    ------
+    ShardError
+        A shard cannot be written, or a worker died.
+    """
+    futures: set[Future[ShardSummary]] = {executor.submit(build, batch, plan.out, plan.options) for batch in plan.pending}
+    summaries: list[ShardSummary] = []
+    while futures:
+        done, futures = wait(futures, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+        try:
+            summaries += [future.result() for future in done]
+        except BrokenProcessPool as error:
+            raise ShardError(
+                "a worker process ended abruptly, perhaps for want of memory; what is sealed is kept: run the same command again, "
+                "with fewer --workers if it happens again"
+            ) from error
+        on_poll()
+    return summaries
+
+
+def _run_here(plan: BuildPlan, on_progress: OnProgress) -> list[ShardSummary]:
+    """Make all pending shards in this process."""
+    n_done = 0
+    last = 0.0
+
+    def on_subject() -> None:
+        nonlocal n_done, last
+        n_done += 1
+        if time.monotonic() - last > _POLL_SECONDS:
+            last = time.monotonic()
+            on_progress(n_done)
+
+    summaries = [build_batch(batch, plan.out, plan.options, on_subject) for batch in plan.pending]
+    on_progress(n_done)
+    return summaries
+
+
+def build_batch_in_worker(batch: Batch, out: Path, options: ExtractOptions) -> ShardSummary:
+    """Make one shard in a worker of the local pool, counting subjects in shared memory."""
+    counter = _worker_state["counter"]
+
+    def on_subject() -> None:
+        with counter.get_lock():
+            counter.value += 1
+
+    return build_batch(batch, out, options, on_subject)
+
+
+_worker_state: dict[str, "Synchronized[int]"] = {}
+"""What :func:`_start_worker` gives to this process; empty in any other."""
+
+
+def _start_worker(counter: "Synchronized[int]") -> None:
+    """Prepare a worker: the parent alone answers Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _worker_state["counter"] = counter
+
+
+def _stop(pool: ProcessPoolExecutor) -> None:
+    """End a pool at once; half-written shards stay under their temporary names and are removed by the next run."""
+    processes: Sequence[multiprocessing.process.BaseProcess] = list((pool._processes or {}).values())  # noqa: SLF001  # no public way
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()

@@ -1,0 +1,95 @@
+"""Frame headers made without DICOM files, for tests of what happens after reading."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cmr_planes.dicom.headers import FileRef, FrameHeader
+from cmr_planes.dicom.names import load_names
+from cmr_planes.dicom.studies import CineSlice, CineStudy, find_cine_slices
+from cmr_planes.geometry import ImagePlane
+from cmr_planes.phantom.simple import SimpleStudy
+
+TEMPLATE = FrameHeader(
+    file=FileRef(Path("image")),
+    frame_index=0,
+    n_frames=1,
+    sop_class_uid="1.2.840.10008.5.1.4.1.1.4",
+    modality="MR",
+    image_type=("ORIGINAL", "PRIMARY", "M"),
+    study_uid="2.25.1",
+    series_uid="2.25.2",
+    frame_of_reference_uid="2.25.3",
+    series_number=1,
+    series_description="",
+    protocol_name="",
+    sequence_name="",
+    manufacturer="SIEMENS",
+    field_strength_t=1.5,
+    instance_number=1,
+    acquisition_moment="20200101100000",
+    trigger_time_ms=0.0,
+    temporal_position=None,
+    nominal_interval_ms=1000.0,
+    cardiac_number_of_images=None,
+    cardiac_cycle_position="",
+    slice_thickness_mm=8.0,
+    spacing_between_slices_mm=None,
+    rescale=(1.0, 0.0),
+    plane=None,
+    defect=None,
+)
+"""A header of a Siemens cine frame; tests replace what matters to them."""
+
+
+def cine_frames(plane: ImagePlane, *, n_frames: int = 10, number: int = 1, **changes: Any) -> list[FrameHeader]:
+    """Return the headers of one cine slice, each its own file of one series."""
+    changes = {"series_uid": f"2.25.{number}", "acquisition_moment": f"2020010110{number:02d}00", **changes}
+    return [
+        replace(
+            TEMPLATE,
+            file=FileRef(Path(f"series{number}/{frame}")),
+            plane=plane,
+            series_number=number,
+            instance_number=frame + 1,
+            trigger_time_ms=frame * 1000.0 / n_frames,
+            **changes,
+        )
+        for frame in range(n_frames)
+    ]
+
+
+def study_frames(simple: SimpleStudy, *, names: bool = True) -> dict[str, list[FrameHeader]]:
+    """Return the headers of a simple study by series key, with or without series descriptions."""
+    return {
+        key: cine_frames(
+            series.plane, n_frames=len(series.frames), number=series.number, series_description=series.description if names else ""
+        )
+        for key, series in simple.series.items()
+    }
+
+
+def as_study(*frames: list[FrameHeader]) -> CineStudy:
+    """Group headers into a study."""
+    return find_cine_slices([frame for group in frames for frame in group], load_names())
+
+
+def as_slice(plane: ImagePlane, **changes: Any) -> CineSlice:
+    """Return a cine slice of one plane."""
+    return as_study(cine_frames(plane, **changes)).slices[0]
+
+
+def moved(plane: ImagePlane, *, shift_mm: Any = (0, 0, 0), rotation: Any = None) -> ImagePlane:
+    """Return a plane that moved with a rotated (about the origin), then shifted patient."""
+    turn = np.eye(3) if rotation is None else np.asarray(rotation)
+    return ImagePlane(
+        position_mm=turn @ plane.position_mm + np.asarray(shift_mm),
+        row_cosine=turn @ plane.row_cosine,
+        column_cosine=turn @ plane.column_cosine,
+        row_spacing_mm=plane.row_spacing_mm,
+        column_spacing_mm=plane.column_spacing_mm,
+        rows=plane.rows,
+        columns=plane.columns,
+    )
