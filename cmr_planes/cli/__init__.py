@@ -56,11 +56,11 @@ class LazyGroup(click.Group):
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="cmr-planes", message="%(prog)s %(version)s")
 def main() -> None:
-    r"""Anatomical position masks from the view planes of cardiac MR.
+    """Anatomical position masks from the view planes of cardiac MR.
 
     \b
     Example:
       cmr-planes extract studies/ out.h5
       cmr-planes inspect out.h5
       cmr-planes show out.h5 -o pictures
-    """
+    """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b

@@ -22,7 +22,7 @@ LISTED = 20
 @click.option("-v", "--verbose", is_flag=True, help="List every rejection and note, with the subjects' keys.")
 @reports_errors
 def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
-    r"""Count what OUT.h5 holds: subjects, images, positions, and what was left out and why.
+    """Count what OUT.h5 holds: subjects, images, positions, and what was left out and why.
 
     Subjects are numbered in the catalogue's order; their keys are printed with -v only. Exit code 3 if the catalogue holds no
     image.
@@ -31,7 +31,7 @@ def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
     Example:
       cmr-planes inspect out.h5
       cmr-planes inspect out.h5 --json | jq .views.sax.n_images
-    """
+    """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     with Catalogue(catalogue) as opened:
         subjects, rejections, notes = opened.subjects(), opened.rejections(), opened.notes()
         summary = summarise(subjects, opened.views(), rejections, notes)
@@ -70,7 +70,7 @@ def _tables(summary: CatalogueSummary, *, verbose: bool) -> Iterator[Table]:
             for low in summary.low_agreement[: None if verbose else LISTED]
         ]
         columns = ("subject", *(("key",) if verbose else ()), "view", "first line", "second line")
-        yield table(f"Low agreement: {len(summary.low_agreement):,} views to look at with 'show'", columns, listed)
+        yield table(f"Low agreement ({len(summary.low_agreement):,})", columns, listed)
     if summary.scanners:
         scanners = [(each.manufacturer or "not given", _field(each.field_strength_t), each.n_subjects) for each in summary.scanners]
         yield table("Scanners", ("manufacturer", "field", "subjects"), scanners)
@@ -133,9 +133,8 @@ def _messages_json(messages: Sequence[Rejection] | Sequence[Note]) -> list[dict[
 def _spread(spread: Spread | None, digits: int) -> str:
     if spread is None:
         return "not known"
-    if spread.least == spread.largest:
-        return f"{spread.least:.{digits}f}"
-    return f"{spread.least:.{digits}f}, {spread.median:.{digits}f}, {spread.largest:.{digits}f}"
+    words = [f"{value:.{digits}f}" for value in (spread.least, spread.median, spread.largest)]
+    return words[0] if len(set(words)) == 1 else ", ".join(words)
 
 
 def _field(field_strength_t: float | None) -> str:

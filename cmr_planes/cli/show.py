@@ -71,7 +71,7 @@ def show(
     per_sheet: int,
     verbose: bool,
 ) -> ExitCode:
-    r"""Draw the images of OUT.h5 with their lines and boxes, as PNG contact sheets, one view a sheet.
+    """Draw the images of OUT.h5 with their lines and boxes, as PNG contact sheets, one view a sheet.
 
     Subjects are numbered in the catalogue's order. Their keys are kept out of the pictures and of the files' names, so that sheets
     can be passed on; -v writes them in. Images that disagree along their lines are framed in red. Letters at the edges of an
@@ -81,7 +81,7 @@ def show(
     Example:
       cmr-planes show out.h5 -o pictures
       cmr-planes show out.h5 -o pictures --subject 9000001_2 --view sax
-    """
+    """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     with Catalogue(catalogue) as opened:
         numbers = _choose_subjects(opened, keys, limit)
         wanted = [view for view in TARGET_VIEWS if view.value in views or not views]

@@ -48,7 +48,7 @@ def test_tables_are_for_readers(out: Path) -> None:
         "1.5 T",
         "no_sax",
         "anterior near / superior near",
-        "Low agreement: 1",
+        "Low agreement (1)",
     ):
         assert words in result.stdout
     assert result.stdout.splitlines()[-1] == "2 subjects with 16 images in 2 shards, 1 subject left out; reasons: no_sax 1"
@@ -79,4 +79,4 @@ def test_help_has_an_example() -> None:
     for command in ("inspect", "show", "verify"):
         result = CliRunner().invoke(main, [command, "--help"])
         assert result.exit_code == ExitCode.DONE
-        assert f"cmr-planes {command} out.h5" in result.stdout
+        assert f"  Example:\n    cmr-planes {command} out.h5" in result.stdout
