@@ -14,7 +14,8 @@ from cmr_planes.shards.schema import Codec, SubjectRecord
 from cmr_planes.shards.sealing import LatchingFile, read_checksum, sealed
 from cmr_planes.shards.write import write_shard
 from cmr_planes.views import CardiacView
-from tests.records import make_subject
+from tests.catalogues import write_batches
+from tests.records import make_subject, rejected_subject
 
 RECORD = make_subject(1, views=(CardiacView.SAX,), n_slices=2, matrix=(170, 160))
 
@@ -91,6 +92,34 @@ def test_a_full_disk_ends_in_one_sentence_and_leaves_nothing(tmp_path: Path, lim
     assert "File too large" in run.stdout
     assert "run the same command again" in run.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", [500, 2000, 4000, 7000])
+def test_a_full_disk_leaves_the_old_catalogue(tmp_path: Path, limit: int) -> None:
+    out = write_batches(tmp_path, [[RECORD], [rejected_subject(2)]])
+    before = out.read_bytes()
+    assert len(before) > limit
+    script = textwrap.dedent(
+        f"""
+        import resource, signal
+        from pathlib import Path
+        from cmr_planes.errors import ShardError
+        from cmr_planes.shards.catalogue import write_catalogue
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+        out = Path({str(out)!r})
+        try:
+            write_catalogue(out, sorted((out.parent / "out.shards").glob("*.h5")), configuration={{"box": 11.0}}, versions={{}})
+        except ShardError as error:
+            print(error)
+        """
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.startswith("out.h5 could not be written in")
+    assert out.read_bytes() == before
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_an_interrupt_between_subjects_leaves_nothing(tmp_path: Path) -> None:
