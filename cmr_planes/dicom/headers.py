@@ -1,63 +1,247 @@
 """Reading of the header values that are needed, and of no others.
 
-No identifying attribute is read: the values kept here place a frame in the patient, in the cardiac cycle and in its series.
+Files are listed in a fixed order and called by their number in it, because file names may be identifiers. Whatever is wrong with
+a file ends in :attr:`HeaderScan.unreadable`, never in an exception.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from cmr_planes.errors import CmrPlanesError
-from cmr_planes.geometry import ImagePlane
+from cmr_planes.dicom.archive import Archive, ByteSource, FileBytes
+from cmr_planes.dicom.elements import SPECIFIC_CHARACTER_SET, Elements, read_elements
+from cmr_planes.dicom.enhanced import is_multi_frame, read_multi_frame
+from cmr_planes.dicom.frames import FileRef, FrameHeader
+from cmr_planes.dicom.listing import is_member_candidate, is_zip, list_files
+from cmr_planes.dicom.manifest import cross_check, is_manifest, read_manifest
+from cmr_planes.dicom.sources import SubjectSource
+from cmr_planes.dicom.values import double, integer, moment, number, place, text, texts
+from cmr_planes.errors import NoteCode, RejectionCode, UnreadableFileError
+
+__all__ = ["FileRef", "FrameHeader", "HeaderScan", "UnreadableFile", "read_headers"]
+
+IMAGE_TYPE = 0x0008_0008
+SOP_CLASS_UID = 0x0008_0016
+SERIES_DATE = 0x0008_0021
+ACQUISITION_DATE = 0x0008_0022
+ACQUISITION_DATE_TIME = 0x0008_002A
+SERIES_TIME = 0x0008_0031
+ACQUISITION_TIME = 0x0008_0032
+MODALITY = 0x0008_0060
+MANUFACTURER = 0x0008_0070
+SERIES_DESCRIPTION = 0x0008_103E
+SEQUENCE_NAME = 0x0018_0024
+SLICE_THICKNESS = 0x0018_0050
+MAGNETIC_FIELD_STRENGTH = 0x0018_0087
+SPACING_BETWEEN_SLICES = 0x0018_0088
+PROTOCOL_NAME = 0x0018_1030
+TRIGGER_TIME = 0x0018_1060
+NOMINAL_INTERVAL = 0x0018_1062
+CARDIAC_NUMBER_OF_IMAGES = 0x0018_1090
+STUDY_INSTANCE_UID = 0x0020_000D
+SERIES_INSTANCE_UID = 0x0020_000E
+SERIES_NUMBER = 0x0020_0011
+INSTANCE_NUMBER = 0x0020_0013
+IMAGE_POSITION_PATIENT = 0x0020_0032
+IMAGE_ORIENTATION_PATIENT = 0x0020_0037
+FRAME_OF_REFERENCE_UID = 0x0020_0052
+TEMPORAL_POSITION_IDENTIFIER = 0x0020_0100
+NOMINAL_CARDIAC_TRIGGER_DELAY_TIME = 0x0020_9153
+NUMBER_OF_FRAMES = 0x0028_0008
+ROWS = 0x0028_0010
+COLUMNS = 0x0028_0011
+PIXEL_SPACING = 0x0028_0030
+RESCALE_INTERCEPT = 0x0028_1052
+RESCALE_SLOPE = 0x0028_1053
+
+_TAGS = tuple(value for name, value in sorted(globals().items()) if name.isupper() and isinstance(value, int))
+_LAST = RESCALE_SLOPE
+"""Nothing above is needed of single-frame images, above all not the long private group 0029."""
 
 
 @dataclass(frozen=True, slots=True)
-class FileRef:
-    """Where a DICOM instance lies: a file, or a member of a zip."""
+class UnreadableFile:
+    """A file or zip that was passed over."""
 
-    path: Path
-    """The file or the zip."""
-    member: str = ""
-    """The member's name in the zip; empty for a file."""
+    name: str
+    """``file 12 of 700`` or ``zip 1 of 2``, in the order in which files are listed; never the file's name."""
+    code: RejectionCode
+    """The reason."""
+    sentence: str
+    """What was found, beginning with ``name``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FrameHeader:
-    """One frame of one instance. Strings are stripped and empty, numbers None, where the header has no usable value."""
+class HeaderScan:
+    """What the headers of a subject's files say."""
 
-    file: FileRef
-    frame_index: int
-    """Zero-based frame in the instance (0 for single-frame instances)."""
-    n_frames: int
-    """Frames in the instance."""
-    sop_class_uid: str
-    modality: str
-    image_type: tuple[str, ...]
+    frames: tuple[FrameHeader, ...]
+    """Every frame of every image, in the order of the files."""
+    n_files: int
+    """Files that were looked at; a zip that cannot be opened counts as one."""
+    n_other: int
+    """DICOM files that are no images: reports, PDFs, presentation states."""
+    unreadable: tuple[UnreadableFile, ...]
+    """Files, folders and zips that could not be read."""
+    notes: tuple[tuple[NoteCode, str], ...]
+    """What else is worth knowing."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What was read so far."""
+
     study_uid: str
-    series_uid: str
-    frame_of_reference_uid: str
-    series_number: int | None
-    series_description: str
-    protocol_name: str
-    sequence_name: str
-    manufacturer: str
-    field_strength_t: float | None
-    instance_number: int | None
-    acquisition_moment: str
-    """Acquisition (else series) date and time as one sortable text; used to order repeats, never stored."""
-    trigger_time_ms: float | None
-    """TriggerTime, or NominalCardiacTriggerDelayTime in Enhanced MR."""
-    temporal_position: int | None
-    """TemporalPositionIdentifier, or TemporalPositionIndex in Enhanced MR."""
-    nominal_interval_ms: float | None
-    """RR interval."""
-    cardiac_number_of_images: int | None
-    cardiac_cycle_position: str
-    """CardiacCyclePosition of Enhanced MR: ``END_DIASTOLE``, ``END_SYSTOLE`` or other."""
-    slice_thickness_mm: float | None
-    spacing_between_slices_mm: float | None
-    rescale: tuple[float, float]
-    """RescaleSlope and RescaleIntercept, (1, 0) if absent."""
-    plane: ImagePlane | None
-    """Where the frame lies; None if ``defect`` says why not."""
-    defect: CmrPlanesError | None
-    """Why the frame has no plane."""
+    frames: list[FrameHeader] = field(default_factory=list)
+    failures: list[tuple[str, int, UnreadableFileError]] = field(default_factory=list)
+    notes: list[tuple[NoteCode, str]] = field(default_factory=list)
+    n_files: int = 0
+    n_other: int = 0
+    n_containers: int = 0
+
+    def add(self, ref: FileRef, source: ByteSource) -> None:
+        """Read one file's header."""
+        frames = _read_file(ref, source)
+        self.n_other += not frames
+        self.frames += [frame for frame in frames if self.study_uid in ("", frame.study_uid)]
+
+
+def read_headers(subject: SubjectSource) -> HeaderScan:
+    """Read the headers of all of a subject's files.
+
+    Parameters
+    ----------
+    subject
+        Where they lie. With a ``study_uid``, frames of other studies are left out.
+
+    Returns
+    -------
+        What was read and what could not be. Zip members are streamed, as far as their headers reach.
+    """
+    progress = _Progress(subject.study_uid)
+    for path in subject.paths:
+        progress.n_containers += 1
+        if is_zip(path.name) and not path.is_dir():
+            _read_zip(path, progress)
+        else:
+            _read_path(path, progress)
+    counts = {"file": progress.n_files, "zip": len(subject.paths), "folder": len(subject.paths)}
+    unreadable = []
+    for kind, index, error in progress.failures:
+        name = f"{kind} {index} of {counts[kind]}"
+        unreadable.append(UnreadableFile(name, error.code, f"{name} {error}"))
+    return HeaderScan(
+        frames=tuple(progress.frames),
+        n_files=progress.n_files,
+        n_other=progress.n_other,
+        unreadable=tuple(unreadable),
+        notes=tuple(progress.notes),
+    )
+
+
+def _read_zip(path: Path, progress: _Progress) -> None:
+    """Read the headers of a zip's members."""
+    try:
+        archive = Archive(path)
+    except UnreadableFileError as error:
+        progress.n_files += 1
+        progress.failures.append(("zip", progress.n_containers, error))
+        return
+    first = len(progress.frames)
+    with archive:
+        names = archive.members
+        for name in names:
+            if not is_member_candidate(name):
+                continue
+            progress.n_files += 1
+            try:
+                progress.add(FileRef(path, name), archive.member(name))
+            except UnreadableFileError as error:
+                progress.failures.append(("file", progress.n_files, error))
+        for name in filter(is_manifest, names):
+            rows = read_manifest(archive, name)
+            progress.notes += [(NoteCode.MANIFEST, sentence) for sentence in cross_check(rows, names, progress.frames[first:])]
+
+
+def _read_path(path: Path, progress: _Progress) -> None:
+    """Read the headers of a file, or of the files under a folder."""
+    try:
+        for file in list_files(path) if path.is_dir() else iter([path]):
+            progress.n_files += 1
+            try:
+                with FileBytes(file) as source:
+                    progress.add(FileRef(file), source)
+            except UnreadableFileError as error:
+                progress.failures.append(("file", progress.n_files, error))
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        wrapped = UnreadableFileError(f"cannot be listed in full ({reason})")
+        progress.failures.append(("folder", progress.n_containers, wrapped))
+        progress.n_files += 1
+
+
+def _read_file(ref: FileRef, source: ByteSource) -> list[FrameHeader]:
+    """Return the frames of one file, none if it is no image; raises UnreadableFileError."""
+    elements = read_elements(source, _TAGS, last=_LAST)
+    frame = _single_frame(ref, elements)
+    if frame is None:
+        return []
+    return read_multi_frame(frame, _matrix(elements), source) if is_multi_frame(frame) else [frame]
+
+
+def _matrix(elements: Elements) -> tuple[int, int]:
+    """Return rows and columns, 0 if missing."""
+    return elements.unsigned(ROWS) or 0, elements.unsigned(COLUMNS) or 0
+
+
+def _single_frame(ref: FileRef, elements: Elements) -> FrameHeader | None:
+    """Make the header of a single-frame image from its raw elements; None if it is no image."""
+    rows, columns = elements.unsigned(ROWS), elements.unsigned(COLUMNS)
+    if rows is None or columns is None:
+        return None
+    raw = elements.values.get
+    characters = raw(SPECIFIC_CHARACTER_SET, b"")
+    trigger_time_ms = number(raw(TRIGGER_TIME, b""))
+    if trigger_time_ms is None:
+        trigger_time_ms = double(raw(NOMINAL_CARDIAC_TRIGGER_DELAY_TIME, b""), is_little=elements.encoding.is_little)
+    slope, intercept = number(raw(RESCALE_SLOPE, b"")), number(raw(RESCALE_INTERCEPT, b""))
+    plane, defect = place(
+        raw(IMAGE_POSITION_PATIENT, b""), raw(IMAGE_ORIENTATION_PATIENT, b""), raw(PIXEL_SPACING, b""), rows, columns
+    )
+    return FrameHeader(
+        file=ref,
+        frame_index=0,
+        n_frames=integer(raw(NUMBER_OF_FRAMES, b"")) or 1,
+        sop_class_uid=text(raw(SOP_CLASS_UID, b"")),
+        modality=text(raw(MODALITY, b"")),
+        image_type=texts(raw(IMAGE_TYPE, b"")),
+        study_uid=text(raw(STUDY_INSTANCE_UID, b"")),
+        series_uid=text(raw(SERIES_INSTANCE_UID, b"")),
+        frame_of_reference_uid=text(raw(FRAME_OF_REFERENCE_UID, b"")),
+        series_number=integer(raw(SERIES_NUMBER, b"")),
+        series_description=text(raw(SERIES_DESCRIPTION, b""), characters),
+        protocol_name=text(raw(PROTOCOL_NAME, b""), characters),
+        sequence_name=text(raw(SEQUENCE_NAME, b"")),
+        manufacturer=text(raw(MANUFACTURER, b""), characters),
+        field_strength_t=number(raw(MAGNETIC_FIELD_STRENGTH, b"")),
+        instance_number=integer(raw(INSTANCE_NUMBER, b"")),
+        acquisition_moment=_moment(elements),
+        trigger_time_ms=trigger_time_ms,
+        temporal_position=integer(raw(TEMPORAL_POSITION_IDENTIFIER, b"")),
+        nominal_interval_ms=number(raw(NOMINAL_INTERVAL, b"")),
+        cardiac_number_of_images=integer(raw(CARDIAC_NUMBER_OF_IMAGES, b"")),
+        cardiac_cycle_position="",
+        slice_thickness_mm=number(raw(SLICE_THICKNESS, b"")),
+        spacing_between_slices_mm=number(raw(SPACING_BETWEEN_SLICES, b"")),
+        rescale=(1.0 if slope is None else slope, 0.0 if intercept is None else intercept),
+        plane=plane,
+        defect=defect,
+    )
+
+
+def _moment(elements: Elements) -> str:
+    """Return when the image, else its series, was acquired."""
+    acquired, date, time, series_date, series_time = (
+        text(elements.values.get(tag, b""))
+        for tag in (ACQUISITION_DATE_TIME, ACQUISITION_DATE, ACQUISITION_TIME, SERIES_DATE, SERIES_TIME)
+    )
+    return moment(acquired, date or series_date, time) if acquired or time else moment("", series_date, series_time)

@@ -1,0 +1,267 @@
+"""Bytes of files and of zip members, streamed and bounded.
+
+Nothing is ever unpacked to disk and member names are never used as paths, so that ``../`` and absolute names do no harm. Of a
+member only as many bytes are inflated as are asked for; what a header or a member may inflate to has a bound, so that a zip bomb
+costs little.
+"""
+
+import contextlib
+import lzma
+import os
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from isal import isal_zlib
+
+from cmr_planes.errors import UnreadableFileError
+
+HEADER_LIMIT = 64 << 20
+"""Bytes of one file or member that are read in search of its header's end; multi-frame headers can be tens of MiB."""
+MEMBER_LIMIT = 256 << 20
+"""Bytes to which one zip member may inflate."""
+RATIO_LIMIT = 100
+"""How many times its stored size a member above :data:`RATIO_FREE` may inflate to; images reach about 3."""
+RATIO_FREE = 32 << 20
+"""Bytes up to which any ratio is accepted: a black image compresses a thousandfold."""
+
+_LOCAL_HEADER = struct.Struct("<4s22xHH")
+_ENCRYPTED = 0x1
+_INFLATE_ERRORS: tuple[type[Exception], ...] = (zlib.error, isal_zlib.error, ValueError)
+_CHUNK = 1 << 20
+
+
+class ByteSource(Protocol):
+    """The bytes of one file or of one zip member, from the front."""
+
+    @property
+    def size(self) -> int:
+        """Number of bytes."""
+        ...
+
+    def head(self, count: int) -> bytes:
+        """Return the first ``count`` bytes, or all if there are fewer; raises UnreadableFileError."""
+        ...
+
+    def read(self) -> bytes:
+        """Return all bytes, checked as far as the container can; raises UnreadableFileError."""
+        ...
+
+    def span(self, start: int, stop: int) -> bytes:
+        """Return the bytes from ``start`` to ``stop``; raises UnreadableFileError."""
+        ...
+
+
+class FileBytes:
+    """The bytes of a regular file.
+
+    Raises
+    ------
+    UnreadableFileError
+        The file cannot be opened or is not a regular file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._head = b""
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        except OSError as error:
+            raise UnreadableFileError(f"cannot be opened ({_reason(error)})") from error
+        status = os.fstat(self._descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            self.close()
+            raise UnreadableFileError("is not a regular file")
+        self.size = status.st_size
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+
+    def head(self, count: int) -> bytes:
+        """Return the first ``count`` bytes, or all if there are fewer."""
+        if len(self._head) < min(count, self.size):
+            self._head += self.span(len(self._head), min(count, self.size))
+        return self._head
+
+    def read(self) -> bytes:
+        """Return all bytes."""
+        return self.span(0, self.size)
+
+    def span(self, start: int, stop: int) -> bytes:
+        """Return the bytes from ``start`` to ``stop``, fewer only at the end of the file."""
+        parts = []
+        try:
+            while start < stop and (part := os.pread(self._descriptor, stop - start, start)):
+                parts.append(part)
+                start += len(part)
+        except OSError as error:
+            raise UnreadableFileError(f"cannot be read ({_reason(error)})") from error
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class MemberBytes:
+    """The bytes of one member of an open zip."""
+
+    def __init__(self, archive: "Archive", info: zipfile.ZipInfo) -> None:
+        if info.flag_bits & _ENCRYPTED:
+            raise UnreadableFileError("is encrypted; unpack it with its password first")
+        if info.file_size > MEMBER_LIMIT:
+            raise UnreadableFileError(f"inflates to {info.file_size >> 20} MiB, more than the {MEMBER_LIMIT >> 20} MiB allowed")
+        if info.file_size > RATIO_FREE and info.file_size > RATIO_LIMIT * info.compress_size:
+            raise UnreadableFileError(
+                f"inflates more than {RATIO_LIMIT}-fold to {info.file_size >> 20} MiB, as a zip bomb does, and was not read"
+            )
+        self.size = info.file_size
+        self._archive = archive
+        self._info = info
+        self._head = b""
+        self._stream: Iterator[bytes] | None = None
+        self._wanted = 0
+
+    def head(self, count: int) -> bytes:
+        """Return the first ``count`` bytes, or all if there are fewer."""
+        if len(self._head) >= min(count, self.size):
+            return self._head
+        if self._stream is None:
+            self._stream = self._inflate(zlib, lambda: self._wanted)
+        while len(self._head) < count:
+            self._wanted = count - len(self._head)
+            part = next(self._stream, b"")
+            if not part:
+                break
+            self._head = self._head + part if self._head else part
+        return self._head
+
+    def read(self) -> bytes:
+        """Return all bytes; raises UnreadableFileError where size or CRC are not those of the zip's directory."""
+        return self.span(0, self.size)
+
+    def span(self, start: int, stop: int) -> bytes:
+        """Return the bytes from ``start`` to ``stop``; the whole member is inflated and checked, but not held."""
+        kept, position, crc = [], 0, 0
+        step = min(_CHUNK, self.size + 1)
+        for part in self._inflate(isal_zlib, lambda: step):
+            crc = isal_zlib.crc32(part, crc)
+            if position < stop and position + len(part) > start:
+                whole = start <= position and position + len(part) <= stop
+                kept.append(part if whole else part[max(0, start - position) : stop - position])
+            position += len(part)
+            if position > self.size:
+                break
+        if position != self.size or crc != self._info.CRC:
+            raise UnreadableFileError("is damaged (its checksum is not the one in the zip's directory); fetch the zip again")
+        return kept[0] if len(kept) == 1 else b"".join(kept)
+
+    def _inflate(self, library: Any, wanted: Callable[[], int]) -> Iterator[bytes]:  # noqa: ANN401  # a module
+        """Yield the member's bytes in parts of ``wanted()`` bytes at most."""
+        if self._info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            yield from self._archive.inflate_other(self._info, wanted)
+            return
+        position, remaining = self._archive.locate(self._info), self._info.compress_size
+        inflater = library.decompressobj(-zlib.MAX_WBITS) if self._info.compress_type == zipfile.ZIP_DEFLATED else None
+        pending = b""
+        try:
+            while (remaining or pending) and not (inflater and inflater.eof):
+                limit = wanted()
+                if not pending:
+                    pending = self._archive.file.span(position, position + min(remaining, max(limit, 4096)))
+                    if not pending:
+                        raise UnreadableFileError("is cut off: the zip ends inside it; fetch the zip again")
+                    position, remaining = position + len(pending), remaining - len(pending)
+                if inflater is None:
+                    part, pending = pending[:limit], pending[limit:]
+                else:
+                    part = inflater.decompress(pending, limit)
+                    pending = inflater.unconsumed_tail
+                if part:
+                    yield part
+        except (zlib.error, ValueError) as error:
+            raise UnreadableFileError("is damaged: it cannot be inflated; fetch the zip again") from error
+
+
+class Archive:
+    """A zip, opened for streaming.
+
+    Raises
+    ------
+    UnreadableFileError
+        The zip cannot be opened, is not a zip, or its directory (at its end) is missing or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.file = FileBytes(path)
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError, struct.error, OverflowError) as error:
+            self.file.close()
+            raise UnreadableFileError(
+                f"is no complete zip (the directory at its end is missing or damaged; {self.file.size} bytes); fetch it again"
+            ) from error
+        self._infos = self._zip.NameToInfo
+
+    def close(self) -> None:
+        """Close the zip."""
+        self._zip.close()
+        self.file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def members(self) -> list[str]:
+        """Names of the members that are files, sorted."""
+        return sorted(name for name in self._infos if not name.endswith("/"))
+
+    def member(self, name: str) -> MemberBytes:
+        """Return the bytes of a member; raises UnreadableFileError if it is not there, encrypted, or too large."""
+        info = self._infos.get(name)
+        if info is None:
+            raise UnreadableFileError("is no longer in the zip")
+        return MemberBytes(self, info)
+
+    def locate(self, info: zipfile.ZipInfo) -> int:
+        """Return where a member's stored bytes begin."""
+        header = self.file.span(info.header_offset, info.header_offset + 30)
+        if len(header) < 30 or not header.startswith(b"PK\x03\x04"):  # the size of a local header
+            raise UnreadableFileError("is damaged: it does not begin where the zip's directory says; fetch the zip again")
+        _, name_length, extra_length = _LOCAL_HEADER.unpack(header)
+        return info.header_offset + 30 + int(name_length) + int(extra_length)
+
+    def inflate_other(self, info: zipfile.ZipInfo, wanted: Callable[[], int]) -> Iterator[bytes]:
+        """Yield the bytes of a member that is neither stored nor deflated (bzip2, LZMA)."""
+        try:
+            with self._zip.open(info) as stream:
+                while part := stream.read(wanted()):
+                    yield part
+        except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError) as error:
+            raise UnreadableFileError("is damaged or compressed in a way that cannot be read; pack the zip anew") from error
+
+
+@contextlib.contextmanager
+def opened(path: Path, member: str = "") -> Iterator[ByteSource]:
+    """Open one file, or one member of a zip, for reading; raises UnreadableFileError."""
+    if member:
+        with Archive(path) as archive:
+            yield archive.member(member)
+    else:
+        with FileBytes(path) as file:
+            yield file
+
+
+def _reason(error: OSError) -> str:
+    """Return the system's words for an error, without the path."""
+    return (error.strerror or type(error).__name__).lower()

@@ -1,0 +1,184 @@
+"""Frames of multi-frame instances: Enhanced MR, and classic MR converted to it.
+
+Where a frame lies and when stands in its item of PerFrameFunctionalGroupsSequence, or in SharedFunctionalGroupsSequence for all
+frames; what neither has is taken from the top level. The order of the frames is not trusted for anything.
+"""
+
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+
+from cmr_planes.dicom.archive import HEADER_LIMIT, ByteSource
+from cmr_planes.dicom.elements import PARSE_ERRORS, Encoding, dataset_stream, find_encoding, quiet_pydicom
+from cmr_planes.dicom.frames import FrameHeader
+from cmr_planes.dicom.values import double, number, place, text, texts, unsigned_long
+from cmr_planes.errors import UnreadableFileError
+
+MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
+MAX_FRAMES = 20_000
+"""More frames in one instance than any cine has: the number is wrong."""
+
+_T = TypeVar("_T")
+_FIRST_READ = 256 << 10
+_GROWTH = 4
+_PIXEL_GROUP = 0x7FE0_0000
+_TAGS = [0x0018_9005, 0x0028_0010, 0x0028_0011, 0x5200_9229, 0x5200_9230]
+"""PulseSequenceName, Rows, Columns, and the two sequences of functional groups."""
+
+
+def is_multi_frame(first: FrameHeader) -> bool:
+    """Tell whether an image's frames must be looked for in functional groups."""
+    return first.n_frames > 1 or (first.plane is None and first.sop_class_uid != MR_IMAGE_STORAGE)
+
+
+def read_multi_frame(first: FrameHeader, matrix: tuple[int, int], source: ByteSource) -> list[FrameHeader]:
+    """Return the headers of all frames of an instance.
+
+    Parameters
+    ----------
+    first
+        What the top level of the header says.
+    matrix
+        Rows and columns.
+    source
+        The instance's bytes.
+
+    Returns
+    -------
+        One header a frame, in the order in which the frames are stored. ``instance_number`` is the frame's number in it.
+
+    Raises
+    ------
+    UnreadableFileError
+        The functional groups cannot be read, or there are more frames than can be.
+    """
+    if first.n_frames > MAX_FRAMES:
+        raise UnreadableFileError(f"has NumberOfFrames (0028,0008) {first.n_frames}: at most {MAX_FRAMES} are expected")
+    with quiet_pydicom():
+        dataset, encoding = _read_groups(source)
+        try:
+            shared = _items(dataset, "SharedFunctionalGroupsSequence")
+            own = _items(dataset, "PerFrameFunctionalGroupsSequence")
+            sequence_name = first.sequence_name or text(_raw(dataset, "PulseSequenceName"))
+            first = replace(first, sequence_name=sequence_name)
+            count = min(first.n_frames, len(own)) if own else first.n_frames
+            groups = [_Groups((*own[index : index + 1], *shared[:1]), encoding.is_little) for index in range(count)]
+            return [_frame(first, index, matrix, group) for index, group in enumerate(groups)]
+        except PARSE_ERRORS as error:
+            raise UnreadableFileError("has functional groups that cannot be read; export it again") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """The functional groups of one frame: its own, then the shared ones."""
+
+    items: tuple[Dataset, ...]
+    is_little: bool
+
+    def raw(self, sequence: str, keyword: str) -> bytes:
+        """Return an attribute's raw value from the first functional group that has it; empty if none has."""
+        for item in self.items:
+            for group in _items(item, sequence)[:1]:
+                if raw := _raw(group, keyword):
+                    return raw
+        return b""
+
+    def double(self, sequence: str, keyword: str) -> float | None:
+        """Return a binary double."""
+        return double(self.raw(sequence, keyword), is_little=self.is_little)
+
+
+def _frame(first: FrameHeader, index: int, matrix: tuple[int, int], groups: _Groups) -> FrameHeader:
+    """Make the header of one frame."""
+    content, timing, measures, values = (
+        "FrameContentSequence",
+        "CardiacSynchronizationSequence",
+        "PixelMeasuresSequence",
+        "PixelValueTransformationSequence",
+    )
+    plane, defect = place(
+        groups.raw("PlanePositionSequence", "ImagePositionPatient"),
+        groups.raw("PlaneOrientationSequence", "ImageOrientationPatient"),
+        groups.raw(measures, "PixelSpacing"),
+        *matrix,
+    )
+    if plane is None and first.plane is not None:
+        plane, defect = first.plane, None
+    trigger_time_ms = groups.double(timing, "NominalCardiacTriggerDelayTime")
+    if trigger_time_ms is None:
+        trigger_time_ms = number(groups.raw("UnassignedPerFrameConvertedAttributesSequence", "TriggerTime"))
+    position = unsigned_long(groups.raw(content, "TemporalPositionIndex"), is_little=groups.is_little)
+    slope, intercept = number(groups.raw(values, "RescaleSlope")), number(groups.raw(values, "RescaleIntercept"))
+    return replace(
+        first,
+        frame_index=index,
+        instance_number=index + 1,
+        image_type=texts(groups.raw("MRImageFrameTypeSequence", "FrameType")) or first.image_type,
+        acquisition_moment=text(groups.raw(content, "FrameAcquisitionDateTime")) or first.acquisition_moment,
+        trigger_time_ms=_first_known(trigger_time_ms, first.trigger_time_ms if first.n_frames == 1 else None),
+        temporal_position=_first_known(position, first.temporal_position),
+        nominal_interval_ms=_first_known(groups.double(timing, "RRIntervalTimeNominal"), first.nominal_interval_ms),
+        cardiac_cycle_position=text(groups.raw(content, "CardiacCyclePosition")),
+        slice_thickness_mm=_first_known(number(groups.raw(measures, "SliceThickness")), first.slice_thickness_mm),
+        spacing_between_slices_mm=_first_known(
+            number(groups.raw(measures, "SpacingBetweenSlices")), first.spacing_between_slices_mm
+        ),
+        rescale=(
+            first.rescale[0] if slope is None else slope,
+            first.rescale[1] if intercept is None else intercept,
+        ),
+        plane=plane,
+        defect=defect,
+    )
+
+
+def _first_known(*values: _T | None) -> _T | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    """Return the items of a sequence, none if it is missing or empty."""
+    return list(dataset.get(keyword) or [])
+
+
+def _raw(dataset: Dataset, keyword: str) -> bytes:
+    """Return the raw bytes of a value, empty if it is missing."""
+    element: object = dataset.get_item(keyword) if keyword in dataset else None
+    return element.value or b"" if isinstance(element, RawDataElement) else b""
+
+
+def _read_groups(source: ByteSource) -> tuple[Dataset, Encoding]:
+    """Read the header's functional groups, looking at as many bytes as that needs."""
+    count = _FIRST_READ
+    while True:
+        data = source.head(count)
+        is_whole = len(data) >= source.size or len(data) < count
+        encoding, _ = find_encoding(data)
+        dataset, is_complete = _parse_groups(data, encoding)
+        if dataset is not None and (is_complete or is_whole):
+            return dataset, encoding
+        if is_whole:
+            raise UnreadableFileError("has a header that cannot be read; export it again")
+        if count >= HEADER_LIMIT:
+            raise UnreadableFileError(f"has a header of more than {HEADER_LIMIT >> 20} MiB, which was not read")
+        count = min(count * _GROWTH, HEADER_LIMIT)
+
+
+def _parse_groups(data: bytes, encoding: Encoding) -> tuple[Dataset | None, bool]:
+    """Return the functional groups in ``data``, None if they cannot be read, and whether the pixel data were reached."""
+    reached: list[int] = []
+
+    def stop(tag: int, vr: str | None, length: int) -> bool:  # noqa: ARG001  # pydicom's signature
+        if int.__ge__(tag, _PIXEL_GROUP):
+            reached.append(tag)
+        return bool(reached)
+
+    try:
+        stream = dataset_stream(data, encoding)
+        dataset = read_dataset(stream, encoding.is_implicit, encoding.is_little, stop_when=stop, specific_tags=list(_TAGS))
+    except PARSE_ERRORS:
+        return None, False
+    return dataset, bool(reached)

@@ -1,0 +1,63 @@
+"""What is known of a frame from its header: the values that all later steps work on.
+
+No identifying attribute is among them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmr_planes.errors import CmrPlanesError
+from cmr_planes.geometry import ImagePlane
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """Where a DICOM instance lies: a file, or a member of a zip."""
+
+    path: Path
+    """The file or the zip."""
+    member: str = ""
+    """The member's name in the zip; empty for a file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameHeader:
+    """One frame of one instance. Strings are stripped and empty, numbers None, where the header has no usable value."""
+
+    file: FileRef
+    frame_index: int
+    """Zero-based frame in the instance (0 for single-frame instances)."""
+    n_frames: int
+    """Frames in the instance."""
+    sop_class_uid: str
+    modality: str
+    image_type: tuple[str, ...]
+    study_uid: str
+    series_uid: str
+    frame_of_reference_uid: str
+    series_number: int | None
+    series_description: str
+    protocol_name: str
+    sequence_name: str
+    manufacturer: str
+    field_strength_t: float | None
+    instance_number: int | None
+    acquisition_moment: str
+    """Acquisition (else series) date and time as one sortable text; used to order repeats, never stored."""
+    trigger_time_ms: float | None
+    """TriggerTime, or NominalCardiacTriggerDelayTime in Enhanced MR."""
+    temporal_position: int | None
+    """TemporalPositionIdentifier, or TemporalPositionIndex in Enhanced MR."""
+    nominal_interval_ms: float | None
+    """RR interval."""
+    cardiac_number_of_images: int | None
+    cardiac_cycle_position: str
+    """CardiacCyclePosition of Enhanced MR: ``END_DIASTOLE``, ``END_SYSTOLE`` or other."""
+    slice_thickness_mm: float | None
+    spacing_between_slices_mm: float | None
+    rescale: tuple[float, float]
+    """RescaleSlope and RescaleIntercept, (1, 0) if absent."""
+    plane: ImagePlane | None
+    """Where the frame lies; None if ``defect`` says why not."""
+    defect: CmrPlanesError | None
+    """Why the frame has no plane."""

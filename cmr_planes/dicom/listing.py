@@ -1,0 +1,91 @@
+"""Which files and folders are looked at, and in which order."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+SKIPPED_FOLDERS = frozenset({"__macosx", "$recycle.bin", "system volume information", "lost+found"})
+"""Folders without images, in lower case; hidden ones are skipped too."""
+SKIPPED_NAMES = frozenset({"dicomdir", "thumbs.db", "desktop.ini", "license", "readme", "autorun.inf", "lockfile", "version"})
+"""Files without images, in lower case; hidden ones are skipped too."""
+# fmt: off
+SKIPPED_SUFFIXES = frozenset({
+    "pdf", "txt", "csv", "cvs", "tsv", "xml", "json", "yaml", "yml", "toml", "ini", "log", "md", "rst", "htm", "html",
+    "css", "js", "jpg", "jpeg", "png", "gif", "bmp", "tif", "tiff", "svg", "mp4", "avi", "mov", "mpg", "doc", "docx",
+    "xls", "xlsx", "ppt", "pptx", "rtf", "exe", "dll", "bat", "sh", "py", "m", "mat", "npy", "npz", "pkl", "nii", "gz",
+    "bz2", "xz", "tar", "7z", "rar", "h5", "hdf5", "inf", "jar", "db", "sqlite", "cvi42ws", "cvi42wsx", "md5", "sha256",
+    "part", "tmp", "crdownload",
+})
+# fmt: on
+"""Suffixes of files without images, in lower case, after the last dot. Any other name may be an image's."""
+
+
+def is_candidate(name: str) -> bool:
+    """Tell whether a file of this name may be a DICOM image."""
+    lower = name.lower()
+    return not lower.startswith(".") and lower not in SKIPPED_NAMES and lower.rpartition(".")[2] not in SKIPPED_SUFFIXES
+
+
+def is_zip(name: str) -> bool:
+    """Tell whether a file is called a zip."""
+    return name.lower().endswith(".zip") and not name.startswith(".")
+
+
+def is_member_candidate(name: str) -> bool:
+    """Tell whether a zip member of this name may be a DICOM image."""
+    *folders, last = name.replace("\\", "/").split("/")
+    return is_candidate(last) and not any(folder.lower() in SKIPPED_FOLDERS for folder in folders)
+
+
+def scan_folder(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the names of the subfolders and of the regular files of a folder, each sorted; links are followed.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be listed.
+    """
+    folders, files = [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            try:
+                if entry.is_dir():
+                    if not name.startswith(".") and name.lower() not in SKIPPED_FOLDERS:
+                        folders.append(name)
+                elif entry.is_file():
+                    files.append(name)
+            except OSError:  # a link that leads nowhere, or in a circle
+                continue
+    return sorted(folders), sorted(files)
+
+
+def list_files(folder: Path) -> Iterator[Path]:
+    """Yield the files under a folder that may be DICOM images, in a fixed order, each real folder once.
+
+    Raises
+    ------
+    OSError
+        A folder cannot be listed.
+    """
+    seen: set[tuple[int, int]] = set()
+    pending = [folder]
+    while pending:
+        current = pending.pop()
+        if not is_new(current, seen):
+            continue
+        folders, files = scan_folder(current)
+        for name in files:
+            if is_candidate(name) and not is_zip(name):
+                yield current / name
+        pending.extend(current / name for name in reversed(folders))
+
+
+def is_new(folder: Path, seen: set[tuple[int, int]]) -> bool:
+    """Tell whether a real folder was not met before, and remember it: links may lead in circles."""
+    status = folder.stat()
+    identity = (status.st_dev, status.st_ino)
+    if identity in seen:
+        return False
+    seen.add(identity)
+    return True

@@ -1,0 +1,325 @@
+"""Images of chosen frames, decoded without loss.
+
+Native pixel data of 8 or 16 bits are taken straight from the bytes; everything else goes through pydicom's decoders. Returned are
+stored values (before RescaleSlope) as unsigned 16-bit numbers. MONOCHROME1 is inverted within BitsStored, so that bright is always
+high. Colour, floating point, values above 65,535 and negative values are refused: magnitude images of cine MR have none of them,
+and a silent shift or clipping would not be lossless.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from cmr_planes.dicom.archive import MEMBER_LIMIT, Archive, ByteSource, FileBytes
+from cmr_planes.dicom.elements import Elements, dataset_stream, quiet_pydicom, read_elements
+from cmr_planes.dicom.frames import FileRef, FrameHeader
+from cmr_planes.dicom.values import integer, text
+from cmr_planes.errors import CmrPlanesError, UnreadablePixelsError
+
+_TAGS = (
+    0x0028_0002,
+    0x0028_0004,
+    0x0028_0008,
+    0x0028_0010,
+    0x0028_0011,
+    0x0028_0100,
+    0x0028_0101,
+    0x0028_0102,
+    0x0028_0103,
+)
+_SAMPLES, _PHOTOMETRIC, _FRAMES, _ROWS, _COLUMNS, _ALLOCATED, _STORED, _HIGH_BIT, _SIGNED = _TAGS
+_NATIVE = frozenset({"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"})
+_PIXEL_DATA = b"\xe0\x7f\x10\x00"
+_WHOLE_READ = 4 << 20
+"""Zip members up to this size are inflated once and kept while their frames are taken."""
+_UINT16_MAX = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class PixelFormat:
+    """How an instance stores its pixels (Image Pixel module, PS3.3 C.7.6.3)."""
+
+    rows: int
+    columns: int
+    n_frames: int
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    is_signed: bool
+    is_inverted: bool
+    """PhotometricInterpretation is MONOCHROME1: low values are bright."""
+    is_native: bool
+    """Uncompressed, little-endian, 8 or 16 bits."""
+
+    @property
+    def frame_size(self) -> int:
+        """Bytes of one frame."""
+        return self.rows * self.columns * self.bits_allocated // 8
+
+
+class PixelReader:
+    """Reads frames and keeps the zips that it met open; close it, or use it in a ``with`` statement.
+
+    Examples
+    --------
+    >>> with PixelReader() as reader:
+    ...     reader.read([])
+    []
+    """
+
+    def __init__(self) -> None:
+        self._archives: dict[Path, Archive] = {}
+
+    def close(self) -> None:
+        """Close all zips."""
+        for archive in self._archives.values():
+            archive.close()
+        self._archives.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def read(self, frames: Sequence[FrameHeader]) -> list[NDArray[np.uint16]]:
+        """Return the images of frames; see :func:`read_frames`."""
+        images: dict[int, NDArray[np.uint16]] = {}
+        order = sorted(range(len(frames)), key=lambda index: _key(frames[index].file))
+        for ref, group in groupby(order, key=lambda index: frames[index].file):
+            wanted = list(group)
+            try:
+                decoded = self._decode(ref, [frames[index].frame_index for index in wanted])
+            except CmrPlanesError as error:
+                raise UnreadablePixelsError(f"{_name(frames[wanted[0]])} {error}") from error
+            images.update(zip(wanted, decoded, strict=True))
+        return [images[index] for index in range(len(frames))]
+
+    def _decode(self, ref: FileRef, indices: Sequence[int]) -> list[NDArray[np.uint16]]:
+        """Return frames of one instance."""
+        if not ref.member:
+            with FileBytes(ref.path) as file:
+                return decode(file, indices)
+        if ref.path not in self._archives:
+            self._archives[ref.path] = Archive(ref.path)
+        member: ByteSource = self._archives[ref.path].member(ref.member)
+        if member.size <= _WHOLE_READ:
+            member = _Loaded(member.read())
+        return decode(member, indices)
+
+
+def read_frames(frames: Sequence[FrameHeader]) -> list[NDArray[np.uint16]]:
+    """Read the images of frames.
+
+    Parameters
+    ----------
+    frames
+        Any frames of any files; each file is read once.
+
+    Returns
+    -------
+        Stored values in the order of ``frames``, each of shape (rows, columns).
+
+    Raises
+    ------
+    UnreadablePixelsError
+        A frame's pixel data are missing, cut off, damaged, in colour, or hold values that do not fit (see the module).
+    """
+    with PixelReader() as reader:
+        return reader.read(frames)
+
+
+def decode(source: ByteSource, indices: Sequence[int]) -> list[NDArray[np.uint16]]:
+    """Decode frames of one instance.
+
+    Parameters
+    ----------
+    source
+        The instance's bytes.
+    indices
+        Zero-based numbers of the frames.
+
+    Returns
+    -------
+        Stored values, each of shape (rows, columns).
+
+    Raises
+    ------
+    UnreadablePixelsError, UnreadableFileError
+        As in :func:`read_frames`.
+    """
+    elements = read_elements(source, _TAGS, last=_SIGNED)
+    if elements.encoding.is_deflated:
+        source = _inflated(source, elements)
+        elements = read_elements(source, _TAGS, last=_SIGNED)
+    form = _pixel_format(elements)
+    beyond = [index for index in indices if not 0 <= index < form.n_frames]
+    if beyond:
+        raise UnreadablePixelsError(f"has {form.n_frames} frames: there is no frame {beyond[0] + 1}")
+    start = _native_start(source, form, is_implicit=elements.encoding.is_implicit)
+    if start is None:
+        return _decode_with_pydicom(source, form, indices)
+    dtype = np.dtype("<u2" if form.bits_allocated == 16 else "u1")  # bits
+    images = []
+    for index in indices:
+        begin = start + index * form.frame_size
+        raw = source.span(begin, begin + form.frame_size)
+        stored = np.frombuffer(raw, dtype).reshape(form.rows, form.columns).astype(np.uint16)
+        images.append(_to_unsigned(_sign(stored, form), form))
+    return images
+
+
+class _Loaded:
+    """Bytes in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def head(self, count: int) -> bytes:  # noqa: ARG002  # all of it is there
+        return self._data
+
+    def read(self) -> bytes:
+        return self._data
+
+    def span(self, start: int, stop: int) -> bytes:
+        return self._data[start:stop]
+
+
+def _key(ref: FileRef) -> tuple[str, str]:
+    return str(ref.path), ref.member
+
+
+def _name(frame: FrameHeader) -> str:
+    """Name a frame without identifiers."""
+    parts = (("image", frame.instance_number), ("of series", frame.series_number))
+    return " ".join(f"{word} {number}" for word, number in parts if number is not None) or "an image"
+
+
+def _inflated(source: ByteSource, elements: Elements) -> ByteSource:
+    """Return a deflated dataset as an explicit little-endian one, without file meta information."""
+    stream = dataset_stream(source.read(), elements.encoding, MEMBER_LIMIT)
+    return _Loaded(stream.read())
+
+
+def _pixel_format(elements: Elements) -> PixelFormat:
+    """Gather how pixels are stored; raises UnreadablePixelsError for what is not supported."""
+    rows, columns, allocated = (elements.unsigned(tag) for tag in (_ROWS, _COLUMNS, _ALLOCATED))
+    if not (rows and columns and allocated):
+        raise UnreadablePixelsError("has no Rows (0028,0010), Columns (0028,0011) or BitsAllocated (0028,0100): it is no image")
+    samples = elements.unsigned(_SAMPLES) or 1
+    if samples != 1:
+        raise UnreadablePixelsError(f"has SamplesPerPixel (0028,0002) {samples}: colour images are not supported, 1 is expected")
+    stored = elements.unsigned(_STORED) or allocated
+    high_bit = elements.unsigned(_HIGH_BIT)
+    if high_bit is None:
+        high_bit = stored - 1
+    if not stored - 1 <= high_bit < allocated:
+        raise UnreadablePixelsError(
+            f"has BitsAllocated {allocated}, BitsStored {stored} and HighBit {high_bit} (0028,0100 to 0028,0102), which contradict "
+            "each other"
+        )
+    encoding = elements.encoding
+    return PixelFormat(
+        rows=rows,
+        columns=columns,
+        n_frames=max(1, integer(elements.values.get(_FRAMES, b"")) or 1),
+        bits_allocated=allocated,
+        bits_stored=stored,
+        high_bit=high_bit,
+        is_signed=elements.unsigned(_SIGNED) == 1,
+        is_inverted=text(elements.values.get(_PHOTOMETRIC, b"")) == "MONOCHROME1",
+        is_native=encoding.transfer_syntax in _NATIVE and encoding.is_little and allocated in (8, 16),
+    )
+
+
+def _native_start(source: ByteSource, form: PixelFormat, *, is_implicit: bool) -> int | None:
+    """Return where native pixel data begin if they are the file's last element, as they nearly always are; else None.
+
+    The element's header is looked for where it must stand, so that the pixel data of an icon cannot be mistaken for the image's.
+    """
+    if not form.is_native:
+        return None
+    exact = form.n_frames * form.frame_size
+    for length in (exact, exact + 1) if exact % 2 else (exact,):
+        start = source.size - exact - exact % 2
+        header = source.span(start - 12, start) if start >= 12 else b""  # bytes of an explicit header
+        count = length.to_bytes(4, "little")
+        expected = (
+            (_PIXEL_DATA + count,) if is_implicit else (_PIXEL_DATA + b"OW\x00\x00" + count, _PIXEL_DATA + b"OB\x00\x00" + count)
+        )
+        if header.endswith(expected):
+            return start
+    return None
+
+
+def _sign(stored: NDArray[np.uint16], form: PixelFormat) -> NDArray[np.uint16] | NDArray[np.int32]:
+    """Take the stored bits of native values, and their sign."""
+    shift = form.high_bit + 1 - form.bits_stored
+    if shift:
+        stored = stored >> np.uint16(shift)
+    if form.bits_stored < 16:  # bits of the array
+        stored = stored & np.uint16((1 << form.bits_stored) - 1)
+    sign_bit = 1 << (form.bits_stored - 1)
+    if form.is_signed and (stored & np.uint16(sign_bit)).any():
+        return (stored.astype(np.int32) ^ sign_bit) - sign_bit
+    return stored
+
+
+def _to_unsigned(values: NDArray[np.integer], form: PixelFormat) -> NDArray[np.uint16]:
+    """Return values as unsigned 16-bit numbers, inverted if need be; raises UnreadablePixelsError if they do not fit."""
+    if not np.issubdtype(values.dtype, np.integer):
+        raise UnreadablePixelsError(f"has pixels of type {values.dtype}: integers are expected")
+    if form.is_inverted:
+        largest = (1 << form.bits_stored) - 1
+        values = (-1 if form.is_signed else largest) - values.astype(np.int64)
+    if values.dtype == np.uint16:
+        return values.astype(np.uint16, copy=False)
+    low, high = int(values.min()), int(values.max())
+    if low < 0:
+        raise UnreadablePixelsError(f"holds negative values (down to {low}): magnitude images have none, choose another series")
+    if high > _UINT16_MAX:
+        raise UnreadablePixelsError(f"holds values up to {high}: at most {_UINT16_MAX} are expected")
+    return values.astype(np.uint16)
+
+
+def _decode_with_pydicom(source: ByteSource, form: PixelFormat, indices: Sequence[int]) -> list[NDArray[np.uint16]]:
+    """Decode whatever is not plain native data."""
+    data = source.read()
+    with quiet_pydicom():
+        try:
+            dataset = dcmread(io.BytesIO(data), force=True)
+            meta = dataset.file_meta
+            if "TransferSyntaxUID" not in meta:
+                meta.TransferSyntaxUID = ImplicitVRLittleEndian if dataset.original_encoding[0] else ExplicitVRLittleEndian
+            is_compressed = meta.TransferSyntaxUID.is_compressed
+            _check_length(len(dataset.get("PixelData") or b""), form, is_compressed=is_compressed)
+            arrays = [pixel_array(dataset, index=index, raw=True) for index in indices]
+        except UnreadablePixelsError:
+            raise
+        except Exception as error:  # each decoder raises what it likes
+            kind = type(error).__name__
+            raise UnreadablePixelsError(f"has pixel data that cannot be decoded ({kind}); fetch or export it again") from error
+    if any(array.shape != (form.rows, form.columns) for array in arrays):
+        raise UnreadablePixelsError(f"decodes to another matrix than its header's {form.rows} rows and {form.columns} columns")
+    if not is_compressed and form.bits_allocated in (8, 16):  # decoders of compressed data take the stored bits themselves
+        arrays = [_sign(array.astype(f"u{array.itemsize}").astype(np.uint16), form) for array in arrays]
+    return [_to_unsigned(array, form) for array in arrays]
+
+
+def _check_length(length: int, form: PixelFormat, *, is_compressed: bool) -> None:
+    """Raise UnreadablePixelsError if there are too few pixel data, or none."""
+    expected = form.n_frames * form.frame_size
+    if not length:
+        raise UnreadablePixelsError("has no PixelData (7FE0,0010), or the file ends before them; fetch it again")
+    if not is_compressed and length < expected:
+        raise UnreadablePixelsError(f"has {length} of {expected} bytes of pixel data: it is cut off; fetch it again")

@@ -1,0 +1,131 @@
+"""Numbers and text from the raw bytes of header values.
+
+Vendors pad with spaces and NULs, write ``1.0`` where the standard wants an integer, and leave values empty: what is usable is
+used, what is not is None or an empty text. Results are cached, because the headers of a study repeat the same few values.
+"""
+
+import math
+import struct
+from functools import lru_cache
+
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.valuerep import TEXT_VR_DELIMS
+
+from cmr_planes.dicom.elements import quiet_pydicom
+from cmr_planes.errors import CmrPlanesError, InvalidAttributeError, MissingAttributeError
+from cmr_planes.geometry import ImagePlane
+
+_PADDING = b" \x00\t\r\n"
+_INTEGER_LIMIT = 1 << 31
+"""Integer strings (VR IS) lie below this."""
+
+
+@lru_cache(maxsize=4096)
+def text(raw: bytes, character_set: bytes = b"") -> str:
+    """Decode a text value.
+
+    Parameters
+    ----------
+    raw
+        The value.
+    character_set
+        The raw value of SpecificCharacterSet (0008,0005).
+
+    Returns
+    -------
+        The text without padding; what cannot be decoded is replaced.
+    """
+    if raw.isascii() and b"\x1b" not in raw:
+        return raw.decode("ascii").strip(" \x00\t\r\n")
+    names = [name.strip(_PADDING).decode("ascii", "replace") for name in character_set.split(b"\\")]
+    with quiet_pydicom():
+        try:
+            decoded = decode_bytes(raw, convert_encodings(names), TEXT_VR_DELIMS)
+        except (LookupError, ValueError):
+            decoded = raw.decode("latin-1")
+    return decoded.strip(" \x00\t\r\n")
+
+
+@lru_cache(maxsize=1024)
+def texts(raw: bytes) -> tuple[str, ...]:
+    """Split a value of several code strings; empty for an empty value."""
+    return tuple(part.strip(" \x00\t\r\n") for part in raw.decode("ascii", "replace").split("\\")) if raw.strip(_PADDING) else ()
+
+
+@lru_cache(maxsize=4096)
+def number(raw: bytes) -> float | None:
+    """Return a decimal string (VR DS) as a number; None if it is empty, junk, infinite or not a number."""
+    try:
+        value = float(raw.strip(_PADDING))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+@lru_cache(maxsize=4096)
+def integer(raw: bytes) -> int | None:
+    """Return an integer string (VR IS) as an int; None if it is empty, junk, fractional or out of range."""
+    value = number(raw)
+    return int(value) if value is not None and value.is_integer() and abs(value) <= _INTEGER_LIMIT else None
+
+
+def double(raw: bytes, *, is_little: bool) -> float | None:
+    """Return a binary double (VR FD); None if it is missing, infinite or not a number."""
+    if len(raw) < 8:  # bytes of a double
+        return None
+    value = float(struct.unpack_from("<d" if is_little else ">d", raw)[0])
+    return value if math.isfinite(value) else None
+
+
+def unsigned_long(raw: bytes, *, is_little: bool) -> int | None:
+    """Return an unsigned 32-bit value (VR UL); None if it is missing."""
+    return int(struct.unpack_from("<L" if is_little else ">L", raw)[0]) if len(raw) >= 4 else None  # its bytes
+
+
+def moment(date_time: str, date: str, time: str) -> str:
+    """Return a sortable text of a point in time: a DateTime (VR DT) if there is one, else a date and a time."""
+    return date_time or (date.replace(".", "") + time.replace(":", ""))
+
+
+@lru_cache(maxsize=4096)
+def place(
+    position: bytes, orientation: bytes, spacing: bytes, rows: int, columns: int
+) -> tuple[ImagePlane | None, CmrPlanesError | None]:
+    """Return the plane that the raw attributes describe, or the error that says why there is none.
+
+    Parameters
+    ----------
+    position, orientation, spacing
+        Raw ImagePositionPatient, ImageOrientationPatient and PixelSpacing; empty if missing.
+    rows, columns
+        The matrix size.
+
+    Returns
+    -------
+        The plane and None, or None and the error.
+    """
+    try:
+        values = [
+            _decimals(raw, count, keyword)
+            for raw, count, keyword in (
+                (position, 3, "ImagePositionPatient (0020,0032)"),
+                (orientation, 6, "ImageOrientationPatient (0020,0037)"),
+                (spacing, 2, "PixelSpacing (0028,0030)"),
+            )
+        ]
+        return ImagePlane.from_attributes(*values, rows=rows, columns=columns), None
+    except CmrPlanesError as error:
+        return None, error.with_traceback(None)
+
+
+def _decimals(raw: bytes, count: int, keyword: str) -> list[float]:
+    """Return ``count`` decimal strings as numbers (NaN and infinity too: the plane refuses them)."""
+    if not raw.strip(_PADDING):
+        raise MissingAttributeError(f"{keyword} is missing or empty: without it the image has no place in the patient")
+    parts = raw.split(b"\\")
+    if len(parts) != count:
+        raise InvalidAttributeError(f"{keyword} has {len(parts)} values: {count} are expected")
+    try:
+        return [float(part.strip(_PADDING)) for part in parts]
+    except ValueError:
+        raise InvalidAttributeError(f"{keyword} is not numeric: {count} numbers are expected") from None
