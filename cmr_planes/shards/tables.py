@@ -115,19 +115,16 @@ def make_table(columns: dict[str, Any], rows: Sequence[tuple[Any, ...]]) -> Tabl
     -------
         Shape (rows,); each string column as wide as its longest value, at least one byte.
     """
-    texts = [place for place, kind in enumerate(columns.values()) if kind is TEXT]
-    encoded = [list(row) for row in rows]
-    for row in encoded:
-        for place in texts:
-            row[place] = row[place].encode()
-    widths = {place: max((len(row[place]) for row in encoded), default=1) for place in texts}
-    dtype = np.dtype(
-        [
-            (name, _text_dtype(widths[place]) if kind is TEXT else kind) if not isinstance(kind, tuple) else (name, *kind)
-            for place, (name, kind) in enumerate(columns.items())
-        ]
-    )
-    return np.array([tuple(row) for row in encoded], dtype=dtype)
+    names = list(columns)
+    values: dict[str, Sequence[Any]] = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
+    for name, kind in columns.items():
+        if kind is TEXT:
+            values[name] = [value.encode() for value in values[name]]
+    widths = {name: max(map(len, values[name]), default=1) for name, kind in columns.items() if kind is TEXT}
+    table = np.zeros(len(rows), dtype=_row_dtype(columns, widths))
+    for name in names if rows else ():
+        table[name] = values[name]
+    return table
 
 
 def common_dtype(columns: dict[str, Any], dtypes: Iterable[np.dtype[np.void]]) -> np.dtype[np.void]:
@@ -149,17 +146,18 @@ def common_dtype(columns: dict[str, Any], dtypes: Iterable[np.dtype[np.void]]) -
     for dtype in dtypes:
         for name in widths:
             widths[name] = max(widths[name], dtype[name].itemsize)
-    return np.dtype(
-        [
-            (name, _text_dtype(widths[name]) if kind is TEXT else kind) if not isinstance(kind, tuple) else (name, *kind)
-            for name, kind in columns.items()
-        ]
-    )
+    return _row_dtype(columns, widths)
 
 
 def texts(column: NDArray[np.bytes_]) -> list[str]:
     """Decode a column of strings."""
     return [value.decode() for value in column.tolist()]
+
+
+def _row_dtype(columns: dict[str, Any], widths: dict[str, int]) -> np.dtype[np.void]:
+    """Return the type of a row whose strings have the given widths in bytes."""
+    kinds = {name: _text_dtype(widths[name]) if kind is TEXT else kind for name, kind in columns.items()}
+    return np.dtype([(name, *kind) if isinstance(kind, tuple) else (name, kind) for name, kind in kinds.items()])
 
 
 def _text_dtype(width: int) -> np.dtype[np.bytes_]:
