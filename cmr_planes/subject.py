@@ -18,6 +18,7 @@ from cmr_planes.dicom.phases import (
     CyclePhases,
     blood_pool_curve,
     combine_curves,
+    difference_curve,
     disc_mask,
     find_phases,
     nearest_frame,
@@ -39,7 +40,7 @@ from cmr_planes.errors import (
     UnreadablePixelsError,
 )
 from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, compute_positions, intersect_three_planes, middle_slice
-from cmr_planes.geometry.arrays import FloatArray, IntArray
+from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray
 from cmr_planes.options import ExtractOptions, PhaseChoice
 from cmr_planes.shards.schema import SubjectRecord, ViewRecord
 from cmr_planes.views import CardiacPhase, CardiacView
@@ -77,13 +78,13 @@ class _FrameImages:
         for frame, image in zip(missing, read_frames(missing), strict=True):
             self._images[id(frame)] = image
 
-    def readable(self, frames: Sequence[FrameHeader]) -> list[bool]:
+    def readable(self, frames: Sequence[FrameHeader]) -> BoolArray:
         """Load what can be read of ``frames`` and tell which that is."""
         try:
             self.load(frames)
         except UnreadablePixelsError:
-            return [self._is_readable(frame) for frame in frames]
-        return [True] * len(frames)
+            return np.array([self._is_readable(frame) for frame in frames])
+        return np.ones(len(frames), dtype=np.bool_)
 
     def _is_readable(self, frame: FrameHeader) -> bool:
         try:
@@ -202,8 +203,8 @@ def _note_frames_of_reference(selection: ViewSelection, findings: _Findings) -> 
     uids = {cine.header.frame_of_reference_uid for slices in selection.views.values() for cine in slices} - {""}
     if len(uids) > 1:
         sentence = (
-            f"the views carry {len(uids)} different FrameOfReferenceUID (0020,0052) and were used as if they shared one; if the patient "
-            "was moved between them, the positions are wrong: see line agreement"
+            f"the views carry {len(uids)} different FrameOfReferenceUID (0020,0052) and were used as if they shared one; if the "
+            "patient was moved between them, the positions are wrong: see line agreement"
         )
         findings.note("", NoteCode.FRAME_OF_REFERENCE, sentence)
 
@@ -234,39 +235,43 @@ def _find_cycle_phases(selection: ViewSelection, images: _FrameImages) -> CycleP
     middle = middle_slice([cine.plane for cine in slices])
     start = max(0, min(middle - N_SEARCH_SLICES // 2, len(slices) - N_SEARCH_SLICES))
     centre_mm = _region_centre(selection, slices[middle].plane)
-    curves = [_curve(cine, centre_mm, images) for cine in slices[start : start + N_SEARCH_SLICES]]
-    curves = [curve for curve in curves if np.isfinite(curve).any()]
+    curves = [_curves(cine, centre_mm, images) for cine in slices[start : start + N_SEARCH_SLICES]]
+    curves = [(pool, difference) for pool, difference in curves if np.isfinite(pool).any()]
     if not curves:
         return CyclePhases(ed=0.0, es=None)
-    return find_phases(combine_curves(curves))
+    pools, differences = zip(*curves, strict=True)
+    return find_phases(combine_curves(pools), combine_curves(differences))
 
 
 def _region_centre(selection: ViewSelection, middle: ImagePlane) -> FloatArray:
     """Return where the blood pool is looked for: the planes' intersection, else the middle of the image; LPS, mm."""
     lines = [selection.views[line.view][0].plane for line in VIEW_LINES[CardiacView.SAX] if line.view in selection.views]
     try:
-        return intersect_three_planes(middle, *lines).point_mm if len(lines) == 2 else middle.centre_mm  # noqa: PLR2004
+        return intersect_three_planes(middle, *lines).point_mm if len(lines) == 2 else middle.centre_mm
     except GeometryError:
         return middle.centre_mm
 
 
-def _curve(cine: CineSlice, centre_mm: FloatArray, images: _FrameImages) -> FloatArray:
-    """Measure the blood pool of one slice over the cycle, shape (frames,), NaN where it is not needed or cannot be read."""
-    curve = np.full(len(cine.frames), np.nan)
+def _curves(cine: CineSlice, centre_mm: FloatArray, images: _FrameImages) -> tuple[FloatArray, FloatArray]:
+    """Measure the blood pool of a slice and its difference from the first frame over the cycle.
+
+    Both have shape (frames,), and NaN where a frame is not needed or cannot be read.
+    """
+    pool, difference = np.full((2, len(cine.frames)), np.nan)
     wanted = search_frames(len(cine.frames))
-    readable = np.array(images.readable([cine.frames[index] for index in wanted]))
-    wanted = wanted[readable]
+    wanted = wanted[images.readable([cine.frames[index] for index in wanted])]
     mask = disc_mask(cine.plane, cine.plane.patient_to_pixel(centre_mm))
     if len(wanted) and mask.any():
-        pixels = [_rescaled(images[cine.frames[index]][mask], cine.frames[index]) for index in wanted]
-        curve[wanted] = blood_pool_curve(np.stack(pixels))
-    return curve
+        stack = np.stack([_rescaled(images[cine.frames[index]], cine.frames[index]) for index in wanted])
+        pool[wanted] = blood_pool_curve(stack[:, mask])
+        difference[wanted] = difference_curve(stack, mask)
+    return pool, difference
 
 
 def _rescaled(stored: NDArray[np.uint16], frame: FrameHeader) -> FloatArray:
     """Return stored intensities as the scanner's values."""
     slope, intercept = frame.rescale
-    return stored * slope + intercept
+    return np.asarray(stored * slope + intercept, dtype=np.float64)
 
 
 def _make_view(
@@ -317,7 +322,7 @@ def _choose_frames(slices: Sequence[CineSlice], cycle: CyclePhases, choice: Phas
         n_frames = mode(len(cine.frames) for cine in slices)
         fractions = [frame / n_frames for frame in range(n_frames)]
         names = tuple(f"{frame:03d}" for frame in range(n_frames))
-        stated = [(None, None)] * len(slices)
+        stated: list[tuple[int | None, int | None]] = [(None, None)] * len(slices)
     else:
         fractions = [cycle.ed] if cycle.es is None else [cycle.ed, cycle.es]
         names = (CardiacPhase.ED.value, CardiacPhase.ES.value)[: len(fractions)]
@@ -410,8 +415,8 @@ def _agrees(view: CardiacView, agreement: FloatArray, options: ExtractOptions, f
             continue
         median = float(np.median(known))
         sentence = (
-            f"the {view.title} images agree only {median:.2f} (median correlation) with the {line.view.title} image along their common "
-            "line; look at them (cmr-planes show): the patient may have breathed differently, or a header may be wrong"
+            f"the {view.title} images agree only {median:.2f} (median correlation) with the {line.view.title} image along their "
+            "common line; look at them (cmr-planes show): the patient may have breathed differently, or a header may be wrong"
         )
         if options.min_agreement is not None and median < options.min_agreement:
             findings.reject(

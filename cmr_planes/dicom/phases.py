@@ -1,13 +1,15 @@
 """End-diastole and end-systole, from headers where they say so, else from the images.
 
-The blood pool is bright in cine MR and shrinks in systole. In a disc around the intersection of the planes on the middle
-short-axis slices, the number of bright pixels follows the volumes of the ventricles over the cycle.
+Both are looked for in a disc around the intersection of the planes on the middle short-axis slices. End-systole is where the images
+differ most from the first one, as in the Imperial group's ``cardiacphasedetection``: on real studies it is right where the blood
+pool misleads, as on a basal slice. End-diastole is where the blood pool, which is bright, is largest.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from cmr_planes.dicom.studies import CineSlice
 from cmr_planes.geometry import ImagePlane
@@ -19,12 +21,16 @@ ED_WINDOW = 0.15
 """End-diastole is looked for within this share of the cycle before and after the R wave (frame 0)."""
 ES_WINDOW = (0.15, 0.65)
 """End-systole is looked for in this part of the cycle."""
-REGION_RADIUS_MM = 45.0
-"""Radius of the disc around the intersection in which the blood pool is measured."""
+REGION_RADIUS_MM = 60.0
+"""Radius of the disc around the intersection in which images are compared."""
+BLUR_PX = 2.0
+"""Standard deviation of the Gaussian that takes noise from the images before they are compared, in pixels."""
 N_SEARCH_SLICES = 3
 """Number of slices around the middle of the stack whose curves are added."""
 MIN_ED_GAIN = 0.05
 """Another frame than the first is taken for end-diastole only if its blood pool is larger by this share of the curve's range."""
+MIN_EJECTION = 0.4
+"""... and only if the pool falls by this share of its range from there to end-systole: elsewhere it is no measure of volume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,31 +97,53 @@ def otsu_threshold(pixels: FloatArray, low: float, high: float, n_bins: int = 12
     return float(edges[1:][int(np.nanargmax(np.where(above > 0, between, np.nan)))])
 
 
-def find_phases(curve: FloatArray) -> CyclePhases:
-    """Find end-diastole and end-systole on a blood-pool curve.
+def difference_curve(images: FloatArray, mask: BoolArray) -> FloatArray:
+    """Measure how far each image is from the first.
 
     Parameters
     ----------
-    curve
-        Shape (frames,), evenly spread over the cycle from the R wave; NaN outside :func:`search_frames`.
+    images
+        Shape (frames, rows, columns).
+    mask
+        The region, shape (rows, columns); not empty.
 
     Returns
     -------
-        The fractions of the largest pool around the R wave and of the smallest in systole.
+        Shape (frames,): root of the mean squared difference in the region, after a slight blur.
     """
-    n_frames = len(curve)
-    smooth = _smoothed(curve)
-    fraction = np.arange(n_frames) / n_frames
-    span = np.nanmax(smooth) - np.nanmin(smooth)
+    rows, columns = (slice(places.min(), places.max() + 1) for places in np.nonzero(mask))
+    blurred = gaussian_filter(images[:, rows, columns], (0, BLUR_PX, BLUR_PX))[:, mask[rows, columns]]
+    curve: FloatArray = np.sqrt(((blurred - blurred[0]) ** 2).mean(axis=1))
+    return curve
 
+
+def find_phases(pool: FloatArray, difference: FloatArray) -> CyclePhases:
+    """Find end-diastole and end-systole.
+
+    Parameters
+    ----------
+    pool
+        Blood pool, shape (frames,), evenly spread over the cycle from the R wave; NaN outside :func:`search_frames`.
+    difference
+        Difference from the first frame, likewise.
+
+    Returns
+    -------
+        The fractions of the largest pool around the R wave (of the first frame, where the pool does not decide) and of the largest
+        difference in systole.
+    """
+    n_frames = len(pool)
+    pool, difference = _smoothed(pool), _smoothed(difference)
+    fraction = np.arange(n_frames) / n_frames
     near_r_wave = np.minimum(fraction, 1 - fraction) <= ED_WINDOW
-    ed = int(np.nanargmax(np.where(near_r_wave, smooth, np.nan)))
-    if not smooth[ed] > smooth[0] + MIN_ED_GAIN * span:
-        ed = 0
-    if n_frames < MIN_SEARCH_FRAMES or not span > 0:
-        return CyclePhases(ed=ed / n_frames, es=None)
+    ed = int(np.nanargmax(np.where(near_r_wave, pool, np.nan)))
+    if n_frames < MIN_SEARCH_FRAMES or not np.nanmax(difference) > 0:
+        return CyclePhases(ed=0.0, es=None)
     in_systole = (fraction >= ES_WINDOW[0]) & (fraction <= ES_WINDOW[1])
-    es = int(np.nanargmin(np.where(in_systole, smooth, np.nan)))
+    es = int(np.nanargmax(np.where(in_systole, difference, np.nan)))
+    span = np.nanmax(pool) - np.nanmin(pool)
+    if pool[ed] - pool[0] <= MIN_ED_GAIN * span or pool[ed] - pool[es] < MIN_EJECTION * span:
+        ed = 0
     return CyclePhases(ed=ed / n_frames, es=es / n_frames)
 
 
@@ -127,7 +155,7 @@ def phases_from_headers(cine: CineSlice) -> tuple[int | None, int | None]:
 
 
 def combine_curves(curves: Sequence[FloatArray]) -> FloatArray:
-    """Add curves of different length on the grid of the longest, each scaled to its own range; shape (frames,).
+    """Average curves of different length on the grid of the longest; shape (frames,).
 
     A frame counts as unknown (NaN) only if it is unknown in every curve.
     """

@@ -1,0 +1,205 @@
+"""``cmr-planes extract``: from DICOM to position masks."""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from cmr_planes.build import BuildPlan, finish, make_plan, prepare
+from cmr_planes.cli.console import print_json, progress, reports_errors, stdout, table
+from cmr_planes.dicom.names import NameTable, load_names
+from cmr_planes.errors import ExitCode, SourceError
+from cmr_planes.executors import run_batches
+from cmr_planes.geometry import BoxLayout, BoxUnits
+from cmr_planes.options import ExtractOptions, PhaseChoice
+from cmr_planes.report import CatalogueSummary, closing_sentence, summarise, to_json
+from cmr_planes.shards.read import Catalogue
+from cmr_planes.shards.schema import Codec, ShardSummary
+from cmr_planes.views import TARGET_VIEWS, CardiacView
+
+
+def _views(context: click.Context, parameter: click.Parameter, value: str) -> tuple[CardiacView, ...]:  # noqa: ARG001  # click's signature
+    """Read a comma-separated list of target views."""
+    names = [name.strip().lower() for name in value.split(",")]
+    unknown = [name for name in names if name not in TARGET_VIEWS]
+    if unknown:
+        raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(TARGET_VIEWS)}")
+    return tuple(view for view in TARGET_VIEWS if view in names)
+
+
+def _names(context: click.Context, parameter: click.Parameter, value: Path | None) -> NameTable:  # noqa: ARG001  # click's signature
+    """Read a table of names."""
+    try:
+        return load_names(value)
+    except SourceError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _out(context: click.Context, parameter: click.Parameter, value: Path) -> Path:  # noqa: ARG001  # click's signature
+    """Accept a path that ends in ``.h5``."""
+    if value.suffix != ".h5":
+        raise click.BadParameter(
+            f"{value.name!r} must end in .h5; the shards go into a folder of the same name that ends in .shards"
+        )
+    return value
+
+
+def _layout(units: BoxUnits, box: float | None, gap: float | None) -> BoxLayout:
+    """Return the box layout that the options ask for."""
+    default = BoxLayout.default(units)
+    try:
+        return BoxLayout(size=default.size if box is None else box, gap=default.gap if gap is None else gap, units=units)
+    except ValueError as error:
+        raise click.UsageError(f"{error} (--box, --gap, --units)") from error
+
+
+@click.command()
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("out", metavar="OUT.h5", type=click.Path(dir_okay=False, path_type=Path), callback=_out)
+@click.option("--views", default=",".join(TARGET_VIEWS), show_default=True, callback=_views, help="Views to draw positions on.")
+@click.option(
+    "--phases",
+    type=click.Choice([choice.value for choice in PhaseChoice]),
+    default=PhaseChoice.ED_ES.value,
+    show_default=True,
+    help="Cardiac phases to keep: end-diastole and end-systole, or every frame.",
+)
+@click.option(
+    "--units", type=click.Choice(list(BoxUnits)), default=BoxUnits.PIXELS, show_default=True, help="Unit of --box and --gap."
+)
+@click.option("--box", type=float, help="Edge of a box.  [default: 11 px or 20 mm]")
+@click.option("--gap", type=float, help="Distance of adjacent boxes along a line.  [default: 30 px or 54.6 mm]")
+@click.option("--min-agreement", type=click.FloatRange(-1, 1), help="Reject views whose images correlate less along a common line.")
+@click.option("--keep-all", is_flag=True, help="Keep images on which no positions can be drawn.")
+@click.option(
+    "--names", type=click.Path(exists=True, dir_okay=False, path_type=Path), callback=_names, help="TOML table of series names."
+)
+@click.option(
+    "--codec", type=click.Choice(list(Codec)), default=Codec.BITSHUFFLE_LZ4, show_default=True, help="HDF5 filter of the images."
+)
+@click.option("--shard-size", type=click.IntRange(min=1), default=64, show_default=True, help="Subjects in one shard.")
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one a core]")
+@click.option("--resume/--overwrite", default=True, show_default=True, help="Go on with an OUT of the same options, or begin anew.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if anything was left out.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("-v", "--verbose", is_flag=True, help="With --dry-run, list the subjects' keys.")
+@reports_errors
+def extract(
+    *,
+    sources: tuple[Path, ...],
+    out: Path,
+    units: str,
+    box: float | None,
+    gap: float | None,
+    workers: int | None,
+    resume: bool,
+    dry_run: bool,
+    strict: bool,
+    as_json: bool,
+    verbose: bool,
+    **choices: Any,  # noqa: ANN401  # the fields of ExtractOptions that need no conversion
+) -> ExitCode:
+    r"""Make position masks from the DICOM files under SOURCE and store them in OUT.h5.
+
+    SOURCE is a folder of subjects, a folder of zips (UK Biobank's among them), one study, or several of these. Images go into
+    shards in OUT.shards beside OUT.h5. A run that was interrupted goes on where it stopped; new subjects are added to what is
+    there.
+
+    \b
+    Example:
+      cmr-planes extract studies/ out.h5
+      cmr-planes extract biobank/20208 biobank/20209 out.h5 --workers 16
+      cmr-planes extract clinic/ out.h5 --units mm --names clinic.toml
+    """
+    choices |= {"codec": Codec(choices["codec"]), "phases": PhaseChoice(choices["phases"])}
+    options = ExtractOptions(layout=_layout(BoxUnits(units), box, gap), **choices)
+    plan = make_plan(sources, out, options, overwrite=not resume)
+    if dry_run:
+        _print_plan(plan, as_json=as_json, verbose=verbose)
+        return ExitCode.DONE
+    start = time.perf_counter()
+    shards = _build(plan, n_workers=workers or len(os.sched_getaffinity(0)), overwrite=not resume)
+    summary, n_bytes = _summarise(plan)
+    _print_summary(summary, plan, shards, n_bytes, time.perf_counter() - start, as_json=as_json)
+    if not summary.n_images:
+        return ExitCode.NOTHING_USABLE
+    return ExitCode.FAILED if strict and summary.rejections else ExitCode.DONE
+
+
+def _build(plan: BuildPlan, *, n_workers: int, overwrite: bool) -> list[ShardSummary]:
+    """Make what is missing, with a progress bar."""
+    prepare(plan, overwrite=overwrite)
+    n_shown = 0
+    with progress("extract", plan.n_pending_subjects, unit="subjects") as advance:
+
+        def on_progress(n_done: int) -> None:
+            nonlocal n_shown
+            advance(n_done - n_shown)
+            n_shown = n_done
+
+        shards = run_batches(plan, n_workers=n_workers, on_progress=on_progress)
+    finish(plan)
+    return shards
+
+
+def _summarise(plan: BuildPlan) -> tuple[CatalogueSummary, int]:
+    """Count what the catalogue holds, and the bytes of its shards."""
+    with Catalogue(plan.out) as catalogue:
+        summary = summarise(catalogue.subjects(), catalogue.views(), catalogue.rejections(), catalogue.notes())
+    return summary, sum(path.stat().st_size for path in plan.shard_folder.glob("*.h5"))
+
+
+def _print_plan(plan: BuildPlan, *, as_json: bool, verbose: bool) -> None:
+    """Say what a run would do."""
+    keys = [subject.key for batch in plan.pending for subject in batch.subjects]
+    if as_json:
+        counts = {"n_subjects": plan.n_subjects, "n_pending_subjects": len(keys), "n_shards": len(plan.batches)}
+        print_json({**counts, "n_pending_shards": len(plan.pending), **({"pending": keys} if verbose else {})})
+        return
+    if verbose:
+        for key in keys:
+            click.echo(key)
+    click.echo(
+        f"would extract {len(keys):,} of {plan.n_subjects:,} subjects into {len(plan.pending):,} of {len(plan.batches):,} shards "
+        f"in {plan.shard_folder}"
+    )
+
+
+def _print_summary(
+    summary: CatalogueSummary, plan: BuildPlan, shards: Sequence[ShardSummary], n_bytes: int, seconds: float, *, as_json: bool
+) -> None:
+    """Print what is there now, and what this run did."""
+    n_new = sum(shard.n_images for shard in shards)
+    if as_json:
+        run = {"n_subjects": plan.n_pending_subjects, "n_images": n_new, "seconds": round(seconds, 3)}
+        print_json({"n_shards": len(plan.batches), "n_bytes": n_bytes, "this_run": run, **to_json(summary, with_keys=False)})
+        return
+    console = stdout()
+    console.print(_summary_table(summary, n_bytes, n_new, seconds))
+    if summary.rejections:
+        rows = [
+            (reason.code, CardiacView(reason.view).title if reason.view else "whole subject", reason.count)
+            for reason in summary.rejections
+        ]
+        console.print(table("Left out", ("reason", "view", "times"), rows))
+    click.echo(closing_sentence(summary, len(plan.batches)))
+    hint = f"cmr-planes show {plan.out} -o pictures" if summary.n_images else f"cmr-planes inspect -v {plan.out}"
+    click.echo(f"Look at it: {hint}")
+
+
+def _summary_table(summary: CatalogueSummary, n_bytes: int, n_new: int, seconds: float) -> Table:
+    """Lay out the counts."""
+    rows: list[tuple[str, str]] = [("subjects", f"{summary.n_subjects:,}")]
+    rows += [(f"images, {view.view.title}", f"{view.n_images:,}") for view in summary.views]
+    rows += [
+        ("size of the shards", f"{n_bytes / 1e6:,.1f} MB"),
+        ("this run", f"{seconds:,.1f} s"),
+        ("images in this run", f"{n_new:,}"),
+        ("images a second", f"{n_new / seconds:,.0f}"),
+    ]
+    return table("Extracted", ("what", "how many"), rows)
