@@ -5,7 +5,6 @@ member only as many bytes are inflated as are asked for; what a header or a memb
 costs little.
 """
 
-import contextlib
 import lzma
 import os
 import stat
@@ -17,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from isal import isal_zlib
+from isal import igzip_lib, isal_zlib
 
 from cmr_planes.errors import UnreadableFileError
 
@@ -32,7 +31,7 @@ RATIO_FREE = 32 << 20
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _ENCRYPTED = 0x1
-_INFLATE_ERRORS: tuple[type[Exception], ...] = (zlib.error, isal_zlib.error, ValueError)
+_INFLATE_ERRORS: tuple[type[Exception], ...] = (zlib.error, igzip_lib.IsalError, ValueError)  # type: ignore[assignment]  # its stub is wrong
 _CHUNK = 1 << 20
 
 
@@ -186,7 +185,7 @@ class MemberBytes:
                     pending = inflater.unconsumed_tail
                 if part:
                     yield part
-        except (zlib.error, ValueError) as error:
+        except _INFLATE_ERRORS as error:
             raise UnreadableFileError("is damaged: it cannot be inflated; fetch the zip again") from error
 
 
@@ -249,17 +248,6 @@ class Archive:
                     yield part
         except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError) as error:
             raise UnreadableFileError("is damaged or compressed in a way that cannot be read; pack the zip anew") from error
-
-
-@contextlib.contextmanager
-def opened(path: Path, member: str = "") -> Iterator[ByteSource]:
-    """Open one file, or one member of a zip, for reading; raises UnreadableFileError."""
-    if member:
-        with Archive(path) as archive:
-            yield archive.member(member)
-    else:
-        with FileBytes(path) as file:
-            yield file
 
 
 def _reason(error: OSError) -> str:

@@ -90,14 +90,14 @@ class Elements:
 @contextlib.contextmanager
 def quiet_pydicom() -> Iterator[None]:
     """Keep pydicom's warnings and log lines, which may quote header values, from the user while a file is read."""
-    logger = logging.getLogger("pydicom")
-    was_disabled, logger.disabled = logger.disabled, True
+    logger = logging.getLogger("pydicom")  # and, by not passing on what they say, its children
+    propagated, logger.propagate = logger.propagate, False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.disabled = was_disabled
+        logger.propagate = propagated
 
 
 def read_elements(source: ByteSource, tags: Sequence[int], *, last: int) -> Elements:

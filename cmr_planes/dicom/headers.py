@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cmr_planes.dicom.archive import Archive, ByteSource, FileBytes
-from cmr_planes.dicom.elements import SPECIFIC_CHARACTER_SET, Elements, read_elements
+from cmr_planes.dicom.elements import SPECIFIC_CHARACTER_SET, Elements, quiet_pydicom, read_elements
 from cmr_planes.dicom.enhanced import is_multi_frame, read_multi_frame
 from cmr_planes.dicom.frames import FileRef, FrameHeader
 from cmr_planes.dicom.listing import is_member_candidate, is_zip, list_files
@@ -118,12 +118,13 @@ def read_headers(subject: SubjectSource) -> HeaderScan:
         What was read and what could not be. Zip members are streamed, as far as their headers reach.
     """
     progress = _Progress(subject.study_uid)
-    for path in subject.paths:
-        progress.n_containers += 1
-        if is_zip(path.name) and not path.is_dir():
-            _read_zip(path, progress)
-        else:
-            _read_path(path, progress)
+    with quiet_pydicom():
+        for path in subject.paths:
+            progress.n_containers += 1
+            if is_zip(path.name) and not path.is_dir():
+                _read_zip(path, progress)
+            else:
+                _read_path(path, progress)
     counts = {"file": progress.n_files, "zip": len(subject.paths), "folder": len(subject.paths)}
     unreadable = []
     for kind, index, error in progress.failures:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cmr_planes.dicom.archive import FileBytes
-from cmr_planes.dicom.elements import read_elements
+from cmr_planes.dicom.elements import quiet_pydicom, read_elements
 from cmr_planes.dicom.listing import is_candidate, is_new, is_zip, scan_folder
 from cmr_planes.dicom.values import text
 from cmr_planes.errors import UnreadableFileError
@@ -172,7 +172,7 @@ def find_groups(top: Folder) -> list[Group]:
 def identify(path: Path) -> Identity | None:
     """Read what tells a file's examination from others; None if it is no readable DICOM file."""
     try:
-        with FileBytes(path) as file:
+        with quiet_pydicom(), FileBytes(path) as file:
             values = read_elements(file, _TAGS, last=_FRAME_OF_REFERENCE).values
     except UnreadableFileError:
         return None

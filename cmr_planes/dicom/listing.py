@@ -23,7 +23,9 @@ SKIPPED_SUFFIXES = frozenset({
 def is_candidate(name: str) -> bool:
     """Tell whether a file of this name may be a DICOM image."""
     lower = name.lower()
-    return not lower.startswith(".") and lower not in SKIPPED_NAMES and lower.rpartition(".")[2] not in SKIPPED_SUFFIXES
+    return (
+        name != "" and not lower.startswith(".") and lower not in SKIPPED_NAMES and lower.rpartition(".")[2] not in SKIPPED_SUFFIXES
+    )
 
 
 def is_zip(name: str) -> bool:

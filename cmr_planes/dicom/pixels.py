@@ -8,7 +8,6 @@ and a silent shift or clipping would not be lossless.
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Self
@@ -22,48 +21,19 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from cmr_planes.dicom.archive import MEMBER_LIMIT, Archive, ByteSource, FileBytes
 from cmr_planes.dicom.elements import Elements, dataset_stream, quiet_pydicom, read_elements
 from cmr_planes.dicom.frames import FileRef, FrameHeader
-from cmr_planes.dicom.values import integer, text
+from cmr_planes.dicom.pixel_format import (
+    PIXEL_REPRESENTATION,
+    PIXEL_TAGS,
+    PixelFormat,
+    read_pixel_format,
+    take_stored_bits,
+    to_unsigned,
+)
 from cmr_planes.errors import CmrPlanesError, UnreadablePixelsError
 
-_TAGS = (
-    0x0028_0002,
-    0x0028_0004,
-    0x0028_0008,
-    0x0028_0010,
-    0x0028_0011,
-    0x0028_0100,
-    0x0028_0101,
-    0x0028_0102,
-    0x0028_0103,
-)
-_SAMPLES, _PHOTOMETRIC, _FRAMES, _ROWS, _COLUMNS, _ALLOCATED, _STORED, _HIGH_BIT, _SIGNED = _TAGS
-_NATIVE = frozenset({"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"})
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _WHOLE_READ = 4 << 20
 """Zip members up to this size are inflated once and kept while their frames are taken."""
-_UINT16_MAX = 65_535
-
-
-@dataclass(frozen=True, slots=True)
-class PixelFormat:
-    """How an instance stores its pixels (Image Pixel module, PS3.3 C.7.6.3)."""
-
-    rows: int
-    columns: int
-    n_frames: int
-    bits_allocated: int
-    bits_stored: int
-    high_bit: int
-    is_signed: bool
-    is_inverted: bool
-    """PhotometricInterpretation is MONOCHROME1: low values are bright."""
-    is_native: bool
-    """Uncompressed, little-endian, 8 or 16 bits."""
-
-    @property
-    def frame_size(self) -> int:
-        """Bytes of one frame."""
-        return self.rows * self.columns * self.bits_allocated // 8
 
 
 class PixelReader:
@@ -98,7 +68,8 @@ class PixelReader:
         for ref, group in groupby(order, key=lambda index: frames[index].file):
             wanted = list(group)
             try:
-                decoded = self._decode(ref, [frames[index].frame_index for index in wanted])
+                with quiet_pydicom():
+                    decoded = self._decode(ref, [frames[index].frame_index for index in wanted])
             except CmrPlanesError as error:
                 raise UnreadablePixelsError(f"{_name(frames[wanted[0]])} {error}") from error
             images.update(zip(wanted, decoded, strict=True))
@@ -157,11 +128,11 @@ def decode(source: ByteSource, indices: Sequence[int]) -> list[NDArray[np.uint16
     UnreadablePixelsError, UnreadableFileError
         As in :func:`read_frames`.
     """
-    elements = read_elements(source, _TAGS, last=_SIGNED)
+    elements = read_elements(source, PIXEL_TAGS, last=PIXEL_REPRESENTATION)
     if elements.encoding.is_deflated:
         source = _inflated(source, elements)
-        elements = read_elements(source, _TAGS, last=_SIGNED)
-    form = _pixel_format(elements)
+        elements = read_elements(source, PIXEL_TAGS, last=PIXEL_REPRESENTATION)
+    form = read_pixel_format(elements)
     beyond = [index for index in indices if not 0 <= index < form.n_frames]
     if beyond:
         raise UnreadablePixelsError(f"has {form.n_frames} frames: there is no frame {beyond[0] + 1}")
@@ -174,7 +145,7 @@ def decode(source: ByteSource, indices: Sequence[int]) -> list[NDArray[np.uint16
         begin = start + index * form.frame_size
         raw = source.span(begin, begin + form.frame_size)
         stored = np.frombuffer(raw, dtype).reshape(form.rows, form.columns).astype(np.uint16)
-        images.append(_to_unsigned(_sign(stored, form), form))
+        images.append(to_unsigned(take_stored_bits(stored, form), form))
     return images
 
 
@@ -211,37 +182,6 @@ def _inflated(source: ByteSource, elements: Elements) -> ByteSource:
     return _Loaded(stream.read())
 
 
-def _pixel_format(elements: Elements) -> PixelFormat:
-    """Gather how pixels are stored; raises UnreadablePixelsError for what is not supported."""
-    rows, columns, allocated = (elements.unsigned(tag) for tag in (_ROWS, _COLUMNS, _ALLOCATED))
-    if not (rows and columns and allocated):
-        raise UnreadablePixelsError("has no Rows (0028,0010), Columns (0028,0011) or BitsAllocated (0028,0100): it is no image")
-    samples = elements.unsigned(_SAMPLES) or 1
-    if samples != 1:
-        raise UnreadablePixelsError(f"has SamplesPerPixel (0028,0002) {samples}: colour images are not supported, 1 is expected")
-    stored = elements.unsigned(_STORED) or allocated
-    high_bit = elements.unsigned(_HIGH_BIT)
-    if high_bit is None:
-        high_bit = stored - 1
-    if not stored - 1 <= high_bit < allocated:
-        raise UnreadablePixelsError(
-            f"has BitsAllocated {allocated}, BitsStored {stored} and HighBit {high_bit} (0028,0100 to 0028,0102), which contradict "
-            "each other"
-        )
-    encoding = elements.encoding
-    return PixelFormat(
-        rows=rows,
-        columns=columns,
-        n_frames=max(1, integer(elements.values.get(_FRAMES, b"")) or 1),
-        bits_allocated=allocated,
-        bits_stored=stored,
-        high_bit=high_bit,
-        is_signed=elements.unsigned(_SIGNED) == 1,
-        is_inverted=text(elements.values.get(_PHOTOMETRIC, b"")) == "MONOCHROME1",
-        is_native=encoding.transfer_syntax in _NATIVE and encoding.is_little and allocated in (8, 16),
-    )
-
-
 def _native_start(source: ByteSource, form: PixelFormat, *, is_implicit: bool) -> int | None:
     """Return where native pixel data begin if they are the file's last element, as they nearly always are; else None.
 
@@ -262,40 +202,10 @@ def _native_start(source: ByteSource, form: PixelFormat, *, is_implicit: bool) -
     return None
 
 
-def _sign(stored: NDArray[np.uint16], form: PixelFormat) -> NDArray[np.uint16] | NDArray[np.int32]:
-    """Take the stored bits of native values, and their sign."""
-    shift = form.high_bit + 1 - form.bits_stored
-    if shift:
-        stored = stored >> np.uint16(shift)
-    if form.bits_stored < 16:  # bits of the array
-        stored = stored & np.uint16((1 << form.bits_stored) - 1)
-    sign_bit = 1 << (form.bits_stored - 1)
-    if form.is_signed and (stored & np.uint16(sign_bit)).any():
-        return (stored.astype(np.int32) ^ sign_bit) - sign_bit
-    return stored
-
-
-def _to_unsigned(values: NDArray[np.integer], form: PixelFormat) -> NDArray[np.uint16]:
-    """Return values as unsigned 16-bit numbers, inverted if need be; raises UnreadablePixelsError if they do not fit."""
-    if not np.issubdtype(values.dtype, np.integer):
-        raise UnreadablePixelsError(f"has pixels of type {values.dtype}: integers are expected")
-    if form.is_inverted:
-        largest = (1 << form.bits_stored) - 1
-        values = (-1 if form.is_signed else largest) - values.astype(np.int64)
-    if values.dtype == np.uint16:
-        return values.astype(np.uint16, copy=False)
-    low, high = int(values.min()), int(values.max())
-    if low < 0:
-        raise UnreadablePixelsError(f"holds negative values (down to {low}): magnitude images have none, choose another series")
-    if high > _UINT16_MAX:
-        raise UnreadablePixelsError(f"holds values up to {high}: at most {_UINT16_MAX} are expected")
-    return values.astype(np.uint16)
-
-
 def _decode_with_pydicom(source: ByteSource, form: PixelFormat, indices: Sequence[int]) -> list[NDArray[np.uint16]]:
     """Decode whatever is not plain native data."""
     data = source.read()
-    with quiet_pydicom():
+    with quiet_pydicom():  # decode() may be called alone
         try:
             dataset = dcmread(io.BytesIO(data), force=True)
             meta = dataset.file_meta
@@ -312,8 +222,8 @@ def _decode_with_pydicom(source: ByteSource, form: PixelFormat, indices: Sequenc
     if any(array.shape != (form.rows, form.columns) for array in arrays):
         raise UnreadablePixelsError(f"decodes to another matrix than its header's {form.rows} rows and {form.columns} columns")
     if not is_compressed and form.bits_allocated in (8, 16):  # decoders of compressed data take the stored bits themselves
-        arrays = [_sign(array.astype(f"u{array.itemsize}").astype(np.uint16), form) for array in arrays]
-    return [_to_unsigned(array, form) for array in arrays]
+        arrays = [take_stored_bits(array.astype(f"u{array.itemsize}").astype(np.uint16), form) for array in arrays]
+    return [to_unsigned(array, form) for array in arrays]
 
 
 def _check_length(length: int, form: PixelFormat, *, is_compressed: bool) -> None:
