@@ -124,7 +124,8 @@ def draw_sheet(view: CardiacView, panels: Sequence[Panel], *, heading: str) -> F
             _draw_panel(figure.add_axes(box), view, panel)
         top -= image_inches + _GAP_INCHES
     figure.text(0.5, 1 - 0.12 / height, heading, color=_TEXT, fontsize=12, weight="bold", ha="center", va="top")
-    _draw_legend(figure, view)
+    if any(panel.boxes is not None for panel in panels):
+        _draw_legend(figure, view)
     return figure
 
 

@@ -118,7 +118,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     rows
         Cells; integers get a thousands separator, strings stand as they are.
     """
-    result = Table(title=title, box=SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    result = Table(title=title, box=SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False, min_width=len(title))
     for place, name in enumerate(columns):
         is_number = bool(rows) and _looks_numeric(rows[0][place])
         result.add_column(name, justify="right" if is_number else "left", overflow="fold")

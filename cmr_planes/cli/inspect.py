@@ -56,8 +56,11 @@ def _tables(summary: CatalogueSummary, *, verbose: bool) -> Iterator[Table]:
     if summary.views:
         heads = ("view", "subjects", "with positions", "slices", "images", "matrix (rows × columns)", "pixel size, mm")
         yield table("Images", heads, [_image_row(view) for view in summary.views])
+    if any(view.n_with_positions for view in summary.views):
         quality = ("view", "alignment (0 to 1)", "angle of the lines, degrees", "agreement along the lines (-1 to 1)")
-        yield table("Positions: least, median, largest", quality, [_quality_row(view) for view in summary.views])
+        yield table(
+            "Positions: least, median, largest", quality, [_quality_row(view) for view in summary.views if view.n_with_positions]
+        )
         yield _class_table(summary.views)
     if summary.low_agreement:
         listed = [
@@ -104,7 +107,7 @@ def _class_table(views: Sequence[ViewSummary]) -> Table:
         (int(position), _class_name(position, shown), *(f"{100 * view.class_shares[position]:.2f}" for view in shown))
         for position in PositionClass
     ]
-    return table("Classes: share of the pixels, %", ("class", "name", *(view.view.title for view in shown)), rows if shown else [])
+    return table("Classes: share of the pixels, %", ("class", "name", *(view.view.title for view in shown)), rows)
 
 
 def _class_name(position: PositionClass, views: Sequence[ViewSummary]) -> str:

@@ -95,7 +95,7 @@ def show(
             for view, of_view in chosen.items():
                 for number, panels in enumerate(_batches(_panels(opened, of_view, with_keys=verbose), per_sheet), start=1):
                     path = folder / f"{view.value}-{number:03}.png"
-                    save_sheet(draw_sheet(view, panels, heading=f"{view.title}: positions from the view planes"), path)
+                    save_sheet(draw_sheet(view, panels, heading=_heading(view, panels)), path)
                     click.echo(path)
                     advance(len(panels))
     return ExitCode.DONE
@@ -157,6 +157,12 @@ def _warning(attributes: ViewAttributes, level: int) -> str:
         return "low agreement"
     values = ", ".join("not known" if isnan(value) else f"{value:.2f}" for value in attributes.line_agreement[level].tolist())
     return f"low agreement along the lines: {values}"
+
+
+def _heading(view: CardiacView, panels: Sequence[Panel]) -> str:
+    """Say what a sheet shows."""
+    has_boxes = any(panel.boxes is not None for panel in panels)
+    return f"{view.title}: positions from the view planes" if has_boxes else f"{view.title}: images without positions"
 
 
 def _batches(panels: Iterator[Panel], size: int) -> Iterator[list[Panel]]:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from cmr_planes.cli import main
 from cmr_planes.errors import ExitCode
 from tests.catalogues import make_catalogue, write_batches
-from tests.records import rejected_subject
+from tests.records import make_subject, rejected_subject
 
 
 @pytest.fixture
@@ -67,6 +67,15 @@ def test_nothing_usable_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["inspect", str(out)])
     assert result.exit_code == ExitCode.NOTHING_USABLE
     assert "2 subjects left out; reasons: no_sax 2" in result.stdout
+
+
+def test_a_catalogue_without_positions_has_no_tables_of_them(tmp_path: Path) -> None:
+    out = write_batches(tmp_path, [[make_subject(1, n_slices=1, with_positions=False)]])
+    result = CliRunner().invoke(main, ["inspect", str(out)])
+    assert result.exit_code == ExitCode.DONE
+    assert "Images" in result.stdout
+    assert "Classes" not in result.stdout
+    assert "alignment" not in result.stdout
 
 
 def test_a_missing_shard_does_not_matter_to_the_counts(out: Path) -> None:
