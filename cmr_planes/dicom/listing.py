@@ -63,7 +63,7 @@ def scan_folder(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def list_files(folder: Path) -> Iterator[Path]:
-    """Yield the files under a folder that may be DICOM images, in a fixed order, each real folder once.
+    """Yield the files under a folder that may be DICOM images, in a fixed order, each real folder once, and none of its parents.
 
     Raises
     ------
@@ -71,6 +71,8 @@ def list_files(folder: Path) -> Iterator[Path]:
         A folder cannot be listed.
     """
     seen: set[tuple[int, int]] = set()
+    for parent in {*folder.absolute().parents, *folder.resolve().parents}:
+        is_new(parent, seen)
     pending = [folder]
     while pending:
         current = pending.pop()

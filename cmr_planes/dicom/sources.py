@@ -145,7 +145,7 @@ def _look_into(root: Path) -> tuple[list[Group], list[tuple[Path, UkbName]]]:
             if name is not None:
                 named.append((folder.path, name))
         for zip_name in folder.zips:
-            stem = zip_name[: -len(".zip")]
+            stem = _stem(zip_name)
             zipped.add((*folder.parts, stem))
             name = ukb_name(stem)
             if name is not None:
@@ -163,13 +163,12 @@ def _is_beside_zip(parts: tuple[str, ...], zipped: set[tuple[str, ...]]) -> bool
 def _look_at_file(path: Path) -> tuple[list[Group], list[tuple[Path, UkbName]]]:
     """Return the group, or the part, that a single file is; raises OSError or SourceError."""
     path.stat()
-    if is_zip(path.name):
-        stem = path.name[: -len(".zip")]
-        name = ukb_name(stem)
-        return ([], [(path, name)]) if name is not None else ([Group((path,), (stem,))], [])
+    stem = _stem(path.name)
+    name = ukb_name(stem)
+    if is_zip(path.name) and name is not None:
+        return [], [(path, name)]
     if not (path.is_file() and is_candidate(path.name)):
         raise SourceError(f"{path}: neither a folder, nor a zip, nor a DICOM file")
-    stem = path.name[:-4] if path.name.lower().endswith(".dcm") else path.name
     return [Group((path,), (stem,))], []
 
 
@@ -282,8 +281,14 @@ def _uid_key(group: Group) -> str:
 
 
 def _name_of(root: Path) -> str:
-    """Return a SOURCE's own name."""
-    return root.name if root.name not in ("", "..") else root.resolve().name or "subject"
+    """Return a SOURCE's own name, without the suffix of a file."""
+    name = root.name if root.name not in ("", "..") else root.resolve().name or "subject"
+    return _stem(name) if root.is_file() else name
+
+
+def _stem(name: str) -> str:
+    """Return a file's name without the suffix of a zip or DICOM file; other dots belong to the name."""
+    return name[:-4] if name.lower().endswith((".zip", ".dcm")) else name
 
 
 def _text(name: str) -> str:
