@@ -130,6 +130,7 @@ def convert(source: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     for path in sorted(source.glob("*.zip")):
         target = folder / path.stem
+        (target / "dicom").mkdir(parents=True)
         run(["unzip", "-q", str(path), "-d", str(target / "dicom")])
         run([script("dcm2niix"), "-z", "n", "-o", str(target), str(target / "dicom")])
         shutil.rmtree(target)

@@ -5,6 +5,7 @@ The tree::
     CmrPlanesError
     ├── DicomError            a file or a header value is not usable
     │   ├── UnreadableFileError
+    │   ├── UnreadablePixelsError
     │   ├── MissingAttributeError
     │   └── InvalidAttributeError
     ├── GeometryError         planes that give no positions

@@ -25,7 +25,7 @@ from cmr_planes.dicom.phases import (
     phases_from_headers,
     search_frames,
 )
-from cmr_planes.dicom.pixels import read_frames
+from cmr_planes.dicom.pixels import PixelReader
 from cmr_planes.dicom.sources import SubjectSource
 from cmr_planes.dicom.studies import CineSlice, CineStudy, choose_study, find_cine_slices, order_remarks
 from cmr_planes.dicom.view_selection import ViewSelection, select_views
@@ -67,15 +67,16 @@ class _Findings:
 
 
 class _FrameImages:
-    """Images of frames in the scanner's own intensities, each read once."""
+    """Stored images of frames, each read once."""
 
-    def __init__(self) -> None:
+    def __init__(self, reader: PixelReader) -> None:
+        self._reader = reader
         self._images: dict[int, NDArray[np.uint16]] = {}
 
     def load(self, frames: Sequence[FrameHeader]) -> None:
         """Read the images of ``frames`` that are not there yet; raises UnreadablePixelsError."""
         missing = [frame for frame in frames if id(frame) not in self._images]
-        for frame, image in zip(missing, read_frames(missing), strict=True):
+        for frame, image in zip(missing, self._reader.read(missing), strict=True):
             self._images[id(frame)] = image
 
     def readable(self, frames: Sequence[FrameHeader]) -> BoolArray:
@@ -148,11 +149,12 @@ def _extract_views(source: SubjectSource, options: ExtractOptions, findings: _Fi
     if not targets:
         return ()
     _note_frames_of_reference(selection, findings)
-    images = _FrameImages()
-    cycle = _find_cycle_phases(selection, images)
-    if cycle.es is None and options.phases is PhaseChoice.ED_ES:
-        findings.note("", NoteCode.FEW_FRAMES, _few_frames_sentence(selection))
-    records = [_make_view(view, selection, cycle, images, options, findings) for view in targets]
+    with PixelReader() as reader:
+        images = _FrameImages(reader)
+        cycle = _find_cycle_phases(selection, images)
+        if cycle.es is None and options.phases is PhaseChoice.ED_ES:
+            findings.note("", NoteCode.FEW_FRAMES, _few_frames_sentence(selection))
+        records = [_make_view(view, selection, cycle, images, options, findings) for view in targets]
     return tuple(record for record in records if record is not None)
 
 

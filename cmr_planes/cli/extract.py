@@ -104,7 +104,7 @@ def extract(
     verbose: bool,
     **choices: Any,  # noqa: ANN401  # the fields of ExtractOptions that need no conversion
 ) -> ExitCode:
-    r"""Make position masks from the DICOM files under SOURCE and store them in OUT.h5.
+    """Make position masks from the DICOM files under SOURCE and store them in OUT.h5.
 
     SOURCE is a folder of subjects, a folder of zips (UK Biobank's among them), one study, or several of these. Images go into
     shards in OUT.shards beside OUT.h5. A run that was interrupted goes on where it stopped; new subjects are added to what is
@@ -115,7 +115,7 @@ def extract(
       cmr-planes extract studies/ out.h5
       cmr-planes extract biobank/20208 biobank/20209 out.h5 --workers 16
       cmr-planes extract clinic/ out.h5 --units mm --names clinic.toml
-    """
+    """  # noqa: D301  # click needs the escape
     choices |= {"codec": Codec(choices["codec"]), "phases": PhaseChoice(choices["phases"])}
     options = ExtractOptions(layout=_layout(BoxUnits(units), box, gap), **choices)
     plan = make_plan(sources, out, options, overwrite=not resume)

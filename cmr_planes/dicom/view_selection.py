@@ -28,7 +28,7 @@ from cmr_planes.geometry.stack import TYPICAL_APEX_DIRECTION, apex_direction, sl
 from cmr_planes.geometry.tolerances import SAME_ORIENTATION_DEG
 from cmr_planes.views import CardiacView
 
-REFERENCE_ANGLES_DEG = {CardiacView.TWO_CHAMBER: 0.0, CardiacView.FOUR_CHAMBER: 65.0, CardiacView.THREE_CHAMBER: 120.0}
+REFERENCE_ANGLES_DEG = {CardiacView.TWO_CHAMBER: 0.0, CardiacView.FOUR_CHAMBER: 70.0, CardiacView.THREE_CHAMBER: 120.0}
 """Angle of each long-axis view's line on the short-axis image, from superior towards the patient's left, modulo 180 degrees.
 
 A real case has -2, 69 and 119.
@@ -45,6 +45,8 @@ MAX_DEVIATION_DEG = 30.0
 MIN_MARGIN = 4.0
 """By how much the second best view of a plane must be worse for geometry to decide alone, as a difference of squared deviations in
 units of their standard deviations: a likelihood ratio of exp(2)."""
+NAMED_MARGIN = 9.0
+"""Views that are worse than the best by less than this may be what a plane is, if its name says so."""
 
 MAX_AXIS_TILT_DEG = 50.0
 """Largest angle between a short-axis normal and the typical one, unless the series is named short axis."""
@@ -279,11 +281,12 @@ def _weigh_views(angle_deg: float, all_angles_deg: Sequence[float]) -> list[tupl
 
 def _judge(cine: CineSlice, angle_deg: float, all_angles_deg: Sequence[float]) -> _Candidate:
     """Decide the view of one long-axis plane in the light of the others, which tell how the heart is rolled."""
-    (best_cost, best, deviation_deg), (second_cost, second, _), *_ = _weigh_views(angle_deg, all_angles_deg)
+    weighed = _weigh_views(angle_deg, all_angles_deg)
+    (best_cost, best, deviation_deg), (second_cost, second, _), *_ = weighed
+    if cine.name_view in [view for cost, view, _ in weighed if cost - best_cost < NAMED_MARGIN]:
+        return _Candidate(cine=cine, view=cine.name_view, reason="")
     if deviation_deg <= MAX_DEVIATION_DEG and second_cost - best_cost >= MIN_MARGIN:
         return _Candidate(cine=cine, view=best, reason="")
-    if cine.name_view in (best, second):
-        return _Candidate(cine=cine, view=cine.name_view, reason="")
     reason = f"{cine.label} lies between {best.title} and {second.title}, and its name does not decide"
     return _Candidate(cine=cine, view=None, reason=reason)
 

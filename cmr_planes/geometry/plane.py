@@ -1,6 +1,6 @@
 """The plane of one image in the patient."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,10 @@ class ImagePlane:
     """Number of rows."""
     columns: int
     """Number of columns."""
+    normal: FloatArray = field(init=False, repr=False)
+    """The unit normal, row cosine × column cosine, shape (3,)."""
+    patient_from_pixel: FloatArray = field(init=False, repr=False)
+    """The matrix of equation C.7.6.2.1-1, shape (4, 4), for ``(column, row, 0, 1)``; its third column is the unit normal."""
 
     def __post_init__(self) -> None:
         for name in ("position_mm", "row_cosine", "column_cosine"):
@@ -68,10 +72,21 @@ class ImagePlane:
             raise InvalidPlaneError(
                 f"Rows (0028,0010) and Columns (0028,0011) are {self.rows!r} and {self.columns!r}: both must be at least 1"
             )
+        object.__setattr__(self, "normal", frozen(unit(np.cross(self.row_cosine, self.column_cosine)), (3,)))
+        object.__setattr__(self, "patient_from_pixel", frozen(self._matrix(), (4, 4)))
+
+    def _matrix(self) -> FloatArray:
+        """Return :attr:`patient_from_pixel`."""
+        matrix = np.eye(4)
+        matrix[:3, 0] = self.row_cosine * self.column_spacing_mm
+        matrix[:3, 1] = self.column_cosine * self.row_spacing_mm
+        matrix[:3, 2] = self.normal
+        matrix[:3, 3] = self.position_mm
+        return matrix
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle through the constructor, so that a copy is validated and read-only too."""
-        return _plane_from_fields, tuple(getattr(self, name) for name in self.__slots__)
+        return _plane_from_fields, tuple(getattr(self, item.name) for item in fields(self) if item.init)
 
     @classmethod
     def from_attributes(
@@ -120,21 +135,6 @@ class ImagePlane:
         )
 
     @property
-    def normal(self) -> FloatArray:
-        """The unit normal, row cosine × column cosine, shape (3,)."""
-        return unit(np.cross(self.row_cosine, self.column_cosine))
-
-    @property
-    def patient_from_pixel(self) -> FloatArray:
-        """The matrix of equation C.7.6.2.1-1, shape (4, 4), for ``(column, row, 0, 1)``; its third column is the unit normal."""
-        matrix = np.eye(4)
-        matrix[:3, 0] = self.row_cosine * self.column_spacing_mm
-        matrix[:3, 1] = self.column_cosine * self.row_spacing_mm
-        matrix[:3, 2] = self.normal
-        matrix[:3, 3] = self.position_mm
-        return matrix
-
-    @property
     def centre_mm(self) -> FloatArray:
         """The middle of the field of view, shape (3,), LPS, mm."""
         return self.pixel_to_patient([(self.columns - 1) / 2, (self.rows - 1) / 2])
@@ -152,8 +152,7 @@ class ImagePlane:
             Shape (..., 3), LPS, mm.
         """
         pixel = np.asarray(column_row, dtype=np.float64)
-        matrix = self.patient_from_pixel
-        return pixel @ matrix[:3, :2].T + self.position_mm
+        return pixel @ self.patient_from_pixel[:3, :2].T + self.position_mm
 
     def patient_to_pixel(self, point_mm: ArrayLike) -> FloatArray:
         """Map patient coordinates to the pixel coordinates of their perpendicular foot on the plane.
@@ -185,18 +184,20 @@ class ImagePlane:
         return bool(-0.5 <= column <= self.columns - 0.5 and -0.5 <= row <= self.rows - 0.5)
 
 
-def _plane_from_fields(*fields: Any) -> ImagePlane:  # noqa: ANN401  # the fields of ImagePlane in order
-    return ImagePlane(**dict(zip(ImagePlane.__slots__, fields, strict=True)))
+def _plane_from_fields(*values: Any) -> ImagePlane:  # noqa: ANN401  # the fields of ImagePlane in order
+    names = (item.name for item in fields(ImagePlane) if item.init)
+    return ImagePlane(**dict(zip(names, values, strict=True)))
 
 
 def _numbers(values: ArrayLike, count: int, keyword: str) -> FloatArray:
     """Return ``count`` numbers, or say which attribute does not have them."""
+    kind = InvalidOrientationError if "Orientation" in keyword else InvalidPlaneError
     try:
         numbers = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InvalidPlaneError(f"{keyword} is not numeric: {count} numbers are expected") from error
+        raise kind(f"{keyword} is not numeric: {count} numbers are expected") from error
     if numbers.shape != (count,):
-        raise InvalidPlaneError(f"{keyword} has {numbers.size} values: {count} are expected")
+        raise kind(f"{keyword} has {numbers.size} values: {count} are expected")
     return numbers
 
 

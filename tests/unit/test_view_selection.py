@@ -51,23 +51,29 @@ def test_views_of_a_heart_are_found_with_and_without_names(heart, names):
     assert selection.notes == ()
 
 
-@given(
-    roll=st.floats(-22, 22),
-    tilt=st.floats(-20, 20),
-    turn=st.floats(-20, 20),
-    shift=st.tuples(*[st.floats(-100, 100)] * 3),
-)
-def test_views_without_names_are_found_in_hearts_that_are_rolled_and_tilted(roll, tilt, turn, shift):
-    heart = the_heart()
+def turned_heart(heart: SimpleStudy, roll, tilt, turn, shift, *, names: bool) -> ViewSelection:
     axis = -np.array(ORIENTATIONS["sax"][1]) / np.linalg.norm(ORIENTATIONS["sax"][1])
     rotation = (Rotation.from_euler("xz", [tilt, turn], degrees=True) * Rotation.from_rotvec(np.radians(roll) * axis)).as_matrix()
-    frames = [
-        [replace(frame, plane=moved(frame.plane, rotation=rotation, shift_mm=shift)) for frame in series]
-        for series in study_frames(heart, names=False).values()
-    ]
-    # one plane object a series, as the reader gives it
-    frames = [[replace(frame, plane=series[0].plane) for frame in series] for series in frames]
-    assert_right_views(select_views(as_study(*frames), "SYN-0001"), heart)
+    frames = []
+    for series in study_frames(heart, names=names).values():
+        plane = moved(series[0].plane, rotation=rotation, shift_mm=shift)
+        frames.append([replace(frame, plane=plane) for frame in series])
+    return select_views(as_study(*frames), "SYN-0001")
+
+
+SHIFTS = st.tuples(*[st.floats(-100, 100)] * 3)
+
+
+@given(roll=st.floats(-12, 12), tilt=st.floats(-12, 12), turn=st.floats(-20, 20), shift=SHIFTS)
+def test_views_without_names_are_found_in_hearts_that_are_rolled_and_tilted(roll, tilt, turn, shift):
+    assert_right_views(turned_heart(the_heart(), roll, tilt, turn, shift, names=False), the_heart())
+
+
+@given(roll=st.floats(-20, 20), tilt=st.floats(-20, 20), turn=st.floats(-20, 20), shift=SHIFTS)
+def test_views_with_names_are_found_in_hearts_that_are_rolled_and_tilted_far(roll, tilt, turn, shift):
+    selection = turned_heart(the_heart(), roll, tilt, turn, shift, names=True)
+    assert_right_views(selection, the_heart())
+    assert codes(selection) == set()
 
 
 def test_short_axis_runs_from_base_to_apex_whatever_the_order_of_files(heart):
