@@ -124,6 +124,7 @@ class MemberBytes:
         self.size = info.file_size
         self._archive = archive
         self._info = info
+        self._is_simple = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
         self._head = b""
         self._stream: Iterator[bytes] | None = None
         self._wanted = 0
@@ -131,6 +132,9 @@ class MemberBytes:
     def head(self, count: int) -> bytes:
         """Return the first ``count`` bytes, or all if there are fewer."""
         if len(self._head) >= min(count, self.size):
+            return self._head
+        if not self._is_simple:  # rare, and no stream of the zip may stay open: begin anew
+            self._head = next(self._archive.inflate_other(self._info, lambda: count), b"")
             return self._head
         if self._stream is None:
             self._stream = self._inflate(zlib, lambda: self._wanted)
@@ -164,7 +168,7 @@ class MemberBytes:
 
     def _inflate(self, library: Any, wanted: Callable[[], int]) -> Iterator[bytes]:  # noqa: ANN401  # a module
         """Yield the member's bytes in parts of ``wanted()`` bytes at most."""
-        if self._info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        if not self._is_simple:
             yield from self._archive.inflate_other(self._info, wanted)
             return
         position, remaining = self._archive.locate(self._info), self._info.compress_size

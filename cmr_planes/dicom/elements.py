@@ -28,6 +28,9 @@ GROWTH = 8
 
 TRANSFER_SYNTAX_UID = 0x0002_0010
 MEDIA_SOP_CLASS_UID = 0x0002_0002
+DICOMDIR = "1.2.840.10008.1.3.10"
+"""SOP class of a directory of files, which holds no image."""
+
 SPECIFIC_CHARACTER_SET = 0x0008_0005
 
 _IMPLICIT = "1.2.840.10008.1.2"
@@ -129,11 +132,13 @@ def read_elements(source: ByteSource, tags: Sequence[int], *, last: int) -> Elem
         is_whole = len(data) >= source.size or len(data) < count
         encoding, media_sop_class_uid = find_encoding(data)
         try:
-            values = _scan(data, encoding, tags, last, is_whole=is_whole)
+            values = _scan(data, encoding, tags, last)
         except PARSE_ERRORS as error:
             values = None
             if is_whole:
                 raise UnreadableFileError("is damaged inside its header or cut off there; fetch it again") from error
+        if values is None and is_whole and media_sop_class_uid == DICOMDIR:
+            values = {}
         if values is not None:
             return Elements(values, encoding, media_sop_class_uid)
         if is_whole:
@@ -143,8 +148,8 @@ def read_elements(source: ByteSource, tags: Sequence[int], *, last: int) -> Elem
         count = min(count * GROWTH, HEADER_LIMIT)
 
 
-def _scan(data: bytes, encoding: Encoding, tags: Sequence[int], last: int, *, is_whole: bool) -> dict[int, bytes] | None:
-    """Return the wanted elements in ``data``, or None if the data end too early to tell."""
+def _scan(data: bytes, encoding: Encoding, tags: Sequence[int], last: int) -> dict[int, bytes] | None:
+    """Return the wanted elements in ``data``, or None if the data end before ``last``."""
     stopped = False
 
     def stop(tag: int, vr: str | None, length: int) -> bool:  # noqa: ARG001  # pydicom's signature
@@ -167,10 +172,7 @@ def _scan(data: bytes, encoding: Encoding, tags: Sequence[int], last: int, *, is
             if len(raw) < element.length:
                 return None
             values[int(element.tag)] = raw
-    if stopped:
-        return values
-    ended = stream.tell() == stream.seek(0, io.SEEK_END)
-    return values if is_whole and ended else None
+    return values if stopped else None
 
 
 def dataset_stream(data: bytes, encoding: Encoding, limit: int = HEADER_LIMIT) -> io.BytesIO:
