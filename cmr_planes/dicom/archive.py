@@ -11,7 +11,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -51,8 +51,8 @@ class ByteSource(Protocol):
         """Return all bytes, checked as far as the container can; raises UnreadableFileError."""
         ...
 
-    def span(self, start: int, stop: int) -> bytes:
-        """Return the bytes from ``start`` to ``stop``; raises UnreadableFileError."""
+    def spans(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Return the bytes of each range (start, stop), in one pass; raises UnreadableFileError."""
         ...
 
 
@@ -96,6 +96,10 @@ class FileBytes:
     def read(self) -> bytes:
         """Return all bytes."""
         return self.span(0, self.size)
+
+    def spans(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Return the bytes of each range."""
+        return [self.span(start, stop) for start, stop in ranges]
 
     def span(self, start: int, stop: int) -> bytes:
         """Return the bytes from ``start`` to ``stop``, fewer only at the end of the file."""
@@ -148,23 +152,27 @@ class MemberBytes:
 
     def read(self) -> bytes:
         """Return all bytes; raises UnreadableFileError where size or CRC are not those of the zip's directory."""
-        return self.span(0, self.size)
+        return self.spans([(0, self.size)])[0]
 
-    def span(self, start: int, stop: int) -> bytes:
-        """Return the bytes from ``start`` to ``stop``; the whole member is inflated and checked, but not held."""
-        kept, position, crc = [], 0, 0
+    def spans(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Return the bytes of each range; the whole member is inflated and checked, but only the ranges are held."""
+        pieces: list[list[bytes]] = [[] for _ in ranges]
+        position, crc = 0, 0
         step = min(_CHUNK, self.size + 1)
         for part in self._inflate(isal_zlib, lambda: step):
             crc = isal_zlib.crc32(part, crc)
-            if position < stop and position + len(part) > start:
-                whole = start <= position and position + len(part) <= stop
-                kept.append(part if whole else part[max(0, start - position) : stop - position])
-            position += len(part)
+            end = position + len(part)
+            for (start, stop), piece in zip(ranges, pieces, strict=True):
+                if start <= position and end <= stop:
+                    piece.append(part)
+                elif position < stop and start < end:
+                    piece.append(part[max(0, start - position) : stop - position])
+            position = end
             if position > self.size:
                 break
         if position != self.size or crc != self._info.CRC:
             raise UnreadableFileError("is damaged (its checksum is not the one in the zip's directory); fetch the zip again")
-        return kept[0] if len(kept) == 1 else b"".join(kept)
+        return [piece[0] if len(piece) == 1 else b"".join(piece) for piece in pieces]
 
     def _inflate(self, library: Any, wanted: Callable[[], int]) -> Iterator[bytes]:  # noqa: ANN401  # a module
         """Yield the member's bytes in parts of ``wanted()`` bytes at most."""
@@ -175,9 +183,9 @@ class MemberBytes:
         inflater = library.decompressobj(-zlib.MAX_WBITS) if self._info.compress_type == zipfile.ZIP_DEFLATED else None
         pending = b""
         try:
-            while (remaining or pending) and not (inflater and inflater.eof):
+            while not (inflater and inflater.eof):
                 limit = wanted()
-                if not pending:
+                if not pending and remaining:
                     pending = self._archive.file.span(position, position + min(remaining, max(limit, 4096)))
                     if not pending:
                         raise UnreadableFileError("is cut off: the zip ends inside it; fetch the zip again")
@@ -189,6 +197,8 @@ class MemberBytes:
                     pending = inflater.unconsumed_tail
                 if part:
                     yield part
+                elif not (pending or remaining):  # an inflater may hold output after it took all input
+                    break
         except _INFLATE_ERRORS as error:
             raise UnreadableFileError("is damaged: it cannot be inflated; fetch the zip again") from error
 

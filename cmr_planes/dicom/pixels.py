@@ -32,6 +32,8 @@ from cmr_planes.dicom.pixel_format import (
 from cmr_planes.errors import CmrPlanesError, UnreadablePixelsError
 
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
+_HEADER_SIZE = 12
+"""Bytes before the value of an explicit OW or OB element; those of an implicit one are 8."""
 _WHOLE_READ = 4 << 20
 """Zip members up to this size are inflated once and kept while their frames are taken."""
 
@@ -136,17 +138,13 @@ def decode(source: ByteSource, indices: Sequence[int]) -> list[NDArray[np.uint16
     beyond = [index for index in indices if not 0 <= index < form.n_frames]
     if beyond:
         raise UnreadablePixelsError(f"has {form.n_frames} frames: there is no frame {beyond[0] + 1}")
-    start = _native_start(source, form, is_implicit=elements.encoding.is_implicit)
-    if start is None:
+    native = _native_frames(source, form, indices, is_implicit=elements.encoding.is_implicit)
+    if native is None:
         return _decode_with_pydicom(source, form, indices)
     dtype = np.dtype("<u2" if form.bits_allocated == 16 else "u1")  # bits
-    images = []
-    for index in indices:
-        begin = start + index * form.frame_size
-        raw = source.span(begin, begin + form.frame_size)
-        stored = np.frombuffer(raw, dtype).reshape(form.rows, form.columns).astype(np.uint16)
-        images.append(to_unsigned(take_stored_bits(stored, form), form))
-    return images
+    shape = (form.rows, form.columns)
+    stored = (np.frombuffer(raw, dtype).reshape(shape).astype(np.uint16) for raw in native)
+    return [to_unsigned(take_stored_bits(values, form), form) for values in stored]
 
 
 class _Loaded:
@@ -162,8 +160,8 @@ class _Loaded:
     def read(self) -> bytes:
         return self._data
 
-    def span(self, start: int, stop: int) -> bytes:
-        return self._data[start:stop]
+    def spans(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        return [self._data[start:stop] for start, stop in ranges]
 
 
 def _key(ref: FileRef) -> tuple[str, str]:
@@ -182,24 +180,22 @@ def _inflated(source: ByteSource, elements: Elements) -> ByteSource:
     return _Loaded(stream.read())
 
 
-def _native_start(source: ByteSource, form: PixelFormat, *, is_implicit: bool) -> int | None:
-    """Return where native pixel data begin if they are the file's last element, as they nearly always are; else None.
+def _native_frames(source: ByteSource, form: PixelFormat, indices: Sequence[int], *, is_implicit: bool) -> list[bytes] | None:
+    """Return frames of native pixel data that are the file's last element, as they nearly always are; else None.
 
     The element's header is looked for where it must stand, so that the pixel data of an icon cannot be mistaken for the image's.
     """
-    if not form.is_native:
-        return None
     exact = form.n_frames * form.frame_size
-    for length in (exact, exact + 1) if exact % 2 else (exact,):
-        start = source.size - exact - exact % 2
-        header = source.span(start - 12, start) if start >= 12 else b""  # bytes of an explicit header
-        count = length.to_bytes(4, "little")
-        expected = (
-            (_PIXEL_DATA + count,) if is_implicit else (_PIXEL_DATA + b"OW\x00\x00" + count, _PIXEL_DATA + b"OB\x00\x00" + count)
-        )
-        if header.endswith(expected):
-            return start
-    return None
+    padding = exact % 2
+    start = source.size - exact - padding
+    if not form.is_native or start < _HEADER_SIZE:
+        return None
+    begins = [start + index * form.frame_size for index in indices]
+    header, *frames = source.spans([(start - _HEADER_SIZE, start), *((begin, begin + form.frame_size) for begin in begins)])
+    lengths = [length.to_bytes(4, "little") for length in {exact, exact + padding}]
+    openings = (_PIXEL_DATA,) if is_implicit else (_PIXEL_DATA + b"OW\x00\x00", _PIXEL_DATA + b"OB\x00\x00")
+    is_there = header.endswith(tuple(opening + length for opening in openings for length in lengths))
+    return frames if is_there and all(len(frame) == form.frame_size for frame in frames) else None
 
 
 def _decode_with_pydicom(source: ByteSource, form: PixelFormat, indices: Sequence[int]) -> list[NDArray[np.uint16]]:
