@@ -12,7 +12,7 @@ setup: $(VENV)/.done   ## create .venv with the tested versions
 
 $(VENV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
 	touch $@
 
 test: lint types unit   ## lint, types and tests: what CI runs

@@ -54,6 +54,27 @@ class PositionClass(IntEnum):
     LOWER_FAR = 9
 
 
+class Structure(IntEnum):
+    """The classes of a label map of anatomical structures, the same in every view."""
+
+    BACKGROUND = 0
+    LV = 1
+    """Blood pool of the left ventricle, papillary muscles included."""
+    MYO = 2
+    """Myocardium of the left ventricle."""
+    RV = 3
+    """Blood pool of the right ventricle."""
+    LA = 4
+    """Left atrium; long axis only."""
+    RA = 5
+    """Right atrium; long axis only."""
+
+    @property
+    def title(self) -> str:
+        """The name as it is printed: ``LV``, ``Myo``, ``RV``, ``LA``, ``RA``."""
+        return "Myo" if self is Structure.MYO else self.name if self else "background"
+
+
 N_POSITIONS = len(PositionClass) - 1
 """The number of boxes: nine."""
 
