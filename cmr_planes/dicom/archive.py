@@ -20,8 +20,6 @@ from isal import igzip_lib, isal_zlib
 
 from cmr_planes.errors import UnreadableFileError
 
-HEADER_LIMIT = 64 << 20
-"""Bytes of one file or member that are read in search of its header's end; multi-frame headers can be tens of MiB."""
 MEMBER_LIMIT = 256 << 20
 """Bytes to which one zip member may inflate."""
 RATIO_LIMIT = 100
@@ -33,6 +31,11 @@ _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _ENCRYPTED = 0x1
 _INFLATE_ERRORS: tuple[type[Exception], ...] = (zlib.error, igzip_lib.IsalError, ValueError)  # type: ignore[assignment]  # its stub is wrong
 _CHUNK = 1 << 20
+
+
+def size_limit(stored: int) -> int:
+    """Return the bytes to which ``stored`` bytes may inflate."""
+    return min(MEMBER_LIMIT, max(RATIO_FREE, RATIO_LIMIT * stored))
 
 
 class ByteSource(Protocol):
@@ -121,7 +124,7 @@ class MemberBytes:
             raise UnreadableFileError("is encrypted; unpack it with its password first")
         if info.file_size > MEMBER_LIMIT:
             raise UnreadableFileError(f"inflates to {info.file_size >> 20} MiB, more than the {MEMBER_LIMIT >> 20} MiB allowed")
-        if info.file_size > RATIO_FREE and info.file_size > RATIO_LIMIT * info.compress_size:
+        if info.file_size > size_limit(info.compress_size):
             raise UnreadableFileError(
                 f"inflates more than {RATIO_LIMIT}-fold to {info.file_size >> 20} MiB, as a zip bomb does, and was not read"
             )

@@ -18,13 +18,16 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import data_element_generator
 
-from cmr_planes.dicom.archive import HEADER_LIMIT, ByteSource
+from cmr_planes.dicom.archive import ByteSource
 from cmr_planes.errors import UnreadableFileError
 
 FIRST_READ = 8192
 """Bytes of a file that are looked at first; vendors' headers up to group 0028 take 3 to 6 kB."""
 GROWTH = 8
 """By how much more is looked at when that was not enough."""
+
+HEADER_LIMIT = 8 << 20
+"""Bytes of one file or member that are read in search of the elements up to group 0028."""
 
 TRANSFER_SYNTAX_UID = 0x0002_0010
 MEDIA_SOP_CLASS_UID = 0x0002_0002
@@ -130,17 +133,16 @@ def read_elements(source: ByteSource, tags: Sequence[int], *, last: int) -> Elem
     while True:
         data = source.head(count)
         is_whole = len(data) >= source.size or len(data) < count
-        encoding, media_sop_class_uid = find_encoding(data)
         try:
+            encoding, media_sop_class_uid = find_encoding(data)
             values = _scan(data, encoding, tags, last)
+            if values is None and is_whole and media_sop_class_uid == DICOMDIR:
+                values = {}
+            if values is not None:
+                return Elements(values, encoding, media_sop_class_uid)
         except PARSE_ERRORS as error:
-            values = None
             if is_whole:
                 raise UnreadableFileError("is damaged inside its header or cut off there; fetch it again") from error
-        if values is None and is_whole and media_sop_class_uid == DICOMDIR:
-            values = {}
-        if values is not None:
-            return Elements(values, encoding, media_sop_class_uid)
         if is_whole:
             raise UnreadableFileError(f"ends inside its header, after {len(data)} bytes; fetch it again")
         if count >= HEADER_LIMIT:
@@ -157,7 +159,7 @@ def _scan(data: bytes, encoding: Encoding, tags: Sequence[int], last: int) -> di
         stopped = int.__gt__(tag, last)  # the operator of pydicom's tags is many times slower
         return stopped
 
-    stream = dataset_stream(data, encoding)
+    stream = dataset_stream(data, encoding, HEADER_LIMIT)
     values: dict[int, bytes] = {}
     element: RawDataElement | DataElement
     for element in data_element_generator(
@@ -175,7 +177,7 @@ def _scan(data: bytes, encoding: Encoding, tags: Sequence[int], last: int) -> di
     return values if stopped else None
 
 
-def dataset_stream(data: bytes, encoding: Encoding, limit: int = HEADER_LIMIT) -> io.BytesIO:
+def dataset_stream(data: bytes, encoding: Encoding, limit: int) -> io.BytesIO:
     """Return a stream that stands at the dataset's first element; a deflated dataset is inflated to ``limit`` bytes at most."""
     if encoding.is_deflated:
         return io.BytesIO(zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[encoding.start :], limit))

@@ -11,7 +11,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
-from cmr_planes.dicom.archive import HEADER_LIMIT, ByteSource
+from cmr_planes.dicom.archive import ByteSource
 from cmr_planes.dicom.elements import PARSE_ERRORS, Encoding, dataset_stream, find_encoding, quiet_pydicom
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.dicom.values import double, number, place, text, texts, unsigned_long
@@ -20,6 +20,9 @@ from cmr_planes.errors import UnreadableFileError
 MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
 MAX_FRAMES = 20_000
 """More frames in one instance than any cine has: the number is wrong."""
+
+GROUPS_LIMIT = 64 << 20
+"""Bytes of one file or member that are read in search of functional groups, which can take tens of MiB."""
 
 _T = TypeVar("_T")
 _FIRST_READ = 256 << 10
@@ -162,9 +165,9 @@ def _read_groups(source: ByteSource) -> tuple[Dataset, Encoding]:
             return dataset, encoding
         if is_whole:
             raise UnreadableFileError("has a header that cannot be read; export it again")
-        if count >= HEADER_LIMIT:
-            raise UnreadableFileError(f"has a header of more than {HEADER_LIMIT >> 20} MiB, which was not read")
-        count = min(count * _GROWTH, HEADER_LIMIT)
+        if count >= GROUPS_LIMIT:
+            raise UnreadableFileError(f"has a header of more than {GROUPS_LIMIT >> 20} MiB, which was not read")
+        count = min(count * _GROWTH, GROUPS_LIMIT)
 
 
 def _parse_groups(data: bytes, encoding: Encoding) -> tuple[Dataset | None, bool]:
@@ -177,7 +180,7 @@ def _parse_groups(data: bytes, encoding: Encoding) -> tuple[Dataset | None, bool
         return bool(reached)
 
     try:
-        stream = dataset_stream(data, encoding)
+        stream = dataset_stream(data, encoding, GROUPS_LIMIT)
         dataset = read_dataset(stream, encoding.is_implicit, encoding.is_little, stop_when=stop, specific_tags=list(_TAGS))
     except PARSE_ERRORS:
         return None, False

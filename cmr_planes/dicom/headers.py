@@ -77,7 +77,7 @@ class HeaderScan:
     frames: tuple[FrameHeader, ...]
     """Every frame of every image, in the order of the files."""
     n_files: int
-    """Files that were looked at; a zip that cannot be opened counts as one."""
+    """Files that were looked at; a zip or folder that cannot be opened counts as one."""
     n_other: int
     """DICOM files that are no images: reports, PDFs, presentation states."""
     unreadable: tuple[UnreadableFile, ...]
@@ -165,19 +165,19 @@ def _read_zip(path: Path, progress: _Progress) -> None:
 
 def _read_path(path: Path, progress: _Progress) -> None:
     """Read the headers of a file, or of the files under a folder."""
-    try:
-        for file in list_files(path) if path.is_dir() else iter([path]):
-            progress.n_files += 1
-            try:
-                with FileBytes(file) as source:
-                    progress.add(FileRef(file), source)
-            except UnreadableFileError as error:
-                progress.failures.append(("file", progress.n_files, error))
-    except OSError as error:
+
+    def fail(error: OSError) -> None:
         reason = (error.strerror or type(error).__name__).lower()
-        wrapped = UnreadableFileError(f"cannot be listed in full ({reason})")
-        progress.failures.append(("folder", progress.n_containers, wrapped))
         progress.n_files += 1
+        progress.failures.append(("folder", progress.n_containers, UnreadableFileError(f"cannot be listed in full ({reason})")))
+
+    for file in list_files(path, fail) if path.is_dir() else iter([path]):
+        progress.n_files += 1
+        try:
+            with FileBytes(file) as source:
+                progress.add(FileRef(file), source)
+        except UnreadableFileError as error:
+            progress.failures.append(("file", progress.n_files, error))
 
 
 def _read_file(ref: FileRef, source: ByteSource) -> list[FrameHeader]:

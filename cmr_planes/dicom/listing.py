@@ -1,7 +1,7 @@
 """Which files and folders are looked at, and in which order."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 SKIPPED_FOLDERS = frozenset({"__macosx", "$recycle.bin", "system volume information", "lost+found"})
@@ -62,13 +62,15 @@ def scan_folder(folder: Path) -> tuple[list[str], list[str]]:
     return sorted(folders), sorted(files)
 
 
-def list_files(folder: Path) -> Iterator[Path]:
+def list_files(folder: Path, on_error: Callable[[OSError], None]) -> Iterator[Path]:
     """Yield the files under a folder that may be DICOM images, in a fixed order, each real folder once, and none of its parents.
 
-    Raises
-    ------
-    OSError
-        A folder cannot be listed.
+    Parameters
+    ----------
+    folder
+        Where to begin.
+    on_error
+        Called with what went wrong for every folder that cannot be listed; the others are listed all the same.
     """
     seen: set[tuple[int, int]] = set()
     for parent in {*folder.absolute().parents, *folder.resolve().parents}:
@@ -76,9 +78,13 @@ def list_files(folder: Path) -> Iterator[Path]:
     pending = [folder]
     while pending:
         current = pending.pop()
-        if not is_new(current, seen):
+        try:
+            if not is_new(current, seen):
+                continue
+            folders, files = scan_folder(current)
+        except OSError as error:
+            on_error(error)
             continue
-        folders, files = scan_folder(current)
         for name in files:
             if is_candidate(name) and not is_zip(name):
                 yield current / name

@@ -7,18 +7,18 @@ and a silent shift or clipping would not be lossless.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmread
+from pydicom.filereader import read_partial
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from cmr_planes.dicom.archive import MEMBER_LIMIT, Archive, ByteSource, FileBytes
+from cmr_planes.dicom.archive import Archive, ByteSource, FileBytes, size_limit
 from cmr_planes.dicom.elements import Elements, dataset_stream, quiet_pydicom, read_elements
 from cmr_planes.dicom.frames import FileRef, FrameHeader
 from cmr_planes.dicom.pixel_format import (
@@ -31,6 +31,8 @@ from cmr_planes.dicom.pixel_format import (
 )
 from cmr_planes.errors import CmrPlanesError, UnreadablePixelsError
 
+_FLOAT_PIXEL_DATA = 0x7FE0_0008
+"""The first of the elements that hold pixels."""
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _HEADER_SIZE = 12
 """Bytes before the value of an explicit OW or OB element; those of an implicit one are 8."""
@@ -176,8 +178,12 @@ def _name(frame: FrameHeader) -> str:
 
 def _inflated(source: ByteSource, elements: Elements) -> ByteSource:
     """Return a deflated dataset as an explicit little-endian one, without file meta information."""
-    stream = dataset_stream(source.read(), elements.encoding, MEMBER_LIMIT)
-    return _Loaded(stream.read())
+    data = source.read()
+    limit = size_limit(len(data))
+    inflated = dataset_stream(data, elements.encoding, limit + 1).read()
+    if len(inflated) > limit:
+        raise UnreadablePixelsError(f"inflates to more than {limit >> 20} MiB, as a bomb does, and was not read")
+    return _Loaded(inflated)
 
 
 def _native_frames(source: ByteSource, form: PixelFormat, indices: Sequence[int], *, is_implicit: bool) -> list[bytes] | None:
@@ -203,7 +209,7 @@ def _decode_with_pydicom(source: ByteSource, form: PixelFormat, indices: Sequenc
     data = source.read()
     with quiet_pydicom():  # decode() may be called alone
         try:
-            dataset = dcmread(io.BytesIO(data), force=True)
+            dataset = read_partial(io.BytesIO(data), stop_when=_until_pixel_data(), force=True)
             meta = dataset.file_meta
             if "TransferSyntaxUID" not in meta:
                 meta.TransferSyntaxUID = ImplicitVRLittleEndian if dataset.original_encoding[0] else ExplicitVRLittleEndian
@@ -220,6 +226,20 @@ def _decode_with_pydicom(source: ByteSource, form: PixelFormat, indices: Sequenc
     if not is_compressed and form.bits_allocated in (8, 16):  # decoders of compressed data take the stored bits themselves
         arrays = [take_stored_bits(array.astype(f"u{array.itemsize}").astype(np.uint16), form) for array in arrays]
     return [to_unsigned(array, form) for array in arrays]
+
+
+def _until_pixel_data() -> Callable[[int, str | None, int], bool]:
+    """Return a condition for pydicom's reader that stops it after the pixel data, whatever comes then."""
+    reached: list[int] = []
+
+    def stop(tag: int, vr: str | None, length: int) -> bool:  # noqa: ARG001  # pydicom's signature
+        if reached:
+            return True
+        if int.__ge__(tag, _FLOAT_PIXEL_DATA):
+            reached.append(tag)
+        return False
+
+    return stop
 
 
 def _check_length(length: int, form: PixelFormat, *, is_compressed: bool) -> None:
