@@ -110,7 +110,8 @@ def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, ov
     added = [tuple(new[start : start + options.shard_size]) for start in range(0, len(new), options.shard_size)]
     batches = (*known, *added)
     unsealed = [(number, keys) for number, keys in enumerate(batches) if overwrite or not is_sealed(shard_path(out, number))]
-    if unsealed and not any(key in subjects for _, keys in unsealed for key in keys):
+    lacking = [key for number, keys in unsealed if number < len(known) for key in keys]
+    if lacking and not any(key in subjects for key in lacking):
         raise ShardError(
             f"none of the subjects that {out} still lacks is in the sources; give the same sources again, or --overwrite"
         )
@@ -203,7 +204,9 @@ def _read_plan(out: Path, options: ExtractOptions) -> list[tuple[str, ...]]:
         if out.exists():
             raise ShardError(f"{path} is missing, so that {out} cannot be added to; restore it, or use --overwrite") from None
         return []
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise ShardError(f"{path} cannot be read ({error.strerror}); check the path, its permissions and its folder") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ShardError(f"{path} cannot be read as a plan ({type(error).__name__}); restore it, or use --overwrite") from error
     difference = _first_difference(stored, _identity(options))
     if difference:

@@ -4,11 +4,14 @@ A worker takes a whole batch and writes its shard itself; only the shard's summa
 """
 
 import multiprocessing
+import os
 import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
@@ -75,7 +78,8 @@ def run_on_executor(
     ShardError
         A shard cannot be written, or a worker died.
     """
-    futures: set[Future[ShardSummary]] = {executor.submit(build, batch, plan.out, plan.options) for batch in plan.pending}
+    with _sigint_ignored():  # workers that start here are deaf to Ctrl-C from their first moment
+        futures: set[Future[ShardSummary]] = {executor.submit(build, batch, plan.out, plan.options) for batch in plan.pending}
     summaries: list[ShardSummary] = []
     while futures:
         done, futures = wait(futures, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
@@ -123,9 +127,30 @@ _worker_state: dict[str, "Synchronized[int]"] = {}
 
 
 def _start_worker(counter: "Synchronized[int]") -> None:
-    """Prepare a worker: the parent alone answers Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Prepare a worker: it counts subjects, and ends with its parent, however that ends."""
     _worker_state["counter"] = counter
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Wait for the parent's end; what this process has not sealed then is made again by the next run."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+@contextmanager
+def _sigint_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C for a moment, in the main thread, where alone it can be."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:

@@ -202,7 +202,8 @@ def _is_possible(view: CardiacView, selection: ViewSelection, options: ExtractOp
 
 def _note_frames_of_reference(selection: ViewSelection, findings: _Findings) -> None:
     """Note planes that do not share a frame of reference; empty identifiers say nothing."""
-    uids = {cine.header.frame_of_reference_uid for slices in selection.views.values() for cine in slices} - {""}
+    slices = [cine for chosen in selection.views.values() for cine in chosen]
+    uids = {frame.frame_of_reference_uid for cine in slices for frame in cine.frames} - {""}
     if len(uids) > 1:
         sentence = (
             f"the views carry {len(uids)} different FrameOfReferenceUID (0020,0052) and were used as if they shared one; if the "

@@ -1,0 +1,94 @@
+"""The command line of ``extract``: arguments, exit codes, what goes where."""
+
+import os
+
+import pytest
+
+from tests.cohorts import extract, run, write_folders
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return write_folders(tmp_path_factory.mktemp("cohort") / "dicom", 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--views", "sax,5ch"], "'5ch' is not one of sax, 2ch, 4ch"),
+        (["--box", 10], "odd whole size"),
+        (["--box", 0], "must be positive"),
+        (["--box", 11, "--gap", 12], "the gap must be at least 15.6"),
+        (["--phases", "ed"], "'ed' is not one of"),
+        (["--shard-size", 0], "0 is not in the range"),
+        (["--workers", 0], "0 is not in the range"),
+        (["--min-agreement", 2], "2.0 is not in the range"),
+        (["--units", "inches"], "'inches' is not one of"),
+    ],
+)
+def test_arguments_that_cannot_be_carried_out_exit_with_2_and_write_nothing(source, tmp_path, options, message):
+    result = run("extract", source, tmp_path / "out.h5", *options)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_out_must_be_named_h5(source, tmp_path):
+    result = extract(source, tmp_path / "out.hdf")
+    assert result.exit_code == 2
+    assert "must end in .h5" in result.stderr
+
+
+def test_a_source_that_does_not_exist_exits_with_2(tmp_path):
+    result = extract(tmp_path / "nowhere", tmp_path / "out.h5")
+    assert result.exit_code == 2
+    assert "does not exist" in result.stderr
+
+
+def test_an_empty_source_exits_with_3(tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = extract(tmp_path / "empty", tmp_path / "out.h5")
+    assert result.exit_code == 3
+    assert result.stderr.startswith("Error: ")
+    assert not (tmp_path / "out.h5").exists()
+
+
+def test_strict_exits_with_1_where_anything_was_left_out(tmp_path):
+    source = write_folders(tmp_path / "dicom", 2)
+    for path in (source / "SYN-0002").iterdir():
+        path.write_bytes(path.read_bytes()[:1000])
+    assert extract(source, tmp_path / "plain.h5").exit_code == 0
+    assert extract(source, tmp_path / "strict.h5", "--strict").exit_code == 1
+
+
+def test_an_output_folder_that_cannot_be_made_is_one_sentence(source, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    result = extract(source, tmp_path / "file" / "out.h5")
+    assert result.exit_code == 1
+    assert "check the path, its permissions" in result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_output_folder_without_permission_is_one_sentence(source, tmp_path):
+    tmp_path.chmod(0o500)
+    result = extract(source, tmp_path / "out.h5")
+    assert result.exit_code == 1
+    assert "permissions" in result.stderr
+
+
+def test_a_table_of_names_is_read_and_its_faults_are_told(tmp_path):
+    source = write_folders(tmp_path / "dicom", 1, descriptions={"4ch": "Uebersicht"})
+    table = tmp_path / "names.toml"
+    table.write_text('[exclude]\nlocaliser = ["uebersicht"]\n')
+    assert extract(source, tmp_path / "out.h5", "--names", table).exit_code == 3
+    table.write_text('[exclude]\nlocaliser = ["("]\n')
+    broken = extract(source, tmp_path / "other.h5", "--names", table)
+    assert broken.exit_code == 2
+    assert "is not a table of names" in broken.stderr
+
+
+def test_results_go_to_stdout_and_nothing_else_does(source, tmp_path):
+    result = extract(source, tmp_path / "out.h5")
+    assert result.stderr == ""
+    assert "images, SAX" in result.stdout
+    assert "Look at it: cmr-planes show" in result.stdout
