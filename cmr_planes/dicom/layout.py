@@ -239,7 +239,8 @@ def _is_one_study(folder: Folder, branches: Sequence[Folder]) -> bool:
     if answer is not None and len(identities) > 1:
         return answer
     chosen = [branches[index] for index in sorted({0, len(branches) // 2, len(branches) - 1})]
-    return 2 * sum(_holds_several_series(branch) for branch in chosen) <= len(chosen)
+    chosen = [branch for branch in chosen if _sample(branch) is not None]
+    return bool(chosen) and 2 * sum(_holds_several_series(branch) for branch in chosen) <= len(chosen)
 
 
 def _holds_several_series(folder: Folder) -> bool:
