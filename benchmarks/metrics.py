@@ -2,11 +2,11 @@
 
     python benchmarks/metrics.py [--subjects 100] [--rounds 3]
 
-A subject has two phases of ten short-axis slices, 208 × 180 pixels of 1.82 mm, with a left ventricle, a ring of myocardium and a
-right ventricle; predictions are the truth with wavering contours, a slice missed at the base and one invented at the apex. Both sides
-start from label maps and give, for every subject, phase and structure, Dice over the volume, and the mean over slices of the symmetric
-mean surface distance and of the 95th percentile of Hausdorff's distance. Ours also gives the distance of outer contours, which MONAI
-does not have.
+A subject has two phases of ten short-axis slices, 208 × 180 pixels of 1.82 mm, with a left ventricle, a ring of myocardium
+and a right ventricle; predictions are the truth with wavering contours, a slice missed at the base and one invented at the
+apex. Both sides start from label maps and give, for every subject, phase and structure, Dice over the volume, and the mean
+over slices of the symmetric mean surface distance and of the 95th percentile of Hausdorff's distance. Ours also gives the
+distance of outer contours, which MONAI does not have.
 
 MONAI is timed in two ways: called in the obvious way, on the whole image with all slices as the batch; and with slices cut to the
 heart first, as a careful user would.

@@ -4,6 +4,7 @@ A *layer* is one mask of a stack: one structure in one slice. All layers are wor
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,13 +90,11 @@ class DirectedDistances:
 
     def n_points(self) -> FloatArray:
         """Return the number of points in each layer, each as often as it counts; shape (layers,)."""
-        n_points: FloatArray = np.bincount(self.layer, self.count.astype(np.float64), minlength=self.n_layers)
-        return n_points
+        return self._sum(self.count)
 
     def sum_mm(self) -> FloatArray:
         """Return the sum of the distances in each layer, shape (layers,)."""
-        total: FloatArray = np.bincount(self.layer, self.count * self.distance_mm, minlength=self.n_layers)
-        return total
+        return self._sum(self.count * self.distance_mm)
 
     def mean_mm(self) -> FloatArray:
         """Return the mean distance in each layer, shape (layers,)."""
@@ -112,6 +111,10 @@ class DirectedDistances:
         low, high = ranked[start + below], ranked[start + np.minimum(below + 1, n_points - 1)]
         percentile: FloatArray = low + (high - low) * (rank - below)
         return percentile
+
+    def _sum(self, values: NDArray[Any]) -> FloatArray:
+        """Add up the values of the points, shape (points,), in each layer."""
+        return np.asarray(np.bincount(self.layer, values, minlength=self.n_layers), dtype=np.float64)
 
 
 def directed_distances(
