@@ -1,0 +1,96 @@
+"""Volumes of bodies whose volume is known."""
+
+import math
+
+import numpy as np
+import pytest
+
+from cmr_planes.views import Structure
+from cmr_train.volumes import Function, slice_distances_mm, structure_volumes_ml, voxel_volumes_ml
+
+
+def stack(places_mm, normal=(0.0, 0.6, 0.8)):
+    """Affines of slices at places along a normal, 1 mm pixels."""
+    normal = np.array(normal)
+    row = np.array([1.0, 0.0, 0.0])
+    affines = np.tile(np.eye(4), (len(places_mm), 1, 1))
+    affines[:, :3, 0], affines[:, :3, 1], affines[:, :3, 2] = row, np.cross(normal, row), normal
+    affines[:, :3, 3] = np.array([5.0, -7.0, 20.0]) + np.outer(places_mm, normal)
+    return affines
+
+
+@pytest.mark.parametrize(
+    ("places_mm", "expected"),
+    [
+        pytest.param([0, 10, 20, 30], [10, 10, 10, 10], id="regular"),
+        pytest.param([30, 20, 10, 0], [10, 10, 10, 10], id="against the normal"),
+        pytest.param([0, 10, 30, 40], [10, 15, 15, 10], id="a slice is missing"),
+        pytest.param([0, 8], [8, 8], id="two"),
+    ],
+)
+def test_a_slice_reaches_half_way_to_its_neighbours(places_mm, expected):
+    assert slice_distances_mm(stack(places_mm)).tolist() == pytest.approx(expected)
+
+
+def test_one_slice_has_no_volume():
+    assert np.isnan(slice_distances_mm(stack([0]))).all()
+
+
+def test_slices_moved_in_their_plane_are_no_farther_apart():
+    affines = stack([0, 10, 20])
+    affines[1, :3, 3] += 4 * affines[1, :3, 0]
+    assert slice_distances_mm(affines).tolist() == pytest.approx([10, 10, 10])
+
+
+def ball(radius_mm, spacing_mm, distance_mm, n_slices=41):
+    places = (np.arange(n_slices) - n_slices // 2) * distance_mm
+    rows, columns = np.indices((80, 80))
+    across2 = ((rows - 39.6) * spacing_mm[0]) ** 2 + ((columns - 40.3) * spacing_mm[1]) ** 2
+    return stack(places), (across2[None] + places[:, None, None] ** 2 <= radius_mm**2).astype(np.uint8)
+
+
+def test_a_ball_has_the_volume_of_a_ball():
+    spacing_mm = (1.5, 1.2)
+    affines, labels = ball(30.0, spacing_mm, 2.0)
+    voxels_ml = voxel_volumes_ml(affines, np.tile(spacing_mm, (len(affines), 1)))
+    (volume_ml,) = structure_volumes_ml(labels[None], Structure.LV, voxels_ml)
+    assert volume_ml == pytest.approx(4 / 3 * math.pi * 3**3, rel=0.01)  # 113 ml; 1 % for pixels of 3 mm cubed
+
+
+def volumes_of(blood, muscle, right, phases, voxel_ml=0.5):
+    """Labels of one slice with so many pixels of each structure in every phase."""
+    labels = np.zeros((len(phases), 1, 10, 40), np.uint8)
+    for phase, counts in enumerate(zip(blood, muscle, right, strict=True)):
+        row = np.repeat([Structure.LV, Structure.MYO, Structure.RV], counts)
+        labels[phase, 0].ravel()[: len(row)] = row
+    return Function.measure(labels, phases, np.array([voxel_ml]))
+
+
+def test_function_of_named_phases():
+    function = volumes_of([120, 50], [100, 110], [140, 70], ("ed", "es"))
+    assert function.lv.end_diastolic_ml == 60
+    assert function.lv.stroke_ml == 35
+    assert function.lv.ejection_fraction_percent == pytest.approx(100 * 70 / 120)
+    assert function.rv.ejection_fraction_percent == 50
+    assert function.lv_mass_g == pytest.approx(50 * 1.05)
+    assert (function.end_diastole, function.end_systole) == ("ed", "es")
+
+
+def test_in_a_cine_the_left_ventricle_decides():
+    function = volumes_of([90, 120, 40, 60], [80, 100, 70, 75], [80, 90, 50, 40], ("000", "001", "002", "003"))
+    assert (function.end_diastole, function.end_systole) == ("001", "002")
+    assert function.rv.end_systolic_ml == 25
+    assert function.lv_mass_g == pytest.approx(52.5)
+
+
+def test_what_is_missing_is_not_guessed():
+    alone = volumes_of([100], [100], [100], ("ed",))
+    assert alone.lv.end_diastolic_ml == 50
+    assert math.isnan(alone.lv.end_systolic_ml)
+    assert math.isnan(alone.lv.ejection_fraction_percent)
+    assert alone.end_systole == ""
+    unknown = volumes_of([100, 50], [100, 100], [100, 50], ("000", "001"), voxel_ml=np.nan)
+    assert math.isnan(unknown.lv.end_diastolic_ml)
+    assert unknown.end_diastole == ""
+    empty = volumes_of([0, 0], [10, 10], [0, 0], ("ed", "es"))
+    assert math.isnan(empty.lv.ejection_fraction_percent)
