@@ -1,0 +1,109 @@
+"""``cmr-planes phantom``: a synthetic cohort with known truth, as DICOM."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import click
+
+from cmr_planes.cli.console import print_json, progress, reports_errors
+from cmr_planes.errors import ExitCode, SourceError
+from cmr_planes.phantom.acquisition import Protocol
+from cmr_planes.phantom.cohort import CohortOptions, make_cohort
+from cmr_planes.phantom.layouts import Layout
+from cmr_planes.phantom.quirks import Quirk
+from cmr_planes.phantom.subjects import DEFAULT_FRACTIONS, Pathology
+
+
+def _quirks(context: click.Context, parameter: click.Parameter, value: str) -> tuple[Quirk, ...]:  # noqa: ARG001  # click's signature
+    """Read a comma-separated list of quirks."""
+    names = list(Quirk) if value == "all" else [name.strip() for name in value.split(",") if name.strip()]
+    unknown = [name for name in names if name not in list(Quirk)]
+    if unknown:
+        raise click.BadParameter(f"{unknown[0]!r} is not one of all, {', '.join(Quirk)}")
+    return tuple(Quirk(name) for name in names)
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.option("-n", "n_subjects", type=click.IntRange(min=1), default=20, show_default=True, help="Number of subjects.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed gives the same bytes.")
+@click.option("--layout", type=click.Choice(list(Layout)), default=Layout.FOLDERS, show_default=True, help="How files lie on disk.")
+@click.option("--slices", type=click.IntRange(min=1), default=10, show_default=True, help="Short-axis levels.")
+@click.option("--frames", type=click.IntRange(min=2), default=50, show_default=True, help="Cardiac phases; 2 are ED and ES.")
+@click.option("--rows", type=click.IntRange(min=16), default=180, show_default=True, help="Rows of an image.")
+@click.option("--columns", type=click.IntRange(min=16), default=208, show_default=True, help="Columns of an image.")
+@click.option("--spacing", type=click.FloatRange(min=0.1), default=1.82, show_default=True, help="Pixel size in mm.")
+@click.option("--mixed", is_flag=True, help="Matrix and pixel size differ between subjects, as between hospitals.")
+@click.option("--pathology", type=click.Choice(list(Pathology)), help="Give every subject this.  [default: a mixture]")
+@click.option("--quirks", default="", callback=_quirks, help=f"Faults and extras: all, or of {', '.join(Quirk)}.")
+@click.option("--no-names", is_flag=True, help="Leave series descriptions empty.")
+@click.option("--private-bytes", type=click.IntRange(min=0), default=0, show_default=True, help="Size of a private header group.")
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one a core]")
+@click.option("--overwrite", is_flag=True, help="Replace a cohort that is there.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@reports_errors
+def phantom(
+    *,
+    folder: Path,
+    n_subjects: int,
+    seed: int,
+    layout: str,
+    slices: int,
+    frames: int,
+    rows: int,
+    columns: int,
+    spacing: float,
+    mixed: bool,
+    pathology: str | None,
+    quirks: tuple[Quirk, ...],
+    no_names: bool,
+    private_bytes: int,
+    workers: int | None,
+    overwrite: bool,
+    as_json: bool,
+) -> ExitCode:
+    """Write a synthetic cohort to DIR/dicom, and what is true of it to DIR/truth.
+
+    Beating hearts in chests, imaged in 2Ch, 3Ch, 4Ch and a short-axis stack. The truth has label maps (NIfTI), contours (cvi42),
+    volumes, frames, planes and box centres.
+
+    \b
+    Example:
+      cmr-planes phantom cohort -n 20 --seed 0
+      cmr-planes phantom biobank -n 4 --layout ukb --private-bytes 90000
+      cmr-planes phantom messy -n 4 --quirks all
+    """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
+    _clear(folder, overwrite=overwrite)
+    options = CohortOptions(
+        n_subjects=n_subjects,
+        seed=seed,
+        layout=Layout(layout),
+        protocol=Protocol(n_slices=slices, n_frames=frames, rows=rows, columns=columns, spacing_mm=spacing, is_mixed=mixed),
+        quirks=quirks,
+        fractions=DEFAULT_FRACTIONS if pathology is None else {Pathology(pathology): 1.0},
+        has_names=not no_names,
+        private_bytes=private_bytes,
+    )
+    start = time.perf_counter()
+    with progress("phantom", n_subjects, unit="subjects") as advance:
+        make_cohort(folder, options, n_workers=workers or len(os.sched_getaffinity(0)), on_subject=advance)
+    seconds = time.perf_counter() - start
+    n_bytes = sum(path.stat().st_size for path in (folder / "dicom").rglob("*") if path.is_file())
+    if as_json:
+        print_json({"n_subjects": n_subjects, "n_bytes": n_bytes, "seconds": round(seconds, 3)})
+    else:
+        click.echo(f"{n_subjects:,} subjects, {n_bytes / 1e6:,.0f} MB in {folder / 'dicom'}, their truth in {folder / 'truth'}")
+        click.echo(f"Next: cmr-planes extract {folder / 'dicom'} out.h5")
+    return ExitCode.DONE
+
+
+def _clear(folder: Path, *, overwrite: bool) -> None:
+    """Make room for a cohort, or refuse."""
+    present = [folder / name for name in ("dicom", "truth") if (folder / name).exists()]
+    if present and not overwrite:
+        raise SourceError(f"{present[0]} is there already; choose another folder, or replace it with --overwrite")
+    for path in present:
+        shutil.rmtree(path)
+    folder.mkdir(parents=True, exist_ok=True)

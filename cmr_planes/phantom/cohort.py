@@ -1,0 +1,178 @@
+"""A cohort of synthetic subjects on disk: DICOM files, and the truth beside them.
+
+::
+
+    DIR/dicom/…            what `cmr-planes extract` reads, in the layout asked for
+    DIR/truth/subjects.csv volumes, ejection fraction, ED and ES frames
+    DIR/truth/planes.csv   planes and exact box centres
+    DIR/truth/labels/KEY/  NIfTI label maps of each view at ED and ES
+    DIR/truth/cvi42/       contours of every third subject
+"""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from cmr_planes.phantom.acquisition import Examination, Protocol, examine, image_series
+from cmr_planes.phantom.dicom_writer import CineSeries, Study, Vendor, write_cine
+from cmr_planes.phantom.layouts import VENDORS, Layout, subject_key, write_subject
+from cmr_planes.phantom.quirks import Quirk, suffix, transfer_syntax, with_quirks
+from cmr_planes.phantom.subjects import DEFAULT_FRACTIONS, Pathology, choose_pathology, sample_subject
+from cmr_planes.phantom.truth import (
+    PLANE_COLUMNS,
+    SUBJECT_COLUMNS,
+    cvi42_workspace,
+    plane_rows,
+    subject_row,
+    table_text,
+    write_labels,
+)
+from cmr_planes.views import CardiacView
+
+CVI42_EVERY = 3
+"""Every so many subjects have cvi42 contours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CohortOptions:
+    """What a cohort is like."""
+
+    n_subjects: int = 20
+    seed: int = 0
+    layout: Layout = Layout.FOLDERS
+    protocol: Protocol = field(default_factory=Protocol)
+    quirks: tuple[Quirk, ...] = ()
+    fractions: Mapping[Pathology, float] = field(default_factory=lambda: DEFAULT_FRACTIONS)
+    """Parts of the cohort by pathology."""
+    has_names: bool = True
+    """Whether series have descriptions."""
+    private_bytes: int = 0
+    """Size of the private group 0029 in each file."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectTruth:
+    """Rows of the truth's tables for one subject."""
+
+    subject: dict[str, object]
+    planes: list[dict[str, object]]
+
+
+def make_examination(options: CohortOptions, index: int) -> Examination:
+    """Make a subject and prescribe the planes; the same for any number of other subjects.
+
+    Parameters
+    ----------
+    options
+        The cohort.
+    index
+        The subject's number, from 0.
+    """
+    anatomy, acquisition = np.random.SeedSequence([options.seed, index]).spawn(2)
+    pathology = choose_pathology(index, options.seed, options.fractions)
+    subject = sample_subject(np.random.default_rng(anatomy), pathology)
+    vendors = VENDORS.get(options.layout, tuple(Vendor))
+    protocol = replace(options.protocol, vendors=vendors, is_mixed=options.protocol.is_mixed or options.layout is Layout.FLAT)
+    return examine(subject, protocol, acquisition)
+
+
+def make_subject(folder: Path, options: CohortOptions, index: int) -> SubjectTruth:
+    """Write one subject's DICOM files and truth.
+
+    Parameters
+    ----------
+    folder
+        The cohort's folder.
+    options
+        The cohort.
+    index
+        The subject's number, from 0.
+
+    Returns
+    -------
+        The subject's rows of the tables.
+    """
+    examination = make_examination(options, index)
+    name = f"SYN-{index + 1:04d}"
+    study = Study(name=f"{name} of {options.seed}", patient_id=name, vendor=examination.vendor, private_bytes=options.private_bytes)
+    clean = [image_series(examination, place, number=place + 3) for place in range(len(examination.prescriptions))]
+    study, series = with_quirks(study, clean, options.quirks)
+    if not options.has_names:
+        series = [replace(one, series_uid=one.uid_in(study), description="") for one in series]
+    write_subject(
+        folder / "dicom",
+        options.layout,
+        index,
+        study,
+        series,
+        syntax=transfer_syntax(options.quirks),
+        suffix=suffix(options.quirks),
+    )
+    key = subject_key(options.layout, index) or name
+    write_labels(folder / "truth" / "labels" / key, examination)
+    if index % CVI42_EVERY == 0 and options.layout is not Layout.ENHANCED:
+        target = folder / "truth" / "cvi42" / f"{key}.cvi42wsx"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(cvi42_workspace(examination, _instance_uids(study, series, examination)))
+    return SubjectTruth(
+        subject_row(key, study.study_uid, examination, options.quirks), plane_rows(key, study.study_uid, examination)
+    )
+
+
+def make_cohort(folder: Path, options: CohortOptions, *, n_workers: int, on_subject: Callable[[], None]) -> None:
+    """Write a cohort; the same bytes for any number of workers.
+
+    Parameters
+    ----------
+    folder
+        Where to; made if need be.
+    options
+        The cohort.
+    n_workers
+        Processes.
+    on_subject
+        Called after each subject.
+    """
+    truths = []
+    for truth in _all_subjects(folder, options, n_workers):
+        truths.append(truth)
+        on_subject()
+    target = folder / "truth"
+    target.mkdir(parents=True, exist_ok=True)
+    subjects, planes = [truth.subject for truth in truths], [row for truth in truths for row in truth.planes]
+    (target / "subjects.csv").write_text(table_text(SUBJECT_COLUMNS, subjects), encoding="utf-8")
+    (target / "planes.csv").write_text(table_text(PLANE_COLUMNS, planes), encoding="utf-8")
+
+
+def _all_subjects(folder: Path, options: CohortOptions, n_workers: int) -> Iterator[SubjectTruth]:
+    """Make all subjects, in order."""
+    count = options.n_subjects
+    if n_workers <= 1 or count <= 1:
+        yield from (make_subject(folder, options, index) for index in range(count))
+        return
+    with ProcessPoolExecutor(min(n_workers, count), multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(make_subject, [folder] * count, [options] * count, range(count))
+
+
+def _instance_uids(study: Study, series: list[CineSeries], examination: Examination) -> dict[tuple[CardiacView, int, int], str]:
+    """Return the SOPInstanceUID of each image that contours are drawn on, by view, slice and frame from 0.
+
+    Where a plane was imaged twice, the later series counts.
+    """
+    uids: dict[tuple[CardiacView, int, int], str] = {}
+    levels: dict[CardiacView, int] = {}
+    for prescription in examination.prescriptions:
+        level = levels.get(prescription.view, 0)
+        levels[prescription.view] = level + 1
+        takes = [
+            one for one in series if one.plane is prescription.plane and len(one.frames) > 1 and "InlineVF" not in one.description
+        ]
+        for take in takes:
+            for frame, file in enumerate(write_cine(study, take)):
+                if frame in (0, examination.es_frame):
+                    uids[prescription.view, level, frame] = file.sop_instance_uid
+    return uids

@@ -1,0 +1,172 @@
+"""A slice of a subject, painted from back to front: what lies still once, the beating heart for every frame."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmr_planes.geometry import ImagePlane
+from cmr_planes.geometry.arrays import FloatArray
+from cmr_planes.phantom import tissues
+from cmr_planes.phantom.fields import Coordinates, Field, intersection, paint
+from cmr_planes.phantom.heart import (
+    ATRIAL_WALL_MM,
+    RV_WALL_MM,
+    HeartFields,
+    HeartState,
+    heart_fields,
+    heart_state,
+    moderator_band,
+    papillary_muscles,
+    sac,
+)
+from cmr_planes.phantom.subjects import Subject
+from cmr_planes.phantom.torso import paint_torso, paint_vessels
+
+HEART_MARGIN_MM = 4.0
+"""How far outside the sac the beating part of an image reaches."""
+
+_PROBE = 1000.0
+"""Brightness of the ground on which a layer's opacity is measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SliceScene:
+    """One slice of a subject, ready to be painted at any moment. Arrays have shape (sheets, rows, columns)."""
+
+    subject: Subject
+    edge_mm: float
+    chest: Field
+    """The chest without heart and great vessels."""
+    vessels_keep: Field
+    """What the great vessels let through of what lies behind them, 0 to 1."""
+    vessels_add: Field
+    """What they add."""
+    window: tuple[slice, slice]
+    """Rows and columns in which the heart beats; empty where the slice does not meet it."""
+    points: Coordinates
+    """Heart coordinates of the window."""
+
+
+def plan_scene(subject: Subject, plane: ImagePlane, offsets_mm: FloatArray, breath_mm: FloatArray) -> SliceScene:
+    """Paint what does not beat.
+
+    Parameters
+    ----------
+    subject, plane
+        Who and where.
+    offsets_mm
+        Distances of the sheets from the plane, shape (sheets,).
+    breath_mm
+        Shift of the organs in this breath-hold, shape (3,), LPS.
+    """
+    edge_mm = 0.5 * (plane.row_spacing_mm + plane.column_spacing_mm)
+    points = plane_points(plane, offsets_mm)
+    x, y, z = (coordinate - float(shift) for coordinate, shift in zip(points, breath_mm, strict=True))
+    chest = np.full(x.shape, tissues.AIR, dtype=np.float32)
+    paint_torso(chest, points, (x, y, z), subject.torso, edge_mm)
+    dark, bright = np.zeros_like(chest), np.full_like(chest, _PROBE)
+    for ground in (dark, bright):
+        paint_vessels(ground, (x, y, z), subject.torso, edge_mm)
+    in_heart = to_heart(subject, points, breath_mm)
+    window = _window(subject, in_heart)
+    px, py, pz = (coordinate[:, window[0], window[1]].copy() for coordinate in in_heart)
+    return SliceScene(
+        subject=subject,
+        edge_mm=edge_mm,
+        chest=chest,
+        vessels_keep=(bright - dark) / _PROBE,
+        vessels_add=dark,
+        window=window,
+        points=(px, py, pz),
+    )
+
+
+def paint_still(scene: SliceScene) -> Field:
+    """Return the slice without its heart, averaged over its sheets, shape (rows, columns)."""
+    image: Field = (scene.chest * scene.vessels_keep + scene.vessels_add).mean(axis=0)
+    return image
+
+
+def paint_window(scene: SliceScene, filling: float, *, mitral_is_open: bool) -> Field:
+    """Return the scene's window with the heart at a moment, averaged over the sheets, shape (window rows, window columns)."""
+    window = (slice(None), *scene.window)
+    state = heart_state(scene.subject.heart, filling, mitral_is_open=mitral_is_open)
+    fields = heart_fields(scene.points, state)
+    image = scene.chest[window].copy()
+    pericardium = sac(fields, scene.subject.heart.fat_mm)
+    paint(image, pericardium - 1.2, tissues.PERICARDIUM, scene.edge_mm)
+    paint(image, pericardium, tissues.EPICARDIAL_FAT, scene.edge_mm)
+    image *= scene.vessels_keep[window]
+    image += scene.vessels_add[window]
+    _paint_right_heart(image, scene.points, state, fields, scene.edge_mm)
+    _paint_left_heart(image, scene.points, state, fields, scene.edge_mm)
+    average: Field = image.mean(axis=0)
+    return average
+
+
+def plane_points(plane: ImagePlane, offsets_mm: FloatArray) -> Coordinates:
+    """Patient coordinates of all pixels on sheets beside a plane, three arrays of shape (sheets, rows, columns)."""
+    column = np.arange(plane.columns, dtype=np.float32)[None, None, :]
+    row = np.arange(plane.rows, dtype=np.float32)[None, :, None]
+    sheet = np.asarray(offsets_mm, dtype=np.float32)[:, None, None]
+    matrix = plane.patient_from_pixel
+    x, y, z = (
+        column * float(matrix[axis, 0]) + row * float(matrix[axis, 1]) + sheet * float(matrix[axis, 2]) + float(matrix[axis, 3])
+        for axis in range(3)
+    )
+    return x, y, z
+
+
+def to_heart(subject: Subject, points: Coordinates, breath_mm: FloatArray) -> Coordinates:
+    """Map patient coordinates to those of the heart, which the breath has shifted."""
+    origin = subject.origin_mm + breath_mm
+    shifted = [coordinate - float(start) for coordinate, start in zip(points, origin, strict=True)]
+    x, y, z = (
+        shifted[0] * float(axis[0]) + shifted[1] * float(axis[1]) + shifted[2] * float(axis[2])
+        for axis in subject.patient_from_heart.T
+    )
+    return x, y, z
+
+
+def _window(subject: Subject, points: Coordinates) -> tuple[slice, slice]:
+    """Find the rows and columns that the heart reaches at any moment."""
+    inside = np.zeros(points[0].shape[1:], dtype=np.bool_)
+    for filling in (1.0, 0.0):
+        fields = heart_fields(points, heart_state(subject.heart, filling))
+        inside |= (sac(fields, subject.heart.fat_mm) < HEART_MARGIN_MM).any(axis=0)
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    if not len(rows):
+        return slice(0), slice(0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _paint_right_heart(image: Field, points: Coordinates, state: HeartState, fields: HeartFields, edge_mm: float) -> None:
+    paint(image, fields.ra - ATRIAL_WALL_MM, tissues.WALL, edge_mm)
+    paint(image, fields.ra, tissues.VENOUS_BLOOD, edge_mm)
+    wall = fields.rv - RV_WALL_MM
+    paint(image, intersection(wall, -(fields.ra + 0.5)), tissues.WALL, edge_mm)
+    paint(image, fields.rv, tissues.RV_BLOOD, edge_mm)
+    if not state.mitral_is_open:
+        meet = np.maximum(fields.rv, fields.ra) - np.float32(3.0)
+        valve = intersection(np.abs(points[2] - state.tricuspid_mm) - 0.8, meet)
+        paint(image, valve, tissues.WALL, edge_mm)
+    paint(image, intersection(moderator_band(points, state), wall), tissues.MYOCARDIUM, edge_mm)
+
+
+def _paint_left_heart(image: Field, points: Coordinates, state: HeartState, fields: HeartFields, edge_mm: float) -> None:
+    x, y, z = points
+    paint(image, fields.la - ATRIAL_WALL_MM, tissues.WALL, edge_mm)
+    paint(image, fields.la, tissues.LV_BLOOD, edge_mm)
+    paint(image, fields.aorta - ATRIAL_WALL_MM, tissues.WALL, edge_mm)
+    paint(image, fields.aorta, tissues.ARTERIAL_BLOOD, edge_mm)
+    paint(image, fields.epi, tissues.MYOCARDIUM, edge_mm)
+    trabeculae = 0.9 * np.sin(0.55 * x + 0.11 * z) * np.sin(0.52 * y - 0.13 * z)
+    paint(image, fields.lv + trabeculae, tissues.LV_BLOOD, edge_mm)
+    muscles = intersection(papillary_muscles(points, state), fields.lv + 0.5)
+    paint(image, muscles, tissues.MYOCARDIUM, edge_mm)
+    ring = intersection(np.abs(z - (state.base_mm - 0.5)) - 1.2, fields.lv - 3.0)
+    if state.mitral_is_open:
+        ring = intersection(ring, -(fields.la + 1.5))
+    elif state.aorta_is_open:
+        ring = intersection(ring, -(fields.aorta + 1.0))
+    paint(image, ring, tissues.WALL, edge_mm)

@@ -1,0 +1,131 @@
+"""Faults and extras that real archives have, on demand."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_planes.phantom.dicom_writer import CineSeries, Study, TransferSyntax, make_uid
+
+
+class Quirk(StrEnum):
+    """What can be wrong or unusual with a subject's files."""
+
+    REPEATED = "repeated"
+    """A short-axis level and the 4Ch view are there twice; the first take is spoilt by motion."""
+    MISSING_FRAMES = "missing-frames"
+    """The last frames of a short-axis level are missing."""
+    MIXED_NAMES = "mixed-names"
+    """All short-axis levels are one series of one name, all long-axis views another."""
+    NO_STUDY_UID = "no-study-uid"
+    """StudyInstanceUID and FrameOfReferenceUID are empty."""
+    JPEG_2000 = "jpeg-2000"
+    """Images are JPEG 2000 compressed."""
+    WRONG_EXTENSION = "wrong-extension"
+    """Files are named .img."""
+    LATE_ENHANCEMENT = "lge"
+    """A late enhancement stack lies beside the cine."""
+    LOCALISER = "localiser"
+    """Single-frame localisers are named like views."""
+    INLINE_VF = "inline-vf"
+    """The scanner's own results: the short-axis cine with contours drawn into the pixels."""
+
+
+def transfer_syntax(quirks: Sequence[Quirk]) -> TransferSyntax:
+    """Return how files are encoded."""
+    return TransferSyntax.JPEG_2000 if Quirk.JPEG_2000 in quirks else TransferSyntax.EXPLICIT_LITTLE
+
+
+def suffix(quirks: Sequence[Quirk]) -> str:
+    """Return the suffix of files."""
+    return ".img" if Quirk.WRONG_EXTENSION in quirks else ".dcm"
+
+
+def with_quirks(study: Study, series: Sequence[CineSeries], quirks: Sequence[Quirk]) -> tuple[Study, list[CineSeries]]:
+    """Spoil a clean examination.
+
+    Parameters
+    ----------
+    study, series
+        The examination: 2Ch, 3Ch, 4Ch, then SAX from base to apex.
+    quirks
+        What to do to it.
+
+    Returns
+    -------
+        The study and the series to write instead.
+    """
+    if Quirk.NO_STUDY_UID in quirks:
+        study = replace(study, overrides={**study.overrides, "StudyInstanceUID": "", "FrameOfReferenceUID": ""})
+    clean = list(series)
+    result = list(clean)
+    short_axis = [one for one in clean if "SAX" in one.description]
+    four_chamber = next(one for one in clean if one.description.endswith("4Ch"))
+    middle = short_axis[len(short_axis) // 2]
+    number = max(one.number for one in clean)
+    if Quirk.MISSING_FRAMES in quirks:
+        place = result.index(short_axis[1])
+        keep = max(2, len(short_axis[1].frames) - 2)
+        times_ms = np.atleast_1d(short_axis[1].times_ms)[:keep]
+        result[place] = replace(short_axis[1], frames=short_axis[1].frames[:keep], trigger_times_ms=times_ms)
+    if Quirk.REPEATED in quirks:
+        for one in (middle, four_chamber):
+            place = next(index for index, other in enumerate(result) if other.number == one.number)
+            number += 1
+            result.append(replace(result[place], number=number, key="second take"))
+            result[place] = replace(result[place], frames=_smeared(result[place].frames))
+    if Quirk.MIXED_NAMES in quirks:
+        result = [_with_shared_name(study, one) for one in result]
+    if Quirk.LATE_ENHANCEMENT in quirks:
+        number += 1
+        for place, one in enumerate(short_axis):
+            result.append(_single(one, f"LGE_SAX_PSIR_{place + 1}", number + place))
+        number += len(short_axis)
+    if Quirk.LOCALISER in quirks:
+        for one, name in ((middle, "Cine_SAX_loc"), (four_chamber, "trufi_4-chamber")):
+            number += 1
+            result.append(_single(one, name, number))
+    if Quirk.INLINE_VF in quirks:
+        number += 1
+        for place, one in enumerate(short_axis):
+            first = place * len(one.frames) + 1
+            drawn = replace(one, frames=_with_circle(one.frames), description="CINE_segmented_SAX_InlineVF", number=number)
+            result.append(replace(drawn, first_instance_number=first, key=""))
+    return study, result
+
+
+def _with_shared_name(study: Study, series: CineSeries) -> CineSeries:
+    """Give a series the name and the UID that all its kind share."""
+    is_short_axis = "SAX" in series.description
+    name = "CINE_segmented_SAX" if is_short_axis else "CINE_segmented_LAX"
+    uid = make_uid(study.name, "mixed", name, series.key)
+    return replace(series, description=name, series_uid=uid, first_instance_number=1 + 1000 * series.number)
+
+
+def _single(series: CineSeries, description: str, number: int) -> CineSeries:
+    """Return a series of the first frame only."""
+    return replace(
+        series,
+        frames=series.frames[:1],
+        trigger_times_ms=series.times_ms[:1],
+        description=description,
+        number=number,
+        key=description,
+        series_uid="",
+    )
+
+
+def _smeared(frames: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Blur along rows, as motion during the scan does."""
+    total = sum(np.roll(frames.astype(np.float32), shift, axis=1) for shift in (-6, -3, 0, 3, 6))
+    return np.asarray(total / 5).astype(np.uint16)
+
+
+def _with_circle(frames: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Draw a bright circle in the middle."""
+    rows, columns = frames.shape[1:]
+    row, column = np.mgrid[:rows, :columns]
+    radius = np.hypot(row - rows / 2, column - columns / 2)
+    return np.where(np.abs(radius - 15) < 1, np.uint16(4000), frames)
