@@ -68,6 +68,11 @@ def vessel(points: Coordinates, course: Sequence[tuple[Vector, float]]) -> Field
     return union(*pieces)
 
 
+def single(values: NDArray[np.floating]) -> Field:
+    """Return values as ``float32``, whatever numpy's promotion made of them; no copy where they already are."""
+    return np.asarray(values, dtype=np.float32)
+
+
 def union(*fields: Field) -> Field:
     """Inside any of the shapes."""
     result = fields[0]

@@ -7,7 +7,7 @@ import numpy as np
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray
 from cmr_planes.phantom import tissues
-from cmr_planes.phantom.fields import Coordinates, Field, intersection, paint
+from cmr_planes.phantom.fields import Coordinates, Field, intersection, paint, single
 from cmr_planes.phantom.heart import (
     ATRIAL_WALL_MM,
     RV_WALL_MM,
@@ -161,7 +161,7 @@ def _paint_left_heart(image: Field, points: Coordinates, state: HeartState, fiel
     paint(image, fields.aorta, tissues.ARTERIAL_BLOOD, edge_mm)
     paint(image, fields.epi, tissues.MYOCARDIUM, edge_mm)
     trabeculae = 0.9 * np.sin(0.55 * x + 0.11 * z) * np.sin(0.52 * y - 0.13 * z)
-    paint(image, fields.lv + trabeculae, tissues.LV_BLOOD, edge_mm)
+    paint(image, single(fields.lv + trabeculae), tissues.LV_BLOOD, edge_mm)
     muscles = intersection(papillary_muscles(points, state), fields.lv + 0.5)
     paint(image, muscles, tissues.MYOCARDIUM, edge_mm)
     ring = intersection(np.abs(z - (state.base_mm - 0.5)) - 1.2, fields.lv - 3.0)

@@ -97,7 +97,9 @@ def label_plane(subject: Subject, plane: ImagePlane, fraction: float, *, breath_
         Shape (rows, columns), values of :class:`Structure`.
     """
     points = to_heart(subject, plane_points(plane, np.zeros(1)), breath_mm)
-    return heart_labels(points, heart_state(subject.heart, float(subject.cycle.filling(fraction))))[0]
+    labels = heart_labels(points, heart_state(subject.heart, float(subject.cycle.filling(fraction))))
+    middle: LabelArray = labels[0]
+    return middle
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], sigma_px: float) -> Field:

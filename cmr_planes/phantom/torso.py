@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmr_planes.phantom import tissues
-from cmr_planes.phantom.fields import Coordinates, Field, Vector, blend, ellipsoid, intersection, paint, tube, union, vessel
+from cmr_planes.phantom.fields import Coordinates, Field, Vector, blend, ellipsoid, intersection, paint, single, tube, union, vessel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +95,7 @@ def _outline(points: Coordinates, torso: TorsoShape) -> Field:
     v = np.abs(points[1]) * (1.0 / torso.half_depth_mm)
     radius = np.sqrt(np.sqrt(u**4 + v**4 + 0.9 * (u * v) ** 2))
     steep = np.sqrt(u**2 * (1.0 / torso.half_width_mm**2) + v**2 * (1.0 / torso.half_depth_mm**2)) + np.float32(1e-6)
-    field: Field = (radius - 1.0) * radius / steep
-    return field
+    return single((radius - 1.0) * radius / steep)
 
 
 def _paint_ribs(image: Field, points: Coordinates, muscle: Field, torso: TorsoShape, edge_mm: float) -> None:
@@ -107,7 +106,7 @@ def _paint_ribs(image: Field, points: Coordinates, muscle: Field, torso: TorsoSh
     rib = np.maximum(middle, (0.35 - wave) * 7.0)
     paint(image, rib, tissues.CORTICAL_BONE, edge_mm)
     paint(image, rib + 1.6, tissues.MARROW, edge_mm)
-    between = intersection(np.abs(muscle + 0.3 * torso.wall_mm) - 0.8, 30.0 - np.abs(x))
+    between = intersection(np.abs(muscle + 0.3 * torso.wall_mm) - 0.8, single(30.0 - np.abs(x)))
     paint(image, between, tissues.FAT, edge_mm)
 
 
@@ -117,8 +116,7 @@ def _dome(points: Coordinates, torso: TorsoShape) -> Field:
     right = 34.0 * np.exp(-(((x + 78.0) / 58.0) ** 2) - ((y - 8.0) / 85.0) ** 2)
     left = 20.0 * np.exp(-(((x - 92.0) / 42.0) ** 2) - ((y - 25.0) / 60.0) ** 2)
     wide = ((x / (0.86 * torso.half_width_mm)) ** 2 + (y / (0.86 * torso.half_depth_mm)) ** 2) ** 2
-    field: Field = (z - (torso.diaphragm_mm + right + left - 34.0 * wide)) * 0.85
-    return field
+    return single((z - (torso.diaphragm_mm + right + left - 34.0 * wide)) * 0.85)
 
 
 def _paint_abdomen(image: Field, points: Coordinates, cavity: Field, torso: TorsoShape, edge_mm: float) -> None:
