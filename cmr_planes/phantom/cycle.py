@@ -32,8 +32,6 @@ class CardiacCycle:
             Same shape, 0 to 1: ejection, early filling, diastasis, atrial kick. Smooth and cyclic, with one maximum at 0 and
             one minimum at ``es_fraction``.
         """
-        from scipy.interpolate import PchipInterpolator
-
         es = self.es_fraction
         diastole = 1 - es
         knots = [
@@ -48,10 +46,8 @@ class CardiacCycle:
             (es + 0.74 * diastole, 1.0 - self.kick),
             (es + 0.93 * diastole, 0.965),
         ]
-        times = np.array([time + turn for turn in (-1, 0, 1) for time, _ in knots])
-        values = np.array([value for _ in range(3) for _, value in knots])
-        curve = PchipInterpolator(times, values)
-        return np.asarray(curve(np.mod(np.asarray(fractions, dtype=np.float64), 1.0)), dtype=np.float64)
+        times, values = np.array(knots).T
+        return _cyclic_monotone(times, values, np.asarray(fractions, dtype=np.float64))
 
     def is_filling(self, fraction: float) -> bool:
         """Whether the mitral valve is open at a time of the cycle."""
@@ -70,3 +66,26 @@ class CardiacCycle:
         if n_frames == 2:
             return np.array([0.0, self.es_fraction])
         return np.arange(n_frames, dtype=np.float64) / n_frames
+
+
+def _cyclic_monotone(times: FloatArray, values: FloatArray, at: FloatArray) -> FloatArray:
+    """Interpolate knots, shape (n,) each, of a curve of period 1 by cubics that add no extremum (Fritsch and Butland, 1984)."""
+    times = np.append(times, times[0] + 1.0)
+    values = np.append(values, values[0])
+    width, rise = np.diff(times), np.diff(values)
+    slope = rise / width
+    before, after = np.roll(slope, 1), slope
+    shorter, longer = np.roll(width, 1), width
+    same_sign = before * after > 0
+    weights = (2 * longer + shorter) / np.where(same_sign, before, 1.0) + (longer + 2 * shorter) / np.where(same_sign, after, 1.0)
+    tangent = np.where(same_sign, 3 * (shorter + longer) / weights, 0.0)
+    tangent = np.append(tangent, tangent[0])
+    wrapped = np.mod(at, 1.0)
+    piece = np.clip(np.searchsorted(times, wrapped, side="right") - 1, 0, len(width) - 1)
+    part = (wrapped - times[piece]) / width[piece]
+    result: FloatArray = (
+        values[piece]
+        + rise[piece] * part**2 * (3 - 2 * part)
+        + width[piece] * (tangent[piece] * part * (1 - part) ** 2 - tangent[piece + 1] * part**2 * (1 - part))
+    )
+    return result

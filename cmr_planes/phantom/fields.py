@@ -47,8 +47,28 @@ def ellipsoid(points: Coordinates, centre: Vector, semi_axes: Vector) -> Field:
     return field
 
 
+FAR_MM = 25.0
+"""Beyond this distance a tube's exact distance does not matter."""
+
+_STRIDE = 8
+"""Every so many pixels a tube is tried before its distances are computed."""
+
+
 def tube(points: Coordinates, start: Vector, stop: Vector, start_radius: float, stop_radius: float) -> Field:
-    """Distance from a straight tube with round ends, whose radius changes linearly, mm."""
+    """Distance from a straight tube with round ends, whose radius changes linearly, mm.
+
+    Where all of an image, shape (sheets, rows, columns), is further off than :data:`FAR_MM`, that is the answer, shape (1, 1, 1).
+    """
+    x, y, z = (coordinate[:, ::_STRIDE, ::_STRIDE] for coordinate in points)
+    if min(x.shape[1:]) > 1:
+        cell_mm = float(sum((coordinate[0, 1, 1] - coordinate[0, 0, 0]) ** 2 for coordinate in (x, y, z)) ** 0.5)
+        if _tube((x, y, z), start, stop, start_radius, stop_radius).min() > FAR_MM + cell_mm:
+            return np.full((1, 1, 1), FAR_MM, dtype=np.float32)
+    return _tube(points, start, stop, start_radius, stop_radius)
+
+
+def _tube(points: Coordinates, start: Vector, stop: Vector, start_radius: float, stop_radius: float) -> Field:
+    """As :func:`tube`, always exact."""
     axis = tuple(end - begin for begin, end in zip(start, stop, strict=True))
     length2 = sum(step * step for step in axis)
     offset = tuple(coordinate - begin for coordinate, begin in zip(points, start, strict=True))
@@ -98,6 +118,8 @@ def blend(first: Field, second: Field, width_mm: float) -> Field:
 
 def paint(image: Field, field: Field, value: float | Field, edge_mm: float) -> None:
     """Paint a shape on an image in place, its edge a ramp of ``edge_mm`` (the partial volume of a pixel)."""
+    if field.size == 1 and field.item() > edge_mm:
+        return
     cover = field * (-1.0 / edge_mm)
     cover += np.float32(0.5)
     np.clip(cover, 0.0, 1.0, out=cover)

@@ -20,10 +20,13 @@ from cmr_planes.phantom.heart import (
     sac,
 )
 from cmr_planes.phantom.subjects import Subject
-from cmr_planes.phantom.torso import paint_torso, paint_vessels
+from cmr_planes.phantom.torso import great_vessels, paint_torso
 
 HEART_MARGIN_MM = 4.0
 """How far outside the sac the beating part of an image reaches."""
+
+_WINDOW_STRIDE = 4
+"""Every so many pixels are looked at to find where the heart beats."""
 
 _PROBE = 1000.0
 """Brightness of the ground on which a layer's opacity is measured."""
@@ -65,8 +68,9 @@ def plan_scene(subject: Subject, plane: ImagePlane, offsets_mm: FloatArray, brea
     chest = np.full(x.shape, tissues.AIR, dtype=np.float32)
     paint_torso(chest, points, (x, y, z), subject.torso, edge_mm)
     dark, bright = np.zeros_like(chest), np.full_like(chest, _PROBE)
-    for ground in (dark, bright):
-        paint_vessels(ground, (x, y, z), subject.torso, edge_mm)
+    for field, value in great_vessels((x, y, z), subject.torso):
+        for ground in (dark, bright):
+            paint(ground, field, value, edge_mm)
     in_heart = to_heart(subject, points, breath_mm)
     window = _window(subject, in_heart)
     px, py, pz = (coordinate[:, window[0], window[1]].copy() for coordinate in in_heart)
@@ -130,14 +134,19 @@ def to_heart(subject: Subject, points: Coordinates, breath_mm: FloatArray) -> Co
 
 def _window(subject: Subject, points: Coordinates) -> tuple[slice, slice]:
     """Find the rows and columns that the heart reaches at any moment."""
-    inside = np.zeros(points[0].shape[1:], dtype=np.bool_)
+    x, y, z = (coordinate[:, ::_WINDOW_STRIDE, ::_WINDOW_STRIDE] for coordinate in points)
+    inside = np.zeros(x.shape[1:], dtype=np.bool_)
     for filling in (1.0, 0.0):
-        fields = heart_fields(points, heart_state(subject.heart, filling))
+        fields = heart_fields((x, y, z), heart_state(subject.heart, filling))
         inside |= (sac(fields, subject.heart.fat_mm) < HEART_MARGIN_MM).any(axis=0)
-    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    rows, columns = np.flatnonzero(inside.any(axis=1)) * _WINDOW_STRIDE, np.flatnonzero(inside.any(axis=0)) * _WINDOW_STRIDE
     if not len(rows):
         return slice(0), slice(0)
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    margin = _WINDOW_STRIDE
+    return (
+        slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + margin + 1),
+        slice(max(int(columns[0]) - margin, 0), int(columns[-1]) + margin + 1),
+    )
 
 
 def _paint_right_heart(image: Field, points: Coordinates, state: HeartState, fields: HeartFields, edge_mm: float) -> None:

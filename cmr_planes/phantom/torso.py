@@ -59,8 +59,11 @@ def paint_torso(image: Field, fixed: Coordinates, moving: Coordinates, torso: To
     _paint_midline(image, fixed, moving, torso, edge_mm)
 
 
-def paint_vessels(image: Field, points: Coordinates, torso: TorsoShape, edge_mm: float) -> None:
-    """Paint the great vessels above the heart on an image, in place; ``points`` move with the breath."""
+def great_vessels(points: Coordinates, torso: TorsoShape) -> list[tuple[Field, float]]:
+    """Return the great vessels above the heart, back to front: distance and brightness, each vessel's wall before its blood.
+
+    ``points`` move with the breath.
+    """
     x, y, z = torso.vessel_origin_mm
 
     def at(*course: tuple[float, float, float, float]) -> Field:
@@ -82,11 +85,15 @@ def paint_vessels(image: Field, points: Coordinates, torso: TorsoShape, edge_mm:
         at((4, -6, 62, 11), (38, 22, 62, 9), (75, 30, 50, 5)),
     )
     aorta = at((-22, -12, 34, 13), (-28, -14, 60, 14), (-24, -6, 92, 14), (0, 20, 106, 13), (20, 50, 92, 12))
-    for field, blood in ((lungs_veins, tissues.ARTERIAL_BLOOD), (veins, tissues.VENOUS_BLOOD), (arteries, tissues.RV_BLOOD)):
-        paint(image, field - 1.8, tissues.WALL, edge_mm)
-        paint(image, field, blood, edge_mm)
-    paint(image, aorta - 2.2, tissues.WALL, edge_mm)
-    paint(image, aorta, tissues.ARTERIAL_BLOOD, edge_mm)
+    layers = []
+    for field, wall_mm, blood in (
+        (lungs_veins, 1.8, tissues.ARTERIAL_BLOOD),
+        (veins, 1.8, tissues.VENOUS_BLOOD),
+        (arteries, 1.8, tissues.RV_BLOOD),
+        (aorta, 2.2, tissues.ARTERIAL_BLOOD),
+    ):
+        layers += [(single(field - wall_mm), tissues.WALL), (field, blood)]
+    return layers
 
 
 def _outline(points: Coordinates, torso: TorsoShape) -> Field:
