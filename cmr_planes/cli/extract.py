@@ -69,7 +69,11 @@ def _layout(units: BoxUnits, box: float | None, gap: float | None) -> BoxLayout:
     help="Cardiac phases to keep: end-diastole and end-systole, or every frame.",
 )
 @click.option(
-    "--units", type=click.Choice(list(BoxUnits)), default=BoxUnits.PIXELS, show_default=True, help="Unit of --box and --gap."
+    "--units",
+    type=click.Choice([choice.value for choice in BoxUnits]),
+    default=BoxUnits.PIXELS.value,
+    show_default=True,
+    help="Unit of --box and --gap.",
 )
 @click.option("--box", type=float, help="Edge of a box.  [default: 11 px or 20 mm]")
 @click.option("--gap", type=float, help="Distance of adjacent boxes along a line.  [default: 30 px or 54.6 mm]")
@@ -79,7 +83,11 @@ def _layout(units: BoxUnits, box: float | None, gap: float | None) -> BoxLayout:
     "--names", type=click.Path(exists=True, dir_okay=False, path_type=Path), callback=_names, help="TOML table of series names."
 )
 @click.option(
-    "--codec", type=click.Choice(list(Codec)), default=Codec.BITSHUFFLE_LZ4, show_default=True, help="HDF5 filter of the images."
+    "--codec",
+    type=click.Choice([choice.value for choice in Codec]),
+    default=Codec.BITSHUFFLE_LZ4.value,
+    show_default=True,
+    help="HDF5 filter of the images.",
 )
 @click.option("--shard-size", type=click.IntRange(min=1), default=64, show_default=True, help="Subjects in one shard.")
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one a core]")

@@ -29,14 +29,22 @@ def _quirks(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option("-n", "n_subjects", type=click.IntRange(min=1), default=20, show_default=True, help="Number of subjects.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed gives the same bytes.")
-@click.option("--layout", type=click.Choice(list(Layout)), default=Layout.FOLDERS, show_default=True, help="How files lie on disk.")
+@click.option(
+    "--layout",
+    type=click.Choice([choice.value for choice in Layout]),
+    default=Layout.FOLDERS.value,
+    show_default=True,
+    help="How files lie on disk.",
+)
 @click.option("--slices", type=click.IntRange(min=1), default=10, show_default=True, help="Short-axis levels.")
 @click.option("--frames", type=click.IntRange(min=2), default=50, show_default=True, help="Cardiac phases; 2 are ED and ES.")
 @click.option("--rows", type=click.IntRange(min=16), default=180, show_default=True, help="Rows of an image.")
 @click.option("--columns", type=click.IntRange(min=16), default=208, show_default=True, help="Columns of an image.")
 @click.option("--spacing", type=click.FloatRange(min=0.1), default=1.82, show_default=True, help="Pixel size in mm.")
 @click.option("--mixed", is_flag=True, help="Matrix and pixel size differ between subjects, as between hospitals.")
-@click.option("--pathology", type=click.Choice(list(Pathology)), help="Give every subject this.  [default: a mixture]")
+@click.option(
+    "--pathology", type=click.Choice([choice.value for choice in Pathology]), help="Give every subject this.  [default: a mixture]"
+)
 @click.option("--quirks", default="", callback=_quirks, help=f"Faults and extras: all, or of {', '.join(Quirk)}.")
 @click.option("--no-names", is_flag=True, help="Leave series descriptions empty.")
 @click.option("--private-bytes", type=click.IntRange(min=0), default=0, show_default=True, help="Size of a private header group.")

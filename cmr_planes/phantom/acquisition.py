@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from cmr_planes.geometry import VIEW_LINES, BoxLayout, ImagePlane, Positions, compute_positions, middle_slice
+from cmr_planes.errors import GeometryError
+from cmr_planes.geometry import VIEW_LINES, BoxLayout, DecidingAxis, ImagePlane, Positions, compute_positions, middle_slice
 from cmr_planes.geometry.arrays import FloatArray, unit
 from cmr_planes.phantom.dicom_writer import CineSeries, Vendor
 from cmr_planes.phantom.rendering import Scanner, render_cine
@@ -176,25 +177,31 @@ def image_series(examination: Examination, index: int, *, number: int) -> CineSe
     )
 
 
-def true_positions(examination: Examination, layout: BoxLayout | None = None) -> dict[CardiacView, tuple[Positions, ...]]:
-    """Place the nine positions on every plane of the three target views, from the planes as they were acquired."""
+def true_positions(examination: Examination, layout: BoxLayout | None = None) -> dict[CardiacView, tuple[Positions | None, ...]]:
+    """Place the nine positions on every plane of the three target views, from the planes as they were acquired.
+
+    Where a plane can have none (a horizontal heart whose 2Ch line has no superior end, say) there is None.
+    """
     stand_in = {}
     for view in TARGET_VIEWS:
         planes = [prescription.plane for prescription in examination.slices(view)]
         stand_in[view] = planes[middle_slice(planes)]
-    positions = {}
+    positions: dict[CardiacView, tuple[Positions | None, ...]] = {}
     for view, (first, second) in VIEW_LINES.items():
-        positions[view] = tuple(
-            compute_positions(
-                prescription.plane,
-                stand_in[first.view],
-                stand_in[second.view],
-                axes=(first.axis, second.axis),
-                layout=layout or BoxLayout(),
-            )
-            for prescription in examination.slices(view)
-        )
+        others, axes = (stand_in[first.view], stand_in[second.view]), (first.axis, second.axis)
+        planes = [prescription.plane for prescription in examination.slices(view)]
+        positions[view] = tuple(_place(plane, others, axes, layout or BoxLayout()) for plane in planes)
     return positions
+
+
+def _place(
+    plane: ImagePlane, others: tuple[ImagePlane, ImagePlane], axes: tuple[DecidingAxis, DecidingAxis], layout: BoxLayout
+) -> Positions | None:
+    """Place the positions on one plane, if it can have any."""
+    try:
+        return compute_positions(plane, *others, axes=axes, layout=layout)
+    except GeometryError:
+        return None
 
 
 def _long_axis_plane(subject: Subject, protocol: Protocol, view: CardiacView, rng: np.random.Generator) -> ImagePlane:

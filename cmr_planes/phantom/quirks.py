@@ -33,6 +33,10 @@ class Quirk(StrEnum):
     """The scanner's own results: the short-axis cine with contours drawn into the pixels."""
 
 
+_SECOND_TAKE, _LATE_ENHANCEMENT, _LOCALISER, _INLINE_VF = 100, 200, 1, 300
+"""Series numbers, or what is added to them."""
+
+
 def transfer_syntax(quirks: Sequence[Quirk]) -> TransferSyntax:
     """Return how files are encoded."""
     return TransferSyntax.JPEG_2000 if Quirk.JPEG_2000 in quirks else TransferSyntax.EXPLICIT_LITTLE
@@ -59,41 +63,44 @@ def with_quirks(study: Study, series: Sequence[CineSeries], quirks: Sequence[Qui
     """
     if Quirk.NO_STUDY_UID in quirks:
         study = replace(study, overrides={**study.overrides, "StudyInstanceUID": "", "FrameOfReferenceUID": ""})
-    clean = list(series)
-    result = list(clean)
-    short_axis = [one for one in clean if "SAX" in one.description]
-    four_chamber = next(one for one in clean if one.description.endswith("4Ch"))
+    short_axis = [one for one in series if "SAX" in one.description]
+    four_chamber = next(one for one in series if one.description.endswith("4Ch"))
     middle = short_axis[len(short_axis) // 2]
-    number = max(one.number for one in clean)
+    result = {one.number: one for one in series}
     if Quirk.MISSING_FRAMES in quirks:
-        place = result.index(short_axis[1])
-        keep = max(2, len(short_axis[1].frames) - 2)
-        times_ms = np.atleast_1d(short_axis[1].times_ms)[:keep]
-        result[place] = replace(short_axis[1], frames=short_axis[1].frames[:keep], trigger_times_ms=times_ms)
+        result[short_axis[1].number] = _cut_off(short_axis[1])
     if Quirk.REPEATED in quirks:
         for one in (middle, four_chamber):
-            place = next(index for index, other in enumerate(result) if other.number == one.number)
-            number += 1
-            result.append(replace(result[place], number=number, key="second take"))
-            result[place] = replace(result[place], frames=_smeared(result[place].frames))
+            result[one.number + _SECOND_TAKE] = replace(result[one.number], number=one.number + _SECOND_TAKE, key="second take")
+            result[one.number] = replace(result[one.number], frames=_smeared(one.frames))
+    spoilt = list(result.values())
     if Quirk.MIXED_NAMES in quirks:
-        result = [_with_shared_name(study, one) for one in result]
+        spoilt = [_with_shared_name(study, one) for one in spoilt]
     if Quirk.LATE_ENHANCEMENT in quirks:
-        number += 1
-        for place, one in enumerate(short_axis):
-            result.append(_single(one, f"LGE_SAX_PSIR_{place + 1}", number + place))
-        number += len(short_axis)
+        spoilt += [_single(one, f"LGE_SAX_PSIR_{one.number}", one.number + _LATE_ENHANCEMENT) for one in short_axis]
     if Quirk.LOCALISER in quirks:
-        for one, name in ((middle, "Cine_SAX_loc"), (four_chamber, "trufi_4-chamber")):
-            number += 1
-            result.append(_single(one, name, number))
+        spoilt.append(_single(middle, "Cine_SAX_loc", _LOCALISER))
+        spoilt.append(_single(four_chamber, "trufi_4-chamber", _LOCALISER + 1))
     if Quirk.INLINE_VF in quirks:
-        number += 1
-        for place, one in enumerate(short_axis):
-            first = place * len(one.frames) + 1
-            drawn = replace(one, frames=_with_circle(one.frames), description="CINE_segmented_SAX_InlineVF", number=number)
-            result.append(replace(drawn, first_instance_number=first, key=""))
-    return study, result
+        spoilt += [_with_contours(one, place) for place, one in enumerate(short_axis)]
+    return study, spoilt
+
+
+def _cut_off(series: CineSeries) -> CineSeries:
+    """Return a series without its last two frames."""
+    keep = max(2, len(series.frames) - 2)
+    return replace(series, frames=series.frames[:keep], trigger_times_ms=series.times_ms[:keep])
+
+
+def _with_contours(series: CineSeries, place: int) -> CineSeries:
+    """Return a slice of the scanner's own results: one series for the whole stack, a contour drawn into each image."""
+    return replace(
+        series,
+        frames=_with_circle(series.frames),
+        description="CINE_segmented_SAX_InlineVF",
+        number=_INLINE_VF,
+        first_instance_number=place * len(series.frames) + 1,
+    )
 
 
 def _with_shared_name(study: Study, series: CineSeries) -> CineSeries:

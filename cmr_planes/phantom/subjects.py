@@ -41,6 +41,10 @@ ANTERIOR_DIRECTION = np.array([-0.027, -0.428, 0.903])
 """Normal of the same adult's 4Ch plane: where the left ventricle's anterior wall lies (made perpendicular before use)."""
 
 
+MAX_APEX_HEIGHT = -0.27
+"""Largest z component of the direction to the apex: in a flatter heart, superior and inferior could not be told apart on 4Ch."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Subject:
     """One synthetic person."""
@@ -120,6 +124,8 @@ def sample_subject(rng: np.random.Generator, pathology: Pathology = Pathology.NO
     depth = 112.0 * (1.20 if big else 1.0) * float(np.clip(rng.normal(1.0, 0.03), 0.95, 1.1))
     horizontal = 9.0 if big else 0.0
     tilt_deg = rng.normal(0.0, 6.0, 3).clip(-12, 12) + np.array([0.0, -horizontal, 0.0])
+    while heart_axes(tilt_deg)[2, 2] > MAX_APEX_HEIGHT:
+        tilt_deg = 0.8 * tilt_deg
     origin_mm = np.array([4.0, 3.0, 60.0]) + rng.normal(0.0, [5.0, 4.0, 12.0])
     axes = heart_axes(tilt_deg)
     lowest_mm = float((origin_mm + axes @ np.array([0.0, -36.0, 46.0]))[2])

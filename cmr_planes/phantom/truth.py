@@ -106,8 +106,8 @@ def subject_row(key: str, study_uid: str, examination: Examination, quirks: Sequ
 
 
 def plane_rows(key: str, study_uid: str, examination: Examination) -> list[dict[str, object]]:
-    """Return a subject's rows of ``planes.csv``: the planes of the target views, and the exact box centres in pixels."""
-    rows = []
+    """Return a subject's rows of ``planes.csv``: the planes of the target views, and the exact box centres in pixels, if any."""
+    rows: list[dict[str, object]] = []
     for view, positions in true_positions(examination).items():
         for level, (prescription, boxes) in enumerate(zip(examination.slices(view), positions, strict=True)):
             plane = prescription.plane
@@ -119,9 +119,9 @@ def plane_rows(key: str, study_uid: str, examination: Examination) -> list[dict[
                 plane.column_spacing_mm,
                 plane.rows,
                 plane.columns,
-                *boxes.centres_px.ravel(),
             ]
-            values = [key, study_uid, view.value, level, *(round(float(number), 6) for number in numbers)]
+            centres = [""] * 18 if boxes is None else [round(float(number), 6) for number in boxes.centres_px.ravel()]
+            values: list[object] = [key, study_uid, view.value, level, *(round(float(number), 6) for number in numbers), *centres]
             rows.append(dict(zip(PLANE_COLUMNS, values, strict=True)))
     return rows
 
@@ -144,8 +144,8 @@ def write_labels(folder: Path, examination: Examination) -> None:
         affine = nifti_affine([prescription.plane for prescription in examination.slices(view)])
         for phase, fraction in _phase_fractions(examination).items():
             labels = label_stack(examination, view, fraction).transpose(2, 1, 0)
-            image = nibabel.Nifti1Image(np.ascontiguousarray(labels), affine)
-            image.header.set_xyzt_units("mm", "sec")
+            image = nibabel.Nifti1Image(np.ascontiguousarray(labels), affine)  # type: ignore[no-untyped-call]
+            image.header.set_xyzt_units("mm", "sec")  # type: ignore[no-untyped-call]
             nibabel.save(image, folder / f"{view.value}_{phase.value}.nii.gz")
 
 
@@ -183,7 +183,7 @@ def cvi42_workspace(examination: Examination, sop_instance_uids: Mapping[tuple[C
                 polygons = _polygons(slice_labels(examination, prescription, fraction), view)
                 if uid and polygons:
                     _add_image(states, uid, polygons)
-    return ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
 def _phase_fractions(examination: Examination) -> dict[CardiacPhase, float]:

@@ -343,6 +343,34 @@ def test_boxes_are_where_a_flood_fill_finds_them(tmp_path):
         assert np.abs(np.array([column, row]) - centre).max() <= 0.5
 
 
+def test_boxes_in_millimetres_have_the_same_size_in_the_patient_at_any_resolution(tmp_path):
+    for spacing_mm, pixels in ((1.82, 11), (1.0, 19), (2.6, 7)):
+        matrix = round(300 / spacing_mm)
+        out = tmp_path / f"{pixels}.h5"
+        write_study(
+            tmp_path / str(pixels), small_study(rows=matrix, columns=matrix, spacing_mm=(spacing_mm,) * 2, n_frames=2, n_slices=3)
+        )
+        assert run("extract", tmp_path / str(pixels), out, "--units", "mm", "--workers", 1).exit_code == 0
+        with Catalogue(out) as catalogue:
+            mask = catalogue.positions(str(pixels), CardiacView.SAX, 0, 1)
+            boxes = catalogue.view_attributes(str(pixels), CardiacView.SAX).boxes
+        assert (mask == 1).sum() == pixels**2
+        near = np.linalg.norm(boxes.centres_mm[1, 1] - boxes.centres_mm[1, 0])
+        assert near == pytest.approx(54.6)
+
+
+def test_gzip_files_are_read_without_the_plugin_and_hold_the_same(tmp_path):
+    write_folders(tmp_path / "dicom", 1)
+    assert extract(tmp_path / "dicom", tmp_path / "lz4.h5").exit_code == 0
+    assert extract(tmp_path / "dicom", tmp_path / "gzip.h5", "--codec", "gzip").exit_code == 0
+    with h5py.File(tmp_path / "lz4.h5") as lz4, h5py.File(tmp_path / "gzip.h5") as gzip:
+        for name in ("image", "positions"):
+            dataset = gzip[f"data/SYN-0001/sax/{name}"]
+            assert dataset.compression == "gzip"
+            assert dataset.chunks == (1, 1, 48, 48)
+            np.testing.assert_array_equal(dataset[()], lz4[f"data/SYN-0001/sax/{name}"][()])
+
+
 def test_summary_as_json(tmp_path):
     write_folders(tmp_path / "dicom", 1)
     result = extract(tmp_path / "dicom", tmp_path / "out.h5", "--json")
