@@ -117,11 +117,10 @@ def plane_rows(key: str, study_uid: str, examination: Examination) -> list[dict[
                 *plane.column_cosine,
                 plane.row_spacing_mm,
                 plane.column_spacing_mm,
-                plane.rows,
-                plane.columns,
             ]
+            placed = [round(float(number), 6) for number in numbers]
             centres = [""] * 18 if boxes is None else [round(float(number), 6) for number in boxes.centres_px.ravel()]
-            values: list[object] = [key, study_uid, view.value, level, *(round(float(number), 6) for number in numbers), *centres]
+            values: list[object] = [key, study_uid, view.value, level, *placed, plane.rows, plane.columns, *centres]
             rows.append(dict(zip(PLANE_COLUMNS, values, strict=True)))
     return rows
 

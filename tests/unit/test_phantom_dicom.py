@@ -11,7 +11,7 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
-import SimpleITK as sitk
+import SimpleITK
 
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.phantom.dicom_writer import (
@@ -93,7 +93,7 @@ def test_enhanced_instances_give_pixels_planes_and_times_back(syntax):
 def test_simpleitk_reads_the_same_geometry(tmp_path):
     for series in simple_study().series.values():
         (path, *_) = write_files(tmp_path, write_cine(Study(name="a"), series))
-        image = sitk.ReadImage(path)
+        image = SimpleITK.ReadImage(path)
         for column, row in ((0, 0), (95, 0), (13, 71)):
             np.testing.assert_allclose(
                 image.TransformIndexToPhysicalPoint((column, row, 0)), series.plane.pixel_to_patient([column, row]), atol=1e-6
