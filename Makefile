@@ -34,11 +34,13 @@ format: setup  ## put the code in its form
 
 demo: setup    ## the main job on a synthetic cohort, in ./demo
 	rm -rf demo
-	$(BIN)/cmr-planes phantom demo/dicom -n 24 --seed 0
-	$(BIN)/cmr-planes extract demo/dicom demo/out.h5
+	$(BIN)/cmr-planes phantom demo/cohort -n 24 --seed 0
+	$(BIN)/cmr-planes extract demo/cohort/dicom demo/out.h5
 	$(BIN)/cmr-planes inspect demo/out.h5
-	$(BIN)/cmr-planes show demo/out.h5 -o demo/pictures --limit 12
-	@echo "Pictures: demo/pictures. Next: cmr-planes extract YOUR_DICOM out.h5"
+	$(BIN)/cmr-planes show demo/out.h5 -o demo/pictures --limit 4
+	@echo
+	@echo 'Look at the pictures in demo/pictures.'
+	@echo 'Next, your own scans: $(BIN)/cmr-planes extract YOUR_DICOM_FOLDER out.h5'
 
 bench: setup   ## speed beside peers; see benchmarks/README.md
 	$(BIN)/python benchmarks/extract.py
