@@ -87,9 +87,10 @@ def with_quirks(study: Study, series: Sequence[CineSeries], quirks: Sequence[Qui
 
 
 def _cut_off(series: CineSeries) -> CineSeries:
-    """Return a series without its last two frames."""
+    """Return a series without its last two frames, whose headers still promise all."""
     keep = max(2, len(series.frames) - 2)
-    return replace(series, frames=series.frames[:keep], trigger_times_ms=series.times_ms[:keep])
+    promised = {**series.overrides, "CardiacNumberOfImages": str(len(series.frames))}
+    return replace(series, frames=series.frames[:keep], trigger_times_ms=series.times_ms[:keep], overrides=promised)
 
 
 def _with_contours(series: CineSeries, place: int) -> CineSeries:

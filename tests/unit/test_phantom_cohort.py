@@ -168,6 +168,14 @@ def test_every_quirk_changes_the_files_and_leaves_the_truth(tmp_path, quirk):
     assert planes[0] == planes[1]
 
 
+def test_a_series_that_was_cut_off_still_promises_all_its_frames(tmp_path):
+    _make(tmp_path, n_subjects=1, quirks=(Quirk.MISSING_FRAMES,))
+    (folder,) = (tmp_path / "dicom").rglob("*SAX_b2")
+    files = list(folder.iterdir())
+    assert len(files) == SMALL.n_frames - 1
+    assert {int(pydicom.dcmread(path, stop_before_pixels=True).CardiacNumberOfImages) for path in files} == {SMALL.n_frames}
+
+
 def test_prescriptions_differ_between_slices_by_breath_and_between_subjects_by_plan():
     first, second = (make_examination(CohortOptions(), index) for index in (0, 1))
     breaths = {tuple(one.breath_mm) for one in first.prescriptions}
