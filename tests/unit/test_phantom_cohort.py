@@ -68,16 +68,15 @@ def test_another_seed_makes_other_people(tmp_path):
 @pytest.mark.parametrize(
     ("layout", "names"),
     [
-        (Layout.UKB, {"9000001_20208_2_0.zip", "9000001_20209_2_0.zip", "9000002_20208_2_0.zip", "9000002_20209_2_0.zip"}),
-        (Layout.FOLDERS, {"SYN-0001", "SYN-0002"}),
-        (Layout.ENHANCED, {"SYN-0001", "SYN-0002"}),
-        (Layout.DSB2016, {"train"}),
+        (Layout.UKB, "9000001_20208_2_0.zip 9000001_20209_2_0.zip 9000002_20208_2_0.zip 9000002_20209_2_0.zip"),
+        (Layout.FOLDERS, "SYN-0001 SYN-0002"),
+        (Layout.ENHANCED, "SYN-0001 SYN-0002"),
+        (Layout.DSB2016, "train"),
     ],
-    ids=str,
 )
 def test_layouts_name_subjects_as_their_archives_do(tmp_path, layout, names):
     _make(tmp_path, layout=layout)
-    assert {path.name for path in (tmp_path / "dicom").iterdir()} == names
+    assert " ".join(sorted(path.name for path in (tmp_path / "dicom").iterdir())) == names
 
 
 def test_biobank_zips_hold_views_frames_and_a_manifest(tmp_path):
