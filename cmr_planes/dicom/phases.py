@@ -133,7 +133,7 @@ def find_phases(pool: FloatArray, difference: FloatArray) -> CyclePhases:
         difference in systole.
     """
     n_frames = len(pool)
-    pool, difference = _smoothed(pool), _smoothed(difference)
+    difference = _smoothed(difference)  # the pool is not: a mean with the next frame would take end-diastole off the R wave
     fraction = np.arange(n_frames) / n_frames
     near_r_wave = np.minimum(fraction, 1 - fraction) <= ED_WINDOW
     ed = int(np.nanargmax(np.where(near_r_wave, pool, np.nan)))
