@@ -172,7 +172,7 @@ def cvi42_workspace(examination: Examination, sop_instance_uids: Mapping[tuple[C
     """
     for prefix, uri in _CVI42.items():
         ET.register_namespace(prefix, uri)
-    root = _item("workspace")
+    root = _item("StudyMapStates")
     states = ET.SubElement(_child(root, "List:item"), _name("Hash:item"), {_name("Hash:key"): "ImageStates"})
     for view in TARGET_VIEWS:
         for level, prescription in enumerate(examination.slices(view)):
