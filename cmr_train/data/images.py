@@ -1,0 +1,175 @@
+"""One image at a time: intensities, pixel size, and the common matrix.
+
+Arrays are (..., rows, columns). Nothing here knows of files or of torch.
+"""
+
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+LOW_PERCENT, HIGH_PERCENT = 1.0, 99.0
+"""The percentiles of an image that become 0 and 1."""
+
+
+def intensity_window(image: NDArray[Any]) -> tuple[float, float]:
+    """Return the intensities that become 0 and 1: the 1st and the 99th percentile.
+
+    Parameters
+    ----------
+    image
+        Shape (rows, columns). Unsigned integers are counted instead of sorted, which is several times as fast.
+
+    Returns
+    -------
+        As ``numpy.percentile`` with linear interpolation.
+
+    Examples
+    --------
+    >>> intensity_window(np.arange(101, dtype=np.uint16).reshape(1, 101))
+    (1.0, 99.0)
+    """
+    if image.dtype.kind != "u":
+        low, high = np.percentile(image, (LOW_PERCENT, HIGH_PERCENT))
+        return float(low), float(high)
+    pixels_up_to = np.cumsum(np.bincount(image.ravel()))
+    places = np.array([LOW_PERCENT, HIGH_PERCENT]) / 100 * (image.size - 1)
+    below = np.floor(places)
+    lower = np.searchsorted(pixels_up_to, below, side="right")
+    upper = np.searchsorted(pixels_up_to, np.minimum(below + 1, image.size - 1), side="right")
+    low, high = lower + (places - below) * (upper - lower)
+    return float(low), float(high)
+
+
+def normalise(image: NDArray[Any]) -> NDArray[np.float32]:
+    """Map each image's 1st to 99th percentile to 0 to 1, and cut what lies outside.
+
+    Parameters
+    ----------
+    image
+        Shape (..., rows, columns), any intensities.
+
+    Returns
+    -------
+        The same shape, 0 to 1. An image of one intensity becomes 0.
+    """
+    values = np.asarray(image, dtype=np.float32)
+    low, high = np.percentile(values, (LOW_PERCENT, HIGH_PERCENT), axis=(-2, -1), keepdims=True).astype(np.float32)
+    width = high - low
+    scaled = (values - low) / np.where(width > 0, width, np.float32(1))
+    return np.where(width > 0, scaled, np.float32(0)).clip(0, 1).astype(np.float32)
+
+
+def fit(image: NDArray[Scalar], rows: int, columns: int) -> tuple[NDArray[Scalar], tuple[int, int]]:
+    """Pad with zeros, or cut, about the centre.
+
+    Parameters
+    ----------
+    image
+        Shape (..., any rows, any columns).
+    rows, columns
+        The size that is wanted.
+
+    Returns
+    -------
+    array
+        Shape (..., rows, columns), a new array.
+    offset
+        (row, column) of the image's first pixel in the new array; negative where something was cut.
+    """
+    offset = ((rows - image.shape[-2]) // 2, (columns - image.shape[-1]) // 2)
+    return _place(image, (rows, columns), offset), offset
+
+
+def unfit(array: NDArray[Scalar], rows: int, columns: int) -> NDArray[Scalar]:
+    """Undo :func:`fit`: bring an array back to the matrix of the image.
+
+    Parameters
+    ----------
+    array
+        Shape (..., any rows, any columns), on the common matrix.
+    rows, columns
+        The image's own size.
+
+    Returns
+    -------
+        Shape (..., rows, columns); zero where :func:`fit` had cut.
+    """
+    offset = (-((array.shape[-2] - rows) // 2), -((array.shape[-1] - columns) // 2))
+    return _place(array, (rows, columns), offset)
+
+
+def resample(
+    image: NDArray[Any], spacing_mm: tuple[float, float], target_mm: float, *, is_mask: bool = False
+) -> NDArray[np.float32] | NDArray[np.uint8]:
+    """Bring an image or a mask to square pixels of a given size.
+
+    Parameters
+    ----------
+    image
+        Shape (rows, columns).
+    spacing_mm
+        Distance between rows, distance between columns.
+    target_mm
+        The edge of a pixel that is wanted.
+    is_mask
+        Take the nearest class instead of interpolating.
+
+    Returns
+    -------
+        Shape (rows × spacing / target, columns × spacing / target), rounded; float32, or uint8 for a mask. The centre of the field
+        of view stays the centre.
+    """
+    shape = resampled_shape((image.shape[0], image.shape[1]), spacing_mm, target_mm)
+    return to_shape(image, shape, (target_mm / spacing_mm[0], target_mm / spacing_mm[1]), is_mask=is_mask)
+
+
+def unresample(array: NDArray[Any], spacing_mm: tuple[float, float], target_mm: float, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Undo :func:`resample` for a mask: bring it back to the image's own pixels, shape ``shape``."""
+    steps = (spacing_mm[0] / target_mm, spacing_mm[1] / target_mm)
+    return to_shape(array, shape, steps, is_mask=True).astype(np.uint8)
+
+
+def resampled_shape(shape: tuple[int, int], spacing_mm: tuple[float, float], target_mm: float) -> tuple[int, int]:
+    """Return the (rows, columns) that :func:`resample` gives."""
+    rows, columns = (max(1, round(n * edge / target_mm)) for n, edge in zip(shape, spacing_mm, strict=True))
+    return rows, columns
+
+
+def to_shape(
+    array: NDArray[Any], shape: tuple[int, int], steps: tuple[float, float], *, is_mask: bool
+) -> NDArray[np.float32] | NDArray[np.uint8]:
+    """Sample an array about its centre, so many of its pixels a step.
+
+    Parameters
+    ----------
+    array
+        Shape (any rows, any columns).
+    shape
+        (rows, columns) of the result.
+    steps
+        Pixels of the array between neighbouring rows, and columns, of the result.
+    is_mask
+        Take the nearest class instead of interpolating.
+    """
+    offset = [(old - 1) / 2 - step * (new - 1) / 2 for old, new, step in zip(array.shape, shape, steps, strict=True)]
+    kind = np.uint8 if is_mask else np.float32
+    sampled = ndimage.affine_transform(
+        array.astype(kind, copy=False), steps, offset, output_shape=shape, order=0 if is_mask else 1, mode="nearest"
+    )
+    return sampled.astype(np.uint8, copy=False) if is_mask else sampled.astype(np.float32, copy=False)
+
+
+def _place(image: NDArray[Scalar], shape: tuple[int, int], offset: tuple[int, int]) -> NDArray[Scalar]:
+    """Copy what fits into a new array of zeros, the first pixel at ``offset``."""
+    result = np.zeros((*image.shape[:-2], *shape), dtype=image.dtype)
+    old, new = [], []
+    for size, wanted, shift in zip(image.shape[-2:], shape, offset, strict=True):
+        start, stop = max(0, shift), min(wanted, size + shift)
+        new.append(slice(start, max(start, stop)))
+        old.append(slice(start - shift, max(start, stop) - shift))
+    result[..., new[0], new[1]] = image[..., old[0], old[1]]
+    return result

@@ -1,0 +1,115 @@
+"""The U-net (Ronneberger et al., MICCAI 2015) with batch normalisation, as the paper uses it."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+ENCODER_PREFIX = "encoder."
+"""Names of the encoder's tensors begin with this."""
+HEAD_PREFIX = "heads."
+"""Names of the heads' tensors begin with this."""
+
+
+def _double_convolution(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Two times 3 × 3 convolution, batch normalisation, ReLU; keeps rows and columns."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+class UpBlock(nn.Module):
+    """Double the size by a transposed convolution, join the skip connection, convolve twice.
+
+    Parameters
+    ----------
+    channels
+        Channels that come in; half of them go out.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(channels, channels // 2, 2, stride=2)
+        self.convolutions = _double_convolution(channels, channels // 2)
+
+    def forward(self, features: Tensor, skip: Tensor) -> Tensor:
+        """Map (N, C, rows, columns) and a skip of (N, C / 2, 2 rows, 2 columns) to the skip's shape."""
+        result: Tensor = self.convolutions(torch.cat([skip, self.up(features)], dim=1))
+        return result
+
+
+class UNet(nn.Module):
+    """A U-net with any number of heads on one encoder and decoder.
+
+    Parameters
+    ----------
+    in_channels
+        Channels of an image.
+    base_channels
+        Channels at full resolution; they double with every level.
+    levels
+        How often the size is halved.
+    heads
+        Classes of each head, by name. A head is a 1 × 1 convolution.
+
+    Raises
+    ------
+    ValueError
+        There is no head, or a number is not positive.
+    """
+
+    def __init__(self, in_channels: int = 1, base_channels: int = 64, levels: int = 4, *, heads: Mapping[str, int]) -> None:
+        super().__init__()
+        if min(in_channels, base_channels, levels, len(heads), *heads.values()) < 1:
+            raise ValueError(
+                f"channels, levels, heads and classes must be positive, got {in_channels}, {base_channels}, {levels}, {heads}"
+            )
+        channels = [base_channels << level for level in range(levels + 1)]
+        self.levels = levels
+        self.pool = nn.MaxPool2d(2)
+        self.encoder = nn.ModuleList(
+            _double_convolution(before, after) for before, after in zip([in_channels, *channels], channels, strict=False)
+        )
+        self.decoder = nn.ModuleList(UpBlock(width) for width in reversed(channels[1:]))
+        self.heads = nn.ModuleDict({name: nn.Conv2d(base_channels, classes, 1) for name, classes in heads.items()})
+
+    def forward(self, images: Tensor, head: str) -> Tensor:
+        """Classify every pixel.
+
+        Parameters
+        ----------
+        images
+            Shape (N, channels, rows, columns); rows and columns divisible by 2 to the power of ``levels``.
+        head
+            Which head answers.
+
+        Returns
+        -------
+            Logits, shape (N, classes, rows, columns).
+
+        Raises
+        ------
+        ValueError
+            The size does not fit.
+        """
+        step = 1 << self.levels
+        if images.shape[-2] % step or images.shape[-1] % step:
+            raise ValueError(
+                f"images of {images.shape[-2]} × {images.shape[-1]} pixels do not fit a network of {self.levels} levels: "
+                f"rows and columns must be multiples of {step}; pad or crop them with cmr_train.data.images.fit"
+            )
+        skips: list[Tensor] = []
+        features = images
+        for level, block in enumerate(self.encoder):
+            features = block(features if level == 0 else self.pool(features))
+            skips.append(features)
+        skips.pop()
+        for block in self.decoder:
+            features = block(features, skips.pop())
+        logits: Tensor = self.heads[head](features)
+        return logits

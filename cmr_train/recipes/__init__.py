@@ -1,0 +1,1 @@
+"""What can be done: each recipe is read from top to bottom."""
