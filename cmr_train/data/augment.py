@@ -1,0 +1,88 @@
+"""Rotation and scaling of a whole batch on the device that trains. Images are never mirrored: the positions have sides.
+
+The matrices map pixels of the result to pixels of the source, about the centre of the image, as ``scipy.ndimage.affine_transform``
+takes them.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+
+def draw_matrices(n: int, random: np.random.Generator, *, rotation_deg: float, scaling: float) -> NDArray[np.float32]:
+    """Draw the rotation and the scaling of some images.
+
+    Parameters
+    ----------
+    n
+        How many images.
+    random
+        Where the numbers come from.
+    rotation_deg
+        Images are turned by up to this, either way, uniformly.
+    scaling
+        Images are scaled by 1 ± up to this, uniformly.
+
+    Returns
+    -------
+        Shape (n, 2, 2), from (row, column) of the result to (row, column) of the source, both from the centre, in pixels.
+    """
+    angles = np.deg2rad(random.uniform(-rotation_deg, rotation_deg, n))
+    zoom = random.uniform(1 - scaling, 1 + scaling, n)
+    cosine, sine = np.cos(angles) / zoom, np.sin(angles) / zoom
+    return np.stack([np.stack([cosine, -sine], axis=-1), np.stack([sine, cosine], axis=-1)], axis=-2).astype(np.float32)
+
+
+def sampling_grid(matrices: Tensor, rows: int, columns: int) -> Tensor:
+    """Return where each pixel of the result is taken from, as ``grid_sample`` wants it.
+
+    The same as ``torch.nn.functional.affine_grid`` without corners aligned, as sums of one row and one column: on a CPU
+    a tenth of its time.
+
+    Parameters
+    ----------
+    matrices
+        Shape (N, 2, 2), as :func:`draw_matrices` gives them.
+    rows, columns
+        Size of the images.
+
+    Returns
+    -------
+        Shape (N, rows, columns, 2): (column, row), -1 to 1 from edge to edge of the image.
+    """
+    half = matrices.new_tensor([rows / 2, columns / 2])
+    theta = matrices * half / half[:, None]
+    row = (2 * torch.arange(rows, device=matrices.device) + 1) / rows - 1
+    column = (2 * torch.arange(columns, device=matrices.device) + 1) / columns - 1
+    grid = matrices.new_empty(len(matrices), rows, columns, 2)
+    for place, axis in enumerate((1, 0)):
+        along_rows, along_columns = theta[:, axis, 0, None] * row, theta[:, axis, 1, None] * column
+        grid[..., place] = along_rows[:, :, None] + along_columns[:, None, :]
+    return grid
+
+
+def transform(images: Tensor, masks: Tensor, matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Move images and their masks together.
+
+    Parameters
+    ----------
+    images
+        Shape (N, 1, rows, columns), float32; interpolated linearly, 0 outside.
+    masks
+        Shape (N, rows, columns), uint8; the nearest pixel's class, background outside.
+    matrices
+        Shape (N, 2, 2), as :func:`draw_matrices` gives them, on the same device.
+
+    Returns
+    -------
+    images
+        The same shape and type.
+    masks
+        The same shape, int64, as losses want it.
+    """
+    grid = sampling_grid(matrices, images.shape[-2], images.shape[-1])
+    moved = functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    classes = functional.grid_sample(masks[:, None].float(), grid, mode="nearest", padding_mode="zeros", align_corners=False)
+    return moved, classes[:, 0].long()

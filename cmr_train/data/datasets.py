@@ -1,0 +1,222 @@
+"""Images and masks of a catalogue, ready for the network: read by chunk, brought to one size, kept in memory if they fit.
+
+Reading is lazy: a dataset that is sent to another process opens the catalogue and its shards there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_planes.shards.read import Catalogue, ImageIndex
+from cmr_planes.views import CardiacView
+from cmr_train.choices import CacheKind, Head
+from cmr_train.data.images import fit, intensity_window, resample
+from cmr_train.errors import TrainError
+
+Sample = tuple[NDArray[np.float32], NDArray[np.uint8]]
+"""An image and its mask, or a batch of them: shapes (..., rows, columns)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What an image becomes."""
+
+    view: CardiacView
+    """The view."""
+    head: Head
+    """Which masks go with the images."""
+    n_classes: int
+    """Classes of the masks, the background among them."""
+    size: tuple[int, int]
+    """(rows, columns) of the common matrix."""
+    resample_mm: float | None = None
+    """Edge of a pixel in mm, None to keep the image's own."""
+
+
+class PlaneDataset:
+    """A map-style dataset over rows of ``/index``.
+
+    Parameters
+    ----------
+    catalogue
+        Where the images are.
+    index
+        The rows, all of the target's view and with its masks.
+    target
+        What an image becomes.
+    """
+
+    def __init__(self, catalogue: Catalogue, index: ImageIndex, target: Target) -> None:
+        self.catalogue = catalogue
+        self.index = index
+        self.target = target
+        self._images: NDArray[Any] | None = None
+        self._masks: NDArray[np.uint8] | None = None
+        self._windows: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, row: int) -> Sample:
+        """Return one image, shape (rows, columns), 0 to 1, and its mask."""
+        images, masks = self.batch([row])
+        return images[0], masks[0]
+
+    def __getitems__(self, rows: Sequence[int]) -> Sample:
+        """Return a batch, as :meth:`batch`: torch's loader asks for it by this name."""
+        return self.batch(rows)
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether all images are in memory."""
+        return self._images is not None
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that all images and masks need, in bytes."""
+        pixel = 2 if self.target.resample_mm is None else 4
+        return len(self) * self.target.size[0] * self.target.size[1] * (pixel + 1)
+
+    def batch(self, rows: Sequence[int]) -> Sample:
+        """Return some images and their masks.
+
+        Parameters
+        ----------
+        rows
+            Places in the index.
+
+        Returns
+        -------
+        images
+            Shape (n, rows, columns), float32, 0 to 1.
+        masks
+            Shape (n, rows, columns), uint8.
+
+        Raises
+        ------
+        TrainError
+            A mask has classes that the network has not, or another shape than its image.
+        ShardError
+            A shard cannot be read.
+        """
+        if self._images is not None and self._masks is not None and self._windows is not None:
+            places = np.asarray(rows, dtype=np.int64)
+            return scale(self._images[places], self._windows[places]), self._masks[places]
+        raw = [self._read(row) for row in rows]
+        images, masks, windows = (np.stack(column) for column in zip(*raw, strict=True))
+        return scale(images, windows), masks
+
+    def fill_cache(self) -> None:
+        """Read every image once, and keep it as it is stored."""
+        shape = (len(self), *self.target.size)
+        images = np.zeros(shape, dtype=np.uint16 if self.target.resample_mm is None else np.float32)
+        masks = np.zeros(shape, dtype=np.uint8)
+        windows = np.zeros((len(self), 2), dtype=np.float32)
+        for row in range(len(self)):
+            images[row], masks[row], windows[row] = self._read(row)
+        self._images, self._masks, self._windows = images, masks, windows
+
+    def check(self) -> None:
+        """Read the first image of every subject, so that a shard that is missing or cut short is found now.
+
+        Raises
+        ------
+        ShardError
+            A shard cannot be read; the sentence names it.
+        TrainError
+            A mask does not match.
+        """
+        _, first_rows = np.unique(self.index.subject_number, return_index=True)
+        for row in first_rows:
+            self._read(int(row))
+
+    def mask(self, row: int) -> NDArray[np.uint8]:
+        """Return one mask on the common matrix, shape (rows, columns)."""
+        return self._read(row)[1] if self._masks is None else self._masks[row]
+
+    def _read(self, row: int) -> tuple[NDArray[Any], NDArray[np.uint8], NDArray[np.float32]]:
+        """Read an image and its mask onto the common matrix, and the image's intensities that become 0 and 1."""
+        index, target = self.index, self.target
+        address = (index.subject(row), target.view, int(index.phase_index[row]), int(index.slice[row]))
+        image: NDArray[Any] = self.catalogue.image(*address)
+        read_mask = self.catalogue.positions if target.head is Head.POSITIONS else self.catalogue.labels
+        mask: NDArray[np.uint8] = read_mask(*address)
+        self._check(mask, image, address)
+        if target.resample_mm is not None:
+            plane = self.catalogue.view_attributes(address[0], target.view).planes[address[3]]
+            spacing_mm = (plane.row_spacing_mm, plane.column_spacing_mm)
+            image = resample(image, spacing_mm, target.resample_mm)
+            mask = resample(mask, spacing_mm, target.resample_mm, is_mask=True).astype(np.uint8, copy=False)
+        window = np.array(intensity_window(image), dtype=np.float32)
+        return fit(image, *target.size)[0], fit(mask, *target.size)[0], window
+
+    def _check(self, mask: NDArray[np.uint8], image: NDArray[Any], address: tuple[str, CardiacView, int, int]) -> None:
+        subject, view, phase, level = address
+        where = f"of subject {subject!r}, {view.title}, phase {phase}, slice {level}"
+        if mask.shape != image.shape:
+            raise TrainError(
+                f"the mask {where} is {mask.shape[0]} × {mask.shape[1]} and its image {image.shape[0]} × {image.shape[1]}"
+            )
+        highest = int(mask.max(initial=0))
+        if highest >= self.target.n_classes:
+            raise TrainError(
+                f"the mask {where} has class {highest}, and the {self.target.head.value} of {view.title} are 0 to "
+                f"{self.target.n_classes - 1}; annotate with the classes of docs/catalogue.md"
+            )
+
+
+def scale(images: NDArray[Any], windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Map each image's window to 0 to 1 and cut what lies outside; as :func:`cmr_train.data.images.normalise`.
+
+    Parameters
+    ----------
+    images
+        Shape (n, rows, columns), stored intensities.
+    windows
+        Shape (n, 2), the intensities that become 0 and 1. An image whose two are equal becomes 0.
+    """
+    low, width = windows[:, 0, None, None], (windows[:, 1] - windows[:, 0])[:, None, None]
+    values = images.astype(np.float32)
+    values -= low
+    values *= np.divide(np.float32(1), width, out=np.zeros_like(width), where=width > 0)
+    return values.clip(0, 1, out=values)
+
+
+def choose_cache(datasets: Sequence[PlaneDataset], kind: CacheKind, free_bytes: int | None) -> bool:
+    """Return whether images are to be kept in memory.
+
+    Parameters
+    ----------
+    datasets
+        All that a run reads from.
+    kind
+        What was asked for.
+    free_bytes
+        Free memory; None where it is not known.
+    """
+    if kind is not CacheKind.AUTO:
+        return kind is CacheKind.MEMORY
+    return free_bytes is not None and sum(each.n_bytes for each in datasets) <= free_bytes // 2
+
+
+def class_frequencies(dataset: PlaneDataset, *, at_most: int = 200) -> NDArray[np.float64]:
+    """Return the share of each class in the masks' pixels.
+
+    Parameters
+    ----------
+    dataset
+        The masks.
+    at_most
+        Look at so many of them, evenly spread.
+
+    Returns
+    -------
+        Shape (classes,); sums to 1.
+    """
+    rows = np.unique(np.linspace(0, len(dataset) - 1, min(at_most, len(dataset))).astype(np.int64))
+    n_classes = dataset.target.n_classes
+    counts = sum(np.bincount(dataset.mask(int(row)).ravel(), minlength=n_classes) for row in rows)
+    return np.asarray(counts, dtype=np.float64) / np.sum(counts)

@@ -1,0 +1,87 @@
+"""All that is random, and what else a result depends on.
+
+There is no generator whose state has to be kept: every random number is a function of the run's seed, of what it is for, and of
+the number of the iteration or of the pass over the data. A run that was interrupted goes on with the same numbers, whatever the
+number of processes.
+"""
+
+import hashlib
+import os
+import platform
+from enum import IntEnum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+PACKAGES = ("cmr-planes", "torch", "numpy", "scipy", "h5py")
+"""Packages whose versions a run records."""
+
+
+class Stream(IntEnum):
+    """What random numbers are for. The values are part of what a seed means; they do not change."""
+
+    WEIGHTS = 0
+    """First weights of the network."""
+    ORDER = 1
+    """Order of the images in a pass over them."""
+    AUGMENTATION = 2
+    """Rotation and scaling."""
+
+
+def generator(seed: int, stream: Stream, *place: int) -> np.random.Generator:
+    """Return a generator that depends on the arguments and on nothing else.
+
+    Parameters
+    ----------
+    seed
+        Of the run, 0 or more.
+    stream
+        What the numbers are for.
+    place
+        Which of them: the task, and the number of the iteration or of the pass.
+    """
+    return np.random.default_rng((seed, stream, *place))
+
+
+def initialise(model: nn.Module, seed: int) -> None:
+    """Draw a network's weights anew, each tensor from its own stream, so that adding a head changes no other weight.
+
+    The distributions are torch's own: uniform within one over the square root of the inputs of an output.
+    """
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            continue
+        inputs = module.weight[0].numel()  # torch counts the same way for a transposed convolution
+        bound = inputs**-0.5
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big")
+        random = generator(seed, Stream.WEIGHTS, key)
+        with torch.no_grad():
+            for tensor in module.parameters(recurse=False):
+                tensor.copy_(torch.from_numpy(random.uniform(-bound, bound, tuple(tensor.shape)).astype(np.float32)))
+
+
+def use_deterministic_kernels() -> None:
+    """Let torch use only kernels whose result does not vary from run to run; slower on CUDA."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS when it starts; torch asks for it
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a result depends on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,135 @@
+"""From a pretrained network to one for segmentation: which tensors are taken over, and which may change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from cmr_train.choices import TransferMode
+from cmr_train.errors import CheckpointError
+from cmr_train.models.unet import ENCODER_PREFIX, HEAD_PREFIX, UNet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadReport:
+    """What became of each tensor; names as in the network."""
+
+    loaded: tuple[str, ...]
+    """Taken over."""
+    skipped: tuple[str, ...]
+    """In the file, and of no use here."""
+    new: tuple[str, ...]
+    """Not in the file: random."""
+    frozen: tuple[str, ...]
+    """Kept as they are while training."""
+
+    def to_json(self) -> dict[str, list[str]]:
+        """Return what JSON can hold."""
+        return {"loaded": [*self.loaded], "skipped": [*self.skipped], "new": [*self.new], "frozen": [*self.frozen]}
+
+    def sentence(self) -> str:
+        """Say it in one line."""
+        parts = [f"{len(self.loaded)} tensors loaded"]
+        for names, what in ((self.skipped, "skipped"), (self.new, "new")):
+            parts.append(f"{len(names)} {what}" + (f" ({', '.join(_stems(names))})" if names else ""))
+        parts.append(f"{len(self.frozen)} frozen" + (" (the whole encoder)" if self.frozen else ""))
+        return ", ".join(parts)
+
+
+def load_weights(model: UNet, weights: Mapping[str, Tensor], mode: TransferMode) -> LoadReport:
+    """Take over pretrained weights, and freeze what the mode keeps.
+
+    Parameters
+    ----------
+    model
+        The network; changed in place.
+    weights
+        Tensors by name, as a run's checkpoint holds them. Empty with :attr:`TransferMode.SCRATCH`.
+    mode
+        The way of transfer.
+
+    Raises
+    ------
+    CheckpointError
+        No tensor fits, or one of the encoder or decoder is missing or has another shape: the network is another one.
+    """
+    own = model.state_dict()
+    if mode is not TransferMode.SCRATCH:
+        _check(own, weights)
+    loaded = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
+    model.load_state_dict({**own, **loaded})
+    if mode is TransferMode.DECODER:
+        model.encoder.requires_grad_(False)
+    return LoadReport(
+        loaded=tuple(loaded),
+        skipped=tuple(name for name in weights if name not in loaded),
+        new=tuple(name for name in own if name not in loaded),
+        frozen=tuple(name for name in own if name.startswith(ENCODER_PREFIX)) if mode is TransferMode.DECODER else (),
+    )
+
+
+def set_training(model: UNet) -> None:
+    """Put a network into training mode, but for an encoder that is frozen: its normalisation neither learns nor remembers."""
+    model.train()
+    if not any(parameter.requires_grad for parameter in model.encoder.parameters()):
+        model.encoder.eval()
+
+
+class StatisticsBank:
+    """The running statistics of batch normalisation, kept apart for each task.
+
+    Parameters
+    ----------
+    model
+        The network; its statistics are those of the task that was entered last.
+    task
+        The task that it begins with.
+    others
+        The other tasks; they begin with the same statistics.
+    """
+
+    def __init__(self, model: nn.Module, task: str, others: tuple[str, ...]) -> None:
+        self._live = {name: buffer for name, buffer in model.named_buffers() if name.endswith(("running_mean", "running_var"))}
+        self.task = task
+        self._kept = {other: {name: buffer.clone() for name, buffer in self._live.items()} for other in others}
+
+    def enter(self, task: str) -> None:
+        """Put a task's statistics into the network, and keep those of the task before."""
+        if task == self.task:
+            return
+        kept = self._kept.pop(task)
+        self._kept[self.task] = {name: buffer.clone() for name, buffer in self._live.items()}
+        for name, buffer in self._live.items():
+            buffer.copy_(kept[name])
+        self.task = task
+
+    def state_dict(self) -> dict[str, dict[str, Tensor]]:
+        """Return the statistics that are not in the network now."""
+        return self._kept
+
+    def load_state_dict(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Take back what :meth:`state_dict` gave."""
+        for task, buffers in state.items():
+            for name, buffer in buffers.items():
+                self._kept[task][name].copy_(buffer)
+
+
+def _check(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+    """Refuse the weights of another network."""
+    body = {name: tensor for name, tensor in own.items() if not name.startswith(HEAD_PREFIX) and tensor.ndim > 0}
+    fitting = [name for name in body if name in weights and weights[name].shape == body[name].shape]
+    if not fitting:
+        raise CheckpointError("none of the pretrained tensors fits this network; give the run of a U-net of the same size")
+    for name, tensor in body.items():
+        found = weights.get(name)
+        if found is None or found.shape != tensor.shape:
+            raise CheckpointError(
+                f"the pretrained network is another one: its tensor {name!r} is "
+                f"{'missing' if found is None else tuple(found.shape)}, and {tuple(tensor.shape)} is expected; "
+                "--base-channels and --levels must be those of the pretext"
+            )
+
+
+def _stems(names: tuple[str, ...]) -> list[str]:
+    """Shorten names to the parts of the network that they belong to."""
+    return sorted({".".join(name.split(".")[:2]) if name.startswith(HEAD_PREFIX) else name.split(".")[0] for name in names})
