@@ -164,20 +164,38 @@ def compare(folder: Path, zips: Sequence[Path], rounds: int, n_subjects: int) ->
 
 
 def scaling(folder: Path, zips: Sequence[Path], rounds: int, n_subjects: int) -> Table:
-    """Compare one worker with two, and the memory of a worker for few and for many subjects."""
+    """Compare one worker with two, and with two separate runs of half the cohort: what this machine can give at most."""
     table = Table(title="workers: median seconds, and peak memory of a worker", title_justify="left")
-    for heading in ("subjects", "1 worker", "2 workers", "speed-up", "MB a worker"):
+    for heading in ("subjects", "1 worker", "2 workers", "2 separate runs", "speed-up", "most possible", "MB a worker"):
         table.add_column(heading, justify="right")
     for count in (n_subjects, 4 * n_subjects):
         source = cohort(folder / "cohort", zips, count)
-        runs = [
-            partial(extract, source, folder / "out.h5", workers=workers, shard_size=max(1, count // 8), cores="0,1")
-            for workers in (1, 2)
+        half = cohort(folder / "half", zips, count // 2)
+        size = max(1, count // 8)
+        commands = [
+            partial(extract, source, folder / "out.h5", workers=workers, shard_size=size, cores="0,1") for workers in (1, 2)
         ]
-        one, two = (timed(command, rounds) for command in runs)
-        peak = peak_memory(runs[1])
-        table.add_row(str(count), f"{one:.2f}", f"{two:.2f}", f"{one / two:.2f}", f"{peak / 1e6:.0f}")
+        apart = partial(extract_apart, half, folder, size)
+        seconds = [[timed(command, 1) for command in (*commands, apart)] for _ in range(rounds)]
+        one, two, separate = (statistics.median(column) for column in zip(*seconds, strict=True))
+        peak = peak_memory(commands[1])
+        numbers = (f"{one:.2f}", f"{two:.2f}", f"{separate:.2f}", f"{one / two:.2f}", f"{one / separate:.2f}", f"{peak / 1e6:.0f}")
+        table.add_row(str(count), *numbers)
     return table
+
+
+def extract_apart(source: Path, folder: Path, shard_size: int) -> None:
+    """Run the main job twice at once, each with one worker on a core of its own."""
+    runs = [
+        threading.Thread(
+            target=partial(extract, source, folder / f"out{core}.h5", workers=1, shard_size=shard_size, cores=str(core))
+        )
+        for core in (0, 1)
+    ]
+    for one in runs:
+        one.start()
+    for one in runs:
+        one.join()
 
 
 def peak_memory(command: Callable[[], None]) -> int:

@@ -34,7 +34,7 @@ class ExtractOptions:
     """Whether views without positions are kept as images."""
     codec: Codec = Codec.BITSHUFFLE_LZ4
     """How images are compressed."""
-    shard_size: int = 64
+    shard_size: int = 32
     """Subjects in one shard."""
     names: NameTable = field(default_factory=load_names)
     """What series names mean."""

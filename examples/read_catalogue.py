@@ -1,6 +1,6 @@
 """Read a catalogue with h5py alone: every image, its mask, and where it lies in the patient.
 
-    python examples/read_catalogue.py out.h5
+python examples/read_catalogue.py out.h5
 """
 
 import sys

@@ -89,7 +89,7 @@ def _layout(units: BoxUnits, box: float | None, gap: float | None) -> BoxLayout:
     show_default=True,
     help="HDF5 filter of the images.",
 )
-@click.option("--shard-size", type=click.IntRange(min=1), default=64, show_default=True, help="Subjects in one shard.")
+@click.option("--shard-size", type=click.IntRange(min=1), default=32, show_default=True, help="Subjects in one shard.")
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one a core]")
 @click.option("--resume/--overwrite", default=True, show_default=True, help="Go on with an OUT of the same options, or begin anew.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")

@@ -117,11 +117,11 @@ class ImagePlane:
             A value is missing or impossible; :class:`InvalidOrientationError` for the orientation.
         """
         position, orientation, spacing = (
-            _numbers(values, count, keyword)
-            for values, count, keyword in (
-                (image_position_patient, 3, "ImagePositionPatient (0020,0032)"),
-                (image_orientation_patient, 6, "ImageOrientationPatient (0020,0037)"),
-                (pixel_spacing, 2, "PixelSpacing (0028,0030)"),
+            _numbers(values, count, keyword, kind)
+            for values, count, keyword, kind in (
+                (image_position_patient, 3, "ImagePositionPatient (0020,0032)", InvalidPlaneError),
+                (image_orientation_patient, 6, "ImageOrientationPatient (0020,0037)", InvalidOrientationError),
+                (pixel_spacing, 2, "PixelSpacing (0028,0030)", InvalidPlaneError),
             )
         )
         return cls(
@@ -189,8 +189,8 @@ def _plane_from_fields(*values: Any) -> ImagePlane:  # noqa: ANN401  # the field
     return ImagePlane(**dict(zip(names, values, strict=True)))
 
 
-def _numbers(values: ArrayLike, count: int, keyword: str) -> FloatArray:
-    """Return ``count`` numbers, or say which attribute does not have them."""
+def _numbers(values: ArrayLike, count: int, keyword: str, kind: type[InvalidPlaneError]) -> FloatArray:
+    """Return ``count`` numbers, or say which attribute does not have them by an error of the given kind."""
     kind = InvalidOrientationError if "Orientation" in keyword else InvalidPlaneError
     try:
         numbers = np.array(values, dtype=np.float64)

@@ -10,6 +10,7 @@ import numpy as np
 
 from cmr_planes.errors import ShardError
 from cmr_planes.shards.files import get_table, is_ours, open_file, read_json_attribute, read_shard_summary
+from cmr_planes.shards.labels import find_label_files, mark_annotated
 from cmr_planes.shards.schema import JSON, FileKind, Group, RootAttribute, configuration_digest
 from cmr_planes.shards.sealing import sealed
 from cmr_planes.shards.tables import (
@@ -57,7 +58,14 @@ def read_shard_configuration(path: Path) -> dict[str, Any]:
         return read_json_attribute(file, RootAttribute.CONFIGURATION)
 
 
-def write_catalogue(out: Path, shards: Sequence[Path], *, configuration: Mapping[str, JSON], versions: Mapping[str, JSON]) -> None:
+def write_catalogue(
+    out: Path,
+    shards: Sequence[Path],
+    *,
+    configuration: Mapping[str, JSON],
+    versions: Mapping[str, JSON],
+    label_files: Sequence[Path | None] | None = None,
+) -> None:
     """Write the catalogue of some shards.
 
     Memory does not grow with the number of subjects: the shards' tables are copied one shard at a time.
@@ -72,6 +80,9 @@ def write_catalogue(out: Path, shards: Sequence[Path], *, configuration: Mapping
         What the run was told; must be that of every shard.
     versions
         Versions of the software.
+    label_files
+        The label file of each shard, None where it has none. By default those that lie in ``out.labels``, so that labels stay when
+        a catalogue is written again.
 
     Raises
     ------
@@ -80,17 +91,22 @@ def write_catalogue(out: Path, shards: Sequence[Path], *, configuration: Mapping
         nothing is left behind.
     """
     names = [Path(os.path.relpath(shard, out.parent)).as_posix() for shard in shards]
+    labelled = find_label_files(out, shards) if label_files is None else label_files
     dtypes, lengths = _survey(shards, names, configuration_digest(configuration))
     with sealed(out) as stream, h5py.File(stream, "w", libver=LIBVER, rdcc_nbytes=_CACHE_BYTES) as file:
         write_root_attributes(file, FileKind.CATALOGUE, configuration, versions)
-        data = file.create_group(Group.DATA)
+        data, labels = file.create_group(Group.DATA), file.create_group(Group.LABELS)
         tables = {name: create_table(file, name, dtypes[name], lengths[name]) for name in TABLES}
         written = dict.fromkeys(TABLES, 0)
         summaries = []
-        for shard, name in zip(shards, names, strict=True):
+        for shard, name, label_file in zip(shards, names, labelled, strict=True):
             summary = read_shard_summary(shard)
             summaries.append((name, summary.sha256, summary.n_bytes, summary.n_subjects, summary.n_images))
             rows = _read_tables(shard, name, dtypes)
+            if label_file is not None:
+                label_name = Path(os.path.relpath(label_file, out.parent)).as_posix()
+                for key in mark_annotated(rows["index"], label_file):
+                    labels[key] = h5py.ExternalLink(label_name, f"/{Group.LABELS}/{key}")
             for table, values in rows.items():
                 if len(values):
                     tables[table][written[table] : written[table] + len(values)] = values

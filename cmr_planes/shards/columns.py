@@ -96,6 +96,11 @@ class ImageIndex:
     def __len__(self) -> int:
         return len(self.subject_number)
 
+    @property
+    def annotated(self) -> BoolArray:
+        """The same as :attr:`is_annotated`, under the name of the column of ``/index``."""
+        return self.is_annotated
+
     def subject(self, row: int) -> str:
         """Return the subject's key of one row."""
         return self.subjects.key[int(self.subject_number[row])]

@@ -11,6 +11,8 @@ from cmr_planes.errors import ShardError
 from cmr_planes.shards.schema import SCHEMA_VERSION, FileKind, RootAttribute, ShardSummary
 from cmr_planes.shards.sealing import file_sha256, read_checksum
 
+_WORDS = {FileKind.CATALOGUE: "catalogue", FileKind.SHARD: "shard", FileKind.LABELS: "label file"}
+
 
 def open_file(path: Path, kind: FileKind) -> h5py.File:
     """Open a catalogue or a shard for reading, without locking it.
@@ -31,7 +33,7 @@ def open_file(path: Path, kind: FileKind) -> h5py.File:
     ShardError
         It is not there, may not be read, is not of ours, is damaged, or was written by a newer version.
     """
-    what = "catalogue" if kind is FileKind.CATALOGUE else "shard"
+    what = _WORDS[kind]
     try:
         with path.open("rb"):
             pass
@@ -180,4 +182,6 @@ def _remedy(kind: FileKind) -> str:
     """Return what to do about a file that cannot be opened."""
     if kind is FileKind.CATALOGUE:
         return "give the file that 'cmr-planes extract' wrote"
+    if kind is FileKind.LABELS:
+        return "run 'cmr-planes annotate' again"
     return "'cmr-planes verify' lists what is missing or damaged, and running the same 'extract' again makes it anew"

@@ -32,6 +32,8 @@ class FileKind(StrEnum):
     """The file that users open: tables and links."""
     SHARD = "cmr-planes shard"
     """Images and positions of one batch of subjects, and the tables about them."""
+    LABELS = "cmr-planes labels"
+    """Manual labels on the images of one shard."""
 
 
 class Codec(StrEnum):
@@ -81,6 +83,8 @@ class Group:
 
     DATA = "data"
     """``/data/<subject>/<view>``."""
+    LABELS = "labels"
+    """``/labels/<subject>/<view>``, where there are manual labels."""
 
 
 class Dataset:
@@ -90,6 +94,8 @@ class Dataset:
     """(phase, slice, row, column) uint16, one chunk a 2D image."""
     POSITIONS = "positions"
     """(phase, slice, row, column) uint8, classes 0 to 9; absent where the view has no positions."""
+    LABELS = "labels"
+    """(phase, slice, row, column) uint8, values of :class:`cmr_planes.views.Structure`; in label files."""
     PHASES = "phases"
     """(phase,) names."""
     FRAME_NUMBERS = "frame_numbers"
@@ -141,6 +147,14 @@ class Attribute:
     """``px`` or ``mm``."""
     BOX_CLIP = "box_clip"
     """:data:`CLIP_POLICY`."""
+    CLASSES = "classes"
+    """Label files: (6,) names of the structures, in the order of their values."""
+    ANNOTATED = "annotated"
+    """Label files: (phase, slice) bool, which images have labels."""
+    STRUCTURES = "structures"
+    """Label files: (phase, slice, 6) bool, which structures were drawn on an image."""
+    SOURCE = "source"
+    """Label files: the format that the labels came in."""
 
 
 CLIP_POLICY = "border"

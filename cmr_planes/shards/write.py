@@ -80,7 +80,7 @@ def write_shard(path: Path, records: Iterable[SubjectRecord], *, codec: Codec, c
     with sealed(path, checksum=True) as stream, h5py.File(stream, "w", libver=LIBVER) as file:
         write_root_attributes(file, FileKind.SHARD, configuration, software_versions())
         file.attrs[RootAttribute.CODEC] = codec.value
-        data = _create_group(file.id, Group.DATA)
+        data = create_group(file.id, Group.DATA)
         for record in records:
             check_record(record)
             if record.key in keys:
@@ -189,16 +189,16 @@ def _write_subject(data: h5g.GroupID, record: SubjectRecord, codec: Codec) -> No
     """Write the group of one subject; none if it has no views."""
     if not record.views:
         return
-    subject = _create_group(data, record.key)
+    subject = create_group(data, record.key)
     for view in record.views:
-        group = _create_group(subject, view.view.value)
+        group = create_group(subject, view.view.value)
         for name, value in view_attributes(view).items():
             _write_attribute(group, name, value)
-        _write_images(group, Dataset.IMAGE, view.image, h5t.STD_U16LE, codec)
+        write_images(group, Dataset.IMAGE, view.image, h5t.STD_U16LE, codec)
         if view.positions is not None:
             rows, columns = view.image.shape[2:]
             masks = np.stack([draw_mask(positions, rows, columns) for positions in view.positions])
-            _write_images(group, Dataset.POSITIONS, np.broadcast_to(masks, view.image.shape), h5t.STD_U8LE, codec)
+            write_images(group, Dataset.POSITIONS, np.broadcast_to(masks, view.image.shape), h5t.STD_U8LE, codec)
         _write_small(group, Dataset.PHASES, np.array([phase.encode() for phase in view.phases]))
         _write_small(group, Dataset.FRAME_NUMBERS, view.frame_numbers.astype(np.int32))
         _write_small(group, Dataset.TRIGGER_TIME_MS, view.trigger_time_ms.astype(np.float64))
@@ -240,7 +240,7 @@ def _position_attributes(view: ViewRecord, positions: Sequence[Positions]) -> di
     }
 
 
-def _create_group(parent: h5g.GroupID, name: str) -> h5g.GroupID:
+def create_group(parent: h5g.GroupID, name: str) -> h5g.GroupID:
     """Create a group that keeps no times, and its attributes in its header: HDF5's way with more than eight is slow and large."""
     properties = h5p.create(h5p.GROUP_CREATE)
     properties.set_obj_track_times(False)
@@ -264,7 +264,7 @@ def _write_attribute(group: h5g.GroupID, name: str, value: Any) -> None:  # noqa
     h5a.create(group, name.encode(), in_file, space).write(array, _TEXT_IN_MEMORY if is_text else in_file)
 
 
-def _write_images(group: h5g.GroupID, name: str, images: NDArray[Any], kind: h5t.TypeID, codec: Codec) -> None:
+def write_images(group: h5g.GroupID, name: str, images: NDArray[Any], kind: h5t.TypeID, codec: Codec) -> None:
     """Write images of shape (phase, slice, row, column), one chunk each."""
     properties = _image_properties(codec, images.shape[2:])
     dataset = h5d.create(group, name.encode(), kind, h5s.create_simple(images.shape), properties)

@@ -1,0 +1,175 @@
+"""Manual labels beside the shards: one file of labels for each shard that has any.
+
+Labels live in files of their own, ``out.labels/00000.h5`` for ``out.shards/00000.h5``, so that annotating never rewrites a sealed
+shard. A label file is replaced as a whole.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from cmr_planes.errors import ShardError
+from cmr_planes.geometry.arrays import BoolArray, LabelArray
+from cmr_planes.shards.files import open_file
+from cmr_planes.shards.schema import Attribute, Codec, Dataset, FileKind, Group, RootAttribute, check_key
+from cmr_planes.shards.sealing import sealed
+from cmr_planes.shards.tables import Table
+from cmr_planes.shards.write import LIBVER, create_group, software_versions, write_images, write_root_attributes
+from cmr_planes.views import CardiacView, Structure
+
+STRUCTURE_NAMES = tuple(structure.title for structure in Structure)
+"""Names of classes 0 to 5."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ViewLabels:
+    """The labels of one view of one subject."""
+
+    labels: LabelArray
+    """Shape (phase, slice, row, column), the image's; values of :class:`cmr_planes.views.Structure`."""
+    structures: BoolArray
+    """Shape (phase, slice, 6): which structures were drawn, or were looked for and are not there; class 0 where any was."""
+    source: str
+    """The format that they came in: ``nifti``, ``cvi42``, …"""
+
+    def __post_init__(self) -> None:
+        if self.labels.ndim != 4 or self.labels.dtype != np.uint8:
+            raise ValueError(
+                f"expected labels of shape (phase, slice, row, column) and type uint8, got {self.labels.shape} {self.labels.dtype}"
+            )
+        expected = (*self.labels.shape[:2], len(Structure))
+        if self.structures.shape != expected or self.structures.dtype != np.bool_:
+            raise ValueError(f"expected structures of shape {expected} and type bool, got {self.structures.shape}")
+        if self.labels.size and self.labels.max() >= len(Structure):
+            raise ValueError(f"labels are classes 0 to {len(Structure) - 1}, got {self.labels.max()}")
+        if self.labels[~self.annotated].any():
+            raise ValueError("an image has labels, and no structure was drawn on it")
+
+    @property
+    def annotated(self) -> BoolArray:
+        """Shape (phase, slice): which images have labels."""
+        return np.asarray(self.structures.any(axis=2), dtype=np.bool_)
+
+
+LabelTree = Mapping[str, Mapping[CardiacView, ViewLabels]]
+"""Labels by subject and view."""
+
+
+def label_folder(out: Path) -> Path:
+    """Return the folder of a catalogue's label files: ``out.labels`` beside ``out.h5``."""
+    return out.with_suffix(".labels")
+
+
+def find_label_files(out: Path, shards: Sequence[Path]) -> list[Path | None]:
+    """Return the label file that belongs to each shard, None where there is none."""
+    candidates = [label_folder(out) / shard.name for shard in shards]
+    return [path if path.is_file() else None for path in candidates]
+
+
+def write_label_file(path: Path, labels: LabelTree, *, codec: Codec = Codec.BITSHUFFLE_LZ4) -> None:
+    """Write a label file whole; one that is there is replaced.
+
+    Parameters
+    ----------
+    path
+        The file; its folder must exist.
+    labels
+        Labels by subject and view, in the order in which they are to stand.
+    codec
+        How they are compressed.
+
+    Raises
+    ------
+    ShardError
+        It cannot be written; what was there is left.
+    """
+    with sealed(path, checksum=True) as stream, h5py.File(stream, "w", libver=LIBVER) as file:
+        write_root_attributes(file, FileKind.LABELS, {}, software_versions())
+        file.attrs[RootAttribute.CODEC] = codec.value
+        root = create_group(file.id, Group.LABELS)
+        for key, views in labels.items():
+            check_key(key)
+            subject = create_group(root, key)
+            for view, value in views.items():
+                group = create_group(subject, view.value)
+                write_images(group, Dataset.LABELS, value.labels, h5py.h5t.STD_U8LE, codec)
+                attributes = h5py.Group(group).attrs
+                attributes[Attribute.CLASSES] = np.array(STRUCTURE_NAMES, dtype=h5py.string_dtype())
+                attributes[Attribute.ANNOTATED] = value.annotated
+                attributes[Attribute.STRUCTURES] = value.structures
+                attributes[Attribute.SOURCE] = value.source
+                stream.check()
+
+
+def read_label_file(path: Path) -> dict[str, dict[CardiacView, ViewLabels]]:
+    """Read a whole label file.
+
+    Raises
+    ------
+    ShardError
+        It is missing, damaged, or not a label file.
+    """
+    with open_file(path, FileKind.LABELS) as file:
+        try:
+            return {
+                key: {CardiacView(name): _read_view(group) for name, group in views.items()}
+                for key, views in file[Group.LABELS].items()
+            }
+        except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+            raise _damaged(path) from error
+
+
+def mark_annotated(index: Table, path: Path) -> list[str]:
+    """Set ``annotated`` in a shard's rows of ``/index``.
+
+    Parameters
+    ----------
+    index
+        The rows of one shard; changed in place.
+    path
+        The shard's label file.
+
+    Returns
+    -------
+        The subjects that have labels.
+
+    Raises
+    ------
+    ShardError
+        The file is damaged, or its labels do not fit the images.
+    """
+    with open_file(path, FileKind.LABELS) as file:
+        try:
+            found = {
+                (key, name): (group[Dataset.LABELS].shape, group.attrs[Attribute.ANNOTATED].astype(np.bool_))
+                for key, views in file[Group.LABELS].items()
+                for name, group in views.items()
+            }
+        except (AttributeError, KeyError, OSError, RuntimeError) as error:
+            raise _damaged(path) from error
+    for (key, name), (shape, annotated) in found.items():
+        rows = np.flatnonzero((index["subject"] == key.encode()) & (index["view"] == name.encode()))
+        images = index[rows]
+        matrix = {(row, column) for row, column in zip(images["rows"].tolist(), images["columns"].tolist(), strict=True)}
+        if shape[:2] != annotated.shape or len(rows) != annotated.size or matrix != {shape[2:]}:
+            raise ShardError(
+                f"labels of view {name} of subject {key!r} in {path.parent.name}/{path.name} have shape {shape}, and the images "
+                f"are {len(rows)} of {sorted(matrix)} pixels: they belong to another catalogue; remove that file and annotate again"
+            )
+        index["annotated"][rows] = annotated[images["phase_index"], images["slice"]]
+    return list(dict.fromkeys(key for key, _ in found))
+
+
+def _read_view(group: h5py.Group) -> ViewLabels:
+    return ViewLabels(
+        labels=group[Dataset.LABELS][()],
+        structures=group.attrs[Attribute.STRUCTURES].astype(np.bool_),
+        source=str(group.attrs[Attribute.SOURCE]),
+    )
+
+
+def _damaged(path: Path) -> ShardError:
+    return ShardError(f"label file {str(path)!r} cannot be read: it is damaged; remove it and annotate again")
