@@ -91,12 +91,13 @@ class WholeBatchNorm2d(nn.BatchNorm2d):
         n_local = values.numel() // values.shape[1]
         sums = torch.cat([values.sum(dim=(0, 2, 3)), values.square().sum(dim=(0, 2, 3))])
         n_pixels = n_local * distributed.get_world_size()
-        mean, square = (all_reduce(sums) / n_pixels).chunk(2)
+        mean, square = (all_reduce(sums) / n_pixels).chunk(2)  # type: ignore[no-untyped-call]  # torch's function has no types
         variance = (square - mean.square()).clamp_min(0)
         self._remember(mean.detach(), variance.detach() * n_pixels / max(1, n_pixels - 1))
         gain = self.weight * (variance + self.eps).rsqrt()
         shift = self.bias - mean * gain
-        return (values * gain[:, None, None] + shift[:, None, None]).to(input.dtype)
+        result: Tensor = (values * gain[:, None, None] + shift[:, None, None]).to(input.dtype)
+        return result
 
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
         """Move the running statistics on."""

@@ -1,5 +1,7 @@
-"""What is minimised. Every loss is a mean over images or pixels with fixed weights, so that the mean of two halves of a batch is
-the loss of the whole: the number of processes changes nothing.
+"""What is minimised.
+
+Every loss is a mean over images or pixels with fixed weights, so that the mean of two halves of a batch is the loss of the
+whole: the number of processes changes nothing.
 """
 
 from collections.abc import Callable
@@ -40,7 +42,8 @@ def class_weights(frequencies: NDArray[np.float64]) -> NDArray[np.float32]:
     """
     occurs = frequencies > 0
     weights = np.divide(1, np.sqrt(frequencies), out=np.zeros_like(frequencies), where=occurs)
-    return (weights / (weights * frequencies).sum()).astype(np.float32)
+    scaled: NDArray[np.float32] = (weights / (weights * frequencies).sum()).astype(np.float32)
+    return scaled
 
 
 def cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:

@@ -58,14 +58,18 @@ def load_weights(model: UNet, weights: Mapping[str, Tensor], mode: TransferMode)
         _check(own, weights)
     loaded = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
     model.load_state_dict({**own, **loaded})
-    if mode is TransferMode.DECODER:
-        model.encoder.requires_grad_(False)
+    freeze(model, mode)
     return LoadReport(
         loaded=tuple(loaded),
         skipped=tuple(name for name in weights if name not in loaded),
         new=tuple(name for name in own if name not in loaded),
         frozen=tuple(name for name in own if name.startswith(ENCODER_PREFIX)) if mode is TransferMode.DECODER else (),
     )
+
+
+def freeze(model: UNet, mode: TransferMode) -> None:
+    """Keep the encoder as it is where the mode asks for it."""
+    model.encoder.requires_grad_(mode is not TransferMode.DECODER)
 
 
 def set_training(model: UNet) -> None:

@@ -4,7 +4,7 @@ Batch k of a run is a function of the seed and of k alone: where a run stands in
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -110,7 +110,7 @@ class _Rows:
 
 def batches(
     dataset: PlaneDataset, order: Order, options: BatchOptions, device: torch.device, *, start: int, stop: int
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Read batches ahead of their use and send them to the device.
 
     Parameters

@@ -1,0 +1,336 @@
+"""The training loop: functions over a state that can be saved and taken up again between any two iterations."""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cmr_train.choices import Head, Schedule, Sharing
+from cmr_train.config import RunConfig, TrainingConfig
+from cmr_train.data.augment import transform
+from cmr_train.data.batches import Batch, BatchOptions, Order, batches
+from cmr_train.data.datasets import PlaneDataset
+from cmr_train.devices import Compute
+from cmr_train.distributed import World
+from cmr_train.errors import DivergedError
+from cmr_train.losses import Loss
+from cmr_train.models.unet import UNet
+from cmr_train.tracking import Record
+from cmr_train.transfer import StatisticsBank, set_training
+
+WARM_UP = 0.3
+"""Share of a one-cycle schedule in which the learning rate rises."""
+FIRST, LAST = 1 / 25, 1e-4
+"""Learning rate at the beginning and at the end of a one-cycle schedule, of the highest."""
+
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Task:
+    """One of the things that are learnt."""
+
+    head: Head
+    """Which head answers."""
+    dataset: PlaneDataset
+    """Images and masks."""
+    order: Order
+    """When which of them comes."""
+    loss: Loss
+    """What is minimised."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class TrainState:
+    """All that changes while training."""
+
+    model: UNet
+    """The network."""
+    optimisers: dict[Head, torch.optim.Adam]
+    """One for each task; two tasks may share one."""
+    bank: StatisticsBank | None = None
+    """The running statistics of the task whose turn it is not, where tasks have their own."""
+    iteration: int = 0
+    """Iterations that are done."""
+    loss_sums: dict[Head, Tensor] = field(default_factory=dict)
+    """Sum of each task's loss since the last record, on the device."""
+    n_losses: dict[Head, int] = field(default_factory=dict)
+    """Steps that were summed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """What the loop tells others."""
+
+    on_record: Callable[[Record], None]
+    """Every so many iterations."""
+    on_checkpoint: Callable[[TrainState], None]
+    """The state is worth saving."""
+    on_iteration: Callable[[int], None] = lambda iteration: None  # noqa: ARG005  # nobody listens
+    """After each iteration, with the number of those that are done."""
+
+
+def make_state(model: UNet, config: RunConfig, compute: Compute) -> TrainState:
+    """Put a network on the device, and make what is needed to train it.
+
+    Parameters
+    ----------
+    model
+        With the weights that it begins with; tensors that are frozen take no part.
+    config
+        How it is trained.
+    compute
+        Where.
+    """
+    model.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]  # torch's overloads lack the pair
+    heads = [config.head, *(Head(name) for name in config.heads if name != config.head)]
+    transfer = config.transfer
+    is_shared = transfer is not None and transfer.optimiser_state is Sharing.SHARED
+    first = _adam(model, config.training, compute.device)
+    optimisers = {
+        head: first if is_shared or head is config.head else _adam(model, config.training, compute.device) for head in heads
+    }
+    has_bank = len(heads) > 1 and transfer is not None and transfer.normalisation is Sharing.SEPARATE
+    state = TrainState(
+        model=model,
+        optimisers=optimisers,
+        bank=StatisticsBank(model, heads[0], tuple(heads[1:])) if has_bank else None,
+        loss_sums={head: torch.zeros((), device=compute.device) for head in heads},
+        n_losses=dict.fromkeys(heads, 0),
+    )
+    set_training(model)
+    return state
+
+
+def state_to_save(state: TrainState, world: World) -> dict[str, Any]:
+    """Return tensors and plain values from which :func:`restore` makes the state again."""
+    return {
+        "iteration": state.iteration,
+        "model": state.model.state_dict(),
+        "optimisers": [optimiser.state_dict() for optimiser in _distinct(state.optimisers)],
+        "statistics": {} if state.bank is None else state.bank.state_dict(),
+        "loss_sums": {head.value: world.mean(total) for head, total in state.loss_sums.items()},
+        "n_losses": {head.value: n for head, n in state.n_losses.items()},
+    }
+
+
+def restore(state: TrainState, saved: Mapping[str, Any]) -> None:
+    """Take up a state that was saved.
+
+    Raises
+    ------
+    KeyError, RuntimeError, ValueError
+        It is of another network or of another way of training.
+    """
+    state.model.load_state_dict(saved["model"])
+    for optimiser, values in zip(_distinct(state.optimisers), saved["optimisers"], strict=True):
+        optimiser.load_state_dict(values)
+    if state.bank is not None:
+        state.bank.load_state_dict(saved["statistics"])
+    for head in state.loss_sums:
+        state.loss_sums[head].copy_(saved["loss_sums"][head.value])
+        state.n_losses[head] = saved["n_losses"][head.value]
+    state.iteration = saved["iteration"]
+
+
+def learning_rate(training: TrainingConfig, iteration: int) -> float:
+    """Return the learning rate of an iteration, counted from 0; it depends on nothing else."""
+    if training.schedule is Schedule.CONSTANT:
+        return training.learning_rate
+    peak = WARM_UP * training.iterations
+    is_rising = iteration < peak
+    start, end = (FIRST, 1.0) if is_rising else (1.0, LAST)
+    share = iteration / peak if is_rising else (iteration - peak) / max(1.0, training.iterations - 1 - peak)
+    return training.learning_rate * (end + (start - end) * (1 + math.cos(math.pi * min(1.0, share))) / 2)
+
+
+def step(state: TrainState, task: Task, batch: Batch, network: nn.Module, compute: Compute, rate: float) -> None:
+    """Move the weights once.
+
+    Parameters
+    ----------
+    state
+        Changed in place.
+    task
+        What is learnt.
+    batch
+        From what.
+    network
+        The state's model, or what wraps it.
+    compute
+        Where and how.
+    rate
+        The learning rate.
+    """
+    optimiser = state.optimisers[task.head]
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    images, classes = transform(batch.images, batch.masks, batch.matrices)
+    optimiser.zero_grad(set_to_none=True)
+    with compute.autocast():
+        loss = task.loss(network(images.contiguous(memory_format=compute.memory_format), task.head.value), classes)
+    loss.backward()  # type: ignore[no-untyped-call]  # torch's method has no types
+    optimiser.step()
+    state.loss_sums[task.head] += loss.detach()
+    state.n_losses[task.head] += 1
+
+
+def train(
+    state: TrainState, tasks: tuple[Task, ...], config: RunConfig, compute: Compute, world: World, network: nn.Module, hooks: Hooks
+) -> bool:
+    """Train until the iterations are done, or until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    state
+        Where to begin; changed in place.
+    tasks
+        The main task, whose steps are counted; then, or not, the one that has a step before every ``beta`` of them.
+    config
+        What the run was told.
+    compute
+        Where and how.
+    world
+        The processes that train together.
+    network
+        The state's model, or what wraps it.
+    hooks
+        Who is told.
+
+    Returns
+    -------
+        Whether the iterations are done; if not, the state was handed to ``on_checkpoint``.
+
+    Raises
+    ------
+    DivergedError
+        A loss or a weight is not finite; nothing was handed to ``on_checkpoint`` since it happened.
+    """
+    main, *others = tasks
+    n_iterations, runtime = config.training.iterations, config.runtime
+    beta = 1 if config.transfer is None else config.transfer.beta
+    options = BatchOptions(rotation_deg=config.training.rotation_deg, scaling=config.training.scaling, workers=runtime.workers)
+
+    def stream(stack: ExitStack, task: Task, every: int) -> Iterator[Batch]:
+        first, last = -(-state.iteration // every), -(-n_iterations // every)
+        return stack.enter_context(closing(batches(task.dataset, task.order, options, compute.device, start=first, stop=last)))
+
+    with ExitStack() as stack, _stop_signal() as is_stopping:
+        main_batches = stream(stack, main, 1)
+        other_batches = [(task, stream(stack, task, beta)) for task in others]
+        clock = _Clock(state, config, world)
+        while state.iteration < n_iterations:
+            rate = learning_rate(config.training, state.iteration)
+            for task, waiting in other_batches if state.iteration % beta == 0 else ():
+                _enter(state, task)
+                step(state, task, next(waiting), network, compute, rate)
+            _enter(state, main)
+            step(state, main, next(main_batches), network, compute, rate)
+            state.iteration += 1
+            is_last = state.iteration == n_iterations
+            is_record_due = is_last or state.iteration % runtime.log_every == 0
+            is_stopped = _anybody(is_stopping(), world, compute, is_asked=is_record_due)
+            if is_last or is_stopped or state.iteration % runtime.checkpoint_every == 0:
+                _check_finite(state, world)
+                if is_record_due:
+                    hooks.on_record(clock.record(rate))
+                hooks.on_checkpoint(state)
+            elif is_record_due:
+                hooks.on_record(clock.record(rate))
+            hooks.on_iteration(state.iteration)
+            if is_stopped and not is_last:
+                return False
+    return True
+
+
+class _Clock:
+    """Means of the losses, and images a second, since the last record."""
+
+    def __init__(self, state: TrainState, config: RunConfig, world: World) -> None:
+        self.state, self.batch_size, self.world = state, config.training.batch_size, world
+        self.start, self.n_steps_before = time.perf_counter(), sum(state.n_losses.values())
+
+    def record(self, rate: float) -> Record:
+        """Return a record, and begin a new one."""
+        state = self.state
+        means = {head: self.world.mean(state.loss_sums[head]).item() / n for head, n in state.n_losses.items() if n}
+        if not all(math.isfinite(mean) for mean in means.values()):
+            raise _diverged(state)
+        now = time.perf_counter()
+        n_images = (sum(state.n_losses.values()) - self.n_steps_before) * self.batch_size
+        record = Record(
+            iteration=state.iteration,
+            losses={head.value: mean for head, mean in means.items()},
+            learning_rate=rate,
+            images_per_second=n_images / (now - self.start),
+        )
+        for head, total in state.loss_sums.items():
+            total.zero_()
+            state.n_losses[head] = 0
+        self.start, self.n_steps_before = now, 0
+        return record
+
+
+def _adam(model: nn.Module, training: TrainingConfig, device: torch.device) -> torch.optim.Adam:
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return torch.optim.Adam(trained, lr=training.learning_rate, fused=device.type in {"cpu", "cuda"})
+
+
+def _distinct(optimisers: Mapping[Head, torch.optim.Adam]) -> list[torch.optim.Adam]:
+    return list({id(optimiser): optimiser for optimiser in optimisers.values()}.values())
+
+
+def _enter(state: TrainState, task: Task) -> None:
+    if state.bank is not None:
+        state.bank.enter(task.head)
+
+
+def _check_finite(state: TrainState, world: World) -> None:
+    """Refuse to save weights that are of no use."""
+    tensors = [*state.model.parameters(), *state.model.buffers(), *(world.mean(total) for total in state.loss_sums.values())]
+    if not torch.stack([torch.isfinite(tensor).all() for tensor in tensors]).all():
+        raise _diverged(state)
+
+
+def _diverged(state: TrainState) -> DivergedError:
+    return DivergedError(
+        f"the loss or a weight is no longer finite after iteration {state.iteration}; the last checkpoint before stays; "
+        "try a lower --learning-rate"
+    )
+
+
+def _anybody(is_stopping: bool, world: World, compute: Compute, *, is_asked: bool) -> bool:
+    """Return whether a process wants to stop; several ask each other only where they meet anyway."""
+    if world.size == 1:
+        return is_stopping
+    return is_asked and world.mean(torch.tensor(float(is_stopping), device=compute.device)).item() > 0
+
+
+@contextmanager
+def _stop_signal() -> Iterator[Callable[[], bool]]:
+    """Note SIGTERM and SIGINT instead of dying of them; the second one kills."""
+    caught: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # signal's signature
+        caught.append(number)
+        signal.signal(number, before[signal.Signals(number)])
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = {number: signal.getsignal(number) for number in _STOPPING}
+    for number in _STOPPING:
+        signal.signal(number, note)
+    try:
+        yield lambda: bool(caught)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,124 @@
+"""Task 2: learn to segment from few annotated subjects, with or without what the pretext task taught."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cmr_planes.shards.read import Catalogue
+from cmr_planes.views import CardiacView
+from cmr_train.checkpoint import make_network, newest_pretext, read_config, read_split, read_weights, write_json
+from cmr_train.choices import Head, Preset, Recipe, TransferMode
+from cmr_train.config import RunConfig, TransferConfig
+from cmr_train.data.splits import Split
+from cmr_train.devices import prepare
+from cmr_train.distributed import check_batch, joined, world_from_environment
+from cmr_train.errors import ConfigError, TrainError
+from cmr_train.loop import make_state
+from cmr_train.models.unet import UNet
+from cmr_train.presets import configure
+from cmr_train.recipes.session import WEIGHTS_NAME, Reporter, Session, carry_out, choose_images, make_tasks, open_folder
+from cmr_train.reproducibility import initialise
+from cmr_train.transfer import freeze, load_weights
+
+INHERITED = {
+    "network": ("base_channels", "levels"),
+    "data": ("rows", "columns", "resample_mm", "split_seed", "fractions"),
+}
+"""What a transfer takes from its pretext where it is not given: the network, the matrix, and who is kept for the test."""
+
+
+def configure_finetune(preset: Preset, runs: Path, given: Mapping[str, Any]) -> RunConfig:
+    """Resolve the configuration of a transfer: what was given, else what the pretext has, else the preset.
+
+    Parameters
+    ----------
+    preset
+        Where the defaults come from.
+    runs
+        The folder in which the newest finished pretext is looked for, where none is given.
+    given
+        Fields of any group, by name; None means not given.
+
+    Raises
+    ------
+    ConfigError
+        A value cannot be used, or there is no pretext.
+    CheckpointError
+        The pretext is not a run.
+    """
+    values = {name: value for name, value in given.items() if value is not None}
+    view = CardiacView(values.get("view", CardiacView.SAX))
+    if TransferMode(values.get("mode", TransferMode.MULTITASK)) is TransferMode.SCRATCH:
+        return configure(Recipe.FINETUNE, preset, **values)
+    if "pretext" not in values:
+        values["pretext"] = newest_pretext(runs, view)
+    if values["pretext"] is None:
+        raise ConfigError(
+            [
+                f"there is no finished pretext of view {view.title} in {str(runs)!r}; run 'cmr-train pretext --view {view.value}' "
+                "first, give --pretext RUN, or use --mode scratch"
+            ]
+        )
+    source = read_config(values["pretext"])
+    inherited = {name: getattr(getattr(source, group), name) for group, names in INHERITED.items() for name in names}
+    return configure(Recipe.FINETUNE, preset, **(inherited | values))
+
+
+def finetune(config: RunConfig, out: Path, *, resume: bool = False, overwrite: bool = False, reporter: Reporter) -> bool:
+    """Train a network to segment one view; parameters, result and errors as :func:`cmr_train.recipes.pretext.pretext`."""
+    transfer = _transfer(config)
+    world = world_from_environment()
+    check_batch(world, config.training.batch_size)
+    compute = prepare(config.runtime, world.local_rank)
+    with joined(world, compute.device), Catalogue(config.data.data) as catalogue:
+        session = Session(config=config, out=out, catalogue=catalogue, compute=compute, world=world, reporter=reporter)
+        structures, split = choose_images(session, Head.STRUCTURES)
+        images = {Head.STRUCTURES: structures}
+        if transfer.mode is TransferMode.MULTITASK:
+            images[Head.POSITIONS] = choose_images(session, Head.POSITIONS)[0]
+        if transfer.pretext is not None:
+            check_pretext(transfer.pretext, config.data.view, split)
+        model = make_network(config)
+        initialise(model, config.training.seed)
+        tasks = make_tasks(session, images)
+        saved = open_folder(session, split, resume=resume, overwrite=overwrite)
+        if saved is None:
+            _take_over(model, transfer, session)
+        freeze(model, transfer.mode)
+        return carry_out(session, make_state(model, config, compute), tasks, saved)
+
+
+def check_pretext(run: Path, view: CardiacView, split: Split) -> None:
+    """Refuse a pretext of another view, or one that has seen somebody who is kept back.
+
+    Raises
+    ------
+    TrainError
+        It cannot be used.
+    """
+    source = read_config(run)
+    if source.recipe is not Recipe.PRETEXT:
+        raise TrainError(f"{str(run)!r} is a run of '{source.recipe.value}'; --pretext wants one of 'pretext'")
+    if source.data.view is not view:
+        raise TrainError(f"{str(run)!r} was trained on view {source.data.view.title}, and {view.title} is wanted")
+    seen = set(read_split(run).train) & {*split.test, *split.validation}
+    if seen:
+        raise TrainError(
+            f"{str(run)!r} was trained on {len(seen)} participants who are kept for validation or test here; use the --split-seed "
+            f"and fractions of the pretext ({source.data.split_seed} and {source.data.fractions})"
+        )
+
+
+def _transfer(config: RunConfig) -> TransferConfig:
+    if config.transfer is None:
+        raise ConfigError([f"this is a run of '{config.recipe.value}', not of 'finetune'"])
+    return config.transfer
+
+
+def _take_over(model: UNet, transfer: TransferConfig, session: Session) -> None:
+    """Load the pretrained weights and say which."""
+    weights = {} if transfer.pretext is None else read_weights(transfer.pretext)
+    report = load_weights(model, weights, transfer.mode)
+    if session.world.is_first:
+        write_json(session.out / WEIGHTS_NAME, report.to_json())
+    session.reporter.say(f"from {str(transfer.pretext)!r}: {report.sentence()}" if weights else "from random weights")
