@@ -191,7 +191,6 @@ def _plane_from_fields(*values: Any) -> ImagePlane:  # noqa: ANN401  # the field
 
 def _numbers(values: ArrayLike, count: int, keyword: str, kind: type[InvalidPlaneError]) -> FloatArray:
     """Return ``count`` numbers, or say which attribute does not have them by an error of the given kind."""
-    kind = InvalidOrientationError if "Orientation" in keyword else InvalidPlaneError
     try:
         numbers = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
