@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pydicom
@@ -232,8 +233,12 @@ def real_plane(header):
 class TestRealExamination:
     """One adult, 1.5 T; directions and the meeting point were computed by hand when the case was first looked at."""
 
-    SERIES = {CardiacView.SAX: "Series0010", CardiacView.TWO_CHAMBER: "Series0007", CardiacView.FOUR_CHAMBER: "Series0006"}
-    UP = {
+    SERIES: ClassVar = {
+        CardiacView.SAX: "Series0010",
+        CardiacView.TWO_CHAMBER: "Series0007",
+        CardiacView.FOUR_CHAMBER: "Series0006",
+    }
+    UP: ClassVar = {
         CardiacView.SAX: ((1, 0, 0), (0, -1, 1)),
         CardiacView.TWO_CHAMBER: ((1, 0, 0), (0, -1, 1)),
         CardiacView.FOUR_CHAMBER: ((1, 0, 0), (0, 0, 1)),
