@@ -1,5 +1,31 @@
-"""The ``cmr-train`` command."""
+"""The ``cmr-train`` command: one command a file, loaded when it is called. Only click is imported here."""
+
+import click
+
+from cmr_planes.cli import LazyCommand, LazyGroup
+
+COMMANDS = {
+    "pretext": LazyCommand("cmr_train.cli.pretext", "Learn the nine positions, from images that nobody has annotated."),
+    "finetune": LazyCommand("cmr_train.cli.finetune", "Learn to segment, from few annotated subjects."),
+    "evaluate": LazyCommand("cmr_train.cli.evaluate", "Score a trained network, and compare it with another."),
+    "predict": LazyCommand("cmr_train.cli.predict", "Segment new scans."),
+}
+"""The commands in the order in which they are listed."""
 
 
+class TrainGroup(LazyGroup):
+    """The commands of ``cmr-train``."""
+
+    lazy = COMMANDS
+
+
+@click.command(cls=TrainGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="cmr-planes", message="%(prog)s %(version)s")
 def main() -> None:
-    """Run the command line."""
+    """Pretraining on anatomical positions, and transfer to segmentation.
+
+    \b
+    Example, in a folder that holds out.h5:
+      cmr-train pretext --view sax
+      cmr-train finetune --mode multitask --beta 10
+    """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b

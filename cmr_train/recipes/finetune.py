@@ -6,7 +6,7 @@ from typing import Any
 
 from cmr_planes.shards.read import Catalogue
 from cmr_planes.views import CardiacView
-from cmr_train.checkpoint import make_network, newest_pretext, read_config, read_split, read_weights, write_json
+from cmr_train.checkpoint import LAST_NAME, make_network, newest_pretext, read_config, read_split, read_weights, write_json
 from cmr_train.choices import Head, Preset, Recipe, TransferMode
 from cmr_train.config import RunConfig, TransferConfig
 from cmr_train.data.splits import Split
@@ -18,7 +18,7 @@ from cmr_train.models.unet import UNet
 from cmr_train.presets import configure
 from cmr_train.recipes.session import WEIGHTS_NAME, Reporter, Session, carry_out, choose_images, make_tasks, open_folder
 from cmr_train.reproducibility import initialise
-from cmr_train.transfer import freeze, load_weights
+from cmr_train.transfer import LoadReport, freeze, load_weights
 
 INHERITED = {
     "network": ("base_channels", "levels"),
@@ -76,15 +76,15 @@ def finetune(config: RunConfig, out: Path, *, resume: bool = False, overwrite: b
         images = {Head.STRUCTURES: structures}
         if transfer.mode is TransferMode.MULTITASK:
             images[Head.POSITIONS] = choose_images(session, Head.POSITIONS)[0]
-        if transfer.pretext is not None:
-            check_pretext(transfer.pretext, config.data.view, split)
         model = make_network(config)
         initialise(model, config.training.seed)
+        is_begun = resume and (out / LAST_NAME).exists()
+        report = None if is_begun else _take_over(model, transfer, session, split)
+        freeze(model, transfer.mode)
         tasks = make_tasks(session, images)
         saved = open_folder(session, split, resume=resume, overwrite=overwrite)
-        if saved is None:
-            _take_over(model, transfer, session)
-        freeze(model, transfer.mode)
+        if report is not None and world.is_first:
+            write_json(out / WEIGHTS_NAME, report.to_json())
         return carry_out(session, make_state(model, config, compute), tasks, saved)
 
 
@@ -115,10 +115,12 @@ def _transfer(config: RunConfig) -> TransferConfig:
     return config.transfer
 
 
-def _take_over(model: UNet, transfer: TransferConfig, session: Session) -> None:
+def _take_over(model: UNet, transfer: TransferConfig, session: Session, split: Split) -> LoadReport:
     """Load the pretrained weights and say which."""
-    weights = {} if transfer.pretext is None else read_weights(transfer.pretext)
-    report = load_weights(model, weights, transfer.mode)
-    if session.world.is_first:
-        write_json(session.out / WEIGHTS_NAME, report.to_json())
-    session.reporter.say(f"from {str(transfer.pretext)!r}: {report.sentence()}" if weights else "from random weights")
+    if transfer.pretext is None:
+        session.reporter.say("from random weights")
+        return load_weights(model, {}, TransferMode.SCRATCH)
+    check_pretext(transfer.pretext, session.config.data.view, split)
+    report = load_weights(model, read_weights(transfer.pretext), transfer.mode)
+    session.reporter.say(f"from {str(transfer.pretext)!r}: {report.sentence()}")
+    return report
