@@ -148,10 +148,14 @@ def heart(
 
 
 def rotations(max_angle_deg: float = 180.0) -> SearchStrategy[FloatArray]:
-    """Rotation matrices, shape (3, 3), by at most ``max_angle_deg`` about any axis; shrinks towards the identity."""
+    """Rotation matrices, shape (3, 3), by at most ``max_angle_deg`` about any axis; shrinks towards the identity.
+
+    Angles are whole or at least a millionth of a degree: cosines of 1e-155, which no header can hold, are too much for SimpleITK.
+    """
     component = st.integers(-10, 10)
     axes = st.tuples(component, component, component).filter(any)
-    return st.builds(rotation_matrix, axes, st.floats(-max_angle_deg, max_angle_deg))
+    angles = st.floats(-max_angle_deg, max_angle_deg).map(lambda angle_deg: round(angle_deg, 6))
+    return st.builds(rotation_matrix, axes, angles)
 
 
 def translations(max_mm: float = 200.0) -> SearchStrategy[FloatArray]:
