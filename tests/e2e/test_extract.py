@@ -18,6 +18,7 @@ from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.simple import ES_FRACTION, write_study
 from cmr_planes.shards.read import Catalogue
 from cmr_planes.views import CardiacView
+from tests import jpeg_lossless
 from tests.cohorts import SMALL, digests, extract, run, small_study, write_biobank_zips, write_folders
 
 
@@ -157,6 +158,20 @@ def test_every_transfer_syntax_gives_the_same_content(tmp_path, syntax):
     study = small_study()
     write_study(tmp_path / "plain" / "SYN-0001", study)
     write_study(tmp_path / "other" / "SYN-0001", study, transfer_syntax=syntax)
+    assert extract(tmp_path / "plain", tmp_path / "plain.h5").exit_code == 0
+    assert extract(tmp_path / "other", tmp_path / "other.h5").exit_code == 0
+    assert digests(tmp_path / "plain.shards") == digests(tmp_path / "other.shards")
+
+
+def test_jpeg_lossless_gives_the_same_content(tmp_path):
+    study = small_study(n_frames=2)
+    write_study(tmp_path / "plain" / "SYN-0001", study)
+    target = tmp_path / "other" / "SYN-0001"
+    target.mkdir(parents=True)
+    for path in (tmp_path / "plain" / "SYN-0001").iterdir():
+        dataset = pydicom.dcmread(path)
+        jpeg_lossless.compress(dataset)
+        dataset.save_as(target / path.name)
     assert extract(tmp_path / "plain", tmp_path / "plain.h5").exit_code == 0
     assert extract(tmp_path / "other", tmp_path / "other.h5").exit_code == 0
     assert digests(tmp_path / "plain.shards") == digests(tmp_path / "other.shards")
