@@ -102,7 +102,7 @@ def make_state(model: UNet, config: RunConfig, compute: Compute) -> TrainState:
     state = TrainState(
         model=model,
         optimisers=optimisers,
-        bank=StatisticsBank(model, heads[0], tuple(heads[1:])) if has_bank else None,
+        bank=StatisticsBank(model, heads[0].value, tuple(head.value for head in heads[1:])) if has_bank else None,
         loss_sums={head: torch.zeros((), device=compute.device) for head in heads},
         n_losses=dict.fromkeys(heads, 0),
     )
@@ -290,7 +290,7 @@ def _distinct(optimisers: Mapping[Head, torch.optim.Adam]) -> list[torch.optim.A
 
 def _enter(state: TrainState, task: Task) -> None:
     if state.bank is not None:
-        state.bank.enter(task.head)
+        state.bank.enter(task.head.value)
 
 
 def _check_finite(state: TrainState, world: World) -> None:

@@ -1,0 +1,72 @@
+"""Small catalogues and networks, for the tests of the trainer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from click.testing import CliRunner, Result
+
+from cmr_planes.geometry import BoxLayout
+from cmr_planes.shards.read import Catalogue
+from cmr_planes.views import CardiacView
+from cmr_train.choices import Recipe
+from cmr_train.cli import main
+from cmr_train.config import RunConfig
+from cmr_train.presets import configure
+from tests.catalogues import write_batches
+from tests.records import make_subject
+
+SIZE = 48
+"""Rows and columns of the images."""
+SMALL: dict[str, Any] = {
+    "rows": SIZE,
+    "columns": SIZE,
+    "base_channels": 4,
+    "levels": 2,
+    "batch_size": 4,
+    "iterations": 6,
+    "log_every": 2,
+    "checkpoint_every": 100,
+    "threads": 1,
+    "device": "cpu",
+}
+"""Settings of a run that takes a second."""
+
+
+def small_catalogue(folder: Path, n_subjects: int = 8, views: Sequence[CardiacView] = (CardiacView.SAX,), **options: Any) -> Path:
+    """Write a catalogue of subjects of three SAX slices and two phases each, in two shards; return its path."""
+    settings = {"matrix": (SIZE, SIZE), "spacing_mm": 7.0, "layout": BoxLayout(size=5, gap=8), **options}
+    subjects = [make_subject(number, views=views, **settings) for number in range(1, n_subjects + 1)]
+    return write_batches(folder, [subjects[: n_subjects // 2], subjects[n_subjects // 2 :]])
+
+
+def labels_of(image: np.ndarray) -> np.ndarray:
+    """Make up labels: the brightest pixels are LV, less bright ones Myo and RV."""
+    return np.digitize(image, (150, 450, 600)).astype(np.uint8)[..., ::1] % 4
+
+
+def small_config(data: Path, recipe: Recipe = Recipe.PRETEXT, **given: Any) -> RunConfig:
+    """A configuration for a small catalogue."""
+    return configure(recipe, **{**SMALL, "data": data, **given})
+
+
+def options(**given: Any) -> list[str]:
+    """Return command-line options of a small run."""
+    names = {"rotation_deg": "rotation"}
+    values = {**SMALL, **given}
+    return [text for name, value in values.items() for text in (f"--{names.get(name, name).replace('_', '-')}", str(value))]
+
+
+def train(*arguments: object) -> Result:
+    """Run a command of ``cmr-train``; anything but a clean exit with a code is a failure of the test."""
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output
+    return result
+
+
+def open_index(path: Path, view: CardiacView = CardiacView.SAX):
+    """Open a catalogue and the index of a view."""
+    catalogue = Catalogue(path)
+    return catalogue, catalogue.index(view)

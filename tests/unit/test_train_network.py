@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+import torch
+
+from cmr_train.choices import LossKind
+from cmr_train.losses import class_weights, cross_entropy, dice_cross_entropy, make_loss, weighted_cross_entropy
+from cmr_train.models.unet import UNet
+from cmr_train.reproducibility import initialise
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def test_the_default_network_has_31_million_parameters():
+    with torch.device("meta"):
+        model = UNet(heads={"positions": 10})
+    assert round(sum(parameter.numel() for parameter in model.parameters()) / 1e6, 1) == 31.0
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+@pytest.mark.parametrize("factors", [(1, 2), (3, 2), (5, 7)])
+def test_every_size_that_the_levels_divide_is_kept(levels, factors):
+    rows, columns = (factor << levels for factor in factors)
+    logits = UNet(1, 2, levels, heads={"a": 3, "b": 5})(torch.zeros(2, 1, rows, columns), "b")
+    assert logits.shape == (2, 5, rows, columns)
+
+
+@pytest.mark.parametrize("shape", [(16, 18), (18, 16)])
+def test_another_size_is_refused_with_what_to_do(shape):
+    with pytest.raises(ValueError, match="must be multiples of 4; pad or crop"):
+        UNet(1, 2, 2, heads={"a": 3})(torch.zeros(1, 1, *shape), "a")
+
+
+def test_a_network_needs_a_head():
+    with pytest.raises(ValueError, match="must be positive"):
+        UNet(heads={})
+
+
+def test_weights_are_a_function_of_the_seed():
+    def weights(seed: int, **heads: int) -> dict[str, torch.Tensor]:
+        model = UNet(1, 2, 2, heads=heads)
+        initialise(model, seed)
+        return model.state_dict()
+
+    first, second, other = weights(0, a=3), weights(0, b=5, a=3), weights(1, a=3)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["encoder.0.0.weight"], other["encoder.0.0.weight"])
+
+
+def test_weights_are_spread_as_torch_spreads_them():
+    ours, theirs = UNet(1, 16, 2, heads={"a": 3}), UNet(1, 16, 2, heads={"a": 3})
+    initialise(ours, 0)
+    for (name, mine), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        if mine.numel() > 1000:
+            assert mine.std().item() == pytest.approx(other.std().item(), rel=0.1), name
+
+
+def batch(n: int = 4, n_classes: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
+    random = torch.Generator().manual_seed(0)
+    return torch.randn(n, n_classes, 8, 6, generator=random), torch.randint(0, n_classes, (n, 8, 6), generator=random)
+
+
+@pytest.mark.parametrize("kind", [*LossKind])
+def test_losses_are_finite_positive_and_the_mean_of_their_halves(kind):
+    loss = make_loss(kind, np.array([0.7, 0.2, 0.1, 0.0]), CPU)
+    logits, classes = batch()
+    whole = loss(logits, classes)
+    assert whole.isfinite()
+    assert whole >= 0
+    halves = [loss(logits[part], classes[part]) for part in (slice(0, 2), slice(2, 4))]
+    torch.testing.assert_close(sum(halves) / 2, whole)
+    order = torch.tensor([2, 0, 3, 1])
+    torch.testing.assert_close(loss(logits[order], classes[order]), whole)
+
+
+def test_weights_of_one_give_plain_cross_entropy():
+    logits, classes = batch()
+    torch.testing.assert_close(weighted_cross_entropy(torch.ones(4))(logits, classes), cross_entropy(logits, classes))
+
+
+def test_rare_classes_weigh_more_and_a_pixel_one_in_the_mean():
+    frequencies = np.array([0.96, 0.03, 0.01, 0.0])
+    weights = class_weights(frequencies)
+    assert weights[0] < weights[1] < weights[2]
+    assert weights[3] == 0
+    assert weights @ frequencies == pytest.approx(1)
+
+
+def test_dice_is_that_of_monai():
+    monai = pytest.importorskip("monai.losses")
+    logits, classes = batch()
+    theirs = monai.DiceLoss(include_background=False, softmax=True, to_onehot_y=True, smooth_nr=1, smooth_dr=1)
+    expected = theirs(logits, classes[:, None]) + cross_entropy(logits, classes)
+    torch.testing.assert_close(dice_cross_entropy(logits, classes), expected)
+
+
+def test_a_perfect_answer_costs_nothing():
+    _, classes = batch()
+    logits = 50 * torch.nn.functional.one_hot(classes, 4).movedim(-1, 1).float()
+    assert dice_cross_entropy(logits, classes).item() == pytest.approx(0, abs=1e-5)
