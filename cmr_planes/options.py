@@ -1,21 +1,11 @@
 """What a user may choose for an extraction: one frozen value, stored in the catalogue."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from cmr_planes.dicom.names import NameTable, load_names
 from cmr_planes.geometry import BoxLayout
 from cmr_planes.shards.schema import JSON, Codec
-from cmr_planes.views import TARGET_VIEWS, CardiacView
-
-
-class PhaseChoice(StrEnum):
-    """Which cardiac phases are kept."""
-
-    ED_ES = "ed,es"
-    """End-diastole and end-systole."""
-    ALL = "all"
-    """Every frame."""
+from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

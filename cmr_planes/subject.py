@@ -5,26 +5,13 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import mode
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cmr_planes.dicom.agreement import line_agreement
-from cmr_planes.dicom.headers import FrameHeader, HeaderScan, read_headers
-from cmr_planes.dicom.phases import (
-    MIN_SEARCH_FRAMES,
-    N_SEARCH_SLICES,
-    CyclePhases,
-    blood_pool_curve,
-    combine_curves,
-    difference_curve,
-    disc_mask,
-    find_phases,
-    nearest_frame,
-    phases_from_headers,
-    search_frames,
-)
+from cmr_planes.dicom.frame_choice import FrameImages, choose_frames, end_diastolic_image, find_cycle_phases
+from cmr_planes.dicom.headers import HeaderScan, read_headers
+from cmr_planes.dicom.phases import MIN_SEARCH_FRAMES, CyclePhases
 from cmr_planes.dicom.pixels import PixelReader
 from cmr_planes.dicom.sources import SubjectSource
 from cmr_planes.dicom.studies import CineSlice, CineStudy, choose_study, find_cine_slices, order_remarks
@@ -39,11 +26,11 @@ from cmr_planes.errors import (
     StudyError,
     UnreadablePixelsError,
 )
-from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, compute_positions, intersect_three_planes, middle_slice
-from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray
-from cmr_planes.options import ExtractOptions, PhaseChoice
+from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, compute_positions, middle_slice
+from cmr_planes.geometry.arrays import FloatArray, IntArray
+from cmr_planes.options import ExtractOptions
 from cmr_planes.shards.schema import SubjectRecord, ViewRecord
-from cmr_planes.views import CardiacPhase, CardiacView
+from cmr_planes.views import CardiacView, PhaseChoice
 
 LOW_AGREEMENT = 0.5
 """Images that agree less than this along their common line are noted; a real study has 0.69 to 0.95."""
@@ -64,40 +51,6 @@ class _Findings:
 
     def note(self, view: str, code: NoteCode, sentence: str) -> None:
         self.notes.append(Note(self.subject, view, code, sentence))
-
-
-class _FrameImages:
-    """Stored images of frames, each read once."""
-
-    def __init__(self, reader: PixelReader) -> None:
-        self._reader = reader
-        self._images: dict[int, NDArray[np.uint16]] = {}
-
-    def load(self, frames: Sequence[FrameHeader]) -> None:
-        """Read the images of ``frames`` that are not there yet; raises UnreadablePixelsError."""
-        missing = [frame for frame in frames if id(frame) not in self._images]
-        for frame, image in zip(missing, self._reader.read(missing), strict=True):
-            self._images[id(frame)] = image
-
-    def readable(self, frames: Sequence[FrameHeader]) -> BoolArray:
-        """Load what can be read of ``frames`` and tell which that is."""
-        try:
-            self.load(frames)
-        except UnreadablePixelsError:
-            return np.array([self._is_readable(frame) for frame in frames])
-        return np.ones(len(frames), dtype=np.bool_)
-
-    def _is_readable(self, frame: FrameHeader) -> bool:
-        try:
-            self.load([frame])
-        except UnreadablePixelsError:
-            return False
-        return True
-
-    def __getitem__(self, frame: FrameHeader) -> NDArray[np.uint16]:
-        """Return the image of a frame, shape (rows, columns), reading it if need be."""
-        self.load([frame])
-        return self._images[id(frame)]
 
 
 def extract_subject(source: SubjectSource, options: ExtractOptions) -> SubjectRecord:
@@ -150,8 +103,8 @@ def _extract_views(source: SubjectSource, options: ExtractOptions, findings: _Fi
         return ()
     _note_frames_of_reference(selection, findings)
     with PixelReader() as reader:
-        images = _FrameImages(reader)
-        cycle = _find_cycle_phases(selection, images)
+        images = FrameImages(reader)
+        cycle = find_cycle_phases(selection, images)
         if cycle.es is None and options.phases is PhaseChoice.ED_ES:
             findings.note("", NoteCode.FEW_FRAMES, _few_frames_sentence(selection))
         records = [_make_view(view, selection, cycle, images, options, findings) for view in targets]
@@ -232,63 +185,18 @@ def _slice_of(view: CardiacView, selection: ViewSelection) -> CineSlice:
     return slices[middle_slice([cine.plane for cine in slices])]
 
 
-def _find_cycle_phases(selection: ViewSelection, images: _FrameImages) -> CyclePhases:
-    """Find ED and ES on the middle short-axis slices; without a short axis, on the first view there is."""
-    slices = selection.views.get(CardiacView.SAX) or next(iter(selection.views.values()))
-    middle = middle_slice([cine.plane for cine in slices])
-    start = max(0, min(middle - N_SEARCH_SLICES // 2, len(slices) - N_SEARCH_SLICES))
-    centre_mm = _region_centre(selection, slices[middle].plane)
-    curves = [_curves(cine, centre_mm, images) for cine in slices[start : start + N_SEARCH_SLICES]]
-    curves = [(pool, difference) for pool, difference in curves if np.isfinite(pool).any()]
-    if not curves:
-        return CyclePhases(ed=0.0, es=None)
-    pools, differences = zip(*curves, strict=True)
-    return find_phases(combine_curves(pools), combine_curves(differences))
-
-
-def _region_centre(selection: ViewSelection, middle: ImagePlane) -> FloatArray:
-    """Return where the blood pool is looked for: the planes' intersection, else the middle of the image; LPS, mm."""
-    lines = [selection.views[line.view][0].plane for line in VIEW_LINES[CardiacView.SAX] if line.view in selection.views]
-    try:
-        return intersect_three_planes(middle, *lines).point_mm if len(lines) == 2 else middle.centre_mm
-    except GeometryError:
-        return middle.centre_mm
-
-
-def _curves(cine: CineSlice, centre_mm: FloatArray, images: _FrameImages) -> tuple[FloatArray, FloatArray]:
-    """Measure the blood pool of a slice and its difference from the first frame over the cycle.
-
-    Both have shape (frames,), and NaN where a frame is not needed or cannot be read.
-    """
-    pool, difference = np.full((2, len(cine.frames)), np.nan)
-    wanted = search_frames(len(cine.frames))
-    wanted = wanted[images.readable([cine.frames[index] for index in wanted])]
-    mask = disc_mask(cine.plane, cine.plane.patient_to_pixel(centre_mm))
-    if len(wanted) and mask.any():
-        stack = np.stack([_rescaled(images[cine.frames[index]], cine.frames[index]) for index in wanted])
-        pool[wanted] = blood_pool_curve(stack[:, mask])
-        difference[wanted] = difference_curve(stack, mask)
-    return pool, difference
-
-
-def _rescaled(stored: NDArray[np.uint16], frame: FrameHeader) -> FloatArray:
-    """Return stored intensities as the scanner's values."""
-    slope, intercept = frame.rescale
-    return np.asarray(stored * slope + intercept, dtype=np.float64)
-
-
 def _make_view(
     view: CardiacView,
     selection: ViewSelection,
     cycle: CyclePhases,
-    images: _FrameImages,
+    images: FrameImages,
     options: ExtractOptions,
     findings: _Findings,
 ) -> ViewRecord | None:
     """Make the record of one view, or reject it."""
     slices = list(selection.views[view])
     findings.notes += order_remarks(findings.subject, view.value, slices)
-    phases, frame_index = _choose_frames(slices, cycle, options.phases)
+    phases, frame_index = choose_frames(slices, cycle, options.phases)
     keep = _readable_slices(slices, frame_index, images, view, findings)
     positions: list[Positions] | None = None
     if all(line.view in selection.views for line in VIEW_LINES[view]):
@@ -319,27 +227,8 @@ def _make_view(
     )
 
 
-def _choose_frames(slices: Sequence[CineSlice], cycle: CyclePhases, choice: PhaseChoice) -> tuple[tuple[str, ...], IntArray]:
-    """Return the names of the phases and the frame of each phase and slice, shape (phase, slice), zero-based."""
-    if choice is PhaseChoice.ALL:
-        n_frames = mode(len(cine.frames) for cine in slices)
-        fractions = [frame / n_frames for frame in range(n_frames)]
-        names = tuple(f"{frame:03d}" for frame in range(n_frames))
-        stated: list[tuple[int | None, int | None]] = [(None, None)] * len(slices)
-    else:
-        fractions = [cycle.ed] if cycle.es is None else [cycle.ed, cycle.es]
-        names = (CardiacPhase.ED.value, CardiacPhase.ES.value)[: len(fractions)]
-        stated = [phases_from_headers(cine) for cine in slices]
-    index = np.array([[nearest_frame(fraction, len(cine.frames)) for cine in slices] for fraction in fractions])
-    for column, by_header in enumerate(stated):
-        for phase, frame in enumerate(by_header[: len(fractions)]):
-            if frame is not None:
-                index[phase, column] = frame
-    return names, index
-
-
 def _readable_slices(
-    slices: Sequence[CineSlice], frame_index: IntArray, images: _FrameImages, view: CardiacView, findings: _Findings
+    slices: Sequence[CineSlice], frame_index: IntArray, images: FrameImages, view: CardiacView, findings: _Findings
 ) -> list[int]:
     """Return the slices whose chosen frames can be read; the others are noted, or rejected with the view if none is left."""
     kept, failures = [], []
@@ -389,7 +278,7 @@ def _place_positions(
 
 
 def _measure_agreement(
-    view: CardiacView, slices: Sequence[CineSlice], selection: ViewSelection, cycle: CyclePhases, images: _FrameImages
+    view: CardiacView, slices: Sequence[CineSlice], selection: ViewSelection, cycle: CyclePhases, images: FrameImages
 ) -> FloatArray:
     """Correlate each slice with the two views that leave lines on it, at ED; shape (slice, 2), NaN where that cannot be done."""
     lines = [_slice_of(line.view, selection) for line in VIEW_LINES[view]]
@@ -397,17 +286,11 @@ def _measure_agreement(
     for column, other in enumerate(lines):
         for row, cine in enumerate(slices):
             try:
-                ours, theirs = _ed_image(cine, cycle, images), _ed_image(other, cycle, images)
+                ours, theirs = end_diastolic_image(cine, cycle, images), end_diastolic_image(other, cycle, images)
             except UnreadablePixelsError:
                 continue
             agreement[row, column] = line_agreement(cine.plane, ours, other.plane, theirs)
     return agreement
-
-
-def _ed_image(cine: CineSlice, cycle: CyclePhases, images: _FrameImages) -> NDArray[np.uint16]:
-    """Return the end-diastolic image of a slice."""
-    stated, _ = phases_from_headers(cine)
-    return images[cine.frames[nearest_frame(cycle.ed, len(cine.frames)) if stated is None else stated]]
 
 
 def _agrees(view: CardiacView, agreement: FloatArray, options: ExtractOptions, findings: _Findings) -> bool:

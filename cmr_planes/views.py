@@ -34,6 +34,15 @@ class CardiacPhase(StrEnum):
     """End-systole: the smallest blood pool."""
 
 
+class PhaseChoice(StrEnum):
+    """Which cardiac phases are kept."""
+
+    ED_ES = "ed,es"
+    """End-diastole and end-systole."""
+    ALL = "all"
+    """Every frame."""
+
+
 class PositionClass(IntEnum):
     """The ten classes of a position mask (Bai et al., MICCAI 2019, section 2).
 

@@ -1,10 +1,7 @@
 """Which cine slices are SAX, 2Ch, 3Ch and 4Ch: geometry judges, names break ties.
 
-The short axis is known by its normal, which runs along the left ventricle: left, anterior and inferior in the patient, and
-along the line in which the long-axis planes meet. Long-axis planes contain that axis; seen along it they fan out, and the
-angle of their line on the short-axis image tells them apart: 2Ch runs superior to inferior, 4Ch to the left and posterior,
-3Ch between them on the far side. A heart rolled about its axis shifts all three angles alike: a plane is judged together with
-the others.
+The short axis is known by its normal, which runs along the left ventricle: left, anterior and inferior in the patient, and along
+the line in which the long-axis planes meet. :mod:`cmr_planes.dicom.long_axis` tells the long-axis views apart.
 """
 
 from collections import Counter
@@ -13,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cmr_planes.dicom.long_axis import SAME_PLACE_DEG, LongAxisPlane, judge_planes
 from cmr_planes.dicom.studies import CineSlice, CineStudy, is_complete, share_orientation
 from cmr_planes.errors import GeometryError, Note, NoteCode, RejectionCode
 from cmr_planes.geometry import (
@@ -23,30 +21,10 @@ from cmr_planes.geometry import (
     middle_slice,
     order_from_base,
 )
-from cmr_planes.geometry.arrays import FloatArray, unit
-from cmr_planes.geometry.stack import TYPICAL_APEX_DIRECTION, apex_direction, slice_levels_mm
+from cmr_planes.geometry.arrays import FloatArray
+from cmr_planes.geometry.stack import TYPICAL_APEX_DIRECTION, slice_levels_mm
 from cmr_planes.geometry.tolerances import SAME_ORIENTATION_DEG
 from cmr_planes.views import CardiacView
-
-REFERENCE_ANGLES_DEG = {CardiacView.TWO_CHAMBER: 0.0, CardiacView.FOUR_CHAMBER: 70.0, CardiacView.THREE_CHAMBER: 120.0}
-"""Angle of each long-axis view's line on the short-axis image, from superior towards the patient's left, modulo 180 degrees.
-
-A real case has -2, 69 and 119.
-"""
-
-MAX_ROLL_DEG = 30
-"""Largest roll of a heart about its long axis that is considered, in degrees."""
-ROLL_SPREAD_DEG = 15.0
-"""Standard deviation of hearts' roll, in degrees."""
-VIEW_SPREAD_DEG = 10.0
-"""Standard deviation of a view's angle about its reference, the heart's roll apart, in degrees."""
-MAX_DEVIATION_DEG = 30.0
-"""A plane farther from every reference angle, the roll apart, is no standard view by geometry."""
-MIN_MARGIN = 4.0
-"""By how much the second best view of a plane must be worse for geometry to decide alone, as a difference of squared deviations in
-units of their standard deviations: a likelihood ratio of exp(2)."""
-NAMED_MARGIN = 9.0
-"""Views that are worse than the best by less than this may be what a plane is, if its name says so."""
 
 MAX_AXIS_TILT_DEG = 50.0
 """Largest angle between a short-axis normal and the typical one, unless the series is named short axis."""
@@ -69,8 +47,8 @@ SAME_LEVEL_SHARE = 0.6
 """Slices of a stack closer than this share of their distance or thickness are repeats of one level."""
 DEFAULT_THICKNESS_MM = 8.0
 """Slice thickness where the header gives none."""
-SAME_PLACE_DEG, SAME_PLACE_MM = 10.0, 8.0
-"""Long-axis planes within both are repeats of one view."""
+SAME_PLACE_MM = 8.0
+"""Long-axis planes within this and ``SAME_PLACE_DEG`` are repeats of one view."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,15 +61,6 @@ class ViewSelection:
     """Reason for each view that was not found."""
     notes: tuple[Note, ...]
     """Repeats passed over, slices left out, names that contradict geometry."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Candidate:
-    """A long-axis plane and what geometry says of it."""
-
-    cine: CineSlice
-    view: CardiacView | None
-    reason: str
 
 
 def select_views(study: CineStudy, subject: str) -> ViewSelection:
@@ -122,7 +91,7 @@ def select_views(study: CineStudy, subject: str) -> ViewSelection:
 
     views[CardiacView.SAX] = _stack(short_axis, subject, notes)
     middle = views[CardiacView.SAX][middle_slice([cine.plane for cine in views[CardiacView.SAX]])].plane
-    candidates = _candidates([cine for cine in study.slices if _is_long_axis(cine.plane, middle)], middle)
+    candidates = judge_planes([cine for cine in study.slices if _is_long_axis(cine.plane, middle)], middle)
     for view in (CardiacView.THREE_CHAMBER, CardiacView.FOUR_CHAMBER, CardiacView.TWO_CHAMBER):
         mine = [candidate.cine for candidate in candidates if candidate.view is view]
         chosen, reason = _choose_long_axis(view, mine, middle, views, subject, notes)
@@ -240,57 +209,6 @@ def _superseded_sentence(superseded: Sequence[CineSlice]) -> str:
     return f"{len(superseded)} repeated slices were passed over for the latest complete ones: {'; '.join(labels)}"
 
 
-def _line_angle_deg(plane: ImagePlane, short_axis: ImagePlane) -> float:
-    """Angle of a plane's line on the short-axis image, from superior towards the patient's left, 0 to 180 degrees."""
-    axis = apex_direction(short_axis.normal)
-    superior = unit(np.array([0.0, 0.0, 1.0]) - axis[2] * axis)
-    left = np.cross(superior, axis)
-    line: FloatArray = np.cross(axis, plane.normal)
-    return float(np.degrees(np.arctan2(line @ left, line @ superior))) % 180.0
-
-
-def _deviation_deg(angle_deg: FloatArray | float, reference_deg: FloatArray | float) -> FloatArray:
-    """Return the angle between undirected lines, 0 to 90 degrees, broadcast."""
-    return np.abs(np.asarray((np.asarray(angle_deg) - reference_deg + 90.0) % 180.0 - 90.0))
-
-
-def _candidates(slices: Sequence[CineSlice], short_axis: ImagePlane) -> list[_Candidate]:
-    """Name each long-axis plane by geometry, or by its series' name where geometry leaves two possibilities."""
-    angles_deg = [_line_angle_deg(cine.plane, short_axis) for cine in slices]
-    return [_judge(cine, angle_deg, angles_deg) for cine, angle_deg in zip(slices, angles_deg, strict=True)]
-
-
-def _weigh_views(angle_deg: float, all_angles_deg: Sequence[float]) -> list[tuple[float, CardiacView, float]]:
-    """Weigh what view a plane is: for each the least cost over all rolls, and the deviation in degrees there; best first.
-
-    Planes at other angles count as other views: each takes the cheapest of those that are left.
-    """
-    rolls_deg = np.arange(-MAX_ROLL_DEG, MAX_ROLL_DEG + 1.0)
-    others_deg = sorted({round(other) for other in all_angles_deg if _deviation_deg(other, angle_deg) > SAME_PLACE_DEG})
-    weighed = []
-    for view, reference_deg in REFERENCE_ANGLES_DEG.items():
-        rest_deg = np.array([other for name, other in REFERENCE_ANGLES_DEG.items() if name is not view])[:, None]
-        deviations_deg = _deviation_deg(angle_deg - rolls_deg, reference_deg)
-        costs = (rolls_deg / ROLL_SPREAD_DEG) ** 2 + (deviations_deg / VIEW_SPREAD_DEG) ** 2
-        for other_deg in others_deg:
-            costs += (_deviation_deg(other_deg - rolls_deg, rest_deg).min(axis=0) / VIEW_SPREAD_DEG) ** 2
-        roll = int(np.argmin(costs))
-        weighed.append((float(costs[roll]), view, float(deviations_deg[roll])))
-    return sorted(weighed)
-
-
-def _judge(cine: CineSlice, angle_deg: float, all_angles_deg: Sequence[float]) -> _Candidate:
-    """Decide the view of one long-axis plane in the light of the others, which tell how the heart is rolled."""
-    weighed = _weigh_views(angle_deg, all_angles_deg)
-    (best_cost, best, deviation_deg), (second_cost, second, _), *_ = weighed
-    if cine.name_view in [view for cost, view, _ in weighed if cost - best_cost < NAMED_MARGIN]:
-        return _Candidate(cine=cine, view=cine.name_view, reason="")
-    if deviation_deg <= MAX_DEVIATION_DEG and second_cost - best_cost >= MIN_MARGIN:
-        return _Candidate(cine=cine, view=best, reason="")
-    reason = f"{cine.label} lies between {best.title} and {second.title}, and its name does not decide"
-    return _Candidate(cine=cine, view=None, reason=reason)
-
-
 def _choose_long_axis(
     view: CardiacView,
     slices: Sequence[CineSlice],
@@ -341,7 +259,9 @@ def _is_same_place(first: ImagePlane, second: ImagePlane, near_mm: FloatArray) -
     return angle_between_normals_deg(first.normal, second.normal) <= SAME_PLACE_DEG and apart_mm <= SAME_PLACE_MM
 
 
-def _why_missing(view: CardiacView, reason: str, candidates: Sequence[_Candidate], study: CineStudy) -> tuple[RejectionCode, str]:
+def _why_missing(
+    view: CardiacView, reason: str, candidates: Sequence[LongAxisPlane], study: CineStudy
+) -> tuple[RejectionCode, str]:
     """Say why a long-axis view was not found."""
     code = RejectionCode.NO_2CH if view is CardiacView.TWO_CHAMBER else RejectionCode.NO_4CH
     if reason:

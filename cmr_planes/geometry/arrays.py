@@ -1,6 +1,7 @@
 """Array types and the freezing of arrays in value classes."""
 
-from typing import TypeAlias
+from dataclasses import fields
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +23,16 @@ def frozen(values: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
         raise ValueError(f"expected an array of shape {shape}, got {array.shape}")
     array.setflags(write=False)
     return array
+
+
+def freeze_fields(value: Any) -> None:  # noqa: ANN401  # any dataclass
+    """Replace the array fields of a frozen dataclass by read-only copies; numpy forgets the flag when it unpickles."""
+    for item in fields(value):
+        array = getattr(value, item.name)
+        if isinstance(array, np.ndarray):
+            copy = array.copy()
+            copy.setflags(write=False)
+            object.__setattr__(value, item.name, copy)
 
 
 def unit(vector: FloatArray) -> FloatArray:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmr_planes.errors import ParallelPlanesError
-from cmr_planes.geometry.arrays import FloatArray, unit
+from cmr_planes.geometry.arrays import FloatArray, freeze_fields, unit
 from cmr_planes.geometry.plane import ImagePlane
 from cmr_planes.geometry.tolerances import MAX_CONDITION_NUMBER, PARALLEL_ANGLE_DEG
 
@@ -19,6 +19,9 @@ class Line:
     direction: FloatArray
     """Unit vector along the line, shape (3,); its sign carries no meaning."""
 
+    def __post_init__(self) -> None:
+        freeze_fields(self)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlaneIntersection:
@@ -28,6 +31,9 @@ class PlaneIntersection:
     """Shape (3,), LPS, mm."""
     condition_number: float
     """Condition number of the three unit normals: 1 for perpendicular planes; errors in the headers grow by at most this."""
+
+    def __post_init__(self) -> None:
+        freeze_fields(self)
 
 
 def intersect_planes(first: ImagePlane, second: ImagePlane) -> Line:

@@ -17,7 +17,7 @@ from cmr_planes.errors import (
     TooFewBoxesError,
     WeakAlignmentError,
 )
-from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray, LabelArray
+from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray, LabelArray, freeze_fields
 from cmr_planes.geometry.lines import intersect_planes, intersect_three_planes
 from cmr_planes.geometry.plane import ImagePlane
 from cmr_planes.geometry.tolerances import MIN_ALIGNMENT, MIN_LINE_ANGLE_DEG, MIN_VISIBLE_BOXES
@@ -130,6 +130,9 @@ class Positions:
     """Condition number of the three planes."""
     layout: BoxLayout = field(default_factory=BoxLayout)
     """Size and spacing used."""
+
+    def __post_init__(self) -> None:
+        freeze_fields(self)
 
 
 def compute_positions(

@@ -300,3 +300,9 @@ class TestRealExamination:
     def test_the_intersection_lies_in_the_left_ventricle_on_the_short_axis_image(self):
         np.testing.assert_allclose(self.positions(CardiacView.SAX).centres_px[0], (87, 99), atol=1)
         np.testing.assert_allclose(self.positions(CardiacView.FOUR_CHAMBER).centres_px[0], (105, 94), atol=1)
+
+
+@pytest.mark.parametrize("name", ["centres_px", "centres_mm", "boxes", "visible", "alignment"])
+def test_positions_cannot_be_changed(name):
+    with pytest.raises(ValueError, match="read-only"):
+        getattr(place(), name)[:] = 0

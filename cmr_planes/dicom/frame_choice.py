@@ -1,0 +1,160 @@
+"""Which frames are wanted, and their images: the search for end-diastole and end-systole on a subject's slices."""
+
+from collections.abc import Sequence
+from statistics import mode
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_planes.dicom.headers import FrameHeader
+from cmr_planes.dicom.phases import (
+    N_SEARCH_SLICES,
+    CyclePhases,
+    blood_pool_curve,
+    combine_curves,
+    difference_curve,
+    disc_mask,
+    find_phases,
+    nearest_frame,
+    phases_from_headers,
+    search_frames,
+)
+from cmr_planes.dicom.pixels import PixelReader
+from cmr_planes.dicom.studies import CineSlice
+from cmr_planes.dicom.view_selection import ViewSelection
+from cmr_planes.errors import GeometryError, UnreadablePixelsError
+from cmr_planes.geometry import VIEW_LINES, ImagePlane, intersect_three_planes, middle_slice
+from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray
+from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice
+
+
+class FrameImages:
+    """Stored images of frames, each read once."""
+
+    def __init__(self, reader: PixelReader) -> None:
+        self._reader = reader
+        self._images: dict[int, NDArray[np.uint16]] = {}
+
+    def load(self, frames: Sequence[FrameHeader]) -> None:
+        """Read the images of ``frames`` that are not there yet; raises UnreadablePixelsError."""
+        missing = [frame for frame in frames if id(frame) not in self._images]
+        for frame, image in zip(missing, self._reader.read(missing), strict=True):
+            self._images[id(frame)] = image
+
+    def readable(self, frames: Sequence[FrameHeader]) -> BoolArray:
+        """Load what can be read of ``frames`` and tell which that is."""
+        try:
+            self.load(frames)
+        except UnreadablePixelsError:
+            return np.array([self._is_readable(frame) for frame in frames])
+        return np.ones(len(frames), dtype=np.bool_)
+
+    def _is_readable(self, frame: FrameHeader) -> bool:
+        try:
+            self.load([frame])
+        except UnreadablePixelsError:
+            return False
+        return True
+
+    def __getitem__(self, frame: FrameHeader) -> NDArray[np.uint16]:
+        """Return the image of a frame, shape (rows, columns), reading it if need be."""
+        self.load([frame])
+        return self._images[id(frame)]
+
+
+def find_cycle_phases(selection: ViewSelection, images: FrameImages) -> CyclePhases:
+    """Find end-diastole and end-systole.
+
+    Parameters
+    ----------
+    selection
+        The chosen slices.
+    images
+        Where their images come from.
+
+    Returns
+    -------
+        The phases, from the middle short-axis slices around the planes' intersection; without a short axis, from the first view
+        there is. Frames that cannot be read are left out of the search.
+    """
+    slices = selection.views.get(CardiacView.SAX) or next(iter(selection.views.values()))
+    middle = middle_slice([cine.plane for cine in slices])
+    start = max(0, min(middle - N_SEARCH_SLICES // 2, len(slices) - N_SEARCH_SLICES))
+    centre_mm = _region_centre(selection, slices[middle].plane)
+    curves = [_curves(cine, centre_mm, images) for cine in slices[start : start + N_SEARCH_SLICES]]
+    curves = [(pool, difference) for pool, difference in curves if np.isfinite(pool).any()]
+    if not curves:
+        return CyclePhases(ed=0.0, es=None)
+    pools, differences = zip(*curves, strict=True)
+    return find_phases(combine_curves(pools), combine_curves(differences))
+
+
+def choose_frames(slices: Sequence[CineSlice], cycle: CyclePhases, choice: PhaseChoice) -> tuple[tuple[str, ...], IntArray]:
+    """Choose the frames of a view.
+
+    Parameters
+    ----------
+    slices
+        The view's slices.
+    cycle
+        The subject's end-diastole and end-systole.
+    choice
+        Which phases are kept.
+
+    Returns
+    -------
+        The names of the phases, and the frame of each phase and slice, shape (phase, slice), zero-based: the frame that the headers
+        name, else the one at the same fraction of its own slice's cycle.
+    """
+    if choice is PhaseChoice.ALL:
+        n_frames = mode(len(cine.frames) for cine in slices)
+        fractions = [frame / n_frames for frame in range(n_frames)]
+        names = tuple(f"{frame:03d}" for frame in range(n_frames))
+        stated: list[tuple[int | None, int | None]] = [(None, None)] * len(slices)
+    else:
+        fractions = [cycle.ed] if cycle.es is None else [cycle.ed, cycle.es]
+        names = (CardiacPhase.ED.value, CardiacPhase.ES.value)[: len(fractions)]
+        stated = [phases_from_headers(cine) for cine in slices]
+    index = np.array([[nearest_frame(fraction, len(cine.frames)) for cine in slices] for fraction in fractions])
+    for column, by_header in enumerate(stated):
+        for phase, frame in enumerate(by_header[: len(fractions)]):
+            if frame is not None:
+                index[phase, column] = frame
+    return names, index
+
+
+def end_diastolic_image(cine: CineSlice, cycle: CyclePhases, images: FrameImages) -> NDArray[np.uint16]:
+    """Return the end-diastolic image of a slice, shape (rows, columns)."""
+    stated, _ = phases_from_headers(cine)
+    return images[cine.frames[nearest_frame(cycle.ed, len(cine.frames)) if stated is None else stated]]
+
+
+def _region_centre(selection: ViewSelection, middle: ImagePlane) -> FloatArray:
+    """Return where the blood pool is looked for: the planes' intersection, else the middle of the image; LPS, mm."""
+    lines = [selection.views[line.view][0].plane for line in VIEW_LINES[CardiacView.SAX] if line.view in selection.views]
+    try:
+        return intersect_three_planes(middle, *lines).point_mm if len(lines) == 2 else middle.centre_mm
+    except GeometryError:
+        return middle.centre_mm
+
+
+def _curves(cine: CineSlice, centre_mm: FloatArray, images: FrameImages) -> tuple[FloatArray, FloatArray]:
+    """Measure the blood pool of a slice and its difference from the first frame over the cycle.
+
+    Both have shape (frames,), and NaN where a frame is not needed or cannot be read.
+    """
+    pool, difference = np.full((2, len(cine.frames)), np.nan)
+    wanted = search_frames(len(cine.frames))
+    wanted = wanted[images.readable([cine.frames[index] for index in wanted])]
+    mask = disc_mask(cine.plane, cine.plane.patient_to_pixel(centre_mm))
+    if len(wanted) and mask.any():
+        stack = np.stack([_rescaled(images[cine.frames[index]], cine.frames[index]) for index in wanted])
+        pool[wanted] = blood_pool_curve(stack[:, mask])
+        difference[wanted] = difference_curve(stack, mask)
+    return pool, difference
+
+
+def _rescaled(stored: NDArray[np.uint16], frame: FrameHeader) -> FloatArray:
+    """Return stored intensities as the scanner's values."""
+    slope, intercept = frame.rescale
+    return np.asarray(stored * slope + intercept, dtype=np.float64)
