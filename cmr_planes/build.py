@@ -15,6 +15,7 @@ from cmr_planes.dicom.sources import SubjectSource, find_subjects
 from cmr_planes.errors import ShardError
 from cmr_planes.options import ExtractOptions
 from cmr_planes.shards.catalogue import is_catalogue, write_catalogue
+from cmr_planes.shards.labels import remove_label_files
 from cmr_planes.shards.schema import JSON, ShardSummary, SubjectRecord, canonical_json
 from cmr_planes.shards.sealing import read_checksum, sealed
 from cmr_planes.shards.write import software_versions, write_shard
@@ -138,6 +139,7 @@ def prepare(plan: BuildPlan, *, overwrite: bool = False) -> None:
             plan.out.unlink(missing_ok=True)
             if (folder / PLAN_NAME).exists():
                 shutil.rmtree(folder)
+                remove_label_files(plan.out)  # they belong to images that are gone
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob("*.part"):
             leftover.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ import click
 
 from cmr_planes.cli.console import print_json, progress, reports_errors, stdout, table
 from cmr_planes.errors import ExitCode
-from cmr_planes.shards.verify import Finding, read_sealed_shards, verify_catalogue
+from cmr_planes.shards.verify import Finding, read_sealed_files, verify_catalogue
 
 
 @click.command()
@@ -14,7 +14,7 @@ from cmr_planes.shards.verify import Finding, read_sealed_shards, verify_catalog
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @reports_errors
 def verify(catalogue: Path, *, as_json: bool) -> ExitCode:
-    """Compare every shard of OUT.h5 with its checksum.
+    """Compare every shard and label file of OUT.h5 with its checksum.
 
     Exit code 0 if all are whole, 1 if one is missing, truncated or changed. Running the same 'extract' again makes anew what is
     listed here, once the damaged files are removed.
@@ -23,7 +23,7 @@ def verify(catalogue: Path, *, as_json: bool) -> ExitCode:
     Example:
       cmr-planes verify out.h5
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
-    shards = read_sealed_shards(catalogue)
+    shards = read_sealed_files(catalogue)
     with progress("verifying", len(shards), unit="shards") as advance:
         findings = verify_catalogue(catalogue, on_shard=lambda _: advance())
     if as_json:

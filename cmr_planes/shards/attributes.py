@@ -64,6 +64,10 @@ class ViewAttributes:
     """The positions, None if the view has none."""
     line_agreement: FloatArray | None
     """Shape (slice, 2): correlation along each line, None without positions."""
+    instance_numbers: IntArray | None
+    """Shape (phase, slice): InstanceNumber, 0 where not known; None where the images are not DICOM."""
+    instance_digests: tuple[tuple[str, ...], ...] | None
+    """By phase and slice, what stands for each image's DICOM instance (:func:`cmr_planes.shards.schema.instance_digest`)."""
 
 
 def read_view_attributes(group: h5py.Group) -> ViewAttributes:
@@ -104,7 +108,16 @@ def _read(group: h5py.Group) -> ViewAttributes:
         field_strength_t=float(values[Attribute.FIELD_STRENGTH_T]),
         boxes=_boxes(values) if Attribute.BOXES_PX in values else None,
         line_agreement=agreement,
+        instance_numbers=group[Dataset.INSTANCE_NUMBERS][()].astype(np.int64) if Dataset.INSTANCE_NUMBERS in group else None,
+        instance_digests=_digests(group),
     )
+
+
+def _digests(group: h5py.Group) -> tuple[tuple[str, ...], ...] | None:
+    """Return the digests of a view's instances, if it has any."""
+    if Dataset.INSTANCE_DIGESTS not in group:
+        return None
+    return tuple(tuple(value.decode() for value in row) for row in group[Dataset.INSTANCE_DIGESTS][()].tolist())
 
 
 def plane_from_affine(affine: NDArray[Any], spacing_mm: NDArray[Any], *, rows: int, columns: int) -> ImagePlane:

@@ -10,10 +10,13 @@ import numpy as np
 
 from cmr_planes.errors import ShardError
 from cmr_planes.shards.files import get_table, is_ours, open_file, read_json_attribute, read_shard_summary
-from cmr_planes.shards.labels import find_label_files, mark_annotated
-from cmr_planes.shards.schema import JSON, FileKind, Group, RootAttribute, configuration_digest
+from cmr_planes.shards.labels import find_label_files, mark_annotated, read_annotations
+from cmr_planes.shards.schema import JSON, Codec, FileKind, Group, RootAttribute, configuration_digest
 from cmr_planes.shards.sealing import sealed
 from cmr_planes.shards.tables import (
+    ANNOTATIONS_COLUMNS,
+    ANNOTATIONS_TABLE,
+    LABEL_FILES_TABLE,
     SHARD_COLUMN,
     SHARDS_COLUMNS,
     SHARDS_TABLE,
@@ -22,6 +25,7 @@ from cmr_planes.shards.tables import (
     TEXT,
     Table,
     common_dtype,
+    join_tables,
     make_table,
     texts,
 )
@@ -56,6 +60,15 @@ def read_shard_configuration(path: Path) -> dict[str, Any]:
     """Return the configuration with which a shard was written; otherwise as :func:`read_configuration`."""
     with open_file(path, FileKind.SHARD) as file:
         return read_json_attribute(file, RootAttribute.CONFIGURATION)
+
+
+def read_codec(path: Path) -> Codec:
+    """Return the codec of a shard; otherwise as :func:`read_configuration`."""
+    with open_file(path, FileKind.SHARD) as file:
+        try:
+            return Codec(file.attrs[RootAttribute.CODEC])
+        except (KeyError, OSError, ValueError) as error:
+            raise ShardError(f"shard {str(path)!r} does not say how it is compressed: it is damaged; make it again") from error
 
 
 def write_catalogue(
@@ -98,7 +111,9 @@ def write_catalogue(
         data, labels = file.create_group(Group.DATA), file.create_group(Group.LABELS)
         tables = {name: create_table(file, name, dtypes[name], lengths[name]) for name in TABLES}
         written = dict.fromkeys(TABLES, 0)
-        summaries = []
+        summaries: list[tuple[str, str, int, int, int]] = []
+        labelled_summaries: list[tuple[str, str, int, int, int]] = []
+        annotations: list[Table] = []
         for shard, name, label_file in zip(shards, names, labelled, strict=True):
             summary = read_shard_summary(shard)
             summaries.append((name, summary.sha256, summary.n_bytes, summary.n_subjects, summary.n_images))
@@ -107,13 +122,18 @@ def write_catalogue(
                 label_name = Path(os.path.relpath(label_file, out.parent)).as_posix()
                 for key in mark_annotated(rows["index"], label_file):
                     labels[key] = h5py.ExternalLink(label_name, f"/{Group.LABELS}/{key}")
-            for table, values in rows.items():
+                table, counts = read_annotations(label_file)
+                annotations.append(table)
+                labelled_summaries.append((label_name, *counts))
+            for kind, values in rows.items():
                 if len(values):
-                    tables[table][written[table] : written[table] + len(values)] = values
-                written[table] += len(values)
+                    tables[kind][written[kind] : written[kind] + len(values)] = values
+                written[kind] += len(values)
             _link_subjects(data, rows["subjects"], name)
             stream.check()
         write_table(file, SHARDS_TABLE, make_table(SHARDS_COLUMNS, summaries))
+        write_table(file, LABEL_FILES_TABLE, make_table(SHARDS_COLUMNS, labelled_summaries))
+        write_table(file, ANNOTATIONS_TABLE, join_tables(ANNOTATIONS_COLUMNS, annotations))
 
 
 def _survey(shards: Sequence[Path], names: Sequence[str], digest: str) -> tuple[dict[str, np.dtype[np.void]], dict[str, int]]:

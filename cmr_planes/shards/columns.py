@@ -165,6 +165,42 @@ class ViewTable:
         return len(self.subject)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AnnotationTable:
+    """One row for each annotated view of a subject; arrays have shape (views, ...)."""
+
+    subject: tuple[str, ...]
+    """The subject's key."""
+    view: tuple[str, ...]
+    """``sax``, ``2ch`` or ``4ch``."""
+    source: tuple[str, ...]
+    """The format that the labels came in."""
+    n_images: IntArray
+    """Annotated images."""
+    n_slices: IntArray
+    """Slices that are annotated at one phase at least."""
+    structure_images: IntArray
+    """Shape (views, 6): images on which each structure was drawn or looked for."""
+    label_pixels: IntArray
+    """Shape (views, 6): pixels of each structure on the annotated images."""
+
+    @classmethod
+    def from_table(cls, table: Table) -> Self:
+        """Take the columns of ``/annotations``."""
+        return cls(
+            subject=tuple(texts(table["subject"])),
+            view=tuple(texts(table["view"])),
+            source=tuple(texts(table["source"])),
+            n_images=_frozen(table["n_annotated_images"].astype(np.int64)),
+            n_slices=_frozen(table["n_annotated_slices"].astype(np.int64)),
+            structure_images=_frozen(table["structure_images"].astype(np.int64)),
+            label_pixels=_frozen(table["label_pixels"].astype(np.int64)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.subject)
+
+
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
     array.setflags(write=False)
     return array

@@ -7,17 +7,18 @@ shard. A label file is replaced as a whole.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from cmr_planes.errors import ShardError
 from cmr_planes.geometry.arrays import BoolArray, LabelArray
-from cmr_planes.shards.files import open_file
+from cmr_planes.shards.files import get_table, open_file
 from cmr_planes.shards.schema import Attribute, Codec, Dataset, FileKind, Group, RootAttribute, check_key
-from cmr_planes.shards.sealing import sealed
-from cmr_planes.shards.tables import Table
-from cmr_planes.shards.write import LIBVER, create_group, software_versions, write_images, write_root_attributes
+from cmr_planes.shards.sealing import checksum_path, file_sha256, read_checksum, sealed
+from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Table, make_table, texts
+from cmr_planes.shards.write import LIBVER, create_group, software_versions, write_images, write_root_attributes, write_table
 from cmr_planes.views import CardiacView, Structure
 
 STRUCTURE_NAMES = tuple(structure.title for structure in Structure)
@@ -69,6 +70,13 @@ def find_label_files(out: Path, shards: Sequence[Path]) -> list[Path | None]:
     return [path if path.is_file() else None for path in candidates]
 
 
+def remove_label_files(out: Path) -> None:
+    """Remove a catalogue's label files and their checksums; raises OSError."""
+    for path in label_folder(out).glob("[0-9]*.h5"):
+        path.unlink()
+        checksum_path(path).unlink(missing_ok=True)
+
+
 def write_label_file(path: Path, labels: LabelTree, *, codec: Codec = Codec.BITSHUFFLE_LZ4) -> None:
     """Write a label file whole; one that is there is replaced.
 
@@ -86,6 +94,7 @@ def write_label_file(path: Path, labels: LabelTree, *, codec: Codec = Codec.BITS
     ShardError
         It cannot be written; what was there is left.
     """
+    rows = []
     with sealed(path, checksum=True) as stream, h5py.File(stream, "w", libver=LIBVER) as file:
         write_root_attributes(file, FileKind.LABELS, {}, software_versions())
         file.attrs[RootAttribute.CODEC] = codec.value
@@ -101,7 +110,9 @@ def write_label_file(path: Path, labels: LabelTree, *, codec: Codec = Codec.BITS
                 attributes[Attribute.ANNOTATED] = value.annotated
                 attributes[Attribute.STRUCTURES] = value.structures
                 attributes[Attribute.SOURCE] = value.source
+                rows.append(_annotations_row(key, view, value))
                 stream.check()
+        write_table(file, ANNOTATIONS_TABLE, make_table(ANNOTATIONS_COLUMNS, rows))
 
 
 def read_label_file(path: Path) -> dict[str, dict[CardiacView, ViewLabels]]:
@@ -120,6 +131,17 @@ def read_label_file(path: Path) -> dict[str, dict[CardiacView, ViewLabels]]:
             }
         except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
             raise _damaged(path) from error
+
+
+def read_annotations(path: Path) -> tuple[Table, tuple[str, int, int, int]]:
+    """Return a label file's table ``/annotations``, and its checksum, size, annotated subjects and images; raises ShardError."""
+    with open_file(path, FileKind.LABELS) as file:
+        try:
+            table = get_table(file, ANNOTATIONS_TABLE)[()]
+        except OSError as error:
+            raise _damaged(path) from error
+    n_images = int(table["n_annotated_images"].sum())
+    return table, (read_checksum(path) or file_sha256(path), path.stat().st_size, len(set(texts(table["subject"]))), n_images)
 
 
 def mark_annotated(index: Table, path: Path) -> list[str]:
@@ -161,6 +183,14 @@ def mark_annotated(index: Table, path: Path) -> list[str]:
             )
         index["annotated"][rows] = annotated[images["phase_index"], images["slice"]]
     return list(dict.fromkeys(key for key, _ in found))
+
+
+def _annotations_row(key: str, view: CardiacView, value: ViewLabels) -> tuple[Any, ...]:
+    """Row of ``/annotations``."""
+    annotated = value.annotated
+    pixels = np.bincount(value.labels[annotated].reshape(-1), minlength=len(Structure))
+    n_slices = int(annotated.any(axis=0).sum())
+    return key, view.value, value.source, int(annotated.sum()), n_slices, value.structures.sum(axis=(0, 1)), pixels
 
 
 def _read_view(group: h5py.Group) -> ViewLabels:

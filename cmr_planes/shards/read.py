@@ -5,55 +5,28 @@ Shards are opened read-only, when they are first needed, once a process, without
 """
 
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.errors import Note, NoteCode, Rejection, RejectionCode, ShardError
-from cmr_planes.geometry.arrays import LabelArray
+from cmr_planes.geometry.arrays import BoolArray, LabelArray
 from cmr_planes.shards.attributes import ViewAttributes, read_view_attributes
-from cmr_planes.shards.columns import ImageIndex, Subjects, ViewTable
+from cmr_planes.shards.columns import AnnotationTable, ImageIndex, Subjects, ViewTable
 from cmr_planes.shards.files import get_table, open_file, read_json_attribute
-from cmr_planes.shards.schema import Dataset, FileKind, Group, RootAttribute
-from cmr_planes.shards.tables import Table, texts
+from cmr_planes.shards.open_files import OpenFiles
+from cmr_planes.shards.schema import Attribute, Dataset, FileKind, Group, RootAttribute
+from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Table, make_table, texts
 from cmr_planes.views import CardiacView
 
-__all__ = ["Catalogue", "ImageIndex", "Subjects", "ViewAttributes", "ViewTable"]
-
-MAX_OPEN_SHARDS = 256
-"""Shards that a process keeps open, so that a large catalogue does not use up its file descriptors."""
+__all__ = ["AnnotationTable", "Catalogue", "ImageIndex", "Subjects", "ViewAttributes", "ViewTable"]
 
 _BLOCK_ROWS = 1 << 17
-
-MAX_OPEN_DATASETS = 4096
-"""Datasets that a process keeps open: finding one costs more than reading an image."""
-
-
-@dataclass(slots=True)
-class _OpenFiles:
-    """The files that one process has open."""
-
-    pid: int
-    catalogue: h5py.File
-    shards: OrderedDict[str, h5py.File] = field(default_factory=OrderedDict)
-    datasets: OrderedDict[tuple[str, str, str], h5py.Dataset] = field(default_factory=OrderedDict)
-    lock: threading.RLock = field(default_factory=threading.RLock)
-
-    def close(self) -> None:
-        """Close everything."""
-        self.datasets.clear()
-        while self.shards:
-            self.shards.popitem()[1].close()
-        self.catalogue.close()
 
 
 class Catalogue:
@@ -78,7 +51,7 @@ class Catalogue:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._files: _OpenFiles | None = None
+        self._files: OpenFiles | None = None
         self._open()
 
     def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
@@ -176,6 +149,39 @@ class Catalogue:
         """Read one position mask, shape (rows, columns), classes 0 to 9; otherwise as :meth:`image`."""
         return cast("LabelArray", self._read_image(subject, view, Dataset.POSITIONS, phase, slice))
 
+    def labels(self, subject: str, view: CardiacView, phase: int, slice: int) -> LabelArray:  # noqa: A002  # DICOM's word
+        """Read the manual labels of one image, shape (rows, columns), values of :class:`cmr_planes.views.Structure`.
+
+        Raises
+        ------
+        ShardError
+            The view has no labels, there is no such image, or the label file is missing or damaged. An image of a labelled view
+            that is not annotated itself (:attr:`ImageIndex.annotated`) has zeros.
+        """
+        return cast("LabelArray", self._read_image(subject, view, Dataset.LABELS, phase, slice, Group.LABELS))
+
+    def labelled_structures(self, subject: str, view: CardiacView) -> BoolArray:
+        """Tell which structures were drawn, shape (phase, slice, 6), in the order of :class:`cmr_planes.views.Structure`.
+
+        Class 0 stands for the image: it is true where anything was drawn, or looked for and not there. All are false where an image
+        has no labels; a structure that was not drawn says nothing about the pixels of class 0.
+
+        Raises
+        ------
+        ShardError
+            The view has no labels, or the label file is missing or damaged.
+        """
+        with self._reading() as files, files.naming(Group.LABELS, subject, f"{view.value}/{Dataset.LABELS}"):
+            group = files.linked_file(Group.LABELS, subject)[f"{Group.LABELS}/{subject}/{view.value}"]
+            return cast("BoolArray", group.attrs[Attribute.STRUCTURES].astype(np.bool_))
+
+    def annotations(self) -> AnnotationTable:
+        """Return one row for each annotated view of a subject: how many images, which structures, their pixels."""
+        with self._table_named(ANNOTATIONS_TABLE), self._reading() as files:
+            if ANNOTATIONS_TABLE not in files.catalogue:  # written by a release that had no labels
+                return AnnotationTable.from_table(make_table(ANNOTATIONS_COLUMNS, []))
+            return AnnotationTable.from_table(self._table(ANNOTATIONS_TABLE))
+
     def view_attributes(self, subject: str, view: CardiacView) -> ViewAttributes:
         """Read what is stored beside the images of a view.
 
@@ -184,8 +190,8 @@ class Catalogue:
         ShardError
             There is no such view, or its shard is missing or damaged.
         """
-        with self._reading() as files, _named(files, subject, f"{view.value}"):
-            return read_view_attributes(self._shard(files, subject)[f"{Group.DATA}/{subject}/{view.value}"])
+        with self._reading() as files, files.naming(Group.DATA, subject, view.value):
+            return read_view_attributes(files.linked_file(Group.DATA, subject)[f"{Group.DATA}/{subject}/{view.value}"])
 
     def shard_path(self, subject: str) -> Path:
         """Return the path of the shard that holds a subject's images.
@@ -196,18 +202,18 @@ class Catalogue:
             The catalogue holds no images of the subject.
         """
         with self._reading() as files:
-            return self.path.parent / self._shard_name(files, subject)
+            return self.path.parent / files.linked_name(Group.DATA, subject)
 
-    def _open(self) -> _OpenFiles:
+    def _open(self) -> OpenFiles:
         """Return this process's files, opening the catalogue if need be."""
         files = self._files
         if files is None or files.pid != os.getpid():
             # After a fork the parent's handles are left to the parent: they are dropped, not used.
-            files = self._files = _OpenFiles(os.getpid(), open_file(self.path, FileKind.CATALOGUE))
+            files = self._files = OpenFiles(os.getpid(), self.path, open_file(self.path, FileKind.CATALOGUE))
         return files
 
     @contextmanager
-    def _reading(self) -> Iterator[_OpenFiles]:
+    def _reading(self) -> Iterator[OpenFiles]:
         files = self._open()
         with files.lock:
             yield files
@@ -239,60 +245,11 @@ class Catalogue:
         table = self._table(name)
         return zip(*(texts(table[column]) for column in ("subject", "view", "code", "sentence")), strict=True)
 
-    def _read_image(self, subject: str, view: CardiacView, name: str, phase: int, level: int) -> NDArray[Any]:
-        with self._reading() as files, _named(files, subject, f"{view.value}/{name}, phase {phase}, slice {level}"):
-            key = (subject, view.value, name)
-            dataset = files.datasets.get(key)
-            if dataset is None:
-                dataset = self._shard(files, subject)[f"{Group.DATA}/{subject}/{view.value}/{name}"]
-                files.datasets[key] = dataset
-                if len(files.datasets) > MAX_OPEN_DATASETS:
-                    files.datasets.popitem(last=False)
-            else:
-                files.datasets.move_to_end(key)
+    def _read_image(
+        self, subject: str, view: CardiacView, name: str, phase: int, level: int, group: str = Group.DATA
+    ) -> NDArray[Any]:
+        with self._reading() as files, files.naming(group, subject, f"{view.value}/{name}, phase {phase}, slice {level}"):
+            dataset = files.dataset(group, subject, view.value, name)
             if phase < 0 or level < 0:
                 raise IndexError("an address does not count from the end")
             return cast("NDArray[Any]", dataset[phase, level])
-
-    def _shard(self, files: _OpenFiles, subject: str) -> h5py.File:
-        """Return the open shard of a subject."""
-        name = self._shard_name(files, subject)
-        shard = files.shards.get(name)
-        if shard is None:
-            shard = files.shards[name] = open_file(self.path.parent / name, FileKind.SHARD)
-            if len(files.shards) > MAX_OPEN_SHARDS:
-                _, oldest = files.shards.popitem(last=False)
-                files.datasets = OrderedDict((key, each) for key, each in files.datasets.items() if each.file != oldest)
-                oldest.close()
-        else:
-            files.shards.move_to_end(name)
-        return shard
-
-    def _shard_name(self, files: _OpenFiles, subject: str) -> str:
-        """Return the shard of a subject, as a path from the catalogue's folder."""
-        try:
-            link = files.catalogue[Group.DATA].get(subject, getlink=True)
-        except (KeyError, OSError, RuntimeError, ValueError) as error:
-            raise ShardError(f"catalogue {str(self.path)!r} cannot be read: it is damaged; make it again") from error
-        if link is None:
-            raise ShardError(f"catalogue {str(self.path)!r} holds no images of subject {subject!r}")
-        if not isinstance(link, h5py.ExternalLink):
-            raise ShardError(
-                f"catalogue {str(self.path)!r} does not link subject {subject!r} to a shard: it is damaged; make it again"
-            )
-        return PurePosixPath(link.filename).as_posix()
-
-
-@contextmanager
-def _named(files: _OpenFiles, subject: str, record: str) -> Iterator[None]:
-    """Turn what HDF5 says of a failure into a sentence that names the shard and the record."""
-    try:
-        yield
-    except (KeyError, IndexError, ValueError) as error:
-        raise ShardError(f"subject {subject!r} has no {record} in {files.catalogue.filename!r}") from error
-    except (OSError, RuntimeError) as error:
-        link = files.catalogue[Group.DATA].get(subject, getlink=True)
-        raise ShardError(
-            f"{record} of subject {subject!r} cannot be read: shard {link.filename!r} is damaged; 'cmr-planes verify' lists "
-            "what is, and running the same 'extract' again makes it anew"
-        ) from error

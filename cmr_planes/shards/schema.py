@@ -6,7 +6,7 @@ This module is the single truth of the format; ``docs/catalogue.md`` explains it
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -102,6 +102,10 @@ class Dataset:
     """(phase, slice) int32, from 1."""
     TRIGGER_TIME_MS = "trigger_time_ms"
     """(phase, slice) float64, NaN where not known."""
+    INSTANCE_NUMBERS = "instance_numbers"
+    """(phase, slice) int32, InstanceNumber, 0 where not known; absent where the images are not DICOM."""
+    INSTANCE_DIGESTS = "instance_digests"
+    """(phase, slice) 16 hexadecimal digits, :func:`instance_digest`, empty where not known; absent likewise."""
 
 
 class Attribute:
@@ -160,6 +164,9 @@ class Attribute:
 CLIP_POLICY = "border"
 """Boxes are cut at the image's border."""
 
+INSTANCE_DIGEST_LENGTH = 16
+"""Hexadecimal digits of an instance's digest."""
+
 CHECKSUM_SUFFIX = ".sha256"
 """Added to a shard's name: the file beside it that ``sha256sum --check`` reads."""
 
@@ -184,6 +191,40 @@ def canonical_json(value: Mapping[str, JSON]) -> str:
 def configuration_digest(configuration: Mapping[str, JSON]) -> str:
     """Return the SHA-256 of a configuration's canonical JSON, 64 hexadecimal digits."""
     return hashlib.sha256(canonical_json(configuration).encode()).hexdigest()
+
+
+def instance_digest(sop_instance_uid: str, frame_number: int, salt: str) -> str:
+    """Return what stands for a SOP instance in a shard, so that annotations find their image and the UID itself is not stored.
+
+    Parameters
+    ----------
+    sop_instance_uid
+        The UID; an empty one gives an empty digest.
+    frame_number
+        The frame in the instance, from 1.
+    salt
+        The :func:`configuration_digest` of the run.
+
+    Returns
+    -------
+        :data:`INSTANCE_DIGEST_LENGTH` hexadecimal digits. Who has the DICOM files can compute them too; who has not cannot go back.
+    """
+    if not sop_instance_uid:
+        return ""
+    text = f"{salt} {sop_instance_uid} {frame_number}"
+    return hashlib.sha256(text.encode()).hexdigest()[:INSTANCE_DIGEST_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRef:
+    """One frame of one DICOM instance, as annotations refer to it."""
+
+    sop_instance_uid: str = field(repr=False)
+    """Empty if not known."""
+    frame_number: int
+    """The frame in the instance, from 1."""
+    instance_number: int
+    """InstanceNumber, 0 if not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -215,6 +256,8 @@ class ViewRecord:
     """Manufacturer, or empty."""
     field_strength_t: float
     """MagneticFieldStrength in tesla, NaN if not given."""
+    instances: tuple[tuple[InstanceRef, ...], ...] | None = None
+    """By phase and slice: the DICOM instance of each image; None where the images are not DICOM. UIDs are stored as digests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

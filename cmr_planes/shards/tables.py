@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cmr_planes.errors import Note, Rejection
 from cmr_planes.geometry.arrays import IntArray
 from cmr_planes.shards.schema import Dataset, Group, SubjectRecord, ViewRecord
-from cmr_planes.views import PositionClass
+from cmr_planes.views import PositionClass, Structure
 
 Table: TypeAlias = NDArray[np.void]
 """Rows of a table: a structured array, shape (rows,)."""
@@ -75,6 +75,23 @@ SHARDS_TABLE = "shards"
 
 SHARDS_COLUMNS: dict[str, Any] = {"name": TEXT, "sha256": TEXT, "bytes": np.uint64, "n_subjects": np.uint32, "n_images": np.uint32}
 """Columns of ``/shards``; ``name`` is the path from the catalogue's folder."""
+
+LABEL_FILES_TABLE = "label_files"
+"""The catalogue's table of label files; its columns are those of ``/shards``, counting annotated subjects and images."""
+
+ANNOTATIONS_TABLE = "annotations"
+"""Table of the views that are annotated, in label files and in the catalogue."""
+
+ANNOTATIONS_COLUMNS: dict[str, Any] = {
+    "subject": TEXT,
+    "view": TEXT,
+    "source": TEXT,
+    "n_annotated_images": np.uint32,
+    "n_annotated_slices": np.uint32,
+    "structure_images": (np.uint32, (len(Structure),)),
+    "label_pixels": (np.uint64, (len(Structure),)),
+}
+"""Columns of ``/annotations``: images on which each structure was drawn or looked for, and its pixels on all of them."""
 
 
 @dataclass(slots=True)
@@ -147,6 +164,12 @@ def common_dtype(columns: dict[str, Any], dtypes: Iterable[np.dtype[np.void]]) -
         for name in widths:
             widths[name] = max(widths[name], dtype[name].itemsize)
     return _row_dtype(columns, widths)
+
+
+def join_tables(columns: dict[str, Any], tables: Sequence[Table]) -> Table:
+    """Put tables of the same columns one after another; shape (rows of all,)."""
+    dtype = common_dtype(columns, [table.dtype for table in tables])
+    return np.concatenate([np.zeros(0, dtype=dtype), *(table.astype(dtype) for table in tables)])
 
 
 def texts(column: NDArray[np.bytes_]) -> list[str]:

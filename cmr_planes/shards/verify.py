@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+import h5py
+
 from cmr_planes.errors import ShardError
 from cmr_planes.shards.files import get_table, open_file
 from cmr_planes.shards.schema import FileKind
 from cmr_planes.shards.sealing import file_sha256
-from cmr_planes.shards.tables import SHARDS_TABLE, texts
+from cmr_planes.shards.tables import LABEL_FILES_TABLE, SHARDS_TABLE, texts
 
 
 class Damage(StrEnum):
@@ -39,7 +41,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class SealedShard:
-    """A row of ``/shards``."""
+    """A row of ``/shards``, or of ``/label_files``."""
 
     name: str
     """Path from the catalogue's folder."""
@@ -58,18 +60,28 @@ def read_sealed_shards(path: Path) -> list[SealedShard]:
         It is not a catalogue, or is damaged.
     """
     with open_file(path, FileKind.CATALOGUE) as file:
-        try:
-            table = get_table(file, SHARDS_TABLE)[()]
-            names, digests, sizes = texts(table["name"]), texts(table["sha256"]), table["bytes"].tolist()
-        except (OSError, RuntimeError, ValueError) as error:
-            raise ShardError(
-                f"table /{SHARDS_TABLE} of {str(path)!r} cannot be read: the catalogue is damaged; make it again"
-            ) from error
+        return _read_sealed(file, SHARDS_TABLE)
+
+
+def read_sealed_files(path: Path) -> list[SealedShard]:
+    """Read the tables ``/shards`` and ``/label_files``; otherwise as :func:`read_sealed_shards`."""
+    with open_file(path, FileKind.CATALOGUE) as file:
+        labels = _read_sealed(file, LABEL_FILES_TABLE) if LABEL_FILES_TABLE in file else []
+        return _read_sealed(file, SHARDS_TABLE) + labels
+
+
+def _read_sealed(file: h5py.File, name: str) -> list[SealedShard]:
+    """Read one of the tables of files."""
+    try:
+        table = get_table(file, name)[()]
+        names, digests, sizes = texts(table["name"]), texts(table["sha256"]), table["bytes"].tolist()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ShardError(f"table /{name} of {file.filename!r} cannot be read: the catalogue is damaged; make it again") from error
     return [SealedShard(*row) for row in zip(names, digests, sizes, strict=True)]
 
 
 def verify_catalogue(path: Path, *, on_shard: Callable[[SealedShard], None] | None = None) -> list[Finding]:
-    """Compare every shard of a catalogue with what was sealed.
+    """Compare every shard and label file of a catalogue with what was sealed.
 
     Parameters
     ----------
@@ -88,7 +100,7 @@ def verify_catalogue(path: Path, *, on_shard: Callable[[SealedShard], None] | No
         The catalogue itself cannot be read.
     """
     findings = []
-    for shard in read_sealed_shards(path):
+    for shard in read_sealed_files(path):
         finding = verify_shard(path.parent, shard)
         if finding is not None:
             findings.append(finding)

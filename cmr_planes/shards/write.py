@@ -19,6 +19,7 @@ from cmr_planes.errors import ShardError
 from cmr_planes.geometry import VIEW_LINES, Positions, draw_mask
 from cmr_planes.shards.schema import (
     CLIP_POLICY,
+    INSTANCE_DIGEST_LENGTH,
     JSON,
     SCHEMA_VERSION,
     Attribute,
@@ -33,6 +34,7 @@ from cmr_planes.shards.schema import (
     canonical_json,
     check_key,
     configuration_digest,
+    instance_digest,
 )
 from cmr_planes.shards.sealing import read_checksum, sealed
 from cmr_planes.shards.tables import Table, TableRows
@@ -77,6 +79,7 @@ def write_shard(path: Path, records: Iterable[SubjectRecord], *, codec: Codec, c
     """
     rows = TableRows()
     keys: set[str] = set()
+    salt = configuration_digest(configuration)
     with sealed(path, checksum=True) as stream, h5py.File(stream, "w", libver=LIBVER) as file:
         write_root_attributes(file, FileKind.SHARD, configuration, software_versions())
         file.attrs[RootAttribute.CODEC] = codec.value
@@ -86,7 +89,7 @@ def write_shard(path: Path, records: Iterable[SubjectRecord], *, codec: Codec, c
             if record.key in keys:
                 raise ValueError(f"subject key {record.key!r} occurs twice in one batch")
             keys.add(record.key)
-            _write_subject(data, record, codec)
+            _write_subject(data, record, codec, salt)
             rows.add(record)
             stream.check()
         tables = rows.tables()
@@ -172,6 +175,8 @@ def _check_view(view: ViewRecord) -> None:
     }
     if view.positions is not None:
         shapes["positions"] = ((len(view.positions),), (n_slices,))
+    if view.instances is not None:
+        shapes["instances"] = (np.shape([[ref.frame_number for ref in row] for row in view.instances]), (n_phases, n_slices))
     if view.line_agreement is not None:
         shapes["line_agreement"] = (view.line_agreement.shape, (n_slices, 2))
     for name, (found, expected) in shapes.items():
@@ -185,7 +190,7 @@ def _check_view(view: ViewRecord) -> None:
         raise ValueError("all slices of a view must have boxes of one size and gap")
 
 
-def _write_subject(data: h5g.GroupID, record: SubjectRecord, codec: Codec) -> None:
+def _write_subject(data: h5g.GroupID, record: SubjectRecord, codec: Codec, salt: str) -> None:
     """Write the group of one subject; none if it has no views."""
     if not record.views:
         return
@@ -202,6 +207,11 @@ def _write_subject(data: h5g.GroupID, record: SubjectRecord, codec: Codec) -> No
         _write_small(group, Dataset.PHASES, np.array([phase.encode() for phase in view.phases]))
         _write_small(group, Dataset.FRAME_NUMBERS, view.frame_numbers.astype(np.int32))
         _write_small(group, Dataset.TRIGGER_TIME_MS, view.trigger_time_ms.astype(np.float64))
+        if view.instances is not None:
+            numbers = [[ref.instance_number for ref in row] for row in view.instances]
+            digests = [[instance_digest(ref.sop_instance_uid, ref.frame_number, salt) for ref in row] for row in view.instances]
+            _write_small(group, Dataset.INSTANCE_NUMBERS, np.array(numbers, dtype=np.int32))
+            _write_small(group, Dataset.INSTANCE_DIGESTS, np.array(digests, dtype=f"S{INSTANCE_DIGEST_LENGTH}"))
 
 
 def view_attributes(view: ViewRecord) -> dict[str, Any]:

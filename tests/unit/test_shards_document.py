@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cmr_planes.shards.schema import SCHEMA_VERSION, Attribute, Codec, Dataset, FileKind, RootAttribute
-from cmr_planes.shards.tables import SHARDS_COLUMNS, TABLES
+from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, LABEL_FILES_TABLE, SHARDS_COLUMNS, SHARDS_TABLE, TABLES
 from tests.catalogues import write_batches
 from tests.records import make_subject
 
@@ -15,8 +15,10 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "catalogue.md").read_text(encod
 
 def test_every_stored_name_is_in_the_document() -> None:
     names = [value for holder in (Attribute, Dataset, RootAttribute) for name, value in vars(holder).items() if name.isupper()]
-    names += [column for columns in (*TABLES.values(), SHARDS_COLUMNS) for column in columns]
-    names += [kind.value for kind in (*Codec, *FileKind)] + [f"/{table}" for table in TABLES]
+    names += [column for columns in (*TABLES.values(), SHARDS_COLUMNS, ANNOTATIONS_COLUMNS) for column in columns]
+    names += [kind.value for kind in (*Codec, *FileKind)] + [
+        f"/{table}" for table in (*TABLES, SHARDS_TABLE, LABEL_FILES_TABLE, ANNOTATIONS_TABLE)
+    ]
     assert [name for name in names if f"`{name}`" not in DOCUMENT] == []
     assert f"# The catalogue, version {SCHEMA_VERSION}\n" in DOCUMENT
 

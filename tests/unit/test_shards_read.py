@@ -15,7 +15,7 @@ import pytest
 
 from cmr_planes.errors import Note, NoteCode, RejectionCode, ShardError
 from cmr_planes.geometry import BoxLayout, draw_mask
-from cmr_planes.shards import read
+from cmr_planes.shards import open_files
 from cmr_planes.shards.catalogue import write_catalogue
 from cmr_planes.shards.read import Catalogue
 from cmr_planes.shards.schema import Codec
@@ -149,8 +149,8 @@ def test_a_forked_child_opens_its_own_files(out: Path) -> None:
 
 
 def test_threads_share_a_catalogue(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "MAX_OPEN_SHARDS", 1)
-    monkeypatch.setattr(read, "MAX_OPEN_DATASETS", 2)
+    monkeypatch.setattr(open_files, "MAX_OPEN_SHARDS", 1)
+    monkeypatch.setattr(open_files, "MAX_OPEN_DATASETS", 2)
     counts = []
     with Catalogue(out) as catalogue:
         threads = [threading.Thread(target=lambda: counts.append(check_all_images(catalogue))) for _ in range(4)]
@@ -162,7 +162,7 @@ def test_threads_share_a_catalogue(out: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_only_so_many_shards_stay_open(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "MAX_OPEN_SHARDS", 1)
+    monkeypatch.setattr(open_files, "MAX_OPEN_SHARDS", 1)
     with Catalogue(out) as catalogue:
         check_all_images(catalogue)
         assert len(catalogue._files.shards) == 1

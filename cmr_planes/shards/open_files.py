@@ -1,0 +1,110 @@
+"""The files that one process has open for a catalogue: opened when first needed, the least recently used ones closed again."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import h5py
+
+from cmr_planes.errors import ShardError
+from cmr_planes.shards.files import open_file
+from cmr_planes.shards.schema import FileKind, Group
+
+MAX_OPEN_SHARDS = 256
+"""Shards and label files that a process keeps open, so that a large catalogue does not use up its file descriptors."""
+
+MAX_OPEN_DATASETS = 4096
+"""Datasets that a process keeps open: finding one costs more than reading an image."""
+
+_KINDS = {Group.DATA: FileKind.SHARD, Group.LABELS: FileKind.LABELS}
+_WORDS = {Group.DATA: "images", Group.LABELS: "labels"}
+
+
+@dataclass(slots=True)
+class OpenFiles:
+    """The files that one process has open."""
+
+    pid: int
+    """The process."""
+    path: Path
+    """The catalogue's path."""
+    catalogue: h5py.File
+    """The catalogue."""
+    shards: OrderedDict[str, h5py.File] = field(default_factory=OrderedDict)
+    """Shards and label files by name, the least recently used first."""
+    datasets: OrderedDict[tuple[str, str], h5py.Dataset] = field(default_factory=OrderedDict)
+    """Datasets by subject and path."""
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    """Held while anything is read."""
+
+    def close(self) -> None:
+        """Close everything."""
+        self.datasets.clear()
+        while self.shards:
+            self.shards.popitem()[1].close()
+        self.catalogue.close()
+
+    def dataset(self, group: str, subject: str, view: str, name: str) -> h5py.Dataset:
+        """Return the dataset ``/<group>/<subject>/<view>/<name>`` of the file to which the catalogue links."""
+        key = (subject, f"{group}/{subject}/{view}/{name}")
+        dataset = self.datasets.get(key)
+        if dataset is None:
+            dataset = self.datasets[key] = self.linked_file(group, subject)[key[1]]
+            if len(self.datasets) > MAX_OPEN_DATASETS:
+                self.datasets.popitem(last=False)
+        else:
+            self.datasets.move_to_end(key)
+        return dataset
+
+    def linked_file(self, group: str, subject: str) -> h5py.File:
+        """Return the open shard, or label file, of a subject."""
+        name = self.linked_name(group, subject)
+        shard = self.shards.get(name)
+        if shard is None:
+            shard = self.shards[name] = open_file(self.path.parent / name, _KINDS[group])
+            if len(self.shards) > MAX_OPEN_SHARDS:
+                _, oldest = self.shards.popitem(last=False)
+                self.datasets = OrderedDict((key, each) for key, each in self.datasets.items() if each.file != oldest)
+                oldest.close()
+        else:
+            self.shards.move_to_end(name)
+        return shard
+
+    def linked_name(self, group: str, subject: str) -> str:
+        """Return the shard, or label file, of a subject as a path from the catalogue's folder; :class:`ShardError` if none."""
+        try:
+            if group == Group.LABELS and group not in self.catalogue:
+                link = None  # written by a release that had no labels
+            else:
+                link = self.catalogue[group].get(subject, getlink=True)
+        except (KeyError, OSError, RuntimeError, ValueError) as error:
+            raise ShardError(f"catalogue {str(self.path)!r} cannot be read: it is damaged; make it again") from error
+        if link is None:
+            raise ShardError(f"catalogue {str(self.path)!r} holds no {_WORDS[group]} of subject {subject!r}")
+        if not isinstance(link, h5py.ExternalLink):
+            raise ShardError(
+                f"catalogue {str(self.path)!r} does not link subject {subject!r} to a shard: it is damaged; make it again"
+            )
+        return PurePosixPath(link.filename).as_posix()
+
+    @contextmanager
+    def naming(self, group: str, subject: str, record: str) -> Iterator[None]:
+        """Turn what HDF5 says of a failure into a sentence that names the file and the record."""
+        try:
+            yield
+        except (KeyError, IndexError, ValueError) as error:
+            raise ShardError(f"subject {subject!r} has no {record} in {str(self.path)!r}") from error
+        except (OSError, RuntimeError) as error:
+            link = self.catalogue[group].get(subject, getlink=True)
+            remedy = (
+                "running 'cmr-planes annotate' again makes it anew"
+                if group == Group.LABELS
+                else "'cmr-planes verify' lists what is, and running the same 'extract' again makes it anew"
+            )
+            kind = "label file" if group == Group.LABELS else "shard"
+            raise ShardError(
+                f"{record} of subject {subject!r} cannot be read: {kind} {link.filename!r} is damaged; {remedy}"
+            ) from error
