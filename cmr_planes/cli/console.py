@@ -34,6 +34,10 @@ PIPE_WIDTH = 132
 """Width of tables, in characters, where stdout is no terminal: nothing is cut to 80 columns for a file or a pager."""
 
 
+TRAINING_PACKAGES = ("torch", "tensorboard", "jinja2")
+"""Packages that only ``cmr-planes[train]`` installs."""
+
+
 class Advance(Protocol):
     """Moves a progress bar on."""
 
@@ -153,6 +157,11 @@ def reports_errors(command: Callable[P, ExitCode | None]) -> Callable[P, None]:
             code = ExitCode.NOTHING_USABLE
         except CmrPlanesError as error:
             say(f"Error: {error}", style="red")
+            code = ExitCode.FAILED
+        except ModuleNotFoundError as error:
+            if error.name not in TRAINING_PACKAGES:
+                raise
+            say(f"Error: training needs the package {error.name}; install it with: pip install 'cmr-planes[train]'", style="red")
             code = ExitCode.FAILED
         except BrokenPipeError:
             raise  # click ends quietly when the reader of a pipe has gone

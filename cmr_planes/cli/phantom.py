@@ -102,7 +102,8 @@ def phantom(
     if as_json:
         print_json({"n_subjects": n_subjects, "n_bytes": n_bytes, "seconds": round(seconds, 3)})
     else:
-        click.echo(f"{n_subjects:,} subjects, {n_bytes / 1e6:,.0f} MB in {folder / 'dicom'}, their truth in {folder / 'truth'}")
+        subjects = "1 subject" if n_subjects == 1 else f"{n_subjects:,} subjects"
+        click.echo(f"{subjects}, {n_bytes / 1e6:,.0f} MB in {folder / 'dicom'}, their truth in {folder / 'truth'}")
         click.echo(f"Next: cmr-planes extract {folder / 'dicom'} out.h5")
     return ExitCode.DONE
 

@@ -123,3 +123,13 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     command = f'{sys.executable} -c "{script}" | true'
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert "Traceback" not in result.stderr
+
+
+def test_a_package_for_training_that_is_missing_is_one_sentence():
+    @reports_errors
+    def command() -> None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    result = CliRunner().invoke(click.command()(command))
+    assert result.exit_code == ExitCode.FAILED
+    assert result.stderr == "Error: training needs the package torch; install it with: pip install 'cmr-planes[train]'\n"
