@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pickle
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,10 +90,12 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     CheckpointError
         The file is missing, damaged, not ours, of a later release, or holds more than tensors and plain values.
     """
+    if not path.exists():
+        raise CheckpointError(f"there is no checkpoint {str(path)!r}")
+    if not zipfile.is_zipfile(path):  # what torch wrote before 2020 is a bare pickle
+        raise CheckpointError(f"{str(path)!r} is damaged, or was not written by cmr-train")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"there is no checkpoint {str(path)!r}") from error
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"checkpoint {str(path)!r} is refused: it is damaged, or holds more than weights, which could run code; "

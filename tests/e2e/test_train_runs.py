@@ -1,0 +1,372 @@
+"""Training as a user does it: the commands, a kill, a resume, two processes, and whatever can be wrong with the input."""
+
+import io
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from cmr_planes.views import CardiacView
+from cmr_train.checkpoint import load_run, newest_pretext
+from tests.training import annotate, options, small_catalogue, train
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return annotate(small_catalogue(tmp_path_factory.mktemp("data"), 10))
+
+
+@pytest.fixture(scope="module")
+def pretext_run(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "pretext-sax"
+    assert train("pretext", "--data", data, "--out", out, *options()).exit_code == 0
+    return out
+
+
+def weights(run: Path, name: str = "final.pt") -> dict[str, torch.Tensor]:
+    return torch.load(run / name, weights_only=True)["model"]
+
+
+def same(first: Path, second: Path) -> bool:
+    pairs = weights(first), weights(second)
+    return pairs[0].keys() == pairs[1].keys() and all(torch.equal(pairs[0][name], pairs[1][name]) for name in pairs[0])
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "cmr_train", *map(str, arguments)]
+
+
+# What a run leaves
+
+
+def test_a_run_leaves_all_that_is_needed_to_repeat_it(data, pretext_run):
+    files = {path.name for path in pretext_run.iterdir()}
+    assert files == {"config.json", "split.json", "metrics.jsonl", "last.pt", "final.pt", "tensorboard"}
+    stored = json.loads((pretext_run / "config.json").read_text())
+    assert stored["versions"]["torch"] == torch.__version__.split("+")[0] or stored["versions"]["torch"] == torch.__version__
+    assert len(stored["catalogue_sha256"]) == 64
+    assert [line["iteration"] for line in metrics(pretext_run)] == [2, 4, 6]
+    assert list((pretext_run / "tensorboard").iterdir())
+    run = load_run(pretext_run)
+    assert (run.view, run.head, run.image_size) == (CardiacView.SAX, "positions", (48, 48))
+    assert not set(run.split.train) & {*run.split.validation, *run.split.test}
+    assert newest_pretext(pretext_run.parent, CardiacView.SAX) == pretext_run
+    assert newest_pretext(pretext_run.parent, CardiacView.FOUR_CHAMBER) is None
+
+
+def test_the_commands_work_as_typed_in_a_folder_with_out_h5(data, monkeypatch):
+    monkeypatch.chdir(data.parent)
+    done = train("pretext", "--view", "sax", *options(iterations=2))
+    assert done.exit_code == 0, done.output
+    assert "2 iterations done" in done.stdout
+    assert "weights in runs/pretext-sax/final.pt" in done.stdout
+    done = train("finetune", "--mode", "multitask", "--beta", 10, *options(iterations=2))
+    assert done.exit_code == 0, done.output
+    assert Path("runs/finetune-multitask-sax/final.pt").exists()
+    assert "from 'runs/pretext-sax'" in done.stderr
+    again = train("pretext", "--view", "sax", *options(iterations=2))
+    assert again.exit_code == 2
+    assert "--resume goes on with it, --overwrite begins anew" in again.stderr
+    assert train("pretext", "--overwrite", *options(iterations=2)).exit_code == 0
+
+
+@pytest.mark.parametrize("mode", ["scratch", "decoder", "all", "multitask"])
+def test_all_modes_of_transfer_run(data, pretext_run, tmp_path, mode):
+    pretext = () if mode == "scratch" else ("--pretext", pretext_run)
+    done = train("finetune", "--mode", mode, "--data", data, "--out", tmp_path / "run", *pretext, *options())
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "run" / "weights.json").read_text())
+    assert bool(report["loaded"]) == (mode != "scratch")
+    before, after = weights(pretext_run), weights(tmp_path / "run")
+    encoder = [name for name in after if name.startswith("encoder.")]
+    kept = [name for name in encoder if torch.equal(before[name], after[name])]
+    assert report["frozen"] == (encoder if mode == "decoder" else [])
+    assert all(name.endswith("num_batches_tracked") for name in kept) or kept == encoder
+    assert (kept == encoder) == (mode == "decoder")
+    assert load_run(tmp_path / "run").head == "structures"
+    assert ("loss_positions" in metrics(tmp_path / "run")[0]) == (mode == "multitask")
+
+
+def test_a_transfer_takes_network_matrix_and_split_from_its_pretext(data, tmp_path):
+    small = options(iterations=1, rows=32, columns=64, base_channels=2, levels=3, split_seed=4)
+    assert train("pretext", "--data", data, "--out", tmp_path / "pretext", *small).exit_code == 0
+    shown = train("finetune", "--dry-run", "--data", data, "--pretext", tmp_path / "pretext", "--columns", 80)
+    config = json.loads(shown.stdout)
+    assert config["network"] == {"base_channels": 2, "levels": 3}
+    assert (config["data"]["rows"], config["data"]["columns"], config["data"]["split_seed"]) == (32, 80, 4)
+    assert config["training"]["iterations"] == 50_000
+
+
+def test_the_quick_preset_and_options_of_the_loss_run(data, tmp_path):
+    for number, given in enumerate(
+        ({"loss": "dice"}, {"loss": "weighted", "schedule": "one-cycle", "resample_mm": 9, "cache": "disk"})
+    ):
+        done = train("pretext", "--json", "--preset", "quick", "--data", data, "--out", tmp_path / str(number), *options(**given))
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["losses"]["positions"] > 0
+
+
+# Kill and resume
+
+
+@pytest.mark.parametrize("recipe", ["pretext", "finetune"])
+def test_resuming_after_a_stop_gives_the_same_weights(data, pretext_run, tmp_path, recipe, monkeypatch):
+    from cmr_train.recipes import session
+
+    small = ("--data", data, *options(iterations=7), *(() if recipe == "pretext" else ("--pretext", pretext_run, "--beta", 2)))
+    assert train(recipe, "--out", tmp_path / "whole", *small).exit_code == 0
+
+    def reporter_that_stops(reporter: session.Reporter, done: int) -> None:
+        if done == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    original = session.Hooks
+
+    def hooks(**listeners):
+        listeners["on_iteration"] = lambda done: reporter_that_stops(None, done)
+        return original(**listeners)
+
+    monkeypatch.setattr(session, "Hooks", hooks)
+    stopped = train(recipe, "--out", tmp_path / "parts", *small)
+    assert stopped.exit_code == 130
+    assert "--resume goes on from there" in stopped.stderr
+    assert not (tmp_path / "parts" / "final.pt").exists()
+    monkeypatch.undo()
+    done = train(recipe, "--out", tmp_path / "parts", "--resume", *small)
+    assert done.exit_code == 0, done.output
+    assert "going on after iteration 4" in done.stderr
+    assert same(tmp_path / "whole", tmp_path / "parts")
+    rates = ("images_per_second",)
+    lines = [
+        [{key: each for key, each in line.items() if key not in rates} for line in metrics(tmp_path / name)]
+        for name in ("whole", "parts")
+    ]
+    assert lines[0] == lines[1]
+
+
+def test_kill_term_saves_and_resume_ends_as_the_whole_run(data, tmp_path):
+    small = ("--data", data, *options(iterations=120, log_every=1))
+    process = subprocess.Popen(command("pretext", "--out", tmp_path / "parts", *small), cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    lines = tmp_path / "parts" / "metrics.jsonl"
+    deadline = time.monotonic() + 60
+    while not (lines.exists() and lines.read_text().count("\n") > 5) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "with --resume goes on from there" in stderr
+    assert train("pretext", "--out", tmp_path / "parts", "--resume", "--data", data).exit_code == 0
+    assert train("pretext", "--out", tmp_path / "whole", *small).exit_code == 0
+    assert same(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_resume_begins_where_there_is_nothing_yet_and_does_nothing_where_all_is_done(data, tmp_path):
+    arguments = ("pretext", "--resume", "--data", data, "--out", tmp_path / "run", *options())
+    assert train(*arguments).exit_code == 0
+    before = (tmp_path / "run" / "final.pt").read_bytes()
+    assert train(*arguments).exit_code == 0
+    assert (tmp_path / "run" / "final.pt").read_bytes() == before
+
+
+def test_resume_refuses_another_configuration_and_another_catalogue(data, pretext_run, tmp_path):
+    refused = train("pretext", "--resume", "--data", data, "--out", pretext_run, "--iterations", 9, "--seed", 3)
+    assert refused.exit_code == 2
+    assert "--iterations is 6 in this run, and 9 was asked for" in refused.stderr
+    assert "--seed is 0 in this run" in refused.stderr
+    other = small_catalogue(tmp_path, 6)
+    run = tmp_path / "run"
+    assert train("pretext", "--data", other, "--out", run, *options()).exit_code == 0
+    (run / "config.json").write_text((run / "config.json").read_text().replace('"catalogue_sha256": "', '"catalogue_sha256": "0'))
+    changed = train("pretext", "--data", other, "--out", run, "--resume")
+    assert changed.exit_code == 1
+    assert "has changed since run" in changed.stderr
+
+
+# Two processes
+
+
+@pytest.mark.parametrize("recipe", ["pretext", "finetune"])
+def test_two_processes_give_the_loss_curve_of_one(data, pretext_run, tmp_path, recipe):
+    extra = ("--loss", "weighted") if recipe == "pretext" else ("--pretext", pretext_run, "--beta", 2)
+    small = (recipe, "--data", data, *options(iterations=6, log_every=1), *extra)
+    assert train(*small, "--out", tmp_path / "one").exit_code == 0
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "cmr_train"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*torchrun, *map(str, (*small, "--out", tmp_path / "two"))],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("iterations done") == 1
+    one, two = metrics(tmp_path / "one"), metrics(tmp_path / "two")
+    for name in one[0]:
+        if name.startswith("loss"):
+            assert [line.get(name, 0) for line in two] == pytest.approx([line.get(name, 0) for line in one], rel=2e-4)
+
+
+# Bad input
+
+
+def test_configurations_that_cannot_be_carried_out_are_listed_at_once(data, tmp_path):
+    done = train(
+        "finetune", "--data", data, "--out", tmp_path / "run", "--mode", "scratch", "--beta", 0, "--iterations", 0, "--scaling", 2
+    )
+    assert done.exit_code == 2
+    for sentence in ("--beta must be more than 0", "--iterations must be more than 0", "--scaling must be 0 or more"):
+        assert sentence in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        pytest.param(("--view", "4ch"), 1, "holds no images of view 4Ch", id="view that is not there"),
+        pytest.param(("--data", "missing.h5"), 1, "missing.h5", id="no catalogue"),
+        pytest.param(("--subjects", 99), 1, "--subjects 99 was asked for, and the training set", id="too many subjects"),
+        pytest.param(("--phases", "ed,mid"), 0, "", id="a phase that is there"),
+        pytest.param(("--phases", "mid"), 1, "has no phase mid of view SAX; it has ed, es", id="no such phase"),
+        pytest.param(("--fractions", 0, 0.5, 0.5), 1, "falls into the training set", id="nobody to train on"),
+        pytest.param(("--fractions", 1, 1, 1), 2, "sum to 1", id="bad fractions"),
+        pytest.param(("--device", "mps"), 1, "finds no such device", id="no such device"),
+        pytest.param(("--resume", "--overwrite"), 2, "exclude each other", id="both"),
+    ],
+)
+def test_bad_input_is_one_sentence(data, tmp_path, arguments, code, sentence):
+    done = train("pretext", "--data", data, "--out", tmp_path / "run", *options(), *arguments)
+    assert done.exit_code == code, done.output
+    assert sentence in done.stderr
+
+
+def test_no_annotated_subjects_is_said(pretext_run, tmp_path):
+    plain = small_catalogue(tmp_path, 4)
+    done = train("finetune", "--data", plain, "--out", tmp_path / "run", "--pretext", pretext_run, *options())
+    assert done.exit_code == 1
+    assert "has no annotated subjects of view SAX; 'cmr-planes annotate' adds them" in done.stderr
+
+
+def test_no_pretext_is_said_with_what_to_do(data, tmp_path):
+    done = train("finetune", "--data", data, "--out", tmp_path / "runs" / "run", *options())
+    assert done.exit_code == 2
+    assert "run 'cmr-train pretext --view sax' first, give --pretext RUN, or use --mode scratch" in done.stderr
+
+
+def test_a_pretext_that_has_seen_the_test_subjects_is_refused(data, pretext_run, tmp_path):
+    done = train(
+        "finetune", "--data", data, "--out", tmp_path / "run", "--pretext", pretext_run, *options(), "--fractions", 0.2, 0.2, 0.6
+    )
+    assert done.exit_code == 1
+    assert "participants who are kept for validation or test here; use the --split-seed" in done.stderr
+
+
+def test_a_pretext_of_another_architecture_is_refused(data, pretext_run, tmp_path):
+    done = train("finetune", "--data", data, "--out", tmp_path / "run", "--pretext", pretext_run, *options(base_channels=8))
+    assert done.exit_code == 1
+    assert "none of the pretrained tensors fits" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+class Evil:
+    """Would leave a file where it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self):
+        return Path.touch, (self.trace,)
+
+
+def hostile(kind: str, trace: Path) -> bytes:
+    if kind == "pickle":
+        return pickle.dumps({"model": Evil(trace)})
+    buffer = io.BytesIO()
+    torch.save({"model": Evil(trace) if kind == "evil" else [1, 2]}, buffer)
+    return buffer.getvalue()[:-100] if kind == "cut short" else buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["pickle", "evil", "cut short", "foreign"])
+def test_a_hostile_or_damaged_checkpoint_is_refused(data, pretext_run, tmp_path, kind):
+    run = tmp_path / "pretext"
+    run.mkdir()
+    for name in ("config.json", "split.json"):
+        (run / name).write_bytes((pretext_run / name).read_bytes())
+    (run / "final.pt").write_bytes(hostile(kind, tmp_path / "trace"))
+    done = train("finetune", "--data", data, "--out", tmp_path / "run", "--pretext", run, *options())
+    assert done.exit_code == 1
+    assert "final.pt" in done.stderr
+    assert not (tmp_path / "trace").exists()
+
+
+def test_a_full_disk_is_said_and_leaves_the_last_checkpoint(data, tmp_path, monkeypatch):
+    from cmr_train import checkpoint
+
+    assert train("pretext", "--data", data, "--out", tmp_path / "run", *options(iterations=2)).exit_code == 0
+    before = (tmp_path / "run" / "final.pt").read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.save_checkpoint(tmp_path / "run" / "final.pt", {"model": {}})
+    assert (tmp_path / "run" / "final.pt").read_bytes() == before
+    assert not list((tmp_path / "run").glob("*.part"))
+    done = train("pretext", "--data", data, "--out", tmp_path / "other", *options())
+    assert done.exit_code == 1
+    assert "No space left on device" in done.stderr
+
+
+def test_an_unreadable_shard_is_named_before_training(tmp_path):
+    path = small_catalogue(tmp_path, 8)
+    shard = tmp_path / "out.shards" / "00001.h5"
+    shard.write_bytes(shard.read_bytes()[:-1000])
+    for cache in ("memory", "disk"):
+        done = train("pretext", "--data", path, "--out", tmp_path / "run", *options(cache=cache))
+        assert done.exit_code == 1
+        assert "00001.h5" in done.stderr
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_catalogue_of_a_later_version_is_refused(tmp_path):
+    import h5py
+
+    path = small_catalogue(tmp_path, 2)
+    with h5py.File(path, "r+") as file:
+        file.attrs["schema_version"] = 99
+    done = train("pretext", "--data", path, "--out", tmp_path / "run", *options())
+    assert done.exit_code == 1
+    assert "99" in done.stderr
+
+
+def test_help_imports_neither_torch_nor_numpy():
+    code = "import sys; from cmr_train.cli import main; main(['--help'], standalone_mode=False); print([n for n in ('torch', 'numpy') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
+
+
+@pytest.mark.parametrize("name", ["pretext", "finetune"])
+def test_help_has_an_example(name):
+    done = train(name, "--help")
+    assert done.exit_code == 0
+    assert f"    cmr-train {name} " in done.stdout
