@@ -21,6 +21,19 @@ class Recipe(StrEnum):
     """The anatomical structures."""
 
 
+class Subset(StrEnum):
+    """Whom a network is evaluated on."""
+
+    TRAIN = "train"
+    """Those who were learnt from."""
+    VALIDATION = "validation"
+    """Those on whom training was watched."""
+    TEST = "test"
+    """Those who were kept back."""
+    ALL = "all"
+    """Everybody: for a catalogue of other people than those trained on."""
+
+
 class Head(StrEnum):
     """Heads of the network, one a task."""
 

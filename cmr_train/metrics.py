@@ -48,6 +48,11 @@ class Metric(StrEnum):
     HAUSDORFF95 = "hausdorff95_all_borders_mm"
     """95th percentile of the distance of all borders."""
 
+    @property
+    def definition(self) -> str:
+        """What is measured, in a sentence."""
+        return _DEFINITIONS[self]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
@@ -87,6 +92,23 @@ class Score:
             Metric.HAUSDORFF95: self.hausdorff95_mm,
         }
         return numbers[metric]
+
+
+_DEFINITIONS = {
+    Metric.DICE: "Dice of the volume: all slices of a phase together; 0 if only one mask is empty, no value if both are",
+    Metric.BAI2019: (
+        "mean contour distance bai2019: in each slice that has both masks, the mean of the two directed mean distances between "
+        "outer contours, in mm; then the mean over slices"
+    ),
+    Metric.ALL_BORDERS: (
+        "mean contour distance all_borders: in each slice that has both masks, the mean over all border pixels of both of the "
+        "distance to the other border, in mm; then the mean over slices"
+    ),
+    Metric.HAUSDORFF95: (
+        "Hausdorff 95 all_borders: in each slice that has both masks, the larger of the two directed 95th percentiles of the "
+        "distances between all borders, in mm; then the mean over slices"
+    ),
+}
 
 
 def score_volume(

@@ -1,0 +1,157 @@
+"""``cmr-train evaluate``: Dice and contour distance of a run on annotated subjects."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.table import Table
+
+from cmr_planes.cli.console import print_json, progress, reports_errors, say, stdout, table
+from cmr_planes.errors import ExitCode
+from cmr_planes.shards.read import Catalogue
+from cmr_train.choices import DeviceKind, Subset
+from cmr_train.cli.options import EnumChoice
+from cmr_train.metrics import Metric
+from cmr_train.score_files import PER_SUBJECT_NAME, SUMMARY_NAME, comparisons_json, per_subject_csv, summary_json
+from cmr_train.scores import Comparison, GroupSummary, Spread
+
+if TYPE_CHECKING:
+    from cmr_train.checkpoint import Run
+    from cmr_train.recipes.evaluate import Evaluation
+
+DIGITS = {Metric.DICE: 3, Metric.BAI2019: 2, Metric.ALL_BORDERS: 2, Metric.HAUSDORFF95: 2}
+"""Decimals in the tables."""
+
+HEADS = {
+    Metric.DICE: "Dice",
+    Metric.BAI2019: "contour distance bai2019, mm",
+    Metric.ALL_BORDERS: "contour distance all_borders, mm",
+    Metric.HAUSDORFF95: "Hausdorff 95 all_borders, mm",
+}
+"""Heads of the tables' columns."""
+
+_RUN = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=_RUN)
+@click.option("--data", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Catalogue.  [default: that of the run]")
+@click.option("--subset", type=EnumChoice([*Subset]), default=Subset.TEST.value, show_default=True, help="Whom to evaluate.")
+@click.option("--baseline", type=_RUN, help="A run to compare with, on the same subjects.")
+@click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the results.  [default: RUN]")
+@click.option("--device", type=EnumChoice([*DeviceKind]), default=DeviceKind.AUTO.value, show_default=True, help="What computes.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@reports_errors
+def evaluate(
+    run: Path, *, data: Path | None, subset: Subset, baseline: Path | None, out: Path | None, device: DeviceKind, as_json: bool
+) -> ExitCode:
+    """Score RUN on annotated subjects that it was not trained on.
+
+    Writes per_subject.csv (one row for each subject, phase and structure) and summary.json. Dice is of all slices of a phase
+    together. Contour distances are means over the slices that have both masks: bai2019 is between outer contours, all_borders
+    between all borders; how many slices were scored, missed and invented stands beside them. "pooled" is the mean of a subject's
+    phases. A run of the pretext task is scored on positions.
+
+    \b
+    Example:
+      cmr-train evaluate runs/finetune-sax
+      cmr-train evaluate runs/finetune-sax --baseline runs/scratch-sax
+      cmr-train evaluate runs/finetune-sax --data hospital.h5 --subset all --json
+    """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
+    from cmr_train.checkpoint import load_run, write_json, write_whole
+    from cmr_train.devices import choose_device
+    from cmr_train.recipes import evaluate as recipe
+
+    chosen = choose_device(device)
+    loaded, other = load_run(run, chosen), None if baseline is None else load_run(baseline, chosen)
+    folder = out or run
+    folder.mkdir(parents=True, exist_ok=True)
+    with Catalogue(data or loaded.config.data.data) as catalogue:
+        index = recipe.choose_subjects(loaded, catalogue, subset)
+        with progress("evaluate", len(set(index.subject_number.tolist())), unit="subjects") as advance:
+            evaluation = recipe.evaluate(loaded, catalogue, index, baseline=other, on_subject=advance)
+    summary = _summary(loaded, evaluation, run, baseline, subset)
+    write_whole(folder / PER_SUBJECT_NAME, per_subject_csv(evaluation.table, loaded.view).encode())
+    write_json(folder / SUMMARY_NAME, summary)
+    if evaluation.n_trained_on and subset is not Subset.TRAIN:
+        say(f"{evaluation.n_trained_on} of these subjects were in the training set of the run", style="yellow")
+    if as_json:
+        print_json(summary)
+        return ExitCode.DONE
+    for each in _tables(loaded, evaluation, baseline):
+        stdout().print(each)
+    click.echo(
+        f"{_counted(len(evaluation.table.subjects), 'subject')} evaluated; see {folder / PER_SUBJECT_NAME} and {SUMMARY_NAME}"
+    )
+    return ExitCode.DONE
+
+
+def _summary(run: "Run", evaluation: "Evaluation", folder: Path, baseline: Path | None, subset: Subset) -> dict[str, Any]:
+    """Return what ``summary.json`` holds."""
+    head = {"run": folder.resolve().name, "view": run.view.value, "task": run.head.value, "subset": subset.value}
+    compared = {}
+    if baseline is not None and evaluation.baseline is not None:
+        compared["baseline"] = {
+            "run": baseline.resolve().name,
+            "differences": "run minus baseline over subjects with both values",
+            **summary_json(evaluation.baseline),
+            "comparisons": comparisons_json(evaluation.comparisons),
+        }
+    return {**head, "n_trained_on": evaluation.n_trained_on, **summary_json(evaluation.table), **compared}
+
+
+def _tables(run: "Run", evaluation: "Evaluation", baseline: Path | None) -> Iterator[Table]:
+    """Lay out scores, then differences."""
+    shown = evaluation.table
+    title = f"{run.view.title}, {_counted(len(shown.subjects), 'subject')}: mean (standard deviation)"
+    heads = ("phase", "structure", *HEADS.values(), "slices scored", "missed", "invented", "failed", "empty")
+    yield table(title, heads, [_row(summary) for summary in shown.summaries()])
+    if evaluation.comparisons and baseline is not None:
+        name = baseline.resolve().name
+        heads = ("phase", "structure", "metric", "subjects", "difference", "95 % interval (bootstrap)", "p (Wilcoxon)")
+        rows = [_difference_row(each) for each in evaluation.comparisons if each.metric in (Metric.DICE, Metric.BAI2019)]
+        yield table(f"Difference from {name}: mean over subjects, paired", heads, rows)
+
+
+def _row(summary: GroupSummary) -> tuple[object, ...]:
+    return (
+        _phase_name(summary.phase),
+        summary.structure,
+        *(_spread(summary.metrics[metric], DIGITS[metric]) for metric in Metric),
+        summary.n_scored,
+        summary.n_missed,
+        summary.n_invented,
+        summary.n_failed,
+        summary.n_empty,
+    )
+
+
+def _difference_row(comparison: Comparison) -> tuple[object, ...]:
+    difference, digits = comparison.difference, DIGITS[comparison.metric]
+    has_interval = not math.isnan(difference.low)
+    return (
+        _phase_name(comparison.phase),
+        comparison.structure,
+        HEADS[comparison.metric],
+        difference.n_pairs,
+        "-" if math.isnan(difference.mean) else f"{difference.mean:+.{digits}f}",
+        f"{difference.low:+.{digits}f} to {difference.high:+.{digits}f}" if has_interval else "-",
+        "-" if math.isnan(difference.p_value) else f"{difference.p_value:.2g}",
+    )
+
+
+def _phase_name(phase: str) -> str:
+    return phase.upper() if len(phase) == 2 else phase
+
+
+def _spread(spread: Spread, digits: int) -> str:
+    if not spread.n_subjects:
+        return "-"
+    std = "-" if math.isnan(spread.std) else f"{spread.std:.{digits}f}"
+    return f"{spread.mean:.{digits}f} ({std})"
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

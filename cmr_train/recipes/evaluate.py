@@ -1,0 +1,218 @@
+"""Score a trained network on annotated subjects, and compare it with another on the same ones."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_planes.shards.read import Catalogue, ImageIndex
+from cmr_planes.views import PositionClass, position_name
+from cmr_train.checkpoint import Run
+from cmr_train.choices import Head, Subset
+from cmr_train.config import VIEW_STRUCTURES
+from cmr_train.data.splits import split_participants
+from cmr_train.errors import TrainError
+from cmr_train.inference import label_images
+from cmr_train.metrics import score_volume
+from cmr_train.scores import Comparison, ScoredVolume, ScoreTable, compare
+
+OnSubject = Callable[[], None]
+"""Called whenever a subject is done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """The scores of a run, and of its baseline where there is one."""
+
+    table: ScoreTable
+    """Of the run."""
+    n_trained_on: int
+    """Subjects among the evaluated ones whom the run was trained on."""
+    baseline: ScoreTable | None
+    """Of the baseline, on the same subjects."""
+    comparisons: tuple[Comparison, ...]
+    """The run minus its baseline; empty without one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Volume:
+    """The images of one phase of one subject that have a truth."""
+
+    subject: str
+    phase: str
+    phase_index: int
+    slices: tuple[int, ...]
+
+
+def class_names(run: Run) -> dict[int, str]:
+    """Return the classes that a run finds, without the background, and their names in the words of its view."""
+    if run.head is Head.STRUCTURES:
+        return {int(each): each.title for each in VIEW_STRUCTURES[run.view]}
+    return {int(each): position_name(run.view, each) for each in PositionClass if each is not PositionClass.BACKGROUND}
+
+
+def choose_subjects(run: Run, catalogue: Catalogue, subset: Subset) -> ImageIndex:
+    """Return the images to evaluate: of the run's view, with a truth, of the subset's subjects.
+
+    Parameters
+    ----------
+    run
+        A trained network.
+    catalogue
+        Where images and truth are.
+    subset
+        Whom to take; a person's set follows from the key and the run's seed, so it is that of the run, in another catalogue too.
+
+    Raises
+    ------
+    TrainError
+        There are none; the sentence says what is missing.
+    """
+    everything = catalogue.index(run.view)
+    where = f"{str(catalogue.path)!r}"
+    if not len(everything):
+        raise TrainError(f"{where} holds no images of view {run.view.title}, on which the run was trained; give another --data")
+    has_truth = everything.is_annotated if run.head is Head.STRUCTURES else everything.has_positions
+    index = everything.select(has_truth)
+    if not len(index):
+        wanted = "annotated subjects" if run.head is Head.STRUCTURES else "position masks"
+        hint = "'cmr-planes annotate' adds labels" if run.head is Head.STRUCTURES else "'cmr-planes extract' makes them"
+        raise TrainError(f"{where} has no {wanted} of view {run.view.title}; {hint}")
+    if run.config.data.phases:
+        index = index.select(np.isin(index.phase, run.config.data.phases))
+    participants = [index.participant(row) for row in range(len(index))]
+    if subset is not Subset.ALL:
+        settings = run.config.data
+        split = split_participants(participants, seed=settings.split_seed, fractions=settings.fractions)
+        chosen = set(getattr(split, subset.value))
+        index = index.select(np.array([participant in chosen for participant in participants], dtype=np.bool_))
+    if not len(index):
+        raise TrainError(
+            f"none of the subjects with a truth in {where} belongs to the {subset.value} set; --subset all takes everybody"
+        )
+    return index
+
+
+def evaluate(
+    run: Run,
+    catalogue: Catalogue,
+    index: ImageIndex,
+    *,
+    baseline: Run | None = None,
+    on_subject: OnSubject = lambda: None,
+) -> Evaluation:
+    """Score a run, and its baseline on the same subjects.
+
+    Parameters
+    ----------
+    run
+        A trained network.
+    catalogue
+        Where images and truth are.
+    index
+        The images to evaluate, as :func:`choose_subjects` returns them.
+    baseline
+        Another network for the same task.
+    on_subject
+        Called whenever a subject is done.
+
+    Raises
+    ------
+    TrainError
+        The truth has classes that the run does not know, or the baseline cannot be compared.
+    ShardError
+        An image cannot be read.
+    """
+    if baseline is not None:
+        _check_baseline(run, baseline, index)
+    runs = [run] if baseline is None else [run, baseline]
+    scored: list[list[ScoredVolume]] = [[] for _ in runs]
+    for volumes in _by_subject(index):
+        for volume in volumes:
+            for place, scores in enumerate(_score(runs, catalogue, volume)):
+                scored[place].extend(scores)
+        on_subject()
+    tables = [ScoreTable(tuple(each)) for each in scored]
+    trained_on = set(run.split.train)
+    subjects = {index.subject(row) for row in range(len(index)) if index.participant(row) in trained_on}
+    return Evaluation(
+        table=tables[0],
+        n_trained_on=len(subjects),
+        baseline=None if baseline is None else tables[1],
+        comparisons=() if baseline is None else compare(*tables),
+    )
+
+
+def _check_baseline(run: Run, baseline: Run, index: ImageIndex) -> None:
+    """Refuse a baseline that does another task or has seen the test."""
+    if (baseline.view, baseline.head) != (run.view, run.head):
+        raise TrainError(
+            f"the baseline finds {baseline.head} on {baseline.view.title}, and the run {run.head} on {run.view.title}; "
+            "only runs of one task can be compared"
+        )
+    evaluated = {index.participant(row) for row in range(len(index))}
+    n_seen = [len(evaluated & set(each.split.train)) for each in (run, baseline)]
+    if n_seen[1] > n_seen[0]:
+        raise TrainError(
+            f"the baseline was trained on {n_seen[1]} of the {len(evaluated)} participants to evaluate and the run on {n_seen[0]}, "
+            "so that it cannot be compared; train both with one --split-seed"
+        )
+
+
+def _by_subject(index: ImageIndex) -> Iterator[list[_Volume]]:
+    """Gather the rows of the index into volumes, one list a subject."""
+    subjects: dict[str, dict[int, list[int]]] = {}
+    for row, phase in enumerate(index.phase_index.tolist()):
+        subjects.setdefault(index.subject(row), {}).setdefault(phase, []).append(row)
+    for subject, phases in subjects.items():
+        yield [
+            _Volume(
+                subject=subject,
+                phase=str(index.phase[rows[0]]),
+                phase_index=phase,
+                slices=tuple(int(index.slice[row]) for row in rows),
+            )
+            for phase, rows in sorted(phases.items())
+        ]
+
+
+def _score(runs: Sequence[Run], catalogue: Catalogue, volume: _Volume) -> Iterator[list[ScoredVolume]]:
+    """Score each run on one volume."""
+    run, subject = runs[0], volume.subject
+    images = [catalogue.image(subject, run.view, volume.phase_index, level) for level in volume.slices]
+    truth = _read_truth(run, catalogue, volume)
+    names = _scored_classes(run, catalogue, volume)
+    planes = catalogue.view_attributes(subject, run.view).planes
+    spacing_mm = [(planes[level].row_spacing_mm, planes[level].column_spacing_mm) for level in volume.slices]
+    for each in runs:
+        prediction = np.stack(label_images(each, images, spacing_mm))
+        scores = score_volume(truth, prediction, classes=list(names), spacing_mm=spacing_mm)
+        yield [
+            ScoredVolume(subject=subject, phase=volume.phase, structure=name, score=score)
+            for name, score in zip(names.values(), scores, strict=True)
+        ]
+
+
+def _read_truth(run: Run, catalogue: Catalogue, volume: _Volume) -> NDArray[np.uint8]:
+    """Return the truth of a volume, shape (slices, rows, columns); refuse classes that the run does not know."""
+    read = catalogue.labels if run.head is Head.STRUCTURES else catalogue.positions
+    truth = np.stack([read(volume.subject, run.view, volume.phase_index, level) for level in volume.slices])
+    known = class_names(run)
+    strange = sorted(set(np.unique(truth).tolist()) - {0, *known})
+    if strange:
+        raise TrainError(
+            f"the labels of {run.view.title} in {str(catalogue.path)!r} have class {strange[0]}, which the run does not know (it "
+            f"finds {', '.join(f'{value} {name}' for value, name in known.items())}); annotate with these classes"
+        )
+    return truth
+
+
+def _scored_classes(run: Run, catalogue: Catalogue, volume: _Volume) -> dict[int, str]:
+    """Return the classes that the truth of a volume is about: a structure that was drawn on no slice of it was not annotated."""
+    names = class_names(run)
+    if run.head is Head.POSITIONS:
+        return names
+    was_drawn = catalogue.labelled_structures(volume.subject, run.view)[volume.phase_index, list(volume.slices)]
+    is_drawn = np.any(was_drawn, axis=0).tolist()
+    return {value: name for value, name in names.items() if is_drawn[value]}

@@ -1,0 +1,113 @@
+"""Scores as files: a table with one row a volume, and a summary for machines."""
+
+import csv
+import io
+import math
+from typing import Any
+
+from cmr_planes.views import CardiacView
+from cmr_train.metrics import Metric
+from cmr_train.scores import Comparison, GroupSummary, ScoredVolume, ScoreTable
+
+PER_SUBJECT_NAME, SUMMARY_NAME = "per_subject.csv", "summary.json"
+"""What an evaluation writes."""
+
+PER_SUBJECT_COLUMNS = (
+    "subject",
+    "view",
+    "phase",
+    "structure",
+    *(metric.value for metric in Metric),
+    "n_slices_scored",
+    "n_slices_missed",
+    "n_slices_invented",
+    "is_empty",
+    "is_failure",
+)
+"""Columns of ``per_subject.csv``. A value that does not exist is an empty cell; ``is_empty`` and ``is_failure`` say why."""
+
+
+def per_subject_csv(table: ScoreTable, view: CardiacView) -> str:
+    """Return ``per_subject.csv``: one row for each subject, phase and structure."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(PER_SUBJECT_COLUMNS)
+    writer.writerows(_row(volume, view) for volume in table.volumes)
+    return text.getvalue()
+
+
+def summary_json(table: ScoreTable) -> dict[str, Any]:
+    """Return the scores over subjects, as JSON can hold them; a number that does not exist is null."""
+    return {
+        "n_subjects": len(table.subjects),
+        "definitions": {metric.value: metric.definition for metric in Metric},
+        "pooled": "mean of a subject's phases, then over subjects",
+        "mean": "mean of a phase's structures, then over subjects",
+        "std": "sample standard deviation over subjects",
+        "results": [_group(each) for each in table.summaries()],
+    }
+
+
+def comparisons_json(comparisons: tuple[Comparison, ...]) -> list[dict[str, Any]]:
+    """Return paired differences, as JSON can hold them."""
+    return [
+        {
+            "phase": each.phase,
+            "structure": each.structure,
+            "metric": each.metric.value,
+            "n_pairs": each.difference.n_pairs,
+            "n_left_out": each.difference.n_left_out,
+            "mean_difference": number(each.difference.mean),
+            "bootstrap_95_low": number(each.difference.low),
+            "bootstrap_95_high": number(each.difference.high),
+            "wilcoxon_p": number(each.difference.p_value),
+        }
+        for each in comparisons
+    ]
+
+
+def number(value: float) -> float | None:
+    """Return a number, or None in place of NaN."""
+    return None if math.isnan(value) else value
+
+
+def _row(volume: ScoredVolume, view: CardiacView) -> tuple[object, ...]:
+    score = volume.score
+    values = (score.value(metric) for metric in Metric)
+    return (
+        volume.subject,
+        view.value,
+        volume.phase,
+        volume.structure,
+        *("" if math.isnan(value) else f"{value:.6g}" for value in values),
+        score.n_scored,
+        score.n_missed,
+        score.n_invented,
+        int(score.is_empty),
+        int(score.is_failure),
+    )
+
+
+def _group(summary: GroupSummary) -> dict[str, Any]:
+    spreads = {
+        metric.value: {
+            "n_subjects": spread.n_subjects,
+            "mean": number(spread.mean),
+            "std": number(spread.std),
+            "median": number(spread.median),
+            "lower_quartile": number(spread.lower_quartile),
+            "upper_quartile": number(spread.upper_quartile),
+        }
+        for metric, spread in summary.metrics.items()
+    }
+    return {
+        "phase": summary.phase,
+        "structure": summary.structure,
+        **spreads,
+        "n_volumes": summary.n_volumes,
+        "n_empty": summary.n_empty,
+        "n_failed": summary.n_failed,
+        "n_slices_scored": summary.n_scored,
+        "n_slices_missed": summary.n_missed,
+        "n_slices_invented": summary.n_invented,
+    }
