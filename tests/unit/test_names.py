@@ -1,5 +1,7 @@
 """What series names mean: real names of many sites, and their look-alikes."""
 
+from pathlib import Path
+
 import pytest
 
 from cmr_planes.dicom.names import load_names
@@ -53,6 +55,13 @@ def test_a_site_adds_its_own_names(tmp_path):
     assert names.view("Kurze-Achse_1") is CardiacView.SAX
     assert names.view("CINE_segmented_SAX_b1") is CardiacView.SAX
     assert names.exclusion("QA SAX") == "phantom"
+
+
+def test_the_example_table_works():
+    names = load_names(Path(__file__).parents[2] / "examples" / "names.toml")
+    assert names.view("Kurze-Achse_1") is CardiacView.SAX
+    assert names.view("Vierkammer cine") is CardiacView.FOUR_CHAMBER
+    assert names.exclusion("Uebersicht 3") == "localiser"
 
 
 @pytest.mark.parametrize(
