@@ -48,16 +48,19 @@ def labels_of(images: np.ndarray) -> np.ndarray:
     return np.digitize(images, (150, 300, 600)).astype(np.uint8)
 
 
-def annotate(path: Path) -> Path:
-    """Give every SAX image of a catalogue labels."""
+def annotate(path: Path, structures: Sequence[Structure] = (Structure.LV, Structure.MYO, Structure.RV)) -> Path:
+    """Give every SAX image of a catalogue labels, as if some structures had been drawn."""
     view = CardiacView.SAX
     labels = {}
     with Catalogue(path) as catalogue:
         for key in catalogue.subjects().key:
             phases, slices = catalogue.view_attributes(key, view).shape[:2]
             images = [[catalogue.image(key, view, phase, level) for level in range(slices)] for phase in range(phases)]
-            drawn = np.broadcast_to(np.arange(len(Structure)) < 4, (phases, slices, len(Structure))).copy()
-            labels[key] = {view: ViewLabels(labels=labels_of(np.array(images)), structures=drawn, source="nifti")}
+            classes = labels_of(np.array(images))
+            classes[~np.isin(classes, structures)] = 0
+            drawn = np.isin(np.arange(len(Structure)), [0, *structures])
+            drawn = np.broadcast_to(drawn, (phases, slices, len(Structure))).copy()
+            labels[key] = {view: ViewLabels(labels=classes, structures=drawn, source="nifti")}
     write_labels(path, labels)
     return path
 

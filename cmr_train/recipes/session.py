@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -25,7 +26,7 @@ from cmr_train.checkpoint import (
     write_json,
 )
 from cmr_train.choices import Head, LossKind
-from cmr_train.config import RunConfig
+from cmr_train.config import VIEW_STRUCTURES, RunConfig
 from cmr_train.data.batches import Order
 from cmr_train.data.datasets import PlaneDataset, Target, choose_cache, class_frequencies
 from cmr_train.data.memory import free_bytes
@@ -126,6 +127,8 @@ def choose_images(session: Session, head: Head) -> tuple[ImageIndex, Split]:
     if not len(index):
         missing = ("position masks", "extract") if head is Head.POSITIONS else ("annotated subjects", "annotate")
         raise TrainError(f"{where} has no {missing[0]} of view {title}; 'cmr-planes {missing[1]}' adds them")
+    if head is Head.STRUCTURES:
+        index = _wholly_drawn(session, index)
     if data.phases:
         phases = sorted({str(phase) for phase in index.phase})
         index = index.select(np.isin(index.phase, data.phases))
@@ -148,6 +151,31 @@ def choose_images(session: Session, head: Head) -> tuple[ImageIndex, Split]:
             "give another --split-seed or more subjects"
         )
     return index, split
+
+
+def _wholly_drawn(session: Session, index: ImageIndex) -> ImageIndex:
+    """Keep the images on which every structure of the view was drawn or looked for: elsewhere, background may be anything.
+
+    Raises
+    ------
+    TrainError
+        There are none.
+    """
+    view = session.config.data.view
+    wanted = list(VIEW_STRUCTURES[view])
+    drawn: dict[str, NDArray[np.bool_]] = {}
+    is_whole = np.zeros(len(index), dtype=np.bool_)
+    for row in range(len(index)):
+        subject = index.subject(row)
+        if subject not in drawn:
+            drawn[subject] = np.logical_and.reduce(session.catalogue.labelled_structures(subject, view)[..., wanted], axis=-1)
+        is_whole[row] = drawn[subject][index.phase_index[row], index.slice[row]]
+    names = ", ".join(each.title for each in VIEW_STRUCTURES[view])
+    if not is_whole.any():
+        raise TrainError(f"on none of the {len(index)} annotated images of view {view.title} were all of {names} drawn")
+    if not is_whole.all():
+        session.reporter.say(f"{(~is_whole).sum():,} annotated images are left out: not all of {names} were drawn on them")
+    return index.select(is_whole)
 
 
 def make_tasks(session: Session, images: Mapping[Head, ImageIndex]) -> tuple[Task, ...]:

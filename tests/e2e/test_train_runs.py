@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cmr_planes.views import CardiacView
+from cmr_planes.views import CardiacView, Structure
 from cmr_train.checkpoint import load_run, newest_pretext
 from tests.training import annotate, options, small_catalogue, train
 
@@ -264,6 +264,13 @@ def test_no_annotated_subjects_is_said(pretext_run, tmp_path):
     done = train("finetune", "--data", plain, "--out", tmp_path / "run", "--pretext", pretext_run, *options())
     assert done.exit_code == 1
     assert "has no annotated subjects of view SAX; 'cmr-planes annotate' adds them" in done.stderr
+
+
+def test_images_on_which_a_structure_was_not_drawn_are_no_truth(pretext_run, tmp_path):
+    partly = annotate(small_catalogue(tmp_path, 4), (Structure.LV, Structure.MYO))
+    done = train("finetune", "--data", partly, "--out", tmp_path / "run", "--pretext", pretext_run, *options())
+    assert done.exit_code == 1
+    assert "on none of the 24 annotated images of view SAX were all of LV, Myo, RV drawn" in done.stderr
 
 
 def test_no_pretext_is_said_with_what_to_do(data, tmp_path):
