@@ -8,6 +8,8 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
+from cmr_train.checkpoint import write_whole
+
 GRID_TOLERANCE_MM = 0.1
 """How far a slice may lie from a regular grid before a stack is not one volume: a fraction of any pixel."""
 
@@ -92,6 +94,6 @@ def write_labels(folder: Path, stem: str, labels: NDArray[np.uint8], affines_lps
     paths = []
     for name, part, part_affine in parts:
         path = folder / name
-        path.write_bytes(encode_labels(part, part_affine))
+        write_whole(path, encode_labels(part, part_affine))
         paths.append(path)
     return tuple(paths)

@@ -181,12 +181,13 @@ def _score(runs: Sequence[Run], catalogue: Catalogue, volume: _Volume) -> Iterat
     """Score each run on one volume."""
     run, subject = runs[0], volume.subject
     images = [catalogue.image(subject, run.view, volume.phase_index, level) for level in volume.slices]
-    truth = _read_truth(run, catalogue, volume)
-    names = _scored_classes(run, catalogue, volume)
+    is_known = _known_classes(run, catalogue, volume)
+    names = {value: name for value, name in class_names(run).items() if is_known[:, value].any()}
+    truth = _keep(_read_truth(run, catalogue, volume), is_known)
     planes = catalogue.view_attributes(subject, run.view).planes
     spacing_mm = [(planes[level].row_spacing_mm, planes[level].column_spacing_mm) for level in volume.slices]
     for each in runs:
-        prediction = np.stack(label_images(each, images, spacing_mm))
+        prediction = _keep(np.stack(label_images(each, images, spacing_mm)), is_known)
         scores = score_volume(truth, prediction, classes=list(names), spacing_mm=spacing_mm)
         yield [
             ScoredVolume(subject=subject, phase=volume.phase, structure=name, score=score)
@@ -208,11 +209,15 @@ def _read_truth(run: Run, catalogue: Catalogue, volume: _Volume) -> NDArray[np.u
     return truth
 
 
-def _scored_classes(run: Run, catalogue: Catalogue, volume: _Volume) -> dict[int, str]:
-    """Return the classes that the truth of a volume is about: a structure that was drawn on no slice of it was not annotated."""
-    names = class_names(run)
+def _known_classes(run: Run, catalogue: Catalogue, volume: _Volume) -> NDArray[np.bool_]:
+    """Tell on which slices of a volume the truth is about a class, shape (slices, classes): drawn, or looked for and not there."""
     if run.head is Head.POSITIONS:
-        return names
-    was_drawn = catalogue.labelled_structures(volume.subject, run.view)[volume.phase_index, list(volume.slices)]
-    is_drawn = np.any(was_drawn, axis=0).tolist()
-    return {value: name for value, name in names.items() if is_drawn[value]}
+        return np.ones((len(volume.slices), len(PositionClass)), dtype=np.bool_)
+    is_known = catalogue.labelled_structures(volume.subject, run.view)
+    return np.asarray(is_known[volume.phase_index, list(volume.slices)], dtype=np.bool_)
+
+
+def _keep(labels: NDArray[np.uint8], is_known: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Take classes off the slices on which nothing is known of them; shapes (slices, rows, columns) and (slices, classes)."""
+    levels = np.arange(len(labels))[:, np.newaxis, np.newaxis]
+    return np.where(is_known[levels, labels], labels, np.uint8(0))

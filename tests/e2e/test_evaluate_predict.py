@@ -35,6 +35,9 @@ from tests.cohorts import small_study
 from tests.records import make_subject
 from tests.threshold_runs import write_run
 
+SUNNYBROOK = Path(__file__).parents[3] / "shared" / "data" / "sunnybrook" / "SCD0000101.zip"
+"""A real short-axis stack, where it is at hand; never part of the repository."""
+
 SIZE = 48
 SPACING_MM = 7.0
 STUDY = {"n_slices": 5, "n_frames": 10, "rows": 88, "columns": 88, "spacing_mm": (2.5, 2.5), "slice_distance_mm": 9.0}
@@ -67,8 +70,8 @@ def is_bright(image, threshold: float):
     return normalise(image) > np.float32(threshold)
 
 
-def make_catalogue(folder: Path, n_subjects: int = 5, *, found=Structure.LV, threshold=0.5, drawn=(0, 1, 2, 3)) -> Path:
-    """A catalogue in which the bright pixels of every SAX image are labelled as one structure."""
+def make_catalogue(folder: Path, n_subjects: int = 5, *, found=Structure.LV, threshold=0.5, drawn=(0, 1, 2, 3), unknown=()) -> Path:
+    """A catalogue in which the bright pixels of every SAX image are labelled as one structure; on some slices it is not known."""
     records = [
         make_subject(number, views=(CardiacView.SAX,), matrix=(SIZE, SIZE), spacing_mm=SPACING_MM, layout=BoxLayout(size=5, gap=8))
         for number in range(1, n_subjects + 1)
@@ -80,6 +83,8 @@ def make_catalogue(folder: Path, n_subjects: int = 5, *, found=Structure.LV, thr
         labels = (found * is_bright(images, threshold)).astype(np.uint8)
         structures = np.zeros((*images.shape[:2], len(Structure)), bool)
         structures[..., list(drawn)] = True
+        structures[:, list(unknown), found] = False
+        labels[:, list(unknown)] = 0
         trees[record.key] = {CardiacView.SAX: ViewLabels(labels=labels, structures=structures, source="nifti")}
     (folder / "out.labels").mkdir()
     write_label_file(folder / "out.labels" / "00000.h5", trees)
@@ -173,6 +178,14 @@ def test_structures_that_were_never_drawn_are_not_scored(tmp_path):
     run = write_run(tmp_path / "run", data=data, threshold=0.4)
     assert command("evaluate", run).exit_code == 0
     assert {row["structure"] for row in rows_of(run / "per_subject.csv")} == {"LV"}
+
+
+def test_slices_on_which_a_structure_was_not_drawn_say_nothing_of_it(tmp_path):
+    data = make_catalogue(tmp_path / "data", 2, unknown=[1])
+    run = write_run(tmp_path / "run", data=data)
+    assert command("evaluate", run).exit_code == 0
+    rows = [row for row in rows_of(run / "per_subject.csv") if row["structure"] == "LV"]
+    assert {(row["dice"], row["n_slices_scored"], row["n_slices_invented"]) for row in rows} == {("1", "2", "0")}
 
 
 def test_a_baseline_adds_paired_differences(tmp_path, annotated):
@@ -389,6 +402,22 @@ def test_label_maps_lie_where_dcm2niix_puts_the_same_files(tmp_path, dicom):
         np.testing.assert_array_equal(labels[tuple(place.round().astype(int))], intensity.ravel() > 300)
         n_seen += index.shape[1]
     assert n_seen == labels.size
+
+
+@pytest.mark.skipif(not SUNNYBROOK.exists(), reason="the real scans are not at hand")
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # the files' own faults
+def test_a_real_stack_lies_where_dcm2niix_puts_it(tmp_path):
+    run = write_run(tmp_path / "run", rows=256, columns=256, threshold=0.8)
+    assert command("predict", run, SUNNYBROOK, "-o", tmp_path / "out", "--no-pictures").exit_code == 0
+    own = nibabel.load(tmp_path / "out" / "labels" / "SCD0000101_sax_ed.nii.gz")
+    shutil.unpack_archive(SUNNYBROOK, tmp_path / "dicom")
+    tool = Path(sys.executable).parent / "dcm2niix"
+    subprocess.run([tool, "-z", "n", "-f", "peer", "-o", tmp_path, tmp_path / "dicom"], check=True, capture_output=True)
+    peer = nibabel.load(tmp_path / "peer.nii")
+    assert own.shape == peer.shape[:3] == (256, 256, 12)
+    corners = np.stack(np.meshgrid([0, 255], [0, 255], [0, 11], [1], indexing="ij")).reshape(4, -1)
+    own_mm, peer_mm = (np.unique(np.round((image.affine @ corners)[:3], 1), axis=1) for image in (own, peer))
+    np.testing.assert_allclose(own_mm, peer_mm, atol=0.11)  # mm; the axes may run the other way
 
 
 def test_a_catalogue_gives_the_same_files_as_its_dicom(tmp_path, dicom):
