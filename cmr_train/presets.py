@@ -15,7 +15,7 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "base_channels": 8,
         "batch_size": 10,
         "iterations": 300,
-        "learning_rate": 0.005,
+        "learning_rate": 0.01,
         "schedule": Schedule.ONE_CYCLE,
         "loss": LossKind.WEIGHTED,
         "checkpoint_every": 100,

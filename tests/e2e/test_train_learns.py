@@ -12,7 +12,7 @@ from cmr_train.inference import label_images
 from tests.training import small_catalogue, train
 
 SIZE = 64
-QUICK = ("--preset", "quick", "--rows", SIZE, "--columns", SIZE, "--iterations", 150, "--learning-rate", 0.01, "--threads", 1)
+QUICK = ("--preset", "quick", "--rows", SIZE, "--columns", SIZE, "--iterations", 150, "--threads", 1)
 
 
 @pytest.mark.slow
