@@ -37,8 +37,8 @@ def class_weights(frequencies: NDArray[np.float64]) -> NDArray[np.float32]:
 
     Examples
     --------
-    >>> class_weights(np.array([0.64, 0.36]))
-    array([0.8928572, 1.1904762], dtype=float32)
+    >>> class_weights(np.array([0.64, 0.36])).round(3).tolist()
+    [0.8930000066757202, 1.190000057220459]
     """
     occurs = frequencies > 0
     weights = np.divide(1, np.sqrt(frequencies), out=np.zeros_like(frequencies), where=occurs)

@@ -15,11 +15,11 @@ from cmr_planes.dicom.names import NameTable, load_names
 from cmr_planes.errors import ExitCode, SourceError
 from cmr_planes.executors import run_batches
 from cmr_planes.geometry import BoxLayout, BoxUnits
-from cmr_planes.options import ExtractOptions, PhaseChoice
+from cmr_planes.options import ExtractOptions
 from cmr_planes.report import CatalogueSummary, closing_sentence, summarise, to_json
 from cmr_planes.shards.read import Catalogue
 from cmr_planes.shards.schema import Codec, ShardSummary
-from cmr_planes.views import TARGET_VIEWS, CardiacView
+from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
 
 
 def _views(context: click.Context, parameter: click.Parameter, value: str) -> tuple[CardiacView, ...]:  # noqa: ARG001  # click's signature
