@@ -44,6 +44,9 @@ demo: setup    ## the main job on a synthetic cohort, in ./demo
 
 bench: setup   ## speed beside peers; see benchmarks/README.md
 	$(BIN)/python benchmarks/extract.py
+	$(BIN)/python benchmarks/loader.py
+	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/metrics.py
 
 clean:         ## remove what the commands above made
 	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
