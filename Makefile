@@ -44,9 +44,10 @@ demo: setup    ## the main job on a synthetic cohort, in ./demo
 
 bench: setup   ## speed beside peers; see benchmarks/README.md
 	$(BIN)/python benchmarks/extract.py
-	$(BIN)/python benchmarks/loader.py
-	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/metrics.py
+	test -f demo/out.h5 || $(MAKE) demo
+	$(BIN)/python benchmarks/loader.py demo/out.h5
+	$(BIN)/python benchmarks/step.py demo/out.h5
 
 clean:         ## remove what the commands above made
 	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -19,6 +19,7 @@ The tree::
     │   └── OverlappingBoxesError
     ├── StudyError            a study, or a view of it, that cannot be used
     ├── SourceError           nothing usable was found at the given path
+    ├── AnnotationError       an annotation file that cannot be used
     └── ShardError            the output is not ours, differs, or is damaged
 
 Every error that can end a subject or a view carries a :class:`RejectionCode`; its text is the sentence that stands in the
@@ -84,6 +85,8 @@ class RejectionCode(StrEnum):
     """Two boxes share pixels."""
     LOW_AGREEMENT = "low_agreement"
     """The images disagree along their common line by more than ``--min-agreement`` allows."""
+    UNUSABLE_LABELS = "unusable_labels"
+    """An annotation file cannot be read, or does not lie on the subject's images."""
     UNEXPECTED_ERROR = "unexpected_error"
     """An error that the software did not foresee; please report it."""
 
@@ -116,7 +119,9 @@ class NoteCode(StrEnum):
     LOW_AGREEMENT = "low_agreement"
     """The images disagree along their common line: a breath-hold shift, or a wrong header."""
     NO_POSITIONS = "no_positions"
-    """Images were kept without positions, as ``--keep-all`` asks."""
+    """Images were kept without positions: ``--keep-all`` asks for it, or they are annotated."""
+    LABELS = "labels"
+    """What of the annotations was not used, or is incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +252,12 @@ class SourceError(CmrPlanesError):
     """Nothing usable was found at a path that the user gave."""
 
     code = RejectionCode.UNREADABLE_SOURCE
+
+
+class AnnotationError(CmrPlanesError):
+    """An annotation file that cannot be read, or that does not belong to the images."""
+
+    code = RejectionCode.UNUSABLE_LABELS
 
 
 class ShardError(CmrPlanesError):

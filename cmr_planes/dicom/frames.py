@@ -3,7 +3,7 @@
 No identifying attribute is among them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cmr_planes.errors import CmrPlanesError
@@ -30,6 +30,8 @@ class FrameHeader:
     n_frames: int
     """Frames in the instance."""
     sop_class_uid: str
+    sop_instance_uid: str = field(default="", repr=False)
+    """Annotations refer to it; stored as a digest only."""
     modality: str
     image_type: tuple[str, ...]
     study_uid: str

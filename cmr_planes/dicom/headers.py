@@ -21,6 +21,7 @@ __all__ = ["FileRef", "FrameHeader", "HeaderScan", "UnreadableFile", "read_heade
 
 IMAGE_TYPE = 0x0008_0008
 SOP_CLASS_UID = 0x0008_0016
+SOP_INSTANCE_UID = 0x0008_0018
 SERIES_DATE = 0x0008_0021
 ACQUISITION_DATE = 0x0008_0022
 ACQUISITION_DATE_TIME = 0x0008_002A
@@ -213,6 +214,7 @@ def _single_frame(ref: FileRef, elements: Elements) -> FrameHeader | None:
         frame_index=0,
         n_frames=integer(raw(NUMBER_OF_FRAMES, b"")) or 1,
         sop_class_uid=text(raw(SOP_CLASS_UID, b"")),
+        sop_instance_uid=text(raw(SOP_INSTANCE_UID, b"")),
         modality=text(raw(MODALITY, b"")),
         image_type=texts(raw(IMAGE_TYPE, b"")),
         study_uid=text(raw(STUDY_INSTANCE_UID, b"")),
