@@ -8,18 +8,21 @@ import importlib.metadata
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from cmr_planes.annotate import assign_labels, view_labels
+from cmr_planes.annotations.files import LabelFile
 from cmr_planes.dicom.sources import SubjectSource, find_subjects
 from cmr_planes.errors import ShardError
 from cmr_planes.options import ExtractOptions
 from cmr_planes.shards.catalogue import is_catalogue, write_catalogue
-from cmr_planes.shards.labels import remove_label_files
+from cmr_planes.shards.labels import ViewLabels, label_folder, remove_label_files, write_label_file
 from cmr_planes.shards.schema import JSON, ShardSummary, SubjectRecord, canonical_json
 from cmr_planes.shards.sealing import read_checksum, sealed
 from cmr_planes.shards.write import software_versions, write_shard
-from cmr_planes.subject import extract_subject
+from cmr_planes.subject import extract_annotated
+from cmr_planes.views import CardiacView
 
 PLAN_NAME = "plan.json"
 """The plan's name among the shards."""
@@ -36,6 +39,8 @@ class Batch:
     """The shard's number."""
     subjects: tuple[SubjectSource, ...]
     """In the order in which they are stored."""
+    label_files: Mapping[str, Sequence[LabelFile]] = field(default_factory=dict)
+    """The annotation files of each subject that has any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +121,24 @@ def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, ov
         raise ShardError(
             f"none of the subjects that {out} still lacks is in the sources; give the same sources again, or --overwrite"
         )
-    pending = tuple(Batch(number, tuple(subjects.get(key) or _vanished(key) for key in keys)) for number, keys in unsealed)
+    labels = _label_files(options, list(subjects.values())) if unsealed else {}
+    pending = tuple(
+        Batch(
+            number,
+            tuple(subjects.get(key) or _vanished(key) for key in keys),
+            {key: labels[key] for key in keys if key in labels},
+        )
+        for number, keys in unsealed
+    )
     return BuildPlan(out=out, options=options, batches=batches, pending=pending)
+
+
+def _label_files(options: ExtractOptions, subjects: Sequence[SubjectSource]) -> Mapping[str, Sequence[LabelFile]]:
+    """Return the annotation files of each subject; raises SourceError where there are none at all."""
+    if options.labels is None:
+        return {}
+    keys, participants = [subject.key for subject in subjects], [subject.participant for subject in subjects]
+    return assign_labels(options.labels, keys, participants)
 
 
 def is_sealed(path: Path) -> bool:
@@ -141,6 +162,8 @@ def prepare(plan: BuildPlan, *, overwrite: bool = False) -> None:
                 shutil.rmtree(folder)
                 remove_label_files(plan.out)  # they belong to images that are gone
         folder.mkdir(parents=True, exist_ok=True)
+        if plan.options.labels is not None:
+            label_folder(plan.out).mkdir(exist_ok=True)
         for leftover in folder.glob("*.part"):
             leftover.unlink(missing_ok=True)
     except OSError as error:
@@ -153,7 +176,7 @@ def prepare(plan: BuildPlan, *, overwrite: bool = False) -> None:
 
 
 def build_batch(batch: Batch, out: Path, options: ExtractOptions, on_subject: OnSubject | None = None) -> ShardSummary:
-    """Make one shard; runs in any process that sees the sources and the output folder.
+    """Make one shard, and its labels where there are annotations; runs in any process that sees the sources and the output folder.
 
     Parameters
     ----------
@@ -170,14 +193,21 @@ def build_batch(batch: Batch, out: Path, options: ExtractOptions, on_subject: On
     -------
         What is in the shard.
     """
+    path = shard_path(out, batch.number)
+    labels: dict[str, dict[CardiacView, ViewLabels]] = {}
 
     def records() -> Iterator[SubjectRecord]:
         for subject in batch.subjects:
-            yield extract_subject(subject, options)
+            extracted = extract_annotated(subject, options, batch.label_files.get(subject.key, ()))
+            if extracted.labels:
+                labels[subject.key] = {view: view_labels(placed) for view, placed in extracted.labels.items()}
+            yield extracted.record
             if on_subject is not None:
                 on_subject()
+        if labels:  # before the shard is sealed: what is sealed is not made again
+            write_label_file(label_folder(out) / path.name, labels, codec=options.codec)
 
-    return write_shard(shard_path(out, batch.number), records(), codec=options.codec, configuration=options.to_json())
+    return write_shard(path, records(), codec=options.codec, configuration=options.to_json())
 
 
 def finish(plan: BuildPlan) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from cmr_planes.annotate import LabelSource
 from cmr_planes.dicom.names import NameTable, load_names
 from cmr_planes.geometry import BoxLayout
 from cmr_planes.shards.schema import JSON, Codec
@@ -28,6 +29,8 @@ class ExtractOptions:
     """Subjects in one shard."""
     names: NameTable = field(default_factory=load_names)
     """What series names mean."""
+    labels: LabelSource | None = None
+    """Annotations whose frames take the place of the automatic choice of ED and ES; None for none."""
 
     def to_json(self) -> dict[str, JSON]:
         """Return the options as they stand in the catalogue's ``configuration`` attribute."""
@@ -42,4 +45,5 @@ class ExtractOptions:
             "codec": self.codec.value,
             "shard_size": self.shard_size,
             "names": self.names.source,
+            "annotations": None if self.labels is None else self.labels.to_json(),
         }

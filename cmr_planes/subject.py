@@ -2,12 +2,15 @@
 
 import re
 import traceback
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from cmr_planes.annotate import read_annotations
+from cmr_planes.annotations.files import LabelFile
+from cmr_planes.annotations.model import Annotation, PlacedLabels
 from cmr_planes.dicom.agreement import line_agreement
 from cmr_planes.dicom.frame_choice import FrameImages, choose_frames, end_diastolic_image, find_cycle_phases
 from cmr_planes.dicom.headers import HeaderScan, read_headers
@@ -30,12 +33,23 @@ from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, compute_posit
 from cmr_planes.geometry.arrays import FloatArray, IntArray
 from cmr_planes.options import ExtractOptions
 from cmr_planes.shards.schema import SubjectRecord, ViewRecord
+from cmr_planes.subject_labels import AnnotatedCycle, annotated_cycle, annotated_views, instance_ref, lay_on_records
 from cmr_planes.views import CardiacView, PhaseChoice
 
 LOW_AGREEMENT = 0.5
 """Images that agree less than this along their common line are noted; a real study has 0.69 to 0.95."""
 
 _VENDORS = re.compile(r"\b(siemens|ge|philips|canon|toshiba|united imaging|uih|hitachi|fujifilm)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractedSubject:
+    """What one subject gives."""
+
+    record: SubjectRecord
+    """Images, positions, and what was left out."""
+    labels: Mapping[CardiacView, PlacedLabels]
+    """Labels of the record's images, by view; empty without annotations."""
 
 
 @dataclass(slots=True)
@@ -67,26 +81,50 @@ def extract_subject(source: SubjectSource, options: ExtractOptions) -> SubjectRe
     -------
         The record. Whatever is wrong with the data ends in its rejections and notes, never in an exception.
     """
+    return extract_annotated(source, options, ()).record
+
+
+def extract_annotated(source: SubjectSource, options: ExtractOptions, label_files: Sequence[LabelFile]) -> ExtractedSubject:
+    """Make the record of one subject and the labels of its images.
+
+    Parameters
+    ----------
+    source, options
+        As in :func:`extract_subject`.
+    label_files
+        The subject's annotation files. Frames that they annotate take the place of the automatic choice of ED and ES.
+
+    Returns
+    -------
+        The record and the labels. Whatever is wrong with the annotations ends in notes.
+    """
     findings = _Findings(source.key)
     views: tuple[ViewRecord, ...] = ()
+    labels: Mapping[CardiacView, PlacedLabels] = {}
     try:
-        views = _extract_views(source, options, findings)
+        annotations, failures = read_annotations(label_files, None if options.labels is None else options.labels.classes)
+        views = _extract_views(source, options, annotations, findings)
+        labels, remarks = lay_on_records(annotations, views)
+        findings.notes += [Note(source.key, "", NoteCode.LABELS, sentence) for sentence in (*failures, *remarks)]
     except CmrPlanesError as error:
         findings.reject("", error.code, str(error))
     except Exception as error:  # noqa: BLE001  # the boundary: an unforeseen fault costs one subject, not the run
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(frame.filename).name}, line {frame.lineno}"
         findings.reject("", RejectionCode.UNEXPECTED_ERROR, f"unforeseen {type(error).__name__} ({place}); please report it")
-    return SubjectRecord(
+    record = SubjectRecord(
         key=source.key,
         participant=source.participant,
         views=views,
         rejections=tuple(findings.rejections),
         notes=tuple(findings.notes),
     )
+    return ExtractedSubject(record, labels)
 
 
-def _extract_views(source: SubjectSource, options: ExtractOptions, findings: _Findings) -> tuple[ViewRecord, ...]:
+def _extract_views(
+    source: SubjectSource, options: ExtractOptions, annotations: Sequence[Annotation], findings: _Findings
+) -> tuple[ViewRecord, ...]:
     """Read headers, choose views and phases, place positions."""
     scan = read_headers(source)
     _note_scan(scan, findings)
@@ -98,16 +136,18 @@ def _extract_views(source: SubjectSource, options: ExtractOptions, findings: _Fi
         raise _no_cine(study, len(frames))
     selection = select_views(study, source.key)
     findings.notes += selection.notes
-    targets = [view for view in options.views if _is_possible(view, selection, options, findings)]
+    annotated = annotated_views(annotations, selection.views)
+    targets = [view for view in options.views if _is_possible(view, selection, options, annotated, findings)]
     if not targets:
         return ()
     _note_frames_of_reference(selection, findings)
     with PixelReader() as reader:
         images = FrameImages(reader)
-        cycle = find_cycle_phases(selection, images)
+        choice = annotated_cycle(annotations, selection.views, find_cycle_phases(selection, images), annotated)
+        cycle = choice.cycle
         if cycle.es is None and options.phases is PhaseChoice.ED_ES:
             findings.note("", NoteCode.FEW_FRAMES, _few_frames_sentence(selection))
-        records = [_make_view(view, selection, cycle, images, options, findings) for view in targets]
+        records = [_make_view(view, selection, choice, images, options, findings) for view in targets]
     return tuple(record for record in records if record is not None)
 
 
@@ -137,7 +177,13 @@ def _no_cine(study: CineStudy, n_frames: int) -> CmrPlanesError:
     )
 
 
-def _is_possible(view: CardiacView, selection: ViewSelection, options: ExtractOptions, findings: _Findings) -> bool:
+def _is_possible(
+    view: CardiacView,
+    selection: ViewSelection,
+    options: ExtractOptions,
+    annotated: Container[CardiacView],
+    findings: _Findings,
+) -> bool:
     """Tell whether a target view can be stored; note or reject what is missing."""
     needed = (view, *(line.view for line in VIEW_LINES[view]))
     absent = next((other for other in needed if other not in selection.views), None)
@@ -146,7 +192,7 @@ def _is_possible(view: CardiacView, selection: ViewSelection, options: ExtractOp
     code, sentence = selection.missing[absent]
     if absent is not view:
         sentence = f"positions on {view.title} need the {absent.title} plane: {sentence}"
-    if options.keep_all and view in selection.views:
+    if (options.keep_all or view in annotated) and view in selection.views:
         findings.note(view.value, NoteCode.NO_POSITIONS, f"images were kept without positions; {sentence}")
         return True
     findings.reject(view.value, code, sentence)
@@ -188,19 +234,24 @@ def _slice_of(view: CardiacView, selection: ViewSelection) -> CineSlice:
 def _make_view(
     view: CardiacView,
     selection: ViewSelection,
-    cycle: CyclePhases,
+    choice: AnnotatedCycle,
     images: FrameImages,
     options: ExtractOptions,
     findings: _Findings,
 ) -> ViewRecord | None:
     """Make the record of one view, or reject it."""
+    cycle = choice.cycle
     slices = list(selection.views[view])
     findings.notes += order_remarks(findings.subject, view.value, slices)
     phases, frame_index = choose_frames(slices, cycle, options.phases)
+    if options.phases is PhaseChoice.ED_ES:
+        frame_index = choice.override(view, slices, frame_index)
     keep = _readable_slices(slices, frame_index, images, view, findings)
     positions: list[Positions] | None = None
     if all(line.view in selection.views for line in VIEW_LINES[view]):
-        keep, positions = _place_positions(view, slices, keep, selection, options, findings)
+        keep, positions = _place_positions(
+            view, slices, keep, selection, options, findings, keep_images=options.keep_all or view in choice.views
+        )
     if not keep:
         return None
     slices = [slices[index] for index in keep]
@@ -224,6 +275,7 @@ def _make_view(
         rescale=header.rescale,
         manufacturer=_vendor(header.manufacturer),
         field_strength_t=_number(header.field_strength_t),
+        instances=tuple(tuple(instance_ref(frame) for frame in row) for row in frames),
     )
 
 
@@ -253,6 +305,8 @@ def _place_positions(
     selection: ViewSelection,
     options: ExtractOptions,
     findings: _Findings,
+    *,
+    keep_images: bool,
 ) -> tuple[list[int], list[Positions] | None]:
     """Place positions on the slices in ``keep``; return those on which they could be, and the positions."""
     first, second = VIEW_LINES[view]
@@ -269,7 +323,7 @@ def _place_positions(
             sentence = f"{len(failures)} of {len(slices)} slices were left out: {failures[0]}"
             findings.note(view.value, NoteCode.SLICE_LEFT_OUT, sentence)
         return list(placed), list(placed.values())
-    if failures and options.keep_all:
+    if failures and keep_images:
         findings.note(view.value, NoteCode.NO_POSITIONS, f"images were kept without positions: {failures[0]}")
         return list(keep), None
     if failures:

@@ -28,6 +28,7 @@ class LazyCommand:
 
 COMMANDS = {
     "extract": LazyCommand("cmr_planes.cli.extract", "Make position masks from DICOM: the main job."),
+    "annotate": LazyCommand("cmr_planes.cli.annotate", "Add manual annotations: cvi42, NIfTI, DICOM SEG, Sunnybrook."),
     "inspect": LazyCommand("cmr_planes.cli.inspect", "Count what a catalogue holds, and what was left out and why."),
     "show": LazyCommand("cmr_planes.cli.show", "Draw images with their lines and boxes as contact sheets."),
     "verify": LazyCommand("cmr_planes.cli.verify", "Find shards that are missing or damaged."),

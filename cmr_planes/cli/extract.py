@@ -9,7 +9,10 @@ from typing import Any
 import click
 from rich.table import Table
 
+from cmr_planes.annotate import LabelSource
+from cmr_planes.annotations.classes import ClassMap
 from cmr_planes.build import BuildPlan, finish, make_plan, prepare
+from cmr_planes.cli.annotate import read_classes
 from cmr_planes.cli.console import print_json, progress, reports_errors, stdout, table
 from cmr_planes.dicom.names import NameTable, load_names
 from cmr_planes.errors import ExitCode, SourceError
@@ -89,6 +92,13 @@ def _layout(units: BoxUnits, box: float | None, gap: float | None) -> BoxLayout:
     show_default=True,
     help="HDF5 filter of the images.",
 )
+@click.option(
+    "--annotations",
+    metavar="LABELS",
+    type=click.Path(exists=True, path_type=Path),
+    help="Annotations of the subjects: annotated frames are kept as ED and ES, and labels stored.",
+)
+@click.option("--classes", callback=read_classes, metavar="MAP", help="What the values of annotations mean, as in 'annotate'.")
 @click.option("--shard-size", type=click.IntRange(min=1), default=32, show_default=True, help="Subjects in one shard.")
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one a core]")
 @click.option("--resume/--overwrite", default=True, show_default=True, help="Go on with an OUT of the same options, or begin anew.")
@@ -104,6 +114,8 @@ def extract(
     units: str,
     box: float | None,
     gap: float | None,
+    annotations: Path | None,
+    classes: ClassMap | None,
     workers: int | None,
     resume: bool,
     dry_run: bool,
@@ -125,7 +137,8 @@ def extract(
       cmr-planes extract clinic/ out.h5 --units mm --names clinic.toml
     """  # noqa: D301  # click needs the escape
     choices |= {"codec": Codec(choices["codec"]), "phases": PhaseChoice(choices["phases"])}
-    options = ExtractOptions(layout=_layout(BoxUnits(units), box, gap), **choices)
+    labels = None if annotations is None else LabelSource(path=annotations, classes=classes)
+    options = ExtractOptions(layout=_layout(BoxUnits(units), box, gap), labels=labels, **choices)
     plan = make_plan(sources, out, options, overwrite=not resume)
     if dry_run:
         _print_plan(plan, as_json=as_json, verbose=verbose)

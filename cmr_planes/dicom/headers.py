@@ -214,7 +214,7 @@ def _single_frame(ref: FileRef, elements: Elements) -> FrameHeader | None:
         frame_index=0,
         n_frames=integer(raw(NUMBER_OF_FRAMES, b"")) or 1,
         sop_class_uid=text(raw(SOP_CLASS_UID, b"")),
-        sop_instance_uid=text(raw(SOP_INSTANCE_UID, b"")),
+        sop_instance_uid=raw(SOP_INSTANCE_UID, b"").decode("ascii", "replace").strip("\0 "),
         modality=text(raw(MODALITY, b"")),
         image_type=texts(raw(IMAGE_TYPE, b"")),
         study_uid=text(raw(STUDY_INSTANCE_UID, b"")),

@@ -1,0 +1,234 @@
+"""Manual annotations brought to a catalogue's images: files to subjects, contours and label maps to images."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmr_planes.annotations.classes import ClassMap
+from cmr_planes.annotations.cvi42 import read_cvi42
+from cmr_planes.annotations.dicom_seg import read_dicom_seg
+from cmr_planes.annotations.files import LabelFile, find_label_files, open_label_file
+from cmr_planes.annotations.matching import match
+from cmr_planes.annotations.model import Annotation, LabelFormat, PlacedLabels, TargetView
+from cmr_planes.annotations.nifti import read_nifti_labels
+from cmr_planes.annotations.subjects import assign_files
+from cmr_planes.annotations.sunnybrook import read_sunnybrook
+from cmr_planes.errors import AnnotationError, SourceError
+from cmr_planes.shards.labelling import refresh_catalogue, write_label_files
+from cmr_planes.shards.labels import ViewLabels
+from cmr_planes.shards.read import Catalogue, ViewAttributes
+from cmr_planes.shards.schema import JSON, configuration_digest, instance_digest
+from cmr_planes.views import CardiacView
+
+BATCH = 32
+"""Subjects whose labels are held in memory before they are written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelSource:
+    """Where annotations come from, and how they are to be read."""
+
+    path: Path
+    """Folder, zip or file."""
+    label_format: LabelFormat | None = None
+    """The format; None to tell it by the files' names."""
+    classes: ClassMap | None = None
+    """What values and segments mean; None to tell it by the files' names."""
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return what decides the labels, without the path."""
+        return {
+            "format": None if self.label_format is None else self.label_format.value,
+            "classes": None if self.classes is None else self.classes.name,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectFailure:
+    """Annotations of a subject that could not be used, or are incomplete."""
+
+    subject: str
+    """The subject's key."""
+    number: int
+    """The subject's place in the catalogue, from 1."""
+    sentence: str
+    """What was found; without names of files or persons."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotateSummary:
+    """What became of annotations."""
+
+    n_files: int
+    """Annotation files under LABELS."""
+    n_without_subject: int
+    """Files that name no subject of the catalogue."""
+    n_subjects: int
+    """Subjects that got labels."""
+    n_images: int
+    """Images that got labels."""
+    failures: tuple[SubjectFailure, ...]
+    """Subjects whose annotations could not be used, and files that could not be read."""
+    remarks: tuple[SubjectFailure, ...]
+    """What is incomplete."""
+
+
+def assign_labels(source: LabelSource, keys: Sequence[str], participants: Sequence[str]) -> dict[str, list[LabelFile]]:
+    """Find annotation files and whose they are; raises SourceError where there are none."""
+    files = find_label_files(source.path, source.label_format)
+    return assign_files(files, keys, dict(zip(keys, participants, strict=True)))
+
+
+def read_annotations(files: Sequence[LabelFile], classes: ClassMap | None) -> tuple[list[Annotation], list[str]]:
+    """Read a subject's annotation files.
+
+    Parameters
+    ----------
+    files
+        The subject's files.
+    classes
+        What values and segments mean.
+
+    Returns
+    -------
+        What could be read, and a sentence for each file that could not; files are called by their number.
+    """
+    annotations: list[Annotation] = []
+    failures: list[str] = []
+    contours = [file for file in files if file.label_format is LabelFormat.SUNNYBROOK]
+    if contours:
+        try:
+            annotations.append(read_sunnybrook(contours))
+        except AnnotationError as error:
+            failures.append(f"annotation files of {LabelFormat.SUNNYBROOK.value}: {error}")
+    for number, file in enumerate(files, start=1):
+        if file.label_format is LabelFormat.SUNNYBROOK:
+            continue
+        try:
+            annotations.append(_read(file, classes))
+        except AnnotationError as error:
+            failures.append(f"annotation file {number} of {len(files)} ({file.label_format.value}) {error}")
+    return annotations, failures
+
+
+def view_labels(placed: PlacedLabels) -> ViewLabels:
+    """Return labels as they are stored."""
+    return ViewLabels(labels=placed.labels, structures=placed.structures, source=placed.source)
+
+
+def annotate_catalogue(out: Path, source: LabelSource, on_subject: Callable[[], None] | None = None) -> AnnotateSummary:
+    """Add annotations to a catalogue.
+
+    Parameters
+    ----------
+    out
+        The catalogue. It is left as it was if nothing of the annotations can be used.
+    source
+        The annotations.
+    on_subject
+        Called after each subject that has annotation files.
+
+    Returns
+    -------
+        What was added and what was not.
+
+    Raises
+    ------
+    SourceError
+        There are no annotation files, or none belongs to a subject of the catalogue.
+    ShardError
+        The catalogue cannot be read or written.
+    """
+    failures: list[SubjectFailure] = []
+    remarks: list[SubjectFailure] = []
+    n_subjects = n_images = 0
+    batch: dict[str, dict[CardiacView, ViewLabels]] = {}
+    with Catalogue(out) as catalogue:
+        subjects = catalogue.subjects()
+        used = [place for place, n in enumerate(subjects.n_images.tolist()) if n]
+        keys, people = [subjects.key[place] for place in used], [subjects.participant[place] for place in used]
+        files = find_label_files(source.path, source.label_format)
+        assigned = assign_files(files, keys, dict(zip(keys, people, strict=True)))
+        if not assigned:
+            raise SourceError(
+                f"{source.path}: none of {len(files)} annotation files belongs to a subject of {out}; folders, zips or files must "
+                "be called like the subjects ('cmr-planes inspect -v' lists them)"
+            )
+        views = _views_by_subject(catalogue)
+        salt = configuration_digest(catalogue.configuration())
+        for place, key in zip(used, keys, strict=True):
+            if key not in assigned:
+                continue
+            targets = (target_of(catalogue.view_attributes(key, view)) for view in views[key])
+            labels, bad, incomplete = _label_subject(targets, assigned[key], source.classes, salt)
+            failures += [SubjectFailure(key, place + 1, sentence) for sentence in bad]
+            remarks += [SubjectFailure(key, place + 1, sentence) for sentence in incomplete]
+            if labels:
+                batch[key] = labels
+                n_subjects += 1
+                n_images += sum(int(each.annotated.sum()) for each in labels.values())
+            if len(batch) >= BATCH:
+                write_label_files(out, batch)
+                batch = {}
+            if on_subject is not None:
+                on_subject()
+    if batch:
+        write_label_files(out, batch)
+    if n_subjects:
+        refresh_catalogue(out)
+    owned = {id(file) for of_subject in assigned.values() for file in of_subject}
+    return AnnotateSummary(
+        n_files=len(files),
+        n_without_subject=sum(id(file) not in owned for file in files),
+        n_subjects=n_subjects,
+        n_images=n_images,
+        failures=tuple(failures),
+        remarks=tuple(remarks),
+    )
+
+
+def _label_subject(
+    targets: Iterable[TargetView], files: Sequence[LabelFile], classes: ClassMap | None, salt: str
+) -> tuple[dict[CardiacView, ViewLabels], list[str], list[str]]:
+    """Return a subject's labels by view, what could not be used, and what is incomplete."""
+    annotations, failures = read_annotations(files, classes)
+    if not annotations:
+        return {}, failures, []
+    try:
+        matched = match(annotations, list(targets), lambda uid, frame: instance_digest(uid, frame, salt))
+    except AnnotationError as error:
+        return {}, [*failures, str(error)], []
+    return {view: view_labels(placed) for view, placed in matched.views.items()}, failures, list(matched.remarks)
+
+
+def _views_by_subject(catalogue: Catalogue) -> dict[str, list[CardiacView]]:
+    """Return the views that each subject has."""
+    table = catalogue.views()
+    views: dict[str, list[CardiacView]] = {}
+    for subject, view in zip(table.subject, table.view, strict=True):
+        views.setdefault(subject, []).append(CardiacView(view))
+    return views
+
+
+def target_of(attributes: ViewAttributes) -> TargetView:
+    """Return a stored view as what annotations are laid on."""
+    return TargetView(
+        view=attributes.view,
+        planes=attributes.planes,
+        phases=attributes.phases,
+        frame_numbers=attributes.frame_numbers,
+        instance_keys=attributes.instance_digests,
+        instance_numbers=attributes.instance_numbers,
+    )
+
+
+def _read(file: LabelFile, classes: ClassMap | None) -> Annotation:
+    """Read one file; raises AnnotationError."""
+    if file.label_format is LabelFormat.NIFTI:
+        if file.member:
+            raise AnnotationError("is a NIFTI file in a zip, which is not read; unpack the zip")
+        return read_nifti_labels(file.path, classes)
+    with open_label_file(file) as stream:
+        if file.label_format is LabelFormat.CVI42:
+            return read_cvi42(stream)
+        return read_dicom_seg(stream, file.stem, classes)

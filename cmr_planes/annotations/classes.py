@@ -1,0 +1,149 @@
+"""What the values of a label map mean: every source has its own numbers."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from cmr_planes.errors import AnnotationError
+from cmr_planes.geometry.arrays import IntArray, LabelArray
+from cmr_planes.views import CardiacView, Structure
+
+_LV, _MYO, _RV, _LA, _RA = Structure.LV, Structure.MYO, Structure.RV, Structure.LA, Structure.RA
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMap:
+    """The structures of a label map by value; 0 is background."""
+
+    name: str
+    """The preset's name, or the mapping as it was given."""
+    structures: Mapping[int, Structure]
+    """By value."""
+
+    def apply(self, values: IntArray) -> LabelArray:
+        """Turn a source's values, any shape, into :class:`cmr_planes.views.Structure`; raises AnnotationError for unknown ones."""
+        unknown = sorted(set(np.unique(values).tolist()) - {0, *self.structures})
+        if unknown:
+            known = ", ".join(f"{value}={structure.title}" for value, structure in self.structures.items())
+            raise AnnotationError(
+                f"holds the value {unknown[0]}, and the classes {self.name!r} are {known}; say what it means with --classes"
+            )
+        table = np.zeros(max(self.structures, default=0) + 1, dtype=np.uint8)
+        for value, structure in self.structures.items():
+            table[value] = structure
+        mapped: LabelArray = table[values]
+        return mapped
+
+    def __reduce__(self) -> tuple[type["ClassMap"], tuple[str, dict[int, Structure]]]:
+        return type(self), (self.name, dict(self.structures))
+
+
+def _preset(name: str, *structures: tuple[int, Structure]) -> tuple[str, ClassMap]:
+    return name, ClassMap(name, MappingProxyType(dict(structures)))
+
+
+PRESETS: Mapping[str, ClassMap] = MappingProxyType(
+    dict(
+        (
+            _preset("catalogue", *((int(structure), structure) for structure in Structure if structure)),
+            _preset("acdc", (1, _RV), (2, _MYO), (3, _LV)),
+            _preset("mnms", (1, _LV), (2, _MYO), (3, _RV)),
+            _preset("ukbb-sax", (1, _LV), (2, _MYO), (3, _RV), (4, _RV)),
+            _preset("ukbb-2ch", (1, _LA)),
+            _preset("ukbb-4ch-atria", (1, _LA), (2, _RA)),
+            _preset("ukbb-4ch", (1, _LV), (2, _MYO), (3, _RV), (4, _LA), (5, _RA)),
+        )
+    )
+)
+"""Conventions that have a name. ``ukbb-sax`` is also that of 4Dsegment, which calls RV 3 or 4, depending on its version."""
+
+_BY_NAME = (
+    (r"patient\d+_frame\d+_gt", "acdc"),
+    (r".+_(sa|la)(_(ed|es|cine))?_gt", "mnms"),
+    (r"(label|seg)(_up)?_sa(_(ed|es))?", "ukbb-sax"),
+    (r"lvsa_seg_(ed|es)", "ukbb-sax"),
+    (r"(label|seg)_la_2ch(_(ed|es))?", "ukbb-2ch"),
+    (r"(label|seg)_la_4ch(_(ed|es))?", "ukbb-4ch-atria"),
+    (r"(label|seg)4_la_4ch(_(ed|es))?", "ukbb-4ch"),
+    (r"(sax|2ch|4ch)_(ed|es)", "catalogue"),
+)
+"""Whole names, without suffix, that a public data set or tool gives its label maps, and the convention that goes with them."""
+
+_NAMES = {structure.title.lower(): structure for structure in Structure}
+
+
+def parse_classes(text: str) -> ClassMap:
+    """Read what ``--classes`` was given: a preset's name, or ``1=RV,2=Myo,3=LV``.
+
+    Raises
+    ------
+    ValueError
+        It is neither.
+
+    Examples
+    --------
+    >>> dict(parse_classes("1=RV, 2=Myo,3=LV").structures) == dict(parse_classes("acdc").structures)
+    True
+    """
+    if text in PRESETS:
+        return PRESETS[text]
+    structures: dict[int, Structure] = {}
+    for part in text.split(","):
+        value, _, name = (piece.strip() for piece in part.partition("="))
+        structure = _NAMES.get(name.lower())
+        if not re.fullmatch(r"[0-9]{1,4}", value) or structure is None or int(value) in structures:
+            raise ValueError(
+                f"{part.strip()!r} is not a class: give {', '.join(PRESETS)}, or values with names such as 1=RV,2=Myo,3=LV "
+                "(LV, Myo, RV, LA, RA, background)"
+            )
+        if int(value):
+            structures[int(value)] = structure
+    return ClassMap(text, MappingProxyType(structures))
+
+
+def classes_from_name(stem: str) -> ClassMap | None:
+    """Return the convention that goes with a label map's name, without suffix; None if it tells none."""
+    for pattern, preset in _BY_NAME:
+        if re.fullmatch(pattern, stem, re.IGNORECASE):
+            return PRESETS[preset]
+    return None
+
+
+def view_from_name(stem: str) -> CardiacView | None:
+    """Return the view that a label map's name tells, None if none."""
+    words = re.split(r"[_\W]+", stem.lower())
+    if {"2ch", "la2ch", "lax2ch"} & set(words):
+        return CardiacView.TWO_CHAMBER
+    if {"4ch", "la4ch", "lax4ch"} & set(words):
+        return CardiacView.FOUR_CHAMBER
+    if {"sa", "sax", "lvsa"} & set(words):
+        return CardiacView.SAX
+    return None
+
+
+def check_anatomy(labels: LabelArray) -> None:
+    """Raise AnnotationError where the right ventricle, not the left one, lies in the muscle: values taken for each other.
+
+    Parameters
+    ----------
+    labels
+        Shape (i, j, k), slices along the last axis.
+    """
+    enclosure = {structure: _enclosure(labels, structure) for structure in (_LV, _RV)}
+    if enclosure[_RV] > max(enclosure[_LV], 0.5):
+        raise AnnotationError(
+            "has its class RV inside the class Myo, where LV should be: the values of LV and RV are exchanged (ACDC has 1=RV, M&Ms "
+            "1=LV); say what they mean with --classes"
+        )
+
+
+def _enclosure(labels: LabelArray, structure: Structure) -> float:
+    """Return the share of a structure's outer neighbours in the slices that are muscle, 0 to 1; 0 if it has none."""
+    inside = labels == structure
+    padded = np.pad(inside, ((1, 1), (1, 1), (0, 0)))
+    around = padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
+    rim = labels[around & ~inside]
+    return float((rim == _MYO).mean()) if rim.size else 0.0

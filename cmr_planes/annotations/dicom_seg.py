@@ -1,0 +1,217 @@
+"""DICOM segmentation objects: segments as label maps, each frame with the place and the instance that it names."""
+
+import io
+import re
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
+
+from cmr_planes.annotations.classes import ClassMap, check_anatomy
+from cmr_planes.annotations.model import Annotation, LabelFormat, LabelVolume, Moment
+from cmr_planes.annotations.nifti import moment_from_name
+from cmr_planes.errors import AnnotationError, CmrPlanesError
+from cmr_planes.geometry import ImagePlane
+from cmr_planes.geometry.arrays import FloatArray, IntArray, LabelArray
+from cmr_planes.views import Structure
+
+MAX_BYTES = 1 << 30
+"""A larger file is not read."""
+MAX_PIXELS = 1 << 30
+"""Frames with more pixels altogether are refused before they are decoded."""
+
+_CODES = {
+    "87878005": Structure.LV,
+    "T-32600": Structure.LV,
+    "53085002": Structure.RV,
+    "T-32500": Structure.RV,
+    "82471001": Structure.LA,
+    "T-32300": Structure.LA,
+    "73829009": Structure.RA,
+    "T-32200": Structure.RA,
+    "74281007": Structure.MYO,
+    "T-32020": Structure.MYO,
+}
+"""SNOMED codes of SegmentedPropertyType."""
+_WORDS = (
+    (r"myo(cardium|cardial wall)?|(lv|left ventric(le|ular)) (myo(cardium)?|wall)|lvmyo", Structure.MYO),
+    (r"lv(bp|c|v)?|(lv|left ventric(le|ular))( (blood ?pool|cavity|blood|endo(cardium)?|lumen))?", Structure.LV),
+    (r"rv(bp|c|v)?|(rv|right ventric(le|ular))( (blood ?pool|cavity|blood|endo(cardium)?|lumen))?", Structure.RV),
+    (r"la|left atri(um|al cavity)", Structure.LA),
+    (r"ra|right atri(um|al cavity)", Structure.RA),
+)
+"""SegmentLabel, whole, in lower case."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frame:
+    """One frame: a segment on one plane."""
+
+    mask: IntArray
+    """Shape (rows, columns): non-zero where the segment is; the segments themselves in a LABELMAP."""
+    segment: int
+    plane: ImagePlane
+    sop_instance_uid: str
+    frame_number: int
+
+
+def read_dicom_seg(stream: BinaryIO, stem: str = "", classes: ClassMap | None = None) -> Annotation:
+    """Read a segmentation object.
+
+    Parameters
+    ----------
+    stream
+        The file.
+    stem
+        Its name without suffix: tells ED or ES where the frames do not name the instances that they were drawn on.
+    classes
+        Structures by segment number; by default the segments' names and codes tell them.
+
+    Returns
+    -------
+        One volume for each plane and instance.
+
+    Raises
+    ------
+    AnnotationError
+        It is no segmentation, is damaged, has no geometry, or a segment whose structure nobody tells.
+    """
+    data = stream.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise AnnotationError(f"has more than {MAX_BYTES >> 20} MiB, and no segmentation of a heart does; it was not read")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = dcmread(io.BytesIO(data))
+            structures = _structures(dataset, classes)
+            frames = _frames(dataset)
+    except CmrPlanesError as error:
+        raise AnnotationError(str(error)) from error
+    except InvalidDicomError as error:
+        raise AnnotationError("is not a DICOM file; give the segmentation objects only") from error
+    except Exception as error:  # pydicom and its decoders raise what they like on damaged files
+        raise AnnotationError(f"cannot be read as a DICOM segmentation ({type(error).__name__}); export it again") from error
+    return Annotation(source=LabelFormat.DICOM_SEG, volumes=tuple(_volumes(frames, structures, moment_from_name(stem))))
+
+
+def _structures(dataset: Dataset, classes: ClassMap | None) -> Mapping[int, Structure]:
+    """Return the structure of every segment."""
+    if str(dataset.get("Modality", "")) != "SEG" or not dataset.get("SegmentSequence"):
+        raise AnnotationError("is a DICOM file and no segmentation (Modality SEG); give the segmentation objects only")
+    structures = {}
+    for item in dataset.SegmentSequence:
+        number = int(item.SegmentNumber)
+        label = " ".join(re.split(r"[\s_-]+", str(item.get("SegmentLabel", "")).strip().lower()))
+        by_word = next((structure for pattern, structure in _WORDS if re.fullmatch(pattern, label)), None)
+        codes = [str(code.get("CodeValue", "")) for code in item.get("SegmentedPropertyTypeCodeSequence", [])]
+        by_code = next((_CODES[code] for code in codes if code in _CODES), None)
+        structure = (by_word or by_code) if classes is None else classes.structures.get(number)
+        if structure is None:
+            raise AnnotationError(
+                f"has a segment {number} that neither its name nor its code tells to be LV, Myo, RV, LA or RA; say it with "
+                f"--classes, for example --classes {number}=LV"
+            )
+        structures[number] = structure
+    return structures
+
+
+def _frames(dataset: Dataset) -> list[_Frame]:
+    """Return the frames with their planes."""
+    rows, columns, count = int(dataset.Rows), int(dataset.Columns), int(dataset.get("NumberOfFrames", 1))
+    if rows * columns * count > MAX_PIXELS:
+        raise AnnotationError(f"has {count} frames of {rows} × {columns} pixels, more than can be read")
+    pixels = np.asarray(dataset.pixel_array).reshape(count, rows, columns)
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    is_label_map = str(dataset.get("SegmentationType", "")) == "LABELMAP"
+    if str(dataset.get("SegmentationType", "")) == "FRACTIONAL":
+        pixels = pixels >= float(dataset.get("MaximumFractionalValue", 255)) / 2
+    frames = []
+    for mask, own in zip(pixels, dataset.PerFrameFunctionalGroupsSequence, strict=True):
+        groups = (own, shared)
+        measures = _group(groups, "PixelMeasuresSequence")
+        plane = ImagePlane.from_attributes(
+            _group(groups, "PlanePositionSequence").ImagePositionPatient,
+            _group(groups, "PlaneOrientationSequence").ImageOrientationPatient,
+            measures.PixelSpacing,
+            rows=rows,
+            columns=columns,
+        )
+        uid, number = _source(own)
+        segment = 0 if is_label_map else int(_group(groups, "SegmentIdentificationSequence").ReferencedSegmentNumber)
+        frames.append(_Frame(mask.astype(np.int64), segment, plane, uid, number))
+    return frames
+
+
+def _group(groups: Sequence[Dataset], keyword: str) -> Dataset:
+    """Return a functional group, the frame's own or the shared one."""
+    for item in groups:
+        if item.get(keyword):
+            group: Dataset = item.get(keyword)[0]
+            return group
+    raise AnnotationError(f"has frames without {keyword}, so that nobody knows where they lie; export it with its geometry")
+
+
+def _source(frame: Dataset) -> tuple[str, int]:
+    """Return the SOPInstanceUID and the frame that a frame was drawn on; empty if it names none, or several."""
+    references = {
+        (str(source.ReferencedSOPInstanceUID), int(np.min(source.get("ReferencedFrameNumber", 1))))
+        for derivation in frame.get("DerivationImageSequence", [])
+        for source in derivation.get("SourceImageSequence", [])
+    }
+    return references.pop() if len(references) == 1 else ("", 1)
+
+
+def _volumes(frames: Iterable[_Frame], structures: Mapping[int, Structure], moment: Moment) -> list[LabelVolume]:
+    """Join the segments of each plane and instance to one label map."""
+    by_image: defaultdict[tuple[object, ...], list[_Frame]] = defaultdict(list)
+    for frame in frames:
+        place = tuple(np.round(frame.plane.patient_from_pixel, 3).ravel().tolist())
+        by_image[frame.sop_instance_uid, frame.frame_number, place].append(frame)
+    table = np.zeros(max(structures) + 1, dtype=np.uint8)
+    for number, structure in structures.items():
+        table[number] = structure
+    drawn = frozenset(structures.values())
+    volumes = []
+    for members in by_image.values():
+        first = members[0]
+        labels = np.zeros(first.mask.shape, dtype=np.uint8)
+        for frame in sorted(members, key=lambda one: _painted_first(structures.get(one.segment))):
+            if frame.segment == 0:
+                labels = _labels_of_map(frame.mask, table)
+            else:
+                labels[frame.mask != 0] = structures[frame.segment]
+        volumes.append(
+            LabelVolume(
+                labels=labels.T[:, :, None],
+                affine_lps_mm=_affine(first.plane),
+                structures=drawn,
+                moment=moment,
+                sop_instance_uid=first.sop_instance_uid,
+                frame_number=first.frame_number,
+            )
+        )
+    for volume in volumes:
+        check_anatomy(volume.labels)
+    return volumes
+
+
+def _painted_first(structure: Structure | None) -> int:
+    """Order overlapping segments: the muscle may be drawn with the blood pool in it."""
+    return 0 if structure is Structure.MYO else 1
+
+
+def _labels_of_map(values: IntArray, table: LabelArray) -> LabelArray:
+    if values.max(initial=0) >= len(table):
+        raise AnnotationError(f"holds the value {values.max()}, and its last segment is {len(table) - 1}; export it again")
+    labels: LabelArray = table[values]
+    return labels
+
+
+def _affine(plane: ImagePlane) -> FloatArray:
+    """Return the matrix from (column, row, slice) to LPS; the slice is as thick as a millimetre."""
+    return np.array(plane.patient_from_pixel)

@@ -1,0 +1,297 @@
+"""Annotations laid on a subject's images: contours by instance, label maps by where they lie."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cmr_planes.annotations.model import (
+    Annotation,
+    Contour,
+    ContourImage,
+    LabelVolume,
+    Matched,
+    Moment,
+    PlacedLabels,
+    TargetView,
+)
+from cmr_planes.annotations.placing import MAX_OFFSET_PX, SlicePlacement, place_on_plane
+from cmr_planes.annotations.rasterise import draw_contours, drawn_structures
+from cmr_planes.errors import AnnotationError
+from cmr_planes.geometry.arrays import BoolArray, LabelArray
+from cmr_planes.views import CardiacPhase, CardiacView, Structure
+
+InstanceKey = Callable[[str, int], str]
+"""From a SOPInstanceUID and a frame (from 1) to what stands for the image in :attr:`TargetView.instance_keys`."""
+
+_KEEP_FRAMES = "'extract --annotations' keeps the annotated frames, 'extract --phases all' every frame"
+
+_ATRIA = (Structure.LA, Structure.RA)
+
+_MAY_BE_ABSENT = (Structure.RV, *_ATRIA)
+"""Structures that a slice may be without: where they are drawn on one slice of a phase, they were looked for on all of it."""
+
+
+@dataclass(slots=True)
+class _Canvas:
+    """Labels of a view while they are drawn."""
+
+    target: TargetView
+    labels: LabelArray = field(init=False)
+    structures: BoolArray = field(init=False)
+    sources: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        shape = self.target.shape
+        self.labels = np.zeros(shape, dtype=np.uint8)
+        self.structures = np.zeros((*shape[:2], len(Structure)), dtype=np.bool_)
+
+    def put(self, phase: int, level: int, labels: LabelArray, drawn: Iterable[Structure], source: str) -> None:
+        """Lay labels on an image; what other files said of other structures there is kept."""
+        is_new = labels != 0
+        self.labels[phase, level][is_new] = labels[is_new]
+        self.structures[phase, level, [0, *drawn]] = True
+        self.sources.add(source)
+
+
+def match(annotations: Sequence[Annotation], targets: Sequence[TargetView], instance_key: InstanceKey) -> Matched:
+    """Lay a subject's annotations on its images.
+
+    Parameters
+    ----------
+    annotations
+        What the subject's files say.
+    targets
+        The subject's views.
+    instance_key
+        How instances are named in ``targets``.
+
+    Returns
+    -------
+        Labels by view, and what could not be placed or is incomplete.
+
+    Raises
+    ------
+    AnnotationError
+        Nothing of the annotations belongs to the images; the sentence says how far the nearest are apart.
+    """
+    canvases = {target.view: _Canvas(target) for target in targets}
+    remarks: list[str] = []
+    problems: list[str] = []
+    for annotation in annotations:
+        if annotation.contour_images:
+            _place_contours(annotation, canvases, instance_key, remarks, problems)
+        _place_volumes(annotation, canvases, instance_key, remarks, problems)
+    views = {view: _finished(canvas) for view, canvas in canvases.items() if canvas.structures.any()}
+    if not views:
+        raise AnnotationError("; ".join(dict.fromkeys(problems)) or "holds no labels")
+    remarks += problems
+    for view, placed in views.items():
+        remarks += _gaps(view, placed, canvases[view].target.phases)
+    return Matched(views=views, remarks=tuple(dict.fromkeys(remarks)))
+
+
+def annotated_frames(
+    annotations: Sequence[Annotation], target: TargetView, instance_key: InstanceKey
+) -> Mapping[int, frozenset[int]]:
+    """Find the frames that annotations are of.
+
+    Parameters
+    ----------
+    annotations
+        What the subject's files say.
+    target
+        A view with all frames: its phases are the frames of the cycle.
+    instance_key
+        How instances are named in ``target``.
+
+    Returns
+    -------
+        By slice, the indices of the phases; slices without annotation are left out. Label maps that name a phase only, not a frame,
+        tell nothing.
+    """
+    found: defaultdict[int, set[int]] = defaultdict(set)
+    for annotation in annotations:
+        places = [place for image in annotation.contour_images for place in _images_of(image, target, instance_key)]
+        for volume in annotation.volumes:
+            if volume.labels.any() and (volume.sop_instance_uid or volume.moment.frame_number is not None):
+                levels = [level for level, each in enumerate(_placements(volume, target)) if each.labels is not None]
+                places += [(phase, level) for level in levels for phase in _phases_of(volume, target, level, instance_key) or ()]
+        for phase, level in places:
+            found[level].add(phase)
+    return {level: frozenset(phases) for level, phases in found.items()}
+
+
+def belongs(annotations: Sequence[Annotation], target: TargetView, instance_key: InstanceKey) -> bool:
+    """Tell whether any annotation is of a view, at whatever moment; ``target`` as in :func:`annotated_frames`."""
+    if annotated_frames(annotations, target, instance_key):
+        return True
+    volumes = (volume for annotation in annotations for volume in annotation.volumes if volume.view in (None, target.view))
+    return any(placed.labels is not None and placed.labels.any() for volume in volumes for placed in _placements(volume, target))
+
+
+def _place_contours(
+    annotation: Annotation,
+    canvases: Mapping[CardiacView, _Canvas],
+    instance_key: InstanceKey,
+    remarks: list[str],
+    problems: list[str],
+) -> None:
+    """Draw contours on the images that they name."""
+    n_missing = 0
+    for image in annotation.contour_images:
+        places = [(canvas, *place) for canvas in canvases.values() for place in _images_of(image, canvas.target, instance_key)]
+        if len(places) > 1 and not image.sop_instance_uid:
+            raise AnnotationError(
+                f"names its images by InstanceNumber, and {len(places)} images have the number {image.instance_number}; the series "
+                "must be one"
+            )
+        n_missing += not places
+        for canvas, phase, level in places:
+            _, _, rows, columns = canvas.target.shape
+            if _is_far_outside(image.contours, rows, columns):
+                problems.append(f"contours lie outside the {canvas.target.view.title} image of {rows} × {columns} pixels")
+                continue
+            labels = draw_contours(image.contours, rows, columns)
+            canvas.put(phase, level, labels, drawn_structures(image.contours), annotation.source.value)
+    if n_missing:
+        sentence = f"{n_missing} of {len(annotation.contour_images)} images with contours are not in the catalogue; {_KEEP_FRAMES}"
+        (problems if n_missing == len(annotation.contour_images) else remarks).append(sentence)
+
+
+def _images_of(image: ContourImage, target: TargetView, instance_key: InstanceKey) -> list[tuple[int, int]]:
+    """Return phase and slice of the images that a contour image is."""
+    if image.sop_instance_uid:
+        if target.instance_keys is None:
+            return []
+        key = instance_key(image.sop_instance_uid, 1)
+        return [(phase, level) for phase, row in enumerate(target.instance_keys) for level, each in enumerate(row) if each == key]
+    if target.instance_numbers is None or target.view is not CardiacView.SAX:
+        return []
+    return [(int(phase), int(level)) for phase, level in np.argwhere(target.instance_numbers == image.instance_number)]
+
+
+def _is_far_outside(contours: Iterable[Contour], rows: int, columns: int) -> bool:
+    """Tell whether a contour's middle lies outside the image."""
+    middles = np.array([contour.points_px.mean(axis=0) for contour in contours])
+    return bool((middles < -MAX_OFFSET_PX).any() or (middles > np.array([columns, rows]) - MAX_OFFSET_PX).any())
+
+
+def _place_volumes(
+    annotation: Annotation,
+    canvases: Mapping[CardiacView, _Canvas],
+    instance_key: InstanceKey,
+    remarks: list[str],
+    problems: list[str],
+) -> None:
+    """Lay label maps on the images at their place and moment."""
+    misfits: list[tuple[float, CardiacView, SlicePlacement]] = []
+    lost: Counter[str] = Counter()
+    n_placed = 0
+    for volume in annotation.volumes:
+        fits = False
+        for canvas in canvases.values():
+            if volume.view not in (None, canvas.target.view):
+                continue
+            placements = _placements(volume, canvas.target)
+            misfits += [(each.offset_mm, canvas.target.view, each) for each in placements if each.labels is None]
+            placed = {level: each.labels for level, each in enumerate(placements) if each.labels is not None}
+            fits |= bool(placed)
+            for level in _annotated_levels(placed):
+                phases = _phases_of(volume, canvas.target, level, instance_key)
+                lost[_lost_sentence(volume)] += phases is None or not phases
+                for phase in phases or ():
+                    canvas.put(phase, level, placed[level], volume.structures, annotation.source.value)
+                    n_placed += 1
+        if fits:
+            continue
+        problems.append(_misfit_sentence(volume, misfits))
+    remarks += [f"{count} slices of label maps were left out: {sentence}" for sentence, count in lost.items() if count and n_placed]
+    problems += [sentence for sentence, count in lost.items() if count and not n_placed]
+    inside = [(offset, view) for offset, view, each in misfits if each.is_covered]
+    if inside and n_placed:
+        offset, view = max(inside, key=lambda item: item[0])
+        remarks.append(
+            f"{len(inside)} {view.title} slices lie up to {offset:.1f} mm from the label map's (at most half a pixel is allowed) "
+            "and got no labels"
+        )
+
+
+def _placements(volume: LabelVolume, target: TargetView) -> list[SlicePlacement]:
+    return [place_on_plane(volume, plane) for plane in target.planes]
+
+
+def _annotated_levels(placed: Mapping[int, LabelArray]) -> list[int]:
+    """Return the slices that were annotated: all of the label map, but for empty ones between labelled ones, and empty maps."""
+    labelled = [level for level, labels in placed.items() if labels.any()]
+    if not labelled:
+        return []
+    return [level for level, labels in placed.items() if labels.any() or not min(labelled) < level < max(labelled)]
+
+
+def _phases_of(volume: LabelVolume, target: TargetView, level: int, instance_key: InstanceKey) -> list[int] | None:
+    """Return the phases that a label map is of at one slice; None if it does not say when it is."""
+    if volume.sop_instance_uid and target.instance_keys is not None:
+        key = instance_key(volume.sop_instance_uid, volume.frame_number)
+        found = [phase for phase, row in enumerate(target.instance_keys) if row[level] == key]
+        if found or volume.moment == Moment():
+            return found
+    moment = volume.moment
+    if moment.phase is not None and moment.phase.value in target.phases:
+        return [target.phases.index(moment.phase.value)]
+    if moment.frame_number is not None:
+        return [int(phase) for phase in np.flatnonzero(target.frame_numbers[:, level] == moment.frame_number)]
+    if moment == Moment() and len(target.phases) == 1:
+        return [0]
+    return None if moment == Moment() else []
+
+
+def _lost_sentence(volume: LabelVolume) -> str:
+    """Say why a label map that lies on the images belongs to none of them."""
+    moment = volume.moment
+    if moment == Moment() and not volume.sop_instance_uid:
+        return "neither the file's name (ED, ES, frame01) nor a reference to an instance tells which phase it is of"
+    what = f"frame {moment.frame_number}" if moment.phase is None else moment.phase.value.upper()
+    if moment == Moment():
+        what = "the image that it was drawn on"
+    return f"{what} is not in the catalogue; {_KEEP_FRAMES}"
+
+
+def _misfit_sentence(volume: LabelVolume, misfits: Sequence[tuple[float, CardiacView, SlicePlacement]]) -> str:
+    """Say how far a label map is from the images."""
+    if not misfits:
+        view = "" if volume.view is None else f"{volume.view.title} "
+        return f"the subject has no {view}images that the label map could belong to"
+    offset, view, _ = min(misfits, key=lambda item: item[0])
+    return (
+        f"the label map lies {offset:.1f} mm from the nearest {view.title} slice, and at most half a pixel is allowed: it is "
+        "another patient's, or its geometry was lost"
+    )
+
+
+def _finished(canvas: _Canvas) -> PlacedLabels:
+    """Settle what was looked for: a chamber drawn on one slice of a phase was looked for on all annotated slices of it."""
+    annotated = canvas.structures[..., 0]
+    for structure in _MAY_BE_ABSENT:
+        drawn: BoolArray = np.any(canvas.structures[..., structure], axis=1)
+        if canvas.target.view is CardiacView.SAX and structure in _ATRIA:  # conventions name them for all views
+            drawn = np.any(canvas.labels == structure, axis=(1, 2, 3))
+        canvas.structures[..., structure] = drawn[:, None] & annotated
+    return PlacedLabels(labels=canvas.labels, structures=canvas.structures, source=", ".join(sorted(canvas.sources)))
+
+
+def _gaps(view: CardiacView, placed: PlacedLabels, phases: Sequence[str]) -> list[str]:
+    """Say which phases and slices of an annotated view have no labels."""
+    annotated: BoolArray = np.asarray(placed.structures.any(axis=2))
+    sentences = []
+    if len(phases) <= len(CardiacPhase):
+        without = [name.upper() for phase, name in enumerate(phases) if not annotated[phase].any()]
+        sentences += [f"{view.title} is annotated without {', '.join(without)}"] if without else []
+    n_slices = int(annotated.any(axis=0).sum())
+    if n_slices < annotated.shape[1]:
+        sentences.append(f"{n_slices} of {annotated.shape[1]} {view.title} slices are annotated")
+    muscle = placed.structures[..., Structure.LV] & ~placed.structures[..., Structure.MYO]
+    if muscle.any():
+        sentences.append(f"{int(muscle.sum())} {view.title} images have LV only: no epicardium was drawn there")
+    return sentences

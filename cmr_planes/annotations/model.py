@@ -1,0 +1,146 @@
+"""What an annotation file says, whatever its format: contours on instances, or label maps in the patient."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cmr_planes.geometry import ImagePlane
+from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray, LabelArray
+from cmr_planes.views import CardiacPhase, CardiacView, Structure
+
+
+class LabelFormat(StrEnum):
+    """A format of annotations; the values are what ``--format`` takes and what the catalogue's ``source`` says."""
+
+    CVI42 = "cvi42"
+    """Contours of a cvi42 workspace."""
+    NIFTI = "nifti"
+    """Label maps as NIfTI volumes."""
+    DICOM_SEG = "dicom-seg"
+    """DICOM segmentation objects."""
+    SUNNYBROOK = "sunnybrook"
+    """Contour files of the Sunnybrook Cardiac Data."""
+
+
+class Outline(StrEnum):
+    """What a contour goes around."""
+
+    LV_ENDO = "lv endocardium"
+    """The left ventricle's blood pool."""
+    LV_EPI = "lv epicardium"
+    """The left ventricle with its muscle."""
+    RV_ENDO = "rv endocardium"
+    """The right ventricle's blood pool."""
+    LA = "left atrium"
+    """The left atrium."""
+    RA = "right atrium"
+    """The right atrium."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contour:
+    """One contour on one image."""
+
+    outline: Outline
+    """What it goes around."""
+    points_px: FloatArray
+    """Shape (n, 2): (column, row), integers at pixel centres, (0, 0) the first; closed from the last point to the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """When in the cycle an annotation is of; both None if the file does not say."""
+
+    phase: CardiacPhase | None = None
+    """End-diastole or end-systole."""
+    frame_number: int | None = None
+    """Place of the frame in its slice's cycle, by time, from 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ContourImage:
+    """The contours of one image. One of the ways to find the image is given."""
+
+    contours: tuple[Contour, ...]
+    """At least one."""
+    sop_instance_uid: str = field(default="", repr=False)
+    """SOPInstanceUID, or empty."""
+    instance_number: int = 0
+    """InstanceNumber among the short-axis images, or 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LabelVolume:
+    """A label map in the patient: a stack of slices at one moment."""
+
+    labels: LabelArray
+    """Shape (i, j, k), values of :class:`cmr_planes.views.Structure`."""
+    affine_lps_mm: FloatArray
+    """Shape (4, 4): (i, j, k, 1) to LPS coordinates in mm."""
+    structures: frozenset[Structure]
+    """Structures that the file's classes can say."""
+    moment: Moment
+    """When in the cycle."""
+    view: CardiacView | None = None
+    """The view that the file's name tells, None if it tells none."""
+    sop_instance_uid: str = field(default="", repr=False)
+    """The instance that the label map was drawn on, or empty."""
+    frame_number: int = 1
+    """The frame in that instance, from 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Annotation:
+    """What one file says."""
+
+    source: LabelFormat
+    """Its format."""
+    contour_images: tuple[ContourImage, ...] = ()
+    """Images with contours."""
+    volumes: tuple[LabelVolume, ...] = ()
+    """Label maps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TargetView:
+    """The images of one view that annotations may belong to."""
+
+    view: CardiacView
+    """Which view."""
+    planes: tuple[ImagePlane, ...]
+    """One plane a slice."""
+    phases: tuple[str, ...]
+    """Name of each phase."""
+    frame_numbers: IntArray
+    """Shape (phase, slice): place of the frame in its slice's cycle, from 1."""
+    instance_keys: tuple[tuple[str, ...], ...] | None
+    """By phase and slice, what stands for the image's instance; None if nothing is known of instances."""
+    instance_numbers: IntArray | None
+    """Shape (phase, slice): InstanceNumber, 0 where not known."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Phases, slices, rows, columns."""
+        return (len(self.phases), len(self.planes), self.planes[0].rows, self.planes[0].columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlacedLabels:
+    """Labels on the images of a view."""
+
+    labels: LabelArray
+    """Shape (phase, slice, row, column)."""
+    structures: BoolArray
+    """Shape (phase, slice, 6): which structures were drawn, or looked for and are not there; class 0 where any was."""
+    source: str
+    """The format, or formats."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Matched:
+    """What became of a subject's annotations."""
+
+    views: Mapping[CardiacView, PlacedLabels]
+    """Labels by view; only views on which something was placed."""
+    remarks: tuple[str, ...]
+    """What was not placed, and what is incomplete: a sentence each."""

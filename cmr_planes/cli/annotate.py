@@ -1,0 +1,119 @@
+"""``cmr-planes annotate``: manual annotations added to a catalogue."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from cmr_planes.annotate import AnnotateSummary, LabelSource, SubjectFailure, annotate_catalogue
+from cmr_planes.annotations.classes import PRESETS, ClassMap, parse_classes
+from cmr_planes.annotations.model import LabelFormat
+from cmr_planes.cli.console import print_json, progress, reports_errors, stdout, table
+from cmr_planes.errors import ExitCode
+
+LISTED = 20
+"""Rows of a list that may be long; ``-v`` lists all."""
+
+FORMATS = ("auto", *(each.value for each in LabelFormat))
+"""What ``--format`` takes."""
+
+
+def read_classes(context: click.Context, parameter: click.Parameter, value: str | None) -> ClassMap | None:  # noqa: ARG001  # click's signature
+    """Read the value of ``--classes``."""
+    try:
+        return None if value is None else parse_classes(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@click.command()
+@click.argument("catalogue", metavar="OUT.h5", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("labels", metavar="LABELS", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--format",
+    "label_format",
+    type=click.Choice(FORMATS),
+    default="auto",
+    show_default=True,
+    help="Format of the annotations; auto tells it by the files' names.",
+)
+@click.option(
+    "--classes",
+    callback=read_classes,
+    metavar="MAP",
+    help=f"What the values of NIfTI maps, or the segments of DICOM SEG, mean: {', '.join(PRESETS)}, or 1=RV,2=Myo,3=LV.  [by name]",
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 if any annotation could not be used.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("-v", "--verbose", is_flag=True, help="List every subject's findings, with the subjects' keys.")
+@reports_errors
+def annotate(
+    catalogue: Path, *, labels: Path, label_format: str, classes: ClassMap | None, strict: bool, as_json: bool, verbose: bool
+) -> ExitCode:
+    """Add the annotations under LABELS to OUT.h5, as label maps beside the images.
+
+    LABELS is a folder, a zip or one file; folders, zips or files are called like the subjects. Contours find their image by SOP
+    instance UID or InstanceNumber, label maps by where they lie in the patient. Images and masks are not changed. Labels of images
+    that have some already are replaced. Exit code 3 if nothing could be used; OUT.h5 is then left as it was.
+
+    \b
+    Example:
+      cmr-planes annotate out.h5 contours/
+      cmr-planes annotate out.h5 labels/ --classes acdc
+    """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
+    source = LabelSource(path=labels, label_format=None if label_format == "auto" else LabelFormat(label_format), classes=classes)
+    with progress("annotate", None, unit="subjects") as advance:
+        summary = annotate_catalogue(catalogue, source, on_subject=lambda: advance())
+    if as_json:
+        print_json(_to_json(summary, with_keys=verbose))
+    else:
+        _print(summary, verbose=verbose)
+    if not summary.n_images:
+        return ExitCode.NOTHING_USABLE
+    return ExitCode.FAILED if strict and summary.failures else ExitCode.DONE
+
+
+def _print(summary: AnnotateSummary, *, verbose: bool) -> None:
+    """Print what was added, what was left out and what is incomplete."""
+    console = stdout()
+    for title, findings in (("Left out", summary.failures), ("Incomplete", summary.remarks)):
+        if findings:
+            console.print(table(title, ("subject", "what was found"), _rows(findings, verbose=verbose)))
+    if summary.n_without_subject:
+        click.echo(f"{summary.n_without_subject:,} of {summary.n_files:,} annotation files name no subject of the catalogue")
+    click.echo(
+        f"{summary.n_subjects:,} subjects with {summary.n_images:,} annotated images; {len(summary.failures):,} findings left out"
+    )
+
+
+def _rows(findings: Sequence[SubjectFailure], *, verbose: bool) -> list[tuple[str, str]]:
+    """List findings one by one, or how many subjects have each."""
+    if verbose:
+        return [(f"{each.number}  {each.subject}", each.sentence) for each in findings]
+    counts = Counter(each.sentence for each in findings)
+    first = {each.sentence: each.number for each in reversed(findings)}
+    rows = [
+        (f"{first[sentence]}" if count == 1 else f"{first[sentence]} and {count - 1} more", sentence)
+        for sentence, count in counts.most_common(LISTED)
+    ]
+    return [*rows, ("…", f"{len(counts) - LISTED} other findings; -v lists all")] if len(counts) > LISTED else rows
+
+
+def _to_json(summary: AnnotateSummary, *, with_keys: bool) -> dict[str, object]:
+    """Return the summary as JSON's types."""
+
+    def listed(findings: Sequence[SubjectFailure]) -> list[dict[str, object]]:
+        return [
+            {"subject_number": each.number, **({"subject": each.subject} if with_keys else {}), "sentence": each.sentence}
+            for each in findings
+        ]
+
+    return {
+        "n_files": summary.n_files,
+        "n_without_subject": summary.n_without_subject,
+        "n_subjects": summary.n_subjects,
+        "n_images": summary.n_images,
+        "left_out": listed(summary.failures),
+        "incomplete": listed(summary.remarks),
+    }

@@ -1,0 +1,185 @@
+"""A subject's annotations during extraction: which frames they are of, and labels on the images that were kept."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmr_planes.annotations.matching import annotated_frames, belongs, match
+from cmr_planes.annotations.model import Annotation, PlacedLabels, TargetView
+from cmr_planes.dicom.frames import FrameHeader
+from cmr_planes.dicom.phases import CyclePhases
+from cmr_planes.dicom.studies import CineSlice
+from cmr_planes.errors import AnnotationError
+from cmr_planes.geometry.arrays import IntArray
+from cmr_planes.shards.schema import InstanceRef, ViewRecord
+from cmr_planes.views import CardiacView
+
+SAME_MOMENT = 0.12
+"""Frames that are annotated within this share of the cycle of each other are of one moment: annotators do not keep to one frame on
+all slices."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnnotatedCycle:
+    """End-diastole and end-systole as the annotations say."""
+
+    cycle: CyclePhases
+    """The subject's."""
+    frames: Mapping[CardiacView, Mapping[int, frozenset[int]]]
+    """By view and slice, the annotated frames."""
+    views: frozenset[CardiacView]
+    """Views that are annotated at all."""
+
+    def override(self, view: CardiacView, slices: Sequence[CineSlice], frame_index: IntArray) -> IntArray:
+        """Take the annotated frame of each slice where there is one near end-diastole or end-systole.
+
+        Parameters
+        ----------
+        view, slices
+            The view.
+        frame_index
+            Shape (phase, slice): the frames chosen otherwise.
+
+        Returns
+        -------
+            The frames, in the same shape.
+        """
+        chosen = frame_index.copy()
+        fractions = [self.cycle.ed, self.cycle.es]
+        for level, frames in self.frames.get(view, {}).items():
+            n_frames = len(slices[level].frames)
+            for phase in range(len(chosen)):
+                fraction = fractions[phase]
+                if fraction is None:
+                    continue
+                distance = {frame: cyclic_distance(frame / n_frames, fraction) for frame in sorted(frames)}
+                nearest = min(distance, key=lambda frame: distance[frame])
+                if distance[nearest] <= SAME_MOMENT:
+                    chosen[phase, level] = nearest
+        return chosen
+
+
+def cyclic_distance(first: float, second: float) -> float:
+    """Return how far apart two fractions of the cycle are, 0 to 0.5."""
+    apart = abs(first - second) % 1.0
+    return min(apart, 1.0 - apart)
+
+
+def annotated_cycle(
+    annotations: Sequence[Annotation],
+    views: Mapping[CardiacView, Sequence[CineSlice]],
+    automatic: CyclePhases,
+    annotated: frozenset[CardiacView],
+) -> AnnotatedCycle:
+    """Let annotations say when end-diastole and end-systole are.
+
+    Parameters
+    ----------
+    annotations
+        What the subject's files say.
+    views
+        The chosen slices of each view.
+    automatic
+        What was found in headers and images.
+    annotated
+        The :func:`annotated_views`.
+
+    Returns
+    -------
+        The moments that are annotated: of two, the one nearer to each of the automatic ones; of one, in place of the nearer; of
+        many, the nearest ones. Without annotations that name frames, ``automatic``.
+    """
+    frames = {view: annotated_frames(annotations, whole_target(view, slices), extraction_key) for view, slices in views.items()}
+    fractions = [
+        frame / len(views[view][level].frames)
+        for view, levels in frames.items()
+        for level, of_slice in levels.items()
+        for frame in of_slice
+    ]
+    return AnnotatedCycle(_choose(_moments(fractions), automatic), frames, annotated)
+
+
+def _moments(fractions: Sequence[float]) -> list[float]:
+    """Return the moments around which annotated frames gather: of each gathering the most frequent, most frequent first."""
+    counts: dict[float, int] = {}
+    for fraction in sorted(fractions):
+        rounded = round(fraction, 6)
+        counts[rounded] = counts.get(rounded, 0) + 1
+    moments: list[float] = []
+    for fraction in sorted(counts, key=lambda one: (-counts[one], one)):
+        if all(cyclic_distance(fraction, other) > SAME_MOMENT for other in moments):
+            moments.append(fraction)
+    return moments
+
+
+def _choose(moments: Sequence[float], automatic: CyclePhases) -> CyclePhases:
+    """Give end-diastole and end-systole their annotated moments."""
+    ed, es = automatic.ed, automatic.es
+    if not moments:
+        return automatic
+    expected_es = es if es is not None else (ed + 1 / 3) % 1.0  # systole takes a third of the cycle
+    if len(moments) == 1:
+        is_ed = cyclic_distance(moments[0], ed) <= cyclic_distance(moments[0], expected_es)
+        return CyclePhases(ed=moments[0], es=es) if is_ed else CyclePhases(ed=ed, es=moments[0])
+    pairs = [(first, second) for first in moments for second in moments if first != second]
+    best = min(pairs, key=lambda pair: cyclic_distance(pair[0], ed) + cyclic_distance(pair[1], expected_es))
+    return CyclePhases(ed=best[0], es=best[1])
+
+
+def annotated_views(annotations: Sequence[Annotation], views: Mapping[CardiacView, Sequence[CineSlice]]) -> frozenset[CardiacView]:
+    """Return the views that any annotation is of."""
+    return frozenset(view for view, slices in views.items() if belongs(annotations, whole_target(view, slices), extraction_key))
+
+
+def lay_on_records(
+    annotations: Sequence[Annotation], records: Sequence[ViewRecord]
+) -> tuple[Mapping[CardiacView, PlacedLabels], tuple[str, ...]]:
+    """Lay annotations on the views that were kept; return the labels by view, and what was not used or is incomplete."""
+    if not annotations or not records:
+        return {}, ()
+    try:
+        matched = match(annotations, [_target_of_record(record) for record in records], extraction_key)
+    except AnnotationError as error:
+        return {}, (f"no annotation was used: {error}",)
+    return matched.views, matched.remarks
+
+
+def _target_of_record(record: ViewRecord) -> TargetView:
+    refs = record.instances
+    return TargetView(
+        view=record.view,
+        planes=record.planes,
+        phases=record.phases,
+        frame_numbers=record.frame_numbers,
+        instance_keys=None if refs is None else tuple(tuple(map(_key_of_ref, row)) for row in refs),
+        instance_numbers=None if refs is None else np.array([[ref.instance_number for ref in row] for row in refs], dtype=np.int64),
+    )
+
+
+def whole_target(view: CardiacView, slices: Sequence[CineSlice]) -> TargetView:
+    """Return a view with all frames of its slices; slices with fewer frames than others end with nothing."""
+    n_frames = max(len(cine.frames) for cine in slices)
+    rows = [[cine.frames[frame] if frame < len(cine.frames) else None for cine in slices] for frame in range(n_frames)]
+    return TargetView(
+        view=view,
+        planes=tuple(cine.plane for cine in slices),
+        phases=tuple(f"{frame:03d}" for frame in range(n_frames)),
+        frame_numbers=np.array([[0 if header is None else frame + 1 for header in row] for frame, row in enumerate(rows)]),
+        instance_keys=tuple(tuple("" if header is None else _key_of_ref(instance_ref(header)) for header in row) for row in rows),
+        instance_numbers=np.array([[0 if header is None else header.instance_number or 0 for header in row] for row in rows]),
+    )
+
+
+def instance_ref(header: FrameHeader) -> InstanceRef:
+    """Return the instance that a frame is of."""
+    return InstanceRef(header.sop_instance_uid, header.frame_index + 1, header.instance_number or 0)
+
+
+def extraction_key(sop_instance_uid: str, frame_number: int) -> str:
+    """Return what stands for an instance while its headers are at hand."""
+    return f"{sop_instance_uid} {frame_number}" if sop_instance_uid else ""
+
+
+def _key_of_ref(ref: InstanceRef) -> str:
+    return extraction_key(ref.sop_instance_uid, ref.frame_number)
