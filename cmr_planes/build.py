@@ -15,6 +15,8 @@ from cmr_planes.annotate import assign_labels, view_labels
 from cmr_planes.annotations.files import LabelFile
 from cmr_planes.dicom.sources import SubjectSource, find_subjects
 from cmr_planes.errors import ShardError
+from cmr_planes.nifti_images import find_nifti_subjects
+from cmr_planes.nifti_subject import extract_nifti
 from cmr_planes.options import ExtractOptions
 from cmr_planes.shards.catalogue import is_catalogue, write_catalogue
 from cmr_planes.shards.labels import ViewLabels, label_folder, remove_label_files, write_label_file
@@ -109,7 +111,7 @@ def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, ov
     """
     if out.exists() and not is_catalogue(out):
         raise ShardError(f"{out} exists and is not a catalogue of cmr-planes; choose another name, it is left as it is")
-    subjects = {subject.key: subject for subject in find_subjects(sources)}
+    subjects = {subject.key: subject for subject in (find_nifti_subjects if options.nifti else find_subjects)(sources)}
     known = [] if overwrite else _read_plan(out, options)
     planned = {key for keys in known for key in keys}
     new = [key for key in subjects if key not in planned]
@@ -135,7 +137,7 @@ def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, ov
 
 def _label_files(options: ExtractOptions, subjects: Sequence[SubjectSource]) -> Mapping[str, Sequence[LabelFile]]:
     """Return the annotation files of each subject; raises SourceError where there are none at all."""
-    if options.labels is None:
+    if options.labels is None or options.nifti:  # label maps lie beside NIfTI images
         return {}
     keys, participants = [subject.key for subject in subjects], [subject.participant for subject in subjects]
     return assign_labels(options.labels, keys, participants)
@@ -162,7 +164,7 @@ def prepare(plan: BuildPlan, *, overwrite: bool = False) -> None:
                 shutil.rmtree(folder)
                 remove_label_files(plan.out)  # they belong to images that are gone
         folder.mkdir(parents=True, exist_ok=True)
-        if plan.options.labels is not None:
+        if plan.options.labels is not None or plan.options.nifti:
             label_folder(plan.out).mkdir(exist_ok=True)
         for leftover in folder.glob("*.part"):
             leftover.unlink(missing_ok=True)
@@ -198,7 +200,10 @@ def build_batch(batch: Batch, out: Path, options: ExtractOptions, on_subject: On
 
     def records() -> Iterator[SubjectRecord]:
         for subject in batch.subjects:
-            extracted = extract_annotated(subject, options, batch.label_files.get(subject.key, ()))
+            if options.nifti:
+                extracted = extract_nifti(subject, options)
+            else:
+                extracted = extract_annotated(subject, options, batch.label_files.get(subject.key, ()))
             if extracted.labels:
                 labels[subject.key] = {view: view_labels(placed) for view, placed in extracted.labels.items()}
             yield extracted.record

@@ -32,6 +32,9 @@ class ExtractOptions:
     labels: LabelSource | None = None
     """Annotations whose frames take the place of the automatic choice of ED and ES; None for none."""
 
+    nifti: bool = False
+    """Whether the sources are NIfTI images of a public set, with their label maps beside them, and not DICOM."""
+
     def to_json(self) -> dict[str, JSON]:
         """Return the options as they stand in the catalogue's ``configuration`` attribute."""
         return {
@@ -45,5 +48,6 @@ class ExtractOptions:
             "codec": self.codec.value,
             "shard_size": self.shard_size,
             "names": self.names.source,
+            "nifti": self.nifti,
             "annotations": None if self.labels is None else self.labels.to_json(),
         }

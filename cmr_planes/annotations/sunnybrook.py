@@ -1,4 +1,8 @@
-"""Contours of the Sunnybrook Cardiac Data: a text file for each, named by the image's InstanceNumber, one ``x y`` a line."""
+"""Contours of the Sunnybrook Cardiac Data: a text file for each, named by the image's InstanceNumber, one ``x y`` a line.
+
+Coordinates count from 1 at the centre of the first pixel, as in the MATLAB code that the data came with. Two subjects agree: of the
+contours moved by quarters of a pixel, those moved by (-1, -1) have the strongest edge under them.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -9,6 +13,9 @@ from cmr_planes.annotations.files import SUNNYBROOK_NAME, LabelFile, open_label_
 from cmr_planes.annotations.model import Annotation, Contour, ContourImage, LabelFormat, Outline
 from cmr_planes.errors import AnnotationError
 from cmr_planes.geometry.arrays import FloatArray
+
+FIRST_PIXEL = 1.0
+"""Coordinate of the first pixel's centre."""
 
 _OUTLINES = {"i": Outline.LV_ENDO, "o": Outline.LV_EPI}
 _MAX_BYTES = 1 << 20
@@ -41,7 +48,7 @@ def read_sunnybrook(files: Iterable[LabelFile]) -> Annotation:
         with open_label_file(file) as stream:
             data = stream.read(_MAX_BYTES + 1)
         number = int(match["number"])
-        contours[number].append(Contour(outline, parse_points(data, f"contour of image {number}")))
+        contours[number].append(Contour(outline, parse_points(data, f"contour of image {number}") - FIRST_PIXEL))
     images = (ContourImage(contours=tuple(contours[number]), instance_number=number) for number in sorted(contours))
     return Annotation(source=LabelFormat.SUNNYBROOK, contour_images=tuple(images))
 

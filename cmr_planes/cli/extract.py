@@ -60,6 +60,17 @@ def _layout(units: BoxUnits, box: float | None, gap: float | None) -> BoxLayout:
         raise click.UsageError(f"{error} (--box, --gap, --units)") from error
 
 
+def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ...], *, is_nifti: bool) -> LabelSource | None:
+    """Return where annotations come from; those of NIfTI images lie beside them."""
+    if is_nifti and path is not None:
+        raise click.UsageError("--annotations does not go with --nifti, which takes the label maps beside the images")
+    if path is None and not is_nifti:
+        if classes is not None:
+            raise click.UsageError("--classes needs --annotations or --nifti")
+        return None
+    return LabelSource(path=sources[0] if path is None else path, classes=classes)
+
+
 @click.command()
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.argument("out", metavar="OUT.h5", type=click.Path(dir_okay=False, path_type=Path), callback=_out)
@@ -98,6 +109,7 @@ def _layout(units: BoxUnits, box: float | None, gap: float | None) -> BoxLayout:
     type=click.Path(exists=True, path_type=Path),
     help="Annotations of the subjects: annotated frames are kept as ED and ES, and labels stored.",
 )
+@click.option("--nifti", is_flag=True, help="SOURCE holds NIfTI images and label maps of a public set (ACDC, M&Ms), not DICOM.")
 @click.option("--classes", callback=read_classes, metavar="MAP", help="What the values of annotations mean, as in 'annotate'.")
 @click.option("--shard-size", type=click.IntRange(min=1), default=32, show_default=True, help="Subjects in one shard.")
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one a core]")
@@ -135,9 +147,11 @@ def extract(
       cmr-planes extract studies/ out.h5
       cmr-planes extract biobank/20208 biobank/20209 out.h5 --workers 16
       cmr-planes extract clinic/ out.h5 --units mm --names clinic.toml
+      cmr-planes extract sunnybrook/ out.h5 --annotations sunnybrook/
+      cmr-planes extract --nifti ACDC/database/training acdc.h5
     """  # noqa: D301  # click needs the escape
     choices |= {"codec": Codec(choices["codec"]), "phases": PhaseChoice(choices["phases"])}
-    labels = None if annotations is None else LabelSource(path=annotations, classes=classes)
+    labels = _labels(annotations, classes, sources, is_nifti=choices["nifti"])
     options = ExtractOptions(layout=_layout(BoxUnits(units), box, gap), labels=labels, **choices)
     plan = make_plan(sources, out, options, overwrite=not resume)
     if dry_run:
