@@ -24,7 +24,7 @@ from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, compute_posit
 from cmr_planes.nifti_images import VolumeFrames, VolumeName, parse_name, read_frames, stated_phases
 from cmr_planes.options import ExtractOptions
 from cmr_planes.shards.schema import SubjectRecord, ViewRecord
-from cmr_planes.subject import ExtractedSubject
+from cmr_planes.subject import ExtractedSubject, unforeseen
 from cmr_planes.subject_labels import lay_on_records
 from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice, Structure
 
@@ -59,31 +59,47 @@ def extract_nifti(source: SubjectSource, options: ExtractOptions) -> ExtractedSu
         The record and the labels. Views without positions are kept: such sets are for their labels. Whatever is wrong ends in
         rejections and notes.
     """
-    names = {path: parse_name(stem_of(path.name)) for path in source.paths}
-    files = [LabelFile(path, "", (path.name,), LabelFormat.NIFTI) for path, name in names.items() if name.is_label]
-    annotations, failures = read_annotations(files, None if options.labels is None else options.labels.classes)
-    notes = [Note(source.key, "", NoteCode.LABELS, sentence) for sentence in failures]
+    notes: list[Note] = []
     rejections: list[Rejection] = []
+    views: tuple[ViewRecord, ...] = ()
+    labels: Mapping[CardiacView, PlacedLabels] = {}
+    try:
+        names = {path: parse_name(stem_of(path.name)) for path in source.paths}
+        files = [LabelFile(path, "", (path.name,), LabelFormat.NIFTI) for path, name in names.items() if name.is_label]
+        annotations, failures = read_annotations(files, None if options.labels is None else options.labels.classes)
+        images = {path: name for path, name in names.items() if not name.is_label}
+        frames = _choose_all(images, annotations, options, source.key, rejections)
+        views = tuple(_record(view, frames, options, source.key, notes) for view in frames)
+        labels, remarks = lay_on_records(annotations, views)
+        notes += [Note(source.key, "", NoteCode.LABELS, sentence) for sentence in (*failures, *remarks)]
+    except Exception as error:  # noqa: BLE001  # the boundary: an unforeseen fault costs one subject, not the run
+        rejections.append(unforeseen(source.key, error))
+    record = SubjectRecord(
+        key=source.key, participant=source.participant, views=views, rejections=tuple(rejections), notes=tuple(notes)
+    )
+    return ExtractedSubject(record, labels)
+
+
+def _choose_all(
+    images: Mapping[Path, VolumeName],
+    annotations: Sequence[Annotation],
+    options: ExtractOptions,
+    key: str,
+    rejections: list[Rejection],
+) -> dict[CardiacView, _Frames]:
+    """Choose the images of every view; reject what cannot be used."""
     frames: dict[CardiacView, _Frames] = {}
-    images = {path: name for path, name in names.items() if not name.is_label}
     for view in options.views:
         of_view = {path: name for path, name in images.items() if name.view is view}
         try:
             if of_view:
                 frames[view] = _choose(of_view, view, annotations, options.phases)
         except CmrPlanesError as error:
-            rejections.append(Rejection(source.key, view.value, error.code, str(error)))
+            rejections.append(Rejection(key, view.value, error.code, str(error)))
     if not frames and not rejections:
-        sentence = f"no image among {len(source.paths)} NIfTI files, or none of the views asked for; check the folder and --views"
-        rejections.append(Rejection(source.key, "", RejectionCode.NO_SAX, sentence))
-    views = tuple(_record(view, frames, options, source.key, notes) for view in frames)
-    labels: Mapping[CardiacView, PlacedLabels]
-    labels, remarks = lay_on_records(annotations, views)
-    notes += [Note(source.key, "", NoteCode.LABELS, sentence) for sentence in remarks]
-    record = SubjectRecord(
-        key=source.key, participant=source.participant, views=views, rejections=tuple(rejections), notes=tuple(notes)
-    )
-    return ExtractedSubject(record, labels)
+        sentence = f"no image of the views asked for among {len(images)} NIfTI images; check the folder and --views"
+        rejections.append(Rejection(key, "", RejectionCode.NO_SAX, sentence))
+    return frames
 
 
 def _choose(files: Mapping[Path, VolumeName], view: CardiacView, annotations: Sequence[Annotation], choice: PhaseChoice) -> _Frames:

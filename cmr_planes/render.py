@@ -13,8 +13,8 @@ from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
 from cmr_planes.geometry import ImagePlane
-from cmr_planes.geometry.arrays import FloatArray, IntArray
-from cmr_planes.views import CardiacView, PositionClass, position_name
+from cmr_planes.geometry.arrays import FloatArray, IntArray, LabelArray
+from cmr_planes.views import CardiacView, PositionClass, Structure, position_name
 
 PERCENTILES = (1, 99)
 """Intensities, in percent of the pixels, that are drawn black and white."""
@@ -40,6 +40,15 @@ COLOURS = {
     PositionClass.LOWER_FAR: "#F28CC8",
 }
 """One hue an arm, told apart by colour-blind readers too; letters tell near from far."""
+
+LABEL_COLOURS = {
+    Structure.LV: "#FF4D4D",
+    Structure.MYO: "#4DFF88",
+    Structure.RV: "#4DC3FF",
+    Structure.LA: "#FFE14D",
+    Structure.RA: "#E07BFF",
+}
+"""Outlines of labels."""
 
 LINE_COLOURS = ("#FFC46B", "#8BEBC4")
 """The line of classes 2 to 5, and that of classes 6 to 9."""
@@ -69,6 +78,8 @@ class Panel:
     """Shape (9, 4): the boxes' pixel ranges, not clipped."""
     title: str
     """Printed above the image."""
+    labels: LabelArray | None = None
+    """Shape (rows, columns): manual labels, None for an image without."""
     warning: str = ""
     """Printed below the title in a colour of alarm, and drawn as a frame."""
 
@@ -126,6 +137,8 @@ def draw_sheet(view: CardiacView, panels: Sequence[Panel], *, heading: str) -> F
     figure.text(0.5, 1 - 0.12 / height, heading, color=_TEXT, fontsize=12, weight="bold", ha="center", va="top")
     if any(panel.boxes is not None for panel in panels):
         _draw_legend(figure, view)
+    if any(panel.labels is not None for panel in panels):
+        _draw_label_legend(figure, panels)
     return figure
 
 
@@ -179,6 +192,8 @@ def _draw_panel(axes: Axes, view: CardiacView, panel: Panel) -> None:
         title.set_text(f"{panel.title}\n{panel.warning}")
         title.set_color(_WARNING)
     _draw_edge_letters(axes, plane)
+    if panel.labels is not None:
+        _draw_labels(axes, panel.labels)
     if panel.centres_px is not None and panel.boxes is not None:
         _draw_lines(axes, panel.centres_px)
         _draw_boxes(axes, view, panel.boxes, plane)
@@ -198,6 +213,24 @@ def _draw_edge_letters(axes: Axes, plane: ImagePlane) -> None:
         vertical = {0.02: "bottom", 0.98: "top"}.get(place[1], "center")
         text = axes.text(*place, orientation_letters(direction), ha=horizontal, va=vertical, **style)  # type: ignore[arg-type]
         text.set_path_effects([*outline, Normal()])
+
+
+def _draw_labels(axes: Axes, labels: LabelArray) -> None:
+    """Outline every structure along the edges of its pixels."""
+    for structure, colour in LABEL_COLOURS.items():
+        mask = labels == structure
+        if mask.any():
+            axes.contour(mask.astype(np.float64), levels=[0.5], colors=colour, linewidths=0.7)
+
+
+def _draw_label_legend(figure: Figure, panels: Sequence[Panel]) -> None:
+    """Name the structures that occur, at the right of the heading."""
+    width, height = figure.get_size_inches()
+    present = set().union(*(np.unique(panel.labels).tolist() for panel in panels if panel.labels is not None))
+    shown = [structure for structure in reversed(LABEL_COLOURS) if structure in present]
+    for place, structure in enumerate(shown):
+        corner = (1 - (0.12 + 0.38 * place) / width, 1 - 0.14 / height)
+        figure.text(*corner, structure.title, color=LABEL_COLOURS[structure], fontsize=8, weight="bold", ha="right", va="top")
 
 
 def _draw_lines(axes: Axes, centres_px: FloatArray) -> None:

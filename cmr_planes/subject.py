@@ -109,9 +109,7 @@ def extract_annotated(source: SubjectSource, options: ExtractOptions, label_file
     except CmrPlanesError as error:
         findings.reject("", error.code, str(error))
     except Exception as error:  # noqa: BLE001  # the boundary: an unforeseen fault costs one subject, not the run
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(frame.filename).name}, line {frame.lineno}"
-        findings.reject("", RejectionCode.UNEXPECTED_ERROR, f"unforeseen {type(error).__name__} ({place}); please report it")
+        findings.rejections.append(unforeseen(source.key, error))
     record = SubjectRecord(
         key=source.key,
         participant=source.participant,
@@ -120,6 +118,13 @@ def extract_annotated(source: SubjectSource, options: ExtractOptions, label_file
         notes=tuple(findings.notes),
     )
     return ExtractedSubject(record, labels)
+
+
+def unforeseen(subject: str, error: Exception) -> Rejection:
+    """Reject a subject for an error that nobody foresaw; names the place in the code, and nothing of the data."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}, line {frame.lineno}"
+    return Rejection(subject, "", RejectionCode.UNEXPECTED_ERROR, f"unforeseen {type(error).__name__} ({place}); please report it")
 
 
 def _extract_views(

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.table import Table
 
 from cmr_planes.cli.console import print_json, reports_errors, stdout, table
 from cmr_planes.errors import ExitCode, Note, Rejection
+from cmr_planes.label_report import LabelSummary, labels_to_json, summarise_labels
 from cmr_planes.report import CatalogueSummary, Reason, Spread, ViewSummary, closing_sentence, summarise, to_json
 from cmr_planes.shards.read import Catalogue
-from cmr_planes.views import CardiacView, PositionClass, position_name
+from cmr_planes.views import CardiacView, PositionClass, Structure, position_name
 
 LISTED = 20
 """Rows of a list that may be long; ``-v`` lists all."""
@@ -22,7 +24,7 @@ LISTED = 20
 @click.option("-v", "--verbose", is_flag=True, help="List every rejection and note, with the subjects' keys.")
 @reports_errors
 def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
-    """Count what OUT.h5 holds: subjects, images, positions, and what was left out and why.
+    """Count what OUT.h5 holds: subjects, images, positions, annotations, and what was left out and why.
 
     Subjects are numbered in the catalogue's order; their keys are printed with -v only. Exit code 3 if the catalogue holds no
     image.
@@ -34,15 +36,19 @@ def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     with Catalogue(catalogue) as opened:
         subjects, rejections, notes = opened.subjects(), opened.rejections(), opened.notes()
-        summary = summarise(subjects, opened.views(), rejections, notes)
+        views = opened.views()
+        summary = summarise(subjects, views, rejections, notes)
+        labels = summarise_labels(opened.annotations(), views)
         versions = opened.versions()
     n_shards = len(set(subjects.shard))
     if as_json:
         listed = {"rejected": _messages_json(rejections), "noted": _messages_json(notes)} if verbose else {}
-        print_json({"n_shards": n_shards, "versions": versions, **to_json(summary, with_keys=verbose), **listed})
+        print_json(
+            {"n_shards": n_shards, "versions": versions, **to_json(summary, with_keys=verbose), **_labels_json(labels), **listed}
+        )
     else:
         console = stdout()
-        for each in _tables(summary, verbose=verbose):
+        for each in (*_tables(summary, verbose=verbose), *_label_tables(labels)):
             console.print(each)
         if verbose:
             for each in _message_tables(rejections, notes):
@@ -80,6 +86,46 @@ def _tables(summary: CatalogueSummary, *, verbose: bool) -> Iterator[Table]:
     for title, reasons in (("Left out", summary.rejections), ("Noted", summary.notes)):
         if reasons:
             yield table(title, ("reason", "view", "times"), [_reason_row(reason) for reason in reasons])
+
+
+def _labels_json(labels: Sequence[LabelSummary]) -> dict[str, Any]:
+    """Return what is annotated as JSON's types."""
+    return {"annotations": {each.view.value: labels_to_json(each) for each in labels}}
+
+
+def _label_tables(labels: Sequence[LabelSummary]) -> Iterator[Table]:
+    """Lay out what is annotated."""
+    if not labels:
+        return
+    heads = ("view", "annotated subjects", "all images of it", "slices", "images", "formats (subjects)")
+    rows = [
+        (
+            each.view.title,
+            each.n_subjects,
+            each.n_complete,
+            each.n_slices,
+            each.n_images,
+            ", ".join(f"{source} ({count:,})" for source, count in each.sources),
+        )
+        for each in labels
+    ]
+    yield table("Annotations", heads, rows)
+    columns = [head for each in labels for head in (f"{each.view.title} images", f"{each.view.title} pixels, %")]
+    classes = [
+        (
+            int(structure),
+            structure.title,
+            *(
+                cell
+                for each in labels
+                for cell in (f"{each.structure_images[structure]:,}", f"{100 * each.pixel_shares[structure]:.2f}")
+            ),
+        )
+        for structure in Structure
+    ]
+    yield table(
+        "Structures: images on which each was drawn or looked for, share of their pixels", ("class", "name", *columns), classes
+    )
 
 
 def _image_row(view: ViewSummary) -> tuple[object, ...]:

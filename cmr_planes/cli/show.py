@@ -10,6 +10,7 @@ import click
 
 from cmr_planes.cli.console import progress, reports_errors, say
 from cmr_planes.errors import ExitCode, NoteCode
+from cmr_planes.geometry.arrays import BoolArray
 from cmr_planes.render import Panel, draw_sheet, save_sheet
 from cmr_planes.shards.read import Catalogue, ViewAttributes
 from cmr_planes.views import TARGET_VIEWS, CardiacPhase, CardiacView
@@ -29,6 +30,8 @@ class Series:
     """Indices of the phases."""
     is_low: bool
     """Whether low agreement was noted."""
+    annotated: BoolArray | None
+    """Shape (phase, slice): which images have labels; None if none has."""
 
     @property
     def n_images(self) -> int:
@@ -71,7 +74,7 @@ def show(
     per_sheet: int,
     verbose: bool,
 ) -> ExitCode:
-    """Draw the images of OUT.h5 with their lines and boxes, as PNG contact sheets, one view a sheet.
+    """Draw the images of OUT.h5 with their lines, boxes and labels, as PNG contact sheets, one view a sheet.
 
     Subjects are numbered in the catalogue's order. Their keys are kept out of the pictures and of the files' names, so that sheets
     can be passed on; -v writes them in. Images that disagree along their lines are framed in red. Letters at the edges of an
@@ -120,10 +123,14 @@ def _choose_series(catalogue: Catalogue, numbers: dict[str, int], view: CardiacV
     table = catalogue.views()
     stored = set(zip(table.subject, table.view, strict=True))
     low = {(note.subject, note.view) for note in catalogue.notes() if note.code is NoteCode.LOW_AGREEMENT}
+    annotations = catalogue.annotations()
+    labelled = set(zip(annotations.subject, annotations.view, strict=True))
     for key, number in numbers.items():
         if (key, view.value) in stored:
             attributes = catalogue.view_attributes(key, view)
-            yield Series(key, number, attributes, _choose_phases(attributes.phases, phases), (key, view.value) in low)
+            annotated = catalogue.labelled_structures(key, view)[..., 0] if (key, view.value) in labelled else None
+            chosen = _choose_phases(attributes.phases, phases)
+            yield Series(key, number, attributes, chosen, (key, view.value) in low, annotated)
 
 
 def _choose_phases(stored: Sequence[str], asked: Sequence[str]) -> tuple[int, ...]:
@@ -147,6 +154,9 @@ def _panels(catalogue: Catalogue, chosen: Sequence[Series], *, with_keys: bool) 
                     centres_px=None if attributes.boxes is None else attributes.boxes.centres_px[level],
                     boxes=None if attributes.boxes is None else attributes.boxes.boxes[level],
                     title=" · ".join(words),
+                    labels=catalogue.labels(series.subject, attributes.view, phase, level)
+                    if series.annotated is not None and series.annotated[phase, level]
+                    else None,
                     warning=_warning(attributes, level) if series.is_low else "",
                 )
 
@@ -162,6 +172,8 @@ def _warning(attributes: ViewAttributes, level: int) -> str:
 def _heading(view: CardiacView, panels: Sequence[Panel]) -> str:
     """Say what a sheet shows."""
     has_boxes = any(panel.boxes is not None for panel in panels)
+    if any(panel.labels is not None for panel in panels):
+        return f"{view.title}: positions and manual labels" if has_boxes else f"{view.title}: manual labels"
     return f"{view.title}: positions from the view planes" if has_boxes else f"{view.title}: images without positions"
 
 
