@@ -145,3 +145,46 @@ def make_target(
 def areas(labels: NDArray[np.uint8]) -> dict[Structure, int]:
     """Return the pixels of each structure."""
     return {structure: int((labels == structure).sum()) for structure in Structure if structure}
+
+
+def dicom_seg(
+    sources: Sequence[bytes], labels: NDArray[np.uint8], structures: Sequence[Structure], names: Sequence[str], kind: str = "BINARY"
+) -> bytes:
+    """Return a segmentation of single-frame images, made by highdicom; labels have shape (image, row, column)."""
+    import io
+
+    import highdicom
+    import pydicom
+    from pydicom.sr.codedict import codes
+
+    segments = [
+        highdicom.seg.SegmentDescription(
+            segment_number=number,
+            segment_label=name,
+            segmented_property_category=codes.SCT.AnatomicalStructure,
+            segmented_property_type=codes.SCT.Heart,
+            algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.MANUAL,
+        )
+        for number, name in enumerate(names, start=1)
+    ]
+    images = [pydicom.dcmread(io.BytesIO(source)) for source in sources]
+    for image in images:
+        image.SeriesInstanceUID = images[0].SeriesInstanceUID  # highdicom wants one series; instances keep their UIDs
+    segmentation = highdicom.seg.Segmentation(
+        source_images=images,
+        pixel_array=np.stack([labels == structure for structure in structures], axis=-1).astype(np.uint8),
+        segmentation_type=kind,
+        segment_descriptions=segments,
+        series_instance_uid=highdicom.UID(),
+        series_number=99,
+        sop_instance_uid=highdicom.UID(),
+        instance_number=1,
+        manufacturer="x",
+        manufacturer_model_name="x",
+        software_versions="1",
+        device_serial_number="1",
+        content_creator_name="Annotator^Anna",
+    )
+    buffer = io.BytesIO()
+    segmentation.save_as(buffer)
+    return buffer.getvalue()
