@@ -70,7 +70,8 @@ _BY_NAME = (
     (r"(label|seg)4_la_4ch(_(ed|es))?", "ukbb-4ch"),
     (r"(sax|2ch|4ch)_(ed|es)", "catalogue"),
 )
-"""Whole names, without suffix, that a public data set or tool gives its label maps, and the convention that goes with them."""
+"""Names, without suffix, that a public data set or tool gives its label maps, and the convention that goes with them. Something may
+stand before a name: the subject's, for example."""
 
 _NAMES = {structure.title.lower(): structure for structure in Structure}
 
@@ -107,7 +108,7 @@ def parse_classes(text: str) -> ClassMap:
 def classes_from_name(stem: str) -> ClassMap | None:
     """Return the convention that goes with a label map's name, without suffix; None if it tells none."""
     for pattern, preset in _BY_NAME:
-        if re.fullmatch(pattern, stem, re.IGNORECASE):
+        if re.fullmatch(rf"(.*[_.-])?({pattern})", stem, re.IGNORECASE):
             return PRESETS[preset]
     return None
 

@@ -32,6 +32,7 @@ TRUTH = np.stack([heart_labels(plane, plane.centre_mm + 20 * plane.row_cosine) f
         ("label_la_4ch_ES", "ukbb-4ch-atria"),
         ("seg4_la_4ch", "ukbb-4ch"),
         ("sax_ed", "catalogue"),
+        ("9000001_2_label_sa_ED", "ukbb-sax"),
         ("heart", None),
         ("patient001_frame01", None),
     ],
