@@ -12,6 +12,8 @@ MAX_OFFSET_PX = 0.5
 """Labels that lie farther from an image's pixels than this, in its pixels, are not the image's."""
 SAME_SPACING = 0.01
 """Spacings that differ by less than this share are the same: the label map was drawn on the image's own pixels."""
+PARALLEL_COSINE = 0.98
+"""A label map whose slices stand at a larger angle (11 degrees) to an image is of another view."""
 _ROUNDING_PX = 1e-3
 """Headers and NIfTI's single precision round positions by less."""
 
@@ -56,7 +58,8 @@ def place_on_plane(volume: LabelVolume, plane: ImagePlane) -> SlicePlacement:
     tolerance_mm = (MAX_OFFSET_PX + _ROUNDING_PX) * min(plane.row_spacing_mm, plane.column_spacing_mm)
     if across_mm > tolerance_mm:
         beyond = max(-level.mean(), level.mean() - (volume.labels.shape[across] - 1))
-        return SlicePlacement(across_mm, is_covered=bool(beyond < 0.5), labels=None)
+        is_parallel = thickness_mm > PARALLEL_COSINE * sizes_mm[across]
+        return SlicePlacement(across_mm, is_covered=bool(is_parallel and beyond < 0.5), labels=None)
     inside_mm = _offset_in_plane_mm(volume, plane, at_corners[:, :3], across, sizes_mm)
     offset_mm = max(across_mm, inside_mm)
     if offset_mm > tolerance_mm:

@@ -45,11 +45,11 @@ def fill_polygon(points_px: FloatArray, rows: int, columns: int) -> BoolArray:
     """
     winding = np.zeros((rows, columns + 1), dtype=np.int64)
     for (x1, y1), (x2, y2) in zip(points_px, np.roll(points_px, -1, axis=0), strict=True):
-        low, high = min(y1, y2), max(y1, y2)
+        (x_low, low), (x_high, high) = sorted(((x1, y1), (x2, y2)), key=lambda end: end[1])  # there and back cross alike
         crossed = np.arange(max(0, int(np.ceil(low))), min(rows, int(np.ceil(high))))  # a row at the upper end is not crossed
         if not len(crossed):
             continue
-        x = x1 + (crossed - y1) * (x2 - x1) / (y2 - y1)
+        x = x_low + (crossed - low) * (x_high - x_low) / (high - low)
         winding[crossed, np.clip(np.ceil(x), 0, columns).astype(np.int64)] += 1 if y2 > y1 else -1
     inside: BoolArray = np.cumsum(winding, axis=1)[:, :columns] != 0
     return inside

@@ -206,14 +206,18 @@ def _polygons(labels: LabelArray, view: CardiacView) -> dict[str, FloatArray]:
 
 
 def _outline(mask: NDArray[np.bool_]) -> FloatArray:
-    """Return the longest contour of a mask half-way between inside and outside, shape (n, 2), (column, row)."""
+    """Return the contour of a mask half-way between inside and outside, shape (n, 2), (column, row), closed by its first point.
+
+    A workspace has one contour of a name on an image: pieces are joined by bridges without width, there and back.
+    """
     from contourpy import contour_generator
 
     if not mask.any():
         return np.empty((0, 2))
-    lines = contour_generator(z=np.pad(mask.astype(float), 1)).lines(0.5)
-    longest = max((np.asarray(line) for line in lines), key=len)
-    return np.asarray(longest - 1.0, dtype=np.float64)
+    lines = [np.asarray(line) for line in contour_generator(z=np.pad(mask.astype(float), 1)).lines(0.5)]
+    longest, *others = sorted(lines, key=len, reverse=True)
+    bridged = [points for line in others for points in (line, longest[:1])]
+    return np.asarray(np.concatenate([longest, *bridged]) - 1.0, dtype=np.float64)
 
 
 def _add_image(states: ET.Element, uid: str, polygons: Mapping[str, FloatArray]) -> None:

@@ -77,6 +77,14 @@ def test_what_is_traced_twice_stays_filled() -> None:
     np.testing.assert_array_equal(fill_polygon(np.concatenate([once, once]), 40, 40), fill_polygon(once, 40, 40))
 
 
+def test_pieces_joined_by_bridges_without_width_are_filled_without_them() -> None:
+    pieces = [circle(12.3, 11.1, 7.2), circle(40.7, 30.9, 6.1), circle(15.2, 41.4, 5.3)]
+    first = pieces[0][:1]
+    joined = np.concatenate([part for piece in pieces for part in (piece, piece[:1], first)])
+    expected = sum(fill_polygon(piece, 60, 60).astype(int) for piece in pieces)
+    np.testing.assert_array_equal(fill_polygon(joined, 60, 60), expected)
+
+
 def test_parts_outside_the_image_are_cut() -> None:
     assert fill_polygon(circle(-5, 10, 9), 20, 20).sum() == fill_polygon(circle(15, 10, 9), 20, 40)[:, 20:].sum()
     assert not fill_polygon(circle(-50, 10, 9), 20, 20).any()
