@@ -173,7 +173,8 @@ def whole_target(view: CardiacView, slices: Sequence[CineSlice]) -> TargetView:
 
 def instance_ref(header: FrameHeader) -> InstanceRef:
     """Return the instance that a frame is of."""
-    return InstanceRef(header.sop_instance_uid, header.frame_index + 1, header.instance_number or 0)
+    frame_number = header.frame_index + 1 if header.n_frames > 1 else 0
+    return InstanceRef(header.sop_instance_uid, frame_number, header.instance_number or 0)
 
 
 def extraction_key(sop_instance_uid: str, frame_number: int) -> str:

@@ -173,11 +173,11 @@ def _group(groups: Sequence[Dataset], keyword: str) -> Dataset:
 def _source(frame: Dataset) -> tuple[str, int]:
     """Return the SOPInstanceUID and the frame that a frame was drawn on; empty if it names none, or several."""
     references = {
-        (str(source.ReferencedSOPInstanceUID), int(np.min(source.get("ReferencedFrameNumber", 1))))
+        (str(source.ReferencedSOPInstanceUID), int(np.min(source.get("ReferencedFrameNumber", 0))))
         for derivation in frame.get("DerivationImageSequence", [])
         for source in derivation.get("SourceImageSequence", [])
     }
-    return references.pop() if len(references) == 1 else ("", 1)
+    return references.pop() if len(references) == 1 else ("", 0)
 
 
 def _volumes(frames: Iterable[_Frame], structures: Mapping[int, Structure], moment: Moment) -> list[LabelVolume]:

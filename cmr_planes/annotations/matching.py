@@ -23,7 +23,7 @@ from cmr_planes.geometry.arrays import BoolArray, LabelArray
 from cmr_planes.views import CardiacPhase, CardiacView, Structure
 
 InstanceKey = Callable[[str, int], str]
-"""From a SOPInstanceUID and a frame (from 1) to what stands for the image in :attr:`TargetView.instance_keys`."""
+"""From a SOPInstanceUID and a frame (from 1; 0 in instances of one frame) to what :attr:`TargetView.instance_keys` has for it."""
 
 _KEEP_FRAMES = "'extract --annotations' keeps the annotated frames, 'extract --phases all' every frame"
 
@@ -165,7 +165,7 @@ def _images_of(image: ContourImage, target: TargetView, instance_key: InstanceKe
     if image.sop_instance_uid:
         if target.instance_keys is None:
             return []
-        key = instance_key(image.sop_instance_uid, 1)
+        key = instance_key(image.sop_instance_uid, 0)
         return [(phase, level) for phase, row in enumerate(target.instance_keys) for level, each in enumerate(row) if each == key]
     if target.instance_numbers is None or target.view is not CardiacView.SAX:
         return []
@@ -233,8 +233,9 @@ def _annotated_levels(placed: Mapping[int, LabelArray]) -> list[int]:
 def _phases_of(volume: LabelVolume, target: TargetView, level: int, instance_key: InstanceKey) -> list[int] | None:
     """Return the phases that a label map is of at one slice; None if it does not say when it is."""
     if volume.sop_instance_uid and target.instance_keys is not None:
-        key = instance_key(volume.sop_instance_uid, volume.frame_number)
-        found = [phase for phase, row in enumerate(target.instance_keys) if row[level] == key]
+        numbers = {volume.frame_number, 0} if volume.frame_number == 1 else {volume.frame_number}
+        keys = {instance_key(volume.sop_instance_uid, number) for number in numbers}  # some writers count the only frame as 1
+        found = [phase for phase, row in enumerate(target.instance_keys) if row[level] in keys]
         if found or volume.moment == Moment():
             return found
     moment = volume.moment

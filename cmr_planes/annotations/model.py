@@ -85,8 +85,8 @@ class LabelVolume:
     """The view that the file's name tells, None if it tells none."""
     sop_instance_uid: str = field(default="", repr=False)
     """The instance that the label map was drawn on, or empty."""
-    frame_number: int = 1
-    """The frame in that instance, from 1."""
+    frame_number: int = 0
+    """The frame in that instance, from 1; 0 if it has one only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

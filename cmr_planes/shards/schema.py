@@ -201,7 +201,7 @@ def instance_digest(sop_instance_uid: str, frame_number: int, salt: str) -> str:
     sop_instance_uid
         The UID; an empty one gives an empty digest.
     frame_number
-        The frame in the instance, from 1.
+        The frame in a multi-frame instance, from 1; 0 for the only frame of another.
     salt
         The :func:`configuration_digest` of the run.
 
@@ -222,7 +222,7 @@ class InstanceRef:
     sop_instance_uid: str = field(repr=False)
     """Empty if not known."""
     frame_number: int
-    """The frame in the instance, from 1."""
+    """The frame in a multi-frame instance, from 1; 0 for the only frame of another."""
     instance_number: int
     """InstanceNumber, 0 if not known."""
 

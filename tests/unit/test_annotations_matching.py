@@ -28,7 +28,7 @@ CIRCLE = 50 + 12 * np.stack([np.cos(np.linspace(0, 6, 40)), np.sin(np.linspace(0
 
 
 def key(uid: str, frame: int) -> str:
-    return uid if frame == 1 else f"{uid} {frame}"
+    return uid if frame == 0 else f"{uid} {frame}"
 
 
 def volume(planes: list[ImagePlane], labels: np.ndarray, moment: Moment = ED, **changes: object) -> LabelVolume:
@@ -230,3 +230,13 @@ def test_files_go_to_the_subject_that_their_path_names(paths: list[str], expecte
 
 def test_a_single_subject_needs_no_name() -> None:
     assert list(assign_files(files("contours.cvi42wsx"), ["A1"], {"A1": "A1"})) == ["A1"]
+
+
+def test_a_contour_on_a_multi_frame_instance_says_nothing_of_the_frame() -> None:
+    keys = tuple(tuple(f"enhanced {phase * 5 + level + 1}" for level in range(5)) for phase in range(2))
+    image = ContourImage(contours=(Contour(Outline.LV_ENDO, CIRCLE),), sop_instance_uid="enhanced")
+    with pytest.raises(AnnotationError, match="1 of 1 images with contours are not in the catalogue"):
+        match([contours(image)], [replace(TARGET, instance_keys=keys)], key)
+    named = volume(PLANES, TRUTH, Moment(), sop_instance_uid="enhanced", frame_number=8)
+    placed = match([nifti(named)], [replace(TARGET, instance_keys=keys)], key).views[SAX]
+    assert np.argwhere(placed.structures[..., 0]).tolist() == [[1, 2]]
