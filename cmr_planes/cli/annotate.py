@@ -9,7 +9,7 @@ import click
 from cmr_planes.annotate import AnnotateSummary, LabelSource, SubjectFailure, annotate_catalogue
 from cmr_planes.annotations.classes import PRESETS, ClassMap, parse_classes
 from cmr_planes.annotations.model import LabelFormat
-from cmr_planes.cli.console import print_json, progress, reports_errors, stdout, table
+from cmr_planes.cli.console import print_json, progress, reports_errors
 from cmr_planes.errors import ExitCode
 
 LISTED = 20
@@ -76,28 +76,29 @@ def annotate(
 
 def _print(summary: AnnotateSummary, *, verbose: bool) -> None:
     """Print what was added, what was left out and what is incomplete."""
-    console = stdout()
     for title, findings in (("Left out", summary.failures), ("Incomplete", summary.remarks)):
         if findings:
-            console.print(table(title, ("subject", "what was found"), _rows(findings, verbose=verbose)))
+            click.echo(f"{title}:")
+        for subjects, sentence in _rows(findings, verbose=verbose):
+            click.echo(f"  {subjects}: {sentence}")
     if summary.n_without_subject:
         click.echo(f"{summary.n_without_subject:,} of {summary.n_files:,} annotation files name no subject of the catalogue")
-    click.echo(
-        f"{summary.n_subjects:,} subjects with {summary.n_images:,} annotated images; {len(summary.failures):,} findings left out"
-    )
+    left_out = f"{len(summary.failures):,} findings left out"
+    click.echo(f"{summary.n_subjects:,} subjects with {summary.n_images:,} annotated images; {left_out}")
 
 
 def _rows(findings: Sequence[SubjectFailure], *, verbose: bool) -> list[tuple[str, str]]:
     """List findings one by one, or how many subjects have each."""
     if verbose:
-        return [(f"{each.number}  {each.subject}", each.sentence) for each in findings]
+        return [(f"subject {each.number} ({each.subject})", each.sentence) for each in findings]
     counts = Counter(each.sentence for each in findings)
     first = {each.sentence: each.number for each in reversed(findings)}
     rows = [
-        (f"{first[sentence]}" if count == 1 else f"{first[sentence]} and {count - 1} more", sentence)
+        (f"subject {first[sentence]}" if count == 1 else f"subject {first[sentence]} and {count - 1:,} more", sentence)
         for sentence, count in counts.most_common(LISTED)
     ]
-    return [*rows, ("…", f"{len(counts) - LISTED} other findings; -v lists all")] if len(counts) > LISTED else rows
+    others = len(counts) - LISTED
+    return [*rows, ("and", f"{others:,} other findings; -v lists all")] if others > 0 else rows
 
 
 def _to_json(summary: AnnotateSummary, *, with_keys: bool) -> dict[str, object]:
