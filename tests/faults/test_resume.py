@@ -174,13 +174,26 @@ def test_a_damaged_plan_is_an_error_and_not_a_new_beginning(source, reference, t
     assert "cannot be read as a plan" in result.stderr
 
 
+def spawned_workers(pid: int) -> list[psutil.Process]:
+    """Return a run's workers; processes that end while they are looked at count as none."""
+    workers = []
+    try:
+        for child in psutil.Process(pid).children():
+            if "spawn_main" in " ".join(child.cmdline()):
+                workers.append(child)
+    except psutil.Error:
+        return []
+    return workers
+
+
 def test_workers_end_with_a_parent_that_is_killed(source, tmp_path):
     process = subprocess.Popen(
         command(source, tmp_path / "out.h5", "--workers", 2), stdout=subprocess.DEVNULL, start_new_session=True
     )
     workers = []
     while process.poll() is None and len(workers) < 2:
-        workers = [child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+        workers = spawned_workers(process.pid)
+    assert len(workers) == 2
     process.kill()
     process.wait()
     _, alive = psutil.wait_procs(workers, timeout=20)
