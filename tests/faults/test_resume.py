@@ -176,14 +176,10 @@ def test_a_damaged_plan_is_an_error_and_not_a_new_beginning(source, reference, t
 
 def spawned_workers(pid: int) -> list[psutil.Process]:
     """Return a run's workers; processes that end while they are looked at count as none."""
-    workers = []
     try:
-        for child in psutil.Process(pid).children():
-            if "spawn_main" in " ".join(child.cmdline()):
-                workers.append(child)
+        return [child for child in psutil.Process(pid).children() if "spawn_main" in " ".join(child.cmdline())]
     except psutil.Error:
         return []
-    return workers
 
 
 def test_workers_end_with_a_parent_that_is_killed(source, tmp_path):
