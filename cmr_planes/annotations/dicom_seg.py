@@ -1,12 +1,9 @@
 """DICOM segmentation objects: segments as label maps, each frame with the place and the instance that it names."""
 
 import io
-import logging
 import re
-import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -20,6 +17,7 @@ from cmr_planes.annotations.nifti import moment_from_name
 from cmr_planes.errors import AnnotationError, CmrPlanesError
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray, IntArray, LabelArray
+from cmr_planes.quiet import quiet_pydicom
 from cmr_planes.views import Structure
 
 MAX_BYTES = 1 << 30
@@ -87,7 +85,7 @@ def read_dicom_seg(stream: BinaryIO, stem: str = "", classes: ClassMap | None = 
     if len(data) > MAX_BYTES:
         raise AnnotationError(f"has more than {MAX_BYTES >> 20} MiB, and no segmentation of a heart does; it was not read")
     try:
-        with _quiet_pydicom():
+        with quiet_pydicom():
             dataset = dcmread(io.BytesIO(data))
             structures = _structures(dataset, classes)
             frames = _frames(dataset)
@@ -98,19 +96,6 @@ def read_dicom_seg(stream: BinaryIO, stem: str = "", classes: ClassMap | None = 
     except Exception as error:  # pydicom and its decoders raise what they like on damaged files
         raise AnnotationError(f"cannot be read as a DICOM segmentation ({type(error).__name__}); export it again") from error
     return Annotation(source=LabelFormat.DICOM_SEG, volumes=tuple(_volumes(frames, structures, moment_from_name(stem))))
-
-
-@contextmanager
-def _quiet_pydicom() -> Iterator[None]:
-    """Keep pydicom's warnings about a file out of the output: they may quote its values."""
-    logger = logging.getLogger("pydicom")
-    propagated, logger.propagate = logger.propagate, False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.propagate = propagated
 
 
 def _structures(dataset: Dataset, classes: ClassMap | None) -> Mapping[int, Structure]:

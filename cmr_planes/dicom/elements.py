@@ -4,13 +4,10 @@ Raw bytes, because seven hundred headers of a study repeat the same few values: 
 (:mod:`cmr_planes.dicom.values`). What is not asked for is skipped unread.
 """
 
-import contextlib
 import io
-import logging
 import struct
-import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -91,19 +88,6 @@ class Elements:
         if len(raw) < 2:  # bytes of an unsigned short
             return None
         return int(struct.unpack_from("<H" if self.encoding.is_little else ">H", raw)[0])
-
-
-@contextlib.contextmanager
-def quiet_pydicom() -> Iterator[None]:
-    """Keep pydicom's warnings and log lines, which may quote header values, from the user while a file is read."""
-    logger = logging.getLogger("pydicom")  # and, by not passing on what they say, its children
-    propagated, logger.propagate = logger.propagate, False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.propagate = propagated
 
 
 def read_elements(source: ByteSource, tags: Sequence[int], *, last: int) -> Elements:

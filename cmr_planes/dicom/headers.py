@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cmr_planes.dicom.archive import Archive, ByteSource, FileBytes
-from cmr_planes.dicom.elements import SPECIFIC_CHARACTER_SET, Elements, quiet_pydicom, read_elements
+from cmr_planes.dicom.elements import SPECIFIC_CHARACTER_SET, Elements, read_elements
 from cmr_planes.dicom.enhanced import is_multi_frame, read_multi_frame
 from cmr_planes.dicom.frames import FileRef, FrameHeader
 from cmr_planes.dicom.listing import is_member_candidate, is_zip, list_files
@@ -16,6 +16,7 @@ from cmr_planes.dicom.manifest import cross_check, is_manifest, read_manifest
 from cmr_planes.dicom.sources import SubjectSource
 from cmr_planes.dicom.values import double, integer, moment, number, place, text, texts
 from cmr_planes.errors import NoteCode, RejectionCode, UnreadableFileError
+from cmr_planes.quiet import quiet_pydicom
 
 __all__ = ["FileRef", "FrameHeader", "HeaderScan", "UnreadableFile", "read_headers"]
 

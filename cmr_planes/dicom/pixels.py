@@ -19,7 +19,7 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from cmr_planes.dicom.archive import Archive, ByteSource, FileBytes, size_limit
-from cmr_planes.dicom.elements import Elements, dataset_stream, quiet_pydicom, read_elements
+from cmr_planes.dicom.elements import Elements, dataset_stream, read_elements
 from cmr_planes.dicom.frames import FileRef, FrameHeader
 from cmr_planes.dicom.pixel_format import (
     PIXEL_REPRESENTATION,
@@ -30,6 +30,7 @@ from cmr_planes.dicom.pixel_format import (
     to_unsigned,
 )
 from cmr_planes.errors import CmrPlanesError, UnreadablePixelsError
+from cmr_planes.quiet import quiet_pydicom
 
 _FLOAT_PIXEL_DATA = 0x7FE0_0008
 """The first of the elements that hold pixels."""
