@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ParamSpec, Protocol
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -27,6 +27,10 @@ from rich.table import Table
 from rich.text import Text
 
 from cmr_planes.errors import CmrPlanesError, ExitCode, SourceError
+from cmr_planes.views import CardiacView
+
+if TYPE_CHECKING:
+    from cmr_planes.report import Reason
 
 P = ParamSpec("P")
 
@@ -129,6 +133,12 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     for row in rows:
         result.add_row(*(Text(_cell(value)) for value in row))
     return result
+
+
+def reasons_table(title: str, reasons: "Sequence[Reason]") -> Table:
+    """Build the table of how often something was left out or noted, and why."""
+    rows = [(each.code, CardiacView(each.view).title if each.view else "whole subject", each.count) for each in reasons]
+    return table(title, ("reason", "view", "times"), rows)
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401  # whatever JSON can hold

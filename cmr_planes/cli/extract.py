@@ -13,7 +13,7 @@ from cmr_planes.annotate import LabelSource
 from cmr_planes.annotations.classes import ClassMap
 from cmr_planes.build import BuildPlan, finish, make_plan, prepare
 from cmr_planes.cli.annotate import read_classes
-from cmr_planes.cli.console import print_json, progress, reports_errors, stdout, table
+from cmr_planes.cli.console import print_json, progress, reasons_table, reports_errors, stdout, table
 from cmr_planes.dicom.names import NameTable, load_names
 from cmr_planes.errors import ExitCode, SourceError
 from cmr_planes.executors import run_batches
@@ -217,11 +217,7 @@ def _print_summary(
     console = stdout()
     console.print(_summary_table(summary, n_bytes, n_new, seconds))
     if summary.rejections:
-        rows = [
-            (reason.code, CardiacView(reason.view).title if reason.view else "whole subject", reason.count)
-            for reason in summary.rejections
-        ]
-        console.print(table("Left out", ("reason", "view", "times"), rows))
+        console.print(reasons_table("Left out", summary.rejections))
     click.echo(closing_sentence(summary, len(plan.batches)))
     hint = f"cmr-planes show {plan.out} -o pictures" if summary.n_images else f"cmr-planes inspect -v {plan.out}"
     click.echo(f"Look at it: {hint}")

@@ -7,12 +7,12 @@ from typing import Any
 import click
 from rich.table import Table
 
-from cmr_planes.cli.console import print_json, reports_errors, stdout, table
+from cmr_planes.cli.console import print_json, reasons_table, reports_errors, stdout, table
 from cmr_planes.errors import ExitCode, Note, Rejection
 from cmr_planes.label_report import LabelSummary, labels_to_json, summarise_labels
-from cmr_planes.report import CatalogueSummary, Reason, Spread, ViewSummary, closing_sentence, summarise, to_json
+from cmr_planes.report import CatalogueSummary, Spread, ViewSummary, closing_sentence, summarise, to_json
 from cmr_planes.shards.read import Catalogue
-from cmr_planes.views import CardiacView, PositionClass, Structure, position_name
+from cmr_planes.views import PositionClass, Structure, position_name
 
 LISTED = 20
 """Rows of a list that may be long; ``-v`` lists all."""
@@ -85,7 +85,7 @@ def _tables(summary: CatalogueSummary, *, verbose: bool) -> Iterator[Table]:
         yield table("Scanners", ("manufacturer", "field", "subjects"), scanners)
     for title, reasons in (("Left out", summary.rejections), ("Noted", summary.notes)):
         if reasons:
-            yield table(title, ("reason", "view", "times"), [_reason_row(reason) for reason in reasons])
+            yield reasons_table(title, reasons)
 
 
 def _labels_json(labels: Sequence[LabelSummary]) -> dict[str, Any]:
@@ -159,10 +159,6 @@ def _class_table(views: Sequence[ViewSummary]) -> Table:
 def _class_name(position: PositionClass, views: Sequence[ViewSummary]) -> str:
     names = dict.fromkeys(position_name(view.view, position) for view in views)
     return " / ".join(names)
-
-
-def _reason_row(reason: Reason) -> tuple[object, ...]:
-    return reason.code, CardiacView(reason.view).title if reason.view else "whole subject", reason.count
 
 
 def _message_tables(rejections: Sequence[Rejection], notes: Sequence[Note]) -> Iterator[Table]:
