@@ -84,12 +84,9 @@ def as_slice(plane: ImagePlane, **changes: Any) -> CineSlice:
 def moved(plane: ImagePlane, *, shift_mm: Any = (0, 0, 0), rotation: Any = None) -> ImagePlane:
     """Return a plane that moved with a rotated (about the origin), then shifted patient."""
     turn = np.eye(3) if rotation is None else np.asarray(rotation)
-    return ImagePlane(
+    return replace(
+        plane,
         position_mm=turn @ plane.position_mm + np.asarray(shift_mm),
         row_cosine=turn @ plane.row_cosine,
         column_cosine=turn @ plane.column_cosine,
-        row_spacing_mm=plane.row_spacing_mm,
-        column_spacing_mm=plane.column_spacing_mm,
-        rows=plane.rows,
-        columns=plane.columns,
     )

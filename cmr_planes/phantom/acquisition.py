@@ -221,7 +221,7 @@ def _short_axis_planes(subject: Subject, protocol: Protocol, rng: np.random.Gene
     first = _plane(-apical, middle_mm, CardiacView.SAX, protocol, rng)
     levels_mm = (np.arange(protocol.n_slices) - (protocol.n_slices - 1) / 2) * distance_mm
     towards_apex = first.normal * np.sign(first.normal @ apical)
-    return [_moved(first, level_mm * towards_apex) for level_mm in levels_mm]
+    return [replace(first, position_mm=first.position_mm + level_mm * towards_apex) for level_mm in levels_mm]
 
 
 def _plane(
@@ -246,19 +246,6 @@ def _plane(
         column_spacing_mm=protocol.spacing_mm,
         rows=protocol.rows,
         columns=protocol.columns,
-    )
-
-
-def _moved(plane: ImagePlane, shift_mm: FloatArray) -> ImagePlane:
-    """Return a parallel plane."""
-    return ImagePlane(
-        position_mm=plane.position_mm + shift_mm,
-        row_cosine=plane.row_cosine,
-        column_cosine=plane.column_cosine,
-        row_spacing_mm=plane.row_spacing_mm,
-        column_spacing_mm=plane.column_spacing_mm,
-        rows=plane.rows,
-        columns=plane.columns,
     )
 
 

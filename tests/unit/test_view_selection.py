@@ -141,24 +141,12 @@ def test_of_repeats_the_latest_complete_one_wins(heart):
 
 def test_slices_of_another_matrix_are_left_out_with_a_note(heart):
     by_key = study_frames(heart)
-    odd = replace_matrix(by_key["sax2"][0].plane, rows=20)
+    odd = replace(by_key["sax2"][0].plane, rows=20)
     by_key["sax2"] = [replace(frame, plane=odd) for frame in by_key["sax2"]]
     selection = select_views(as_study(*by_key.values()), "SYN-0001")
     assert len(selection.views[SAX]) == 5
     (note,) = [note for note in selection.notes if note.code is NoteCode.SLICE_LEFT_OUT]
     assert "20 × 16" in note.sentence
-
-
-def replace_matrix(plane, *, rows):
-    return type(plane)(
-        position_mm=plane.position_mm,
-        row_cosine=plane.row_cosine,
-        column_cosine=plane.column_cosine,
-        row_spacing_mm=plane.row_spacing_mm,
-        column_spacing_mm=plane.column_spacing_mm,
-        rows=rows,
-        columns=plane.columns,
-    )
 
 
 def test_an_axial_stack_is_not_the_short_axis(heart):
