@@ -6,7 +6,6 @@ shard holds the same bytes whichever worker makes it and however often the run i
 
 import importlib.metadata
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +18,11 @@ from cmr_planes.nifti_images import find_nifti_subjects
 from cmr_planes.nifti_subject import extract_nifti
 from cmr_planes.options import ExtractOptions
 from cmr_planes.shards.catalogue import is_catalogue, write_catalogue
-from cmr_planes.shards.labels import ViewLabels, label_folder, remove_label_files, write_label_file
+from cmr_planes.shards.labels import ViewLabels, label_folder, write_label_file
 from cmr_planes.shards.schema import JSON, ShardSummary, SubjectRecord, canonical_json
-from cmr_planes.shards.sealing import read_checksum, sealed
+from cmr_planes.shards.sealing import read_checksum, remove_sealed, sealed
 from cmr_planes.shards.write import software_versions, write_shard
-from cmr_planes.subject import extract_annotated
+from cmr_planes.subject import extract_subject
 from cmr_planes.views import CardiacView
 
 PLAN_NAME = "plan.json"
@@ -149,7 +148,7 @@ def is_sealed(path: Path) -> bool:
 
 
 def prepare(plan: BuildPlan, *, overwrite: bool = False) -> None:
-    """Make the shards' folder and write the plan down; with ``overwrite`` remove what an earlier run made.
+    """Make the shards' folder and write the plan down; with ``overwrite`` remove what an earlier run made, and no other file.
 
     Raises
     ------
@@ -161,8 +160,9 @@ def prepare(plan: BuildPlan, *, overwrite: bool = False) -> None:
         if overwrite:
             plan.out.unlink(missing_ok=True)
             if (folder / PLAN_NAME).exists():
-                shutil.rmtree(folder)
-                remove_label_files(plan.out)  # they belong to images that are gone
+                remove_sealed(folder)
+                remove_sealed(label_folder(plan.out))  # they belong to images that are gone
+                (folder / PLAN_NAME).unlink()
         folder.mkdir(parents=True, exist_ok=True)
         if plan.options.labels is not None or plan.options.nifti:
             label_folder(plan.out).mkdir(exist_ok=True)
@@ -203,7 +203,7 @@ def build_batch(batch: Batch, out: Path, options: ExtractOptions, on_subject: On
             if options.nifti:
                 extracted = extract_nifti(subject, options)
             else:
-                extracted = extract_annotated(subject, options, batch.label_files.get(subject.key, ()))
+                extracted = extract_subject(subject, options, batch.label_files.get(subject.key, ()))
             if extracted.labels:
                 labels[subject.key] = {view: view_labels(placed) for view, placed in extracted.labels.items()}
             yield extracted.record

@@ -67,8 +67,8 @@ class _Findings:
         self.notes.append(Note(self.subject, view, code, sentence))
 
 
-def extract_subject(source: SubjectSource, options: ExtractOptions) -> SubjectRecord:
-    """Make the record of one subject.
+def extract_subject(source: SubjectSource, options: ExtractOptions, label_files: Sequence[LabelFile]) -> ExtractedSubject:
+    """Make the record of one subject and the labels of its images.
 
     Parameters
     ----------
@@ -76,27 +76,14 @@ def extract_subject(source: SubjectSource, options: ExtractOptions) -> SubjectRe
         Where the subject's files lie.
     options
         What to make of them.
-
-    Returns
-    -------
-        The record. Whatever is wrong with the data ends in its rejections and notes, never in an exception.
-    """
-    return extract_annotated(source, options, ()).record
-
-
-def extract_annotated(source: SubjectSource, options: ExtractOptions, label_files: Sequence[LabelFile]) -> ExtractedSubject:
-    """Make the record of one subject and the labels of its images.
-
-    Parameters
-    ----------
-    source, options
-        As in :func:`extract_subject`.
     label_files
-        The subject's annotation files. Frames that they annotate take the place of the automatic choice of ED and ES.
+        The subject's annotation files, none for images alone. Frames that they annotate take the place of the automatic choice of
+        ED and ES.
 
     Returns
     -------
-        The record and the labels. Whatever is wrong with the annotations ends in notes.
+        The record and the labels. Whatever is wrong with the data ends in the record's rejections and notes, with the annotations
+        in notes, never in an exception.
     """
     findings = _Findings(source.key)
     views: tuple[ViewRecord, ...] = ()

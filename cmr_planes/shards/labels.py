@@ -16,7 +16,7 @@ from cmr_planes.errors import ShardError
 from cmr_planes.geometry.arrays import BoolArray, LabelArray
 from cmr_planes.shards.files import get_table, open_file
 from cmr_planes.shards.schema import Attribute, Codec, Dataset, FileKind, Group, RootAttribute, check_key
-from cmr_planes.shards.sealing import checksum_path, file_sha256, read_checksum, sealed
+from cmr_planes.shards.sealing import file_sha256, read_checksum, sealed
 from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Table, make_table, texts
 from cmr_planes.shards.write import LIBVER, create_group, software_versions, write_images, write_root_attributes, write_table
 from cmr_planes.views import CardiacView, Structure
@@ -68,13 +68,6 @@ def find_label_files(out: Path, shards: Sequence[Path]) -> list[Path | None]:
     """Return the label file that belongs to each shard, None where there is none."""
     candidates = [label_folder(out) / shard.name for shard in shards]
     return [path if path.is_file() else None for path in candidates]
-
-
-def remove_label_files(out: Path) -> None:
-    """Remove a catalogue's label files and their checksums; raises OSError."""
-    for path in label_folder(out).glob("[0-9]*.h5"):
-        path.unlink()
-        checksum_path(path).unlink(missing_ok=True)
 
 
 def write_label_file(path: Path, labels: LabelTree, *, codec: Codec = Codec.BITSHUFFLE_LZ4) -> None:

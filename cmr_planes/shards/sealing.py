@@ -127,6 +127,13 @@ def read_checksum(path: Path) -> str | None:
     return digest if len(digest) == 64 and set(digest) <= set("0123456789abcdef") else None
 
 
+def remove_sealed(folder: Path) -> None:
+    """Remove the numbered files of a folder and their checksums, and no other file; raises OSError."""
+    for path in folder.glob("[0-9]*.h5"):
+        path.unlink()
+        checksum_path(path).unlink(missing_ok=True)
+
+
 def _write_checksum(path: Path, digest: str) -> None:
     """Put the checksum beside a shard, in the form of ``sha256sum``."""
     target = checksum_path(path)

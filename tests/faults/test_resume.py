@@ -137,12 +137,16 @@ def test_an_out_that_is_not_ours_is_left_alone(source, tmp_path, content, overwr
     assert not out.with_suffix(".shards").exists()
 
 
-def test_a_folder_of_another_program_is_not_emptied(source, tmp_path):
+@pytest.mark.parametrize("begun", [False, True], ids=["before the first run", "after it"])
+def test_files_of_others_among_the_shards_survive_overwriting(source, tmp_path, begun):
     folder = tmp_path / "out.shards"
-    folder.mkdir()
+    if begun:
+        assert extract(source, tmp_path / "out.h5", "--shard-size", 1).exit_code == 0
+    folder.mkdir(exist_ok=True)
     (folder / "thesis.txt").write_text("mine")
     assert extract(source, tmp_path / "out.h5", "--overwrite").exit_code == 0
     assert (folder / "thesis.txt").read_text() == "mine"
+    assert sorted(path.name for path in folder.glob("*.h5")) == ["00000.h5"]
 
 
 @pytest.mark.parametrize("limit", [1 << 12, 1 << 14, 1 << 15])
