@@ -14,6 +14,7 @@ from cmr_planes.annotations.nifti import read_nifti_labels
 from cmr_planes.annotations.subjects import assign_files
 from cmr_planes.annotations.sunnybrook import read_sunnybrook
 from cmr_planes.errors import AnnotationError, SourceError
+from cmr_planes.pseudonyms import CONFIGURATION_FIELD, Pseudonyms, check_key
 from cmr_planes.shards.labelling import refresh_catalogue, write_label_files
 from cmr_planes.shards.labels import ViewLabels
 from cmr_planes.shards.read import Catalogue, ViewAttributes
@@ -73,10 +74,19 @@ class AnnotateSummary:
     """What is incomplete."""
 
 
-def assign_labels(source: LabelSource, keys: Sequence[str], participants: Sequence[str]) -> dict[str, list[LabelFile]]:
+def assign_labels(
+    source: LabelSource, keys: Sequence[str], participants: Sequence[str], pseudonyms: Pseudonyms | None
+) -> dict[str, list[LabelFile]]:
     """Find annotation files and whose they are; raises SourceError where there are none."""
-    files = find_label_files(source.path, source.label_format)
-    return assign_files(files, keys, dict(zip(keys, participants, strict=True)))
+    return _assign(find_label_files(source.path, source.label_format), keys, participants, pseudonyms)
+
+
+def _assign(
+    files: Sequence[LabelFile], keys: Sequence[str], participants: Sequence[str], pseudonyms: Pseudonyms | None
+) -> dict[str, list[LabelFile]]:
+    """Give subjects their files; with ``pseudonyms`` keys and participants are such, and files are called by the original names."""
+    people = dict(zip(keys, participants, strict=True))
+    return assign_files(files, keys, people) if pseudonyms is None else assign_files(files, keys, people, pseudonyms.spellings)
 
 
 def read_annotations(files: Sequence[LabelFile], classes: ClassMap | None) -> tuple[list[Annotation], list[str]]:
@@ -116,7 +126,9 @@ def view_labels(placed: PlacedLabels) -> ViewLabels:
     return ViewLabels(labels=placed.labels, structures=placed.structures, source=placed.source)
 
 
-def annotate_catalogue(out: Path, source: LabelSource, on_subject: Callable[[], None] | None = None) -> AnnotateSummary:
+def annotate_catalogue(
+    out: Path, source: LabelSource, on_subject: Callable[[], None] | None = None, pseudonyms: Pseudonyms | None = None
+) -> AnnotateSummary:
     """Add annotations to a catalogue.
 
     Parameters
@@ -127,6 +139,8 @@ def annotate_catalogue(out: Path, source: LabelSource, on_subject: Callable[[], 
         The annotations.
     on_subject
         Called after each subject that has annotation files.
+    pseudonyms
+        Those with which the catalogue was made, where files are called by the original names.
 
     Returns
     -------
@@ -147,15 +161,15 @@ def annotate_catalogue(out: Path, source: LabelSource, on_subject: Callable[[], 
         subjects = catalogue.subjects()
         used = [place for place, n in enumerate(subjects.n_images.tolist()) if n]
         keys, people = [subjects.key[place] for place in used], [subjects.participant[place] for place in used]
+        configuration = catalogue.configuration()
+        if pseudonyms is not None:
+            check_key(out, configuration, pseudonyms)
         files = find_label_files(source.path, source.label_format)
-        assigned = assign_files(files, keys, dict(zip(keys, people, strict=True)))
+        assigned = _assign(files, keys, people, pseudonyms)
         if not assigned:
-            raise SourceError(
-                f"{source.path}: none of {len(files)} annotation files belongs to a subject of {out}; folders, zips or files must "
-                "be called like the subjects ('cmr-planes inspect -v' lists them)"
-            )
+            raise SourceError(_no_owner(out, source.path, len(files), is_hidden=bool(configuration.get(CONFIGURATION_FIELD))))
         views = _views_by_subject(catalogue)
-        salt = configuration_digest(catalogue.configuration())
+        salt = configuration_digest(configuration) if pseudonyms is None else pseudonyms.instance_salt
         for place, key in zip(used, keys, strict=True):
             if key not in assigned:
                 continue
@@ -185,6 +199,14 @@ def annotate_catalogue(out: Path, source: LabelSource, on_subject: Callable[[], 
         failures=tuple(failures),
         remarks=tuple(remarks),
     )
+
+
+def _no_owner(out: Path, labels: Path, n_files: int, *, is_hidden: bool) -> str:
+    """Say that no annotation file belongs to a subject."""
+    called = "be called like the subjects ('cmr-planes inspect -v' lists them)"
+    if is_hidden:
+        called += ", or like the originals with --pseudonymise KEYFILE"
+    return f"{labels}: none of {n_files} annotation files belongs to a subject of {out}; folders, zips or files must {called}"
 
 
 def _label_subject(

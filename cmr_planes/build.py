@@ -17,6 +17,7 @@ from cmr_planes.errors import ShardError
 from cmr_planes.nifti_images import find_nifti_subjects
 from cmr_planes.nifti_subject import extract_nifti
 from cmr_planes.options import ExtractOptions
+from cmr_planes.pseudonyms import MappingRow, check_key, mapping_path, write_mapping
 from cmr_planes.shards.catalogue import is_catalogue, write_catalogue
 from cmr_planes.shards.labels import ViewLabels, label_folder, write_label_file
 from cmr_planes.shards.schema import JSON, ShardSummary, SubjectRecord, canonical_json
@@ -56,6 +57,8 @@ class BuildPlan:
     """Keys of the subjects of every shard, done or not."""
     pending: tuple[Batch, ...]
     """Shards that are not there yet."""
+    mapping: tuple[MappingRow, ...] = ()
+    """What the subjects are called in the sources; empty without pseudonyms."""
 
     @property
     def shard_folder(self) -> Path:
@@ -110,7 +113,11 @@ def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, ov
     """
     if out.exists() and not is_catalogue(out):
         raise ShardError(f"{out} exists and is not a catalogue of cmr-planes; choose another name, it is left as it is")
-    subjects = {subject.key: subject for subject in (find_nifti_subjects if options.nifti else find_subjects)(sources)}
+    found = (find_nifti_subjects if options.nifti else find_subjects)(sources)
+    mapping: Sequence[MappingRow] = ()
+    if options.pseudonyms is not None:
+        found, mapping = options.pseudonyms.rename(found)
+    subjects = {subject.key: subject for subject in found}
     known = [] if overwrite else _read_plan(out, options)
     planned = {key for keys in known for key in keys}
     new = [key for key in subjects if key not in planned]
@@ -131,7 +138,7 @@ def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, ov
         )
         for number, keys in unsealed
     )
-    return BuildPlan(out=out, options=options, batches=batches, pending=pending)
+    return BuildPlan(out=out, options=options, batches=batches, pending=pending, mapping=tuple(mapping))
 
 
 def _label_files(options: ExtractOptions, subjects: Sequence[SubjectSource]) -> Mapping[str, Sequence[LabelFile]]:
@@ -139,7 +146,7 @@ def _label_files(options: ExtractOptions, subjects: Sequence[SubjectSource]) -> 
     if options.labels is None or options.nifti:  # label maps lie beside NIfTI images
         return {}
     keys, participants = [subject.key for subject in subjects], [subject.participant for subject in subjects]
-    return assign_labels(options.labels, keys, participants)
+    return assign_labels(options.labels, keys, participants, options.pseudonyms)
 
 
 def is_sealed(path: Path) -> bool:
@@ -172,6 +179,8 @@ def prepare(plan: BuildPlan, *, overwrite: bool = False) -> None:
         raise ShardError(
             f"{folder} cannot be written ({error.strerror}); check the path, its permissions and the free space"
         ) from error
+    if plan.options.pseudonyms is not None:
+        write_mapping(mapping_path(plan.out), plan.mapping, plan.options.pseudonyms)
     text = canonical_json({**_identity(plan.options), "batches": [list(keys) for keys in plan.batches]})
     with sealed(folder / PLAN_NAME) as stream:
         stream.write(text.encode())
@@ -212,7 +221,8 @@ def build_batch(batch: Batch, out: Path, options: ExtractOptions, on_subject: On
         if labels:  # before the shard is sealed: what is sealed is not made again
             write_label_file(label_folder(out) / path.name, labels, codec=options.codec)
 
-    return write_shard(path, records(), codec=options.codec, configuration=options.to_json())
+    salt = "" if options.pseudonyms is None else options.pseudonyms.instance_salt
+    return write_shard(path, records(), codec=options.codec, configuration=options.to_json(), salt=salt)
 
 
 def finish(plan: BuildPlan) -> None:
@@ -245,6 +255,8 @@ def _read_plan(out: Path, options: ExtractOptions) -> list[tuple[str, ...]]:
         raise ShardError(f"{path} cannot be read ({error.strerror}); check the path, its permissions and its folder") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ShardError(f"{path} cannot be read as a plan ({type(error).__name__}); restore it, or use --overwrite") from error
+    configuration = stored.get("configuration")
+    check_key(out, configuration if isinstance(configuration, Mapping) else {}, options.pseudonyms)
     difference = _first_difference(stored, _identity(options))
     if difference:
         raise ShardError(f"{out} was begun with {difference}; use the same options, another OUT, or --overwrite")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from cmr_planes.annotate import LabelSource
 from cmr_planes.dicom.names import NameTable, load_names
 from cmr_planes.geometry import BoxLayout
+from cmr_planes.pseudonyms import CONFIGURATION_FIELD, Pseudonyms
 from cmr_planes.shards.schema import JSON, Codec
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
 
@@ -34,6 +35,8 @@ class ExtractOptions:
 
     nifti: bool = False
     """Whether the sources are NIfTI images of a public set, with their label maps beside them, and not DICOM."""
+    pseudonyms: Pseudonyms | None = None
+    """What stands for subjects' names; None to keep them."""
 
     def to_json(self) -> dict[str, JSON]:
         """Return the options as they stand in the catalogue's ``configuration`` attribute."""
@@ -50,4 +53,5 @@ class ExtractOptions:
             "names": self.names.source,
             "nifti": self.nifti,
             "annotations": None if self.labels is None else self.labels.to_json(),
+            CONFIGURATION_FIELD: None if self.pseudonyms is None else self.pseudonyms.check_value,
         }

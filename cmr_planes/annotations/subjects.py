@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from cmr_planes.annotations.files import LabelFile, stem_of
 from cmr_planes.annotations.model import LabelFormat
@@ -11,7 +11,12 @@ _AFTER_KEY = re.compile(r"[_.\-\s]")
 _LABEL_WORDS = ("gt", "label", "labels", "mask", "seg", "segmentation", "truth")
 
 
-def assign_files(files: Sequence[LabelFile], keys: Iterable[str], participants: Mapping[str, str]) -> dict[str, list[LabelFile]]:
+def assign_files(
+    files: Sequence[LabelFile],
+    keys: Iterable[str],
+    participants: Mapping[str, str],
+    spellings: Callable[[str], Sequence[str]] = lambda name: (name,),
+) -> dict[str, list[LabelFile]]:
     """Give every subject its annotation files.
 
     Parameters
@@ -22,6 +27,8 @@ def assign_files(files: Sequence[LabelFile], keys: Iterable[str], participants: 
         The catalogue's subjects.
     participants
         The person of each key.
+    spellings
+        The keys and persons that a name in LABELS may stand for: itself, or its pseudonyms.
 
     Returns
     -------
@@ -38,7 +45,7 @@ def assign_files(files: Sequence[LabelFile], keys: Iterable[str], participants: 
         visits[participants.get(key, key)].append(key)
     assigned: defaultdict[str, list[LabelFile]] = defaultdict(list)
     for file in files:
-        owners = _owners(file, by_name) or _owners(file, visits)
+        owners = _owners(file, by_name, spellings) or _owners(file, visits, spellings)
         if not owners and len(subjects) == 1:
             owners = subjects
         for key in owners:
@@ -46,14 +53,14 @@ def assign_files(files: Sequence[LabelFile], keys: Iterable[str], participants: 
     return {key: _labels_only(assigned[key]) for key in subjects if key in assigned}
 
 
-def _owners(file: LabelFile, names: Mapping[str, Sequence[str]]) -> Sequence[str]:
+def _owners(file: LabelFile, names: Mapping[str, Sequence[str]], spellings: Callable[[str], Sequence[str]]) -> Sequence[str]:
     """Return the keys that a file's path names, the longest name of the innermost part first."""
     for part in reversed(file.parts):
         stem = stem_of(part)
         candidates = [stem, *(stem[: match.start()] for match in reversed(list(_AFTER_KEY.finditer(stem))))]
-        for candidate in candidates:
-            if candidate in names:
-                return names[candidate]
+        for spelling in (spelling for candidate in candidates for spelling in spellings(candidate)):
+            if spelling in names:
+                return names[spelling]
     return ()
 
 

@@ -10,7 +10,9 @@ from cmr_planes.annotate import AnnotateSummary, LabelSource, SubjectFailure, an
 from cmr_planes.annotations.classes import PRESETS, ClassMap, parse_classes
 from cmr_planes.annotations.model import LabelFormat
 from cmr_planes.cli.console import print_json, progress, reports_errors
+from cmr_planes.cli.options import pseudonymise_option
 from cmr_planes.errors import ExitCode
+from cmr_planes.pseudonyms import Pseudonyms
 
 LISTED = 20
 """Rows of a list that may be long; ``-v`` lists all."""
@@ -44,18 +46,28 @@ def read_classes(context: click.Context, parameter: click.Parameter, value: str 
     metavar="MAP",
     help=f"What the values of NIfTI maps, or the segments of DICOM SEG, mean: {', '.join(PRESETS)}, or 1=RV,2=Myo,3=LV.  [by name]",
 )
+@pseudonymise_option
 @click.option("--strict", is_flag=True, help="Exit with 1 if any annotation could not be used.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option("-v", "--verbose", is_flag=True, help="List every subject's findings, with the subjects' keys.")
 @reports_errors
 def annotate(
-    catalogue: Path, *, labels: Path, label_format: str, classes: ClassMap | None, strict: bool, as_json: bool, verbose: bool
+    catalogue: Path,
+    *,
+    labels: Path,
+    label_format: str,
+    classes: ClassMap | None,
+    pseudonyms: Pseudonyms | None,
+    strict: bool,
+    as_json: bool,
+    verbose: bool,
 ) -> ExitCode:
     """Add the annotations under LABELS to OUT.h5, as label maps beside the images.
 
     LABELS is a folder, a zip or one file; folders, zips or files are called like the subjects. Contours find their image by SOP
     instance UID or InstanceNumber, label maps by where they lie in the patient. Images and masks are not changed. Labels of images
-    that have some already are replaced. Exit code 3 if nothing could be used; OUT.h5 is then left as it was.
+    that have some already are replaced. With --pseudonymise files are called by the subjects'
+    original names. Exit code 3 if nothing could be used; OUT.h5 is then left as it was.
 
     \b
     Example:
@@ -64,7 +76,7 @@ def annotate(
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     source = LabelSource(path=labels, label_format=None if label_format == "auto" else LabelFormat(label_format), classes=classes)
     with progress("annotate", None, unit="subjects") as advance:
-        summary = annotate_catalogue(catalogue, source, on_subject=lambda: advance())
+        summary = annotate_catalogue(catalogue, source, on_subject=lambda: advance(), pseudonyms=pseudonyms)
     if as_json:
         print_json(_to_json(summary, with_keys=verbose))
     else:

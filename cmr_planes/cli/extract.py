@@ -14,6 +14,7 @@ from cmr_planes.annotations.classes import ClassMap
 from cmr_planes.build import BuildPlan, finish, make_plan, prepare
 from cmr_planes.cli.annotate import read_classes
 from cmr_planes.cli.console import print_json, progress, reasons_table, reports_errors, stdout, table
+from cmr_planes.cli.options import pseudonymise_option
 from cmr_planes.dicom.names import NameTable, load_names
 from cmr_planes.errors import ExitCode, SourceError
 from cmr_planes.executors import run_batches
@@ -111,6 +112,7 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 )
 @click.option("--nifti", is_flag=True, help="SOURCE holds NIfTI images and label maps of a public set (ACDC, M&Ms), not DICOM.")
 @click.option("--classes", callback=read_classes, metavar="MAP", help="What the values of annotations mean, as in 'annotate'.")
+@pseudonymise_option
 @click.option("--shard-size", type=click.IntRange(min=1), default=32, show_default=True, help="Subjects in one shard.")
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one a core]")
 @click.option("--resume/--overwrite", default=True, show_default=True, help="Go on with an OUT of the same options, or begin anew.")

@@ -203,11 +203,12 @@ def instance_digest(sop_instance_uid: str, frame_number: int, salt: str) -> str:
     frame_number
         The frame in a multi-frame instance, from 1; 0 for the only frame of another.
     salt
-        The :func:`configuration_digest` of the run.
+        The :func:`configuration_digest` of the run; with pseudonyms, a secret that depends on the key file.
 
     Returns
     -------
-        :data:`INSTANCE_DIGEST_LENGTH` hexadecimal digits. Who has the DICOM files can compute them too; who has not cannot go back.
+        :data:`INSTANCE_DIGEST_LENGTH` hexadecimal digits. Who has the DICOM files, and the key file if there is
+        one, can compute them too; who has not cannot go back.
     """
     if not sop_instance_uid:
         return ""

@@ -52,7 +52,7 @@ class LatchingFile(io.FileIO):
 
 
 @contextmanager
-def sealed(path: Path, *, checksum: bool = False) -> Iterator[LatchingFile]:
+def sealed(path: Path, *, checksum: bool = False, private: bool = False) -> Iterator[LatchingFile]:
     """Write a file that appears under its name only when it is complete and on the disk.
 
     Parameters
@@ -61,6 +61,8 @@ def sealed(path: Path, *, checksum: bool = False) -> Iterator[LatchingFile]:
         The file; one that is there is replaced at the end.
     checksum
         Whether to put a file ``<name>.sha256`` beside it first.
+    private
+        Whether only the owner may read it, from its first byte.
 
     Yields
     ------
@@ -73,7 +75,9 @@ def sealed(path: Path, *, checksum: bool = False) -> Iterator[LatchingFile]:
     """
     part = path.with_name(path.name + PART_SUFFIX)
     try:
-        stream = LatchingFile(part, "w+")
+        if private:
+            part.unlink(missing_ok=True)  # what a killed run left may have another mode
+        stream = LatchingFile(part, "w+", opener=_open_private if private else None)
     except OSError as error:
         raise write_error(path, error) from error
     is_filled = False
@@ -105,6 +109,11 @@ def write_error(path: Path, error: OSError) -> ShardError:
         f"{path.name} could not be written in {str(path.parent)!r} ({reason}); check the free space and the permissions there and "
         "run the same command again: what is sealed is kept"
     )
+
+
+def _open_private(path: str, flags: int) -> int:
+    """Open a file that nobody else may read."""
+    return os.open(path, flags, 0o600)
 
 
 def file_sha256(path: Path) -> str:

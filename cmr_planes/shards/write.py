@@ -52,7 +52,9 @@ _TABLE_GZIP_LEVEL = 1
 _TABLE_CHUNK_BYTES = 1 << 18
 
 
-def write_shard(path: Path, records: Iterable[SubjectRecord], *, codec: Codec, configuration: Mapping[str, JSON]) -> ShardSummary:
+def write_shard(
+    path: Path, records: Iterable[SubjectRecord], *, codec: Codec, configuration: Mapping[str, JSON], salt: str = ""
+) -> ShardSummary:
     """Write a shard, with its checksum beside it.
 
     Parameters
@@ -65,6 +67,8 @@ def write_shard(path: Path, records: Iterable[SubjectRecord], *, codec: Codec, c
         How images and masks are compressed.
     configuration
         What the run was told; kept so that a catalogue can be rebuilt from its shards. No paths of this machine, please.
+    salt
+        Salt of the digests of DICOM instances; empty for the configuration's digest, which everybody can read.
 
     Returns
     -------
@@ -79,7 +83,7 @@ def write_shard(path: Path, records: Iterable[SubjectRecord], *, codec: Codec, c
     """
     rows = TableRows()
     keys: set[str] = set()
-    salt = configuration_digest(configuration)
+    salt = salt or configuration_digest(configuration)
     with sealed(path, checksum=True) as stream, h5py.File(stream, "w", libver=LIBVER) as file:
         write_root_attributes(file, FileKind.SHARD, configuration, software_versions())
         file.attrs[RootAttribute.CODEC] = codec.value
