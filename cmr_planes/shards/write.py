@@ -1,11 +1,13 @@
 """One batch of subjects into one sealed shard.
 
 Equal records, configuration and versions give equal bytes: fixed order, fixed bounds of the file format, no times, and nothing of
-the machine. HDF5's low-level interface is used where a shard needs thousands of the same thing.
+the machine. HDF5's low-level interface is used where a shard needs thousands of the same thing. Datasets are closed where they are
+done: HDF5 gives them their place then, and a profiler that holds our frames would otherwise put that off.
 """
 
 import importlib.metadata
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +132,9 @@ def write_root_attributes(file: h5py.File, kind: FileKind, configuration: Mappin
 def write_table(file: h5py.File, name: str, table: Table) -> None:
     """Write a whole table."""
     dataset = create_table(file, name, table.dtype, len(table))
-    if len(table):
-        dataset[...] = table
+    with closing(dataset.id):
+        if len(table):
+            dataset[...] = table
 
 
 def create_table(file: h5py.File, name: str, dtype: np.dtype[np.void], n_rows: int) -> h5py.Dataset:
@@ -281,8 +284,8 @@ def _write_attribute(group: h5g.GroupID, name: str, value: Any) -> None:  # noqa
 def write_images(group: h5g.GroupID, name: str, images: NDArray[Any], kind: h5t.TypeID, codec: Codec) -> None:
     """Write images of shape (phase, slice, row, column), one chunk each."""
     properties = _image_properties(codec, images.shape[2:])
-    dataset = h5d.create(group, name.encode(), kind, h5s.create_simple(images.shape), properties)
-    dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(images))
+    with closing(h5d.create(group, name.encode(), kind, h5s.create_simple(images.shape), properties)) as dataset:
+        dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(images))
 
 
 def _image_properties(codec: Codec, matrix: tuple[int, ...]) -> h5p.PropDCID:
@@ -312,5 +315,5 @@ def _write_small(group: h5g.GroupID, name: str, array: NDArray[Any]) -> None:
         kind.set_cset(h5t.CSET_UTF8)
     else:
         kind = _NUMBER_TYPES[array.dtype.str[1:]]
-    dataset = h5d.create(group, name.encode(), kind, h5s.create_simple(array.shape), properties)
-    dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array), kind)
+    with closing(h5d.create(group, name.encode(), kind, h5s.create_simple(array.shape), properties)) as dataset:
+        dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array), kind)

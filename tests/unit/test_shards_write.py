@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -162,6 +163,20 @@ def test_equal_records_give_equal_bytes_at_another_time_and_place(tmp_path: Path
         digests.add(hashlib.sha256(content).hexdigest())
         time.sleep(1.1)  # HDF5's time stamps count whole seconds
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+def test_a_profiler_that_holds_frames_changes_no_byte(tmp_path: Path, codec: Codec) -> None:
+    """Dask's workers sample the running frames; whatever a frame refers to lives as long as the sample."""
+    plain = write_shard(tmp_path / "00000.h5", [make_subject(1), make_subject(2)], codec=codec, configuration=CONFIGURATION)
+    held = []
+    sys.setprofile(lambda frame, event, argument: held.append(frame))
+    try:
+        profiled = write_shard(tmp_path / "00000.h5", [make_subject(1), make_subject(2)], codec=codec, configuration=CONFIGURATION)
+    finally:
+        sys.setprofile(None)
+    assert held
+    assert plain == profiled
 
 
 def test_the_checksum_beside_a_shard_is_what_sha256sum_reads(tmp_path: Path, subject: SubjectRecord) -> None:
