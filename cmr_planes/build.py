@@ -6,6 +6,7 @@ shard holds the same bytes whichever worker makes it and however often the run i
 
 import importlib.metadata
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,8 +174,7 @@ def prepare(plan: BuildPlan, *, overwrite: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if plan.options.labels is not None or plan.options.nifti:
             label_folder(plan.out).mkdir(exist_ok=True)
-        for leftover in folder.glob("*.part"):
-            leftover.unlink(missing_ok=True)
+        remove_leftovers(folder)
     except OSError as error:
         raise ShardError(
             f"{folder} cannot be written ({error.strerror}); check the path, its permissions and the free space"
@@ -184,6 +184,15 @@ def prepare(plan: BuildPlan, *, overwrite: bool = False) -> None:
     text = canonical_json({**_identity(plan.options), "batches": [list(keys) for keys in plan.batches]})
     with sealed(folder / PLAN_NAME) as stream:
         stream.write(text.encode())
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what interrupted runs left among the shards: half-written files, and the folders of a cluster's workers."""
+    for leftover in folder.glob("*.part"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 def build_batch(batch: Batch, out: Path, options: ExtractOptions, on_subject: OnSubject | None = None) -> ShardSummary:

@@ -20,7 +20,8 @@ The tree::
     ├── StudyError            a study, or a view of it, that cannot be used
     ├── SourceError           nothing usable was found at the given path
     ├── AnnotationError       an annotation file that cannot be used
-    └── ShardError            the output is not ours, differs, or is damaged
+    ├── ShardError            the output is not ours, differs, or is damaged
+    └── ClusterError          a cluster cannot be reached, or its workers cannot do the work
 
 Every error that can end a subject or a view carries a :class:`RejectionCode`; its text is the sentence that stands in the
 catalogue. Programming mistakes stay ``ValueError`` and ``TypeError``.
@@ -262,3 +263,7 @@ class AnnotationError(CmrPlanesError):
 
 class ShardError(CmrPlanesError):
     """An output is not ours, was made with another configuration, or is damaged."""
+
+
+class ClusterError(CmrPlanesError):
+    """A Dask cluster cannot be reached, or its workers cannot do the work."""

@@ -9,11 +9,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from cmr_planes.build import Batch, BuildPlan, build_batch
 from cmr_planes.errors import ShardError
@@ -57,7 +58,7 @@ def run_batches(plan: BuildPlan, *, n_workers: int, on_progress: OnProgress) -> 
         initargs=(counter,),
     )
     try:
-        summaries = run_on_executor(plan, pool, build_batch_in_worker, lambda: on_progress(counter.value))
+        summaries = run_on_executor(plan, pool, build_batch_in_worker, lambda _: on_progress(counter.value), _explain)
     except BaseException:
         _stop(pool)
         raise
@@ -69,29 +70,55 @@ def run_on_executor(
     plan: BuildPlan,
     executor: Executor,
     build: Callable[[Batch, Path, ExtractOptions], ShardSummary],
-    on_poll: Callable[[], None],
+    on_poll: Callable[[Sequence[ShardSummary]], None],
+    explain: Callable[[Exception, Batch], Exception],
 ) -> list[ShardSummary]:
-    """Make all pending shards on any executor; ``build`` makes one of them, ``on_poll`` is called a few times a second.
+    """Make all pending shards on any executor.
 
-    Raises
-    ------
-    ShardError
-        A shard cannot be written, or a worker died.
+    Parameters
+    ----------
+    plan
+        A prepared plan.
+    executor
+        Where they are made.
+    build
+        Makes one of them.
+    on_poll
+        Called with what is done, after each shard and a few times a second.
+    explain
+        Turns the failure of a batch into the error to raise.
+
+    Returns
+    -------
+        One summary a shard, in the order of completion.
     """
+    ended: SimpleQueue[Future[ShardSummary]] = SimpleQueue()
+    batches: dict[Future[ShardSummary], Batch] = {}
     with _sigint_ignored():  # workers that start here are deaf to Ctrl-C from their first moment
-        futures: set[Future[ShardSummary]] = {executor.submit(build, batch, plan.out, plan.options) for batch in plan.pending}
+        for batch in plan.pending:
+            future = executor.submit(build, batch, plan.out, plan.options)
+            batches[future] = batch
+            future.add_done_callback(ended.put)
     summaries: list[ShardSummary] = []
-    while futures:
-        done, futures = wait(futures, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
-        try:
-            summaries += [future.result() for future in done]
-        except BrokenProcessPool as error:
-            raise ShardError(
-                "a worker process ended abruptly, perhaps for want of memory; what is sealed is kept: run the same command again, "
-                "with fewer --workers if it happens again"
-            ) from error
-        on_poll()
+    while len(summaries) < len(batches):
+        with suppress(Empty):
+            future = ended.get(timeout=_POLL_SECONDS)
+            try:
+                summaries.append(future.result())
+            except Exception as error:
+                raise explain(error, batches[future]) from error
+        on_poll(summaries)
     return summaries
+
+
+def _explain(error: Exception, batch: Batch) -> Exception:  # noqa: ARG001  # a broken pool breaks all batches
+    """Say in one sentence that a worker died; any other error is the batch's own."""
+    if isinstance(error, BrokenProcessPool):
+        return ShardError(
+            "a worker process ended abruptly, perhaps for want of memory; what is sealed is kept: run the same command again, "
+            "with fewer --workers if it happens again"
+        )
+    return error
 
 
 def _run_here(plan: BuildPlan, on_progress: OnProgress) -> list[ShardSummary]:

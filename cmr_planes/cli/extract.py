@@ -13,8 +13,9 @@ from cmr_planes.annotate import LabelSource
 from cmr_planes.annotations.classes import ClassMap
 from cmr_planes.build import BuildPlan, finish, make_plan, prepare
 from cmr_planes.cli.annotate import read_classes
-from cmr_planes.cli.console import print_json, progress, reasons_table, reports_errors, stdout, table
+from cmr_planes.cli.console import print_json, progress, reasons_table, reports_errors, say, stdout, table
 from cmr_planes.cli.options import pseudonymise_option
+from cmr_planes.cluster import run_on_cluster
 from cmr_planes.dicom.names import NameTable, load_names
 from cmr_planes.errors import ExitCode, SourceError
 from cmr_planes.executors import run_batches
@@ -115,6 +116,13 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 @pseudonymise_option
 @click.option("--shard-size", type=click.IntRange(min=1), default=32, show_default=True, help="Subjects in one shard.")
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one a core]")
+@click.option("--scheduler", metavar="ADDRESS", help="Run on the Dask cluster of this scheduler: tcp://host:8786.")
+@click.option(
+    "--scheduler-file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The same, where the scheduler wrote its address into a file.",
+)
 @click.option("--resume/--overwrite", default=True, show_default=True, help="Go on with an OUT of the same options, or begin anew.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if anything was left out.")
@@ -131,6 +139,8 @@ def extract(
     annotations: Path | None,
     classes: ClassMap | None,
     workers: int | None,
+    scheduler: str | None,
+    scheduler_file: Path | None,
     resume: bool,
     dry_run: bool,
     strict: bool,
@@ -150,8 +160,13 @@ def extract(
       cmr-planes extract biobank/20208 biobank/20209 out.h5 --workers 16
       cmr-planes extract clinic/ out.h5 --units mm --names clinic.toml
       cmr-planes extract sunnybrook/ out.h5 --annotations sunnybrook/
+      cmr-planes extract biobank/ out.h5 --scheduler tcp://10.0.0.1:8786
       cmr-planes extract --nifti ACDC/database/training acdc.h5
     """  # noqa: D301  # click needs the escape
+    cluster = _cluster(scheduler, scheduler_file, workers)
+    if cluster is not None:  # its workers have working folders of their own
+        sources, out = tuple(source.absolute() for source in sources), out.absolute()
+        annotations = annotations and annotations.absolute()
     choices |= {"codec": Codec(choices["codec"]), "phases": PhaseChoice(choices["phases"])}
     labels = _labels(annotations, classes, sources, is_nifti=choices["nifti"])
     options = ExtractOptions(layout=_layout(BoxUnits(units), box, gap), labels=labels, **choices)
@@ -160,7 +175,7 @@ def extract(
         _print_plan(plan, as_json=as_json, verbose=verbose)
         return ExitCode.DONE
     start = time.perf_counter()
-    shards = _build(plan, n_workers=workers or len(os.sched_getaffinity(0)), overwrite=not resume)
+    shards = _build(plan, cluster or workers or len(os.sched_getaffinity(0)), overwrite=not resume)
     summary, n_bytes = _summarise(plan)
     _print_summary(summary, plan, shards, n_bytes, time.perf_counter() - start, as_json=as_json)
     if not summary.n_images:
@@ -168,8 +183,18 @@ def extract(
     return ExitCode.FAILED if strict and summary.rejections else ExitCode.DONE
 
 
-def _build(plan: BuildPlan, *, n_workers: int, overwrite: bool) -> list[ShardSummary]:
-    """Make what is missing, with a progress bar."""
+def _cluster(scheduler: str | None, scheduler_file: Path | None, workers: int | None) -> str | Path | None:
+    """Return the scheduler to use, None for this machine alone."""
+    if scheduler is not None and scheduler_file is not None:
+        raise click.UsageError("--scheduler and --scheduler-file name the same thing; give one of them")
+    cluster = scheduler or scheduler_file
+    if cluster is not None and workers is not None:
+        raise click.UsageError("--workers is for this machine alone; a cluster has the workers that were started for it")
+    return cluster
+
+
+def _build(plan: BuildPlan, where: str | Path | int, *, overwrite: bool) -> list[ShardSummary]:
+    """Make what is missing, with a progress bar: on a cluster, or by so many processes here."""
     prepare(plan, overwrite=overwrite)
     n_shown = 0
     with progress("extract", plan.n_pending_subjects, unit="subjects") as advance:
@@ -179,7 +204,10 @@ def _build(plan: BuildPlan, *, n_workers: int, overwrite: bool) -> list[ShardSum
             advance(n_done - n_shown)
             n_shown = n_done
 
-        shards = run_batches(plan, n_workers=n_workers, on_progress=on_progress)
+        if isinstance(where, int):
+            shards = run_batches(plan, n_workers=where, on_progress=on_progress)
+        else:
+            shards = run_on_cluster(plan, where, on_progress=on_progress, say=say)
     finish(plan)
     return shards
 

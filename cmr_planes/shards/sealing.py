@@ -136,6 +136,22 @@ def read_checksum(path: Path) -> str | None:
     return digest if len(digest) == 64 and set(digest) <= set("0123456789abcdef") else None
 
 
+def move_sealed(path: Path, folder: Path) -> None:
+    """Move a sealed file into another folder of its file system, its checksum first.
+
+    Raises
+    ------
+    ShardError
+        It cannot be moved.
+    """
+    try:
+        checksum_path(path).replace(folder / checksum_path(path).name)
+        path.replace(folder / path.name)
+    except OSError as error:
+        raise write_error(folder / path.name, error) from error
+    _sync_folder(folder)
+
+
 def remove_sealed(folder: Path) -> None:
     """Remove the numbered files of a folder and their checksums, and no other file; raises OSError."""
     for path in folder.glob("[0-9]*.h5"):

@@ -170,7 +170,7 @@ def test_a_profiler_that_holds_frames_changes_no_byte(tmp_path: Path, codec: Cod
     """Dask's workers sample the running frames; whatever a frame refers to lives as long as the sample."""
     plain = write_shard(tmp_path / "00000.h5", [make_subject(1), make_subject(2)], codec=codec, configuration=CONFIGURATION)
     held = []
-    sys.setprofile(lambda frame, event, argument: held.append(frame))
+    sys.setprofile(lambda *call: held.append(call))
     try:
         profiled = write_shard(tmp_path / "00000.h5", [make_subject(1), make_subject(2)], codec=codec, configuration=CONFIGURATION)
     finally:
