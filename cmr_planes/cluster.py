@@ -189,7 +189,7 @@ class _WorkerWatch:
             left = [path.stem for path in paths if not is_sealed(path)]
             first = f", the first of them {left[0]}, which may be what ended the workers" if left else ""
             raise ClusterError(
-                f"all workers are lost and none came in {NEXT_WORKER_SECONDS:.0f} s; {len(left)} shards are to be made{first}; what "
+                f"all workers are lost and none came in {NEXT_WORKER_SECONDS:.0f} s; {len(left)} shards are missing{first}; what "
                 "is sealed is kept: run the same command again"
             )
 
