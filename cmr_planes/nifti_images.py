@@ -22,6 +22,8 @@ from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray
 from cmr_planes.views import CardiacPhase, CardiacView
 
+MAX_INTENSITY = 1e12
+"""Larger values are no intensities of a scanner."""
 MAX_SKEW = 0.02
 """Cosines of a NIfTI matrix that are farther from perpendicular unit vectors are refused; nearer ones are straightened."""
 
@@ -229,10 +231,16 @@ def to_uint16(values: NDArray[Any]) -> tuple[NDArray[np.uint16], tuple[float, fl
     >>> to_uint16(np.array([0, 700]))[1], to_uint16(np.array([-1.0, 0.5]))[0].tolist()
     ((1.0, 0.0), [0, 65535])
     """
-    if values.dtype.kind not in "uif" or not np.isfinite(values).all():
-        raise AnnotationError("holds values that are no intensities (colours, or not finite)")
+    if values.dtype.kind not in "uif":
+        raise AnnotationError("holds values that are no intensities (colours)")
     low, high = float(values.min()), float(values.max())
-    if low >= 0 and high <= np.iinfo(np.uint16).max and (values.dtype.kind in "ui" or bool((values == np.rint(values)).all())):
+    if not -MAX_INTENSITY < low <= high < MAX_INTENSITY:  # NaN is not
+        raise AnnotationError("holds values that are no intensities (huge, or not finite)")
+    frames = np.moveaxis(values, -1, 0)  # one at a time, for their copies are large
+    if low >= 0 and high <= np.iinfo(np.uint16).max and all(bool((frame == np.rint(frame)).all()) for frame in frames):
         return values.astype(np.uint16), (1.0, 0.0)
     slope = (high - low) / np.iinfo(np.uint16).max or 1.0
-    return np.rint((values.astype(np.float64) - low) / slope).astype(np.uint16), (slope, low)
+    stored = np.empty(values.shape, dtype=np.uint16)
+    for index, frame in enumerate(frames):
+        stored[..., index] = np.rint((frame.astype(np.float64) - low) / slope)
+    return stored, (slope, low)

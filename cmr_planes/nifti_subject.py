@@ -72,6 +72,8 @@ def extract_nifti(source: SubjectSource, options: ExtractOptions) -> ExtractedSu
         views = tuple(_record(view, frames, options, source.key, notes) for view in frames)
         labels, remarks = lay_on_records(annotations, views)
         notes += [Note(source.key, "", NoteCode.LABELS, sentence) for sentence in (*failures, *remarks)]
+    except CmrPlanesError as error:
+        rejections.append(Rejection(source.key, "", error.code, str(error)))
     except Exception as error:  # noqa: BLE001  # the boundary: an unforeseen fault costs one subject, not the run
         rejections.append(unforeseen(source.key, error))
     record = SubjectRecord(

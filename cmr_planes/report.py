@@ -250,7 +250,7 @@ def _find_low_agreement(subjects: Subjects, views: ViewTable, notes: Sequence[No
     found = [
         LowAgreement(numbers[subject], subject, CardiacView(view), _pair(views.line_agreement[row]))
         for row, (subject, view) in enumerate(zip(views.subject, views.view, strict=True))
-        if (subject, view) in noted
+        if (subject, view) in noted and subject in numbers
     ]
     return tuple(sorted(found, key=lambda low: (np.nan_to_num(min(low.line_agreement), nan=-1.0), low.subject_number)))
 

@@ -20,8 +20,9 @@ from cmr_planes.views import CardiacView
 from cmr_train.choices import Head, Recipe
 from cmr_train.config import RunConfig
 from cmr_train.data.splits import Split
-from cmr_train.errors import CheckpointError, TrainError
+from cmr_train.errors import CheckpointError, ConfigError, TrainError
 from cmr_train.models.unet import UNet
+from cmr_train.presets import problems
 
 CONFIG_NAME, SPLIT_NAME, LAST_NAME, FINAL_NAME = "config.json", "split.json", "last.pt", "final.pt"
 FORMAT = "cmr-train checkpoint"
@@ -138,11 +139,15 @@ def read_config(run: Path) -> RunConfig:
         The folder is not a run's, or of another release.
     """
     try:
-        return RunConfig.from_json(read_json(run / CONFIG_NAME)["config"])
+        config = RunConfig.from_json(read_json(run / CONFIG_NAME)["config"])
+        found = problems(config)
+        if found:
+            raise ConfigError(found)
+    except CheckpointError:
+        raise
     except (KeyError, TypeError, TrainError) as error:
-        if isinstance(error, CheckpointError):
-            raise
         raise CheckpointError(f"{str(run / CONFIG_NAME)!r} cannot be used: {error}") from error
+    return config
 
 
 def read_split(run: Path) -> Split:
@@ -191,11 +196,13 @@ def load_run(run: Path, device: torch.device | str = "cpu") -> Run:
         The folder is not a run's, has no weights, or they are damaged or of another network.
     """
     config = read_config(run)
+    weights = read_weights(run)
+    with torch.device("meta"):  # takes no memory, whatever the configuration says
+        expected = {name: tensor.shape for name, tensor in make_network(config).state_dict().items()}
+    if {name: tensor.shape for name, tensor in weights.items()} != expected:
+        raise CheckpointError(f"the weights of run {str(run)!r} are of another network than its {CONFIG_NAME} says")
     model = make_network(config)
-    try:
-        model.load_state_dict(read_weights(run))
-    except RuntimeError as error:
-        raise CheckpointError(f"the weights of run {str(run)!r} are of another network than its {CONFIG_NAME} says") from error
+    model.load_state_dict(weights)
     return Run(
         model=model.to(device).eval(),
         config=config,

@@ -211,12 +211,14 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  # whatever a dataclass holds
 def _build(kind: type[Group], value: Mapping[str, Any]) -> Group:
     """Make a frozen group from plain values, by the types of its fields."""
     hints = get_type_hints(kind)
+    if not isinstance(value, Mapping):
+        raise ConfigError([f"the configuration's group {kind.__name__} holds {value!r:.40}, and named settings are expected"])
     unknown = [name for name in value if name not in hints]
     if unknown:
         raise ConfigError([f"the stored configuration has a setting {name!r} that this release does not know" for name in unknown])
     try:
         return kind(**{name: _convert(hints[name], each) for name, each in value.items()})
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
         raise ConfigError([f"the configuration's group {kind.__name__} cannot be read: {error}"]) from error
 
 
@@ -227,7 +229,19 @@ def _convert(hint: Any, value: Any) -> Any:  # noqa: ANN401  # the inverse of _p
             return None
         hint = next(each for each in get_args(hint) if each is not type(None))
     if get_origin(hint) is tuple:
-        return tuple(value)
+        kinds = get_args(hint)
+        items = list(value)
+        return tuple(
+            _convert(each, item) for each, item in zip(kinds[:1] * len(items) if ... in kinds else kinds, items, strict=True)
+        )
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return _build(hint, value)
-    return hint(value) if isinstance(hint, type) and issubclass(hint, StrEnum | Path) else value
+    if not isinstance(hint, type):
+        return value
+    if issubclass(hint, StrEnum | Path):
+        return hint(value)
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise TypeError(f"{value!r:.40} is no {hint.__name__}")
+    return value

@@ -64,6 +64,10 @@ def configure(recipe: Recipe, preset: Preset = Preset.PAPER, **given: Any) -> Ru
     return config
 
 
+LARGEST = {"--rows": 4096, "--columns": 4096, "--base-channels": 4096, "--levels": 8}
+"""Sizes beyond which no network for cardiac images goes."""
+
+
 def problems(config: RunConfig) -> list[str]:
     """Return what cannot be carried out, one sentence each."""
     data, training, runtime = config.data, config.training, config.runtime
@@ -83,6 +87,7 @@ def problems(config: RunConfig) -> list[str]:
         "--beta": 1 if config.transfer is None else config.transfer.beta,
     }
     found = [f"{name} must be more than 0, got {value}" for name, value in positive.items() if not value > 0]
+    found += [f"{name} must be at most {most}, got {positive[name]}" for name, most in LARGEST.items() if positive[name] > most]
     if min(data.fractions) < 0 or abs(sum(data.fractions) - 1) > 1e-9:  # the error of adding decimal fractions
         found.append(f"the fractions of the split must be 0 or more and sum to 1, got {data.fractions}")
     if not 0 <= training.rotation_deg <= 180:  # half a turn
@@ -91,7 +96,8 @@ def problems(config: RunConfig) -> list[str]:
         found.append(f"--scaling must be 0 or more and less than 1, got {training.scaling}")
     if runtime.workers < 0:
         found.append(f"--workers must be 0 or more, got {runtime.workers}")
-    if training.batch_size == 1 and min(config.image_size) == 1 << config.network.levels:
+    is_small = config.network.levels <= LARGEST["--levels"]
+    if is_small and training.batch_size == 1 and min(config.image_size) == 1 << config.network.levels:
         found.append("one image of one pixel at the lowest level has no statistics to normalise by; use a larger --batch-size")
     if config.transfer is not None and config.transfer.mode is TransferMode.SCRATCH and config.transfer.pretext is not None:
         found.append("--pretext has no use with --mode scratch; leave one of them out")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
@@ -16,13 +17,13 @@ from cmr_planes.annotations.model import Annotation, LabelFormat, LabelVolume, M
 from cmr_planes.annotations.nifti import moment_from_name
 from cmr_planes.errors import AnnotationError, CmrPlanesError
 from cmr_planes.geometry import ImagePlane
-from cmr_planes.geometry.arrays import FloatArray, IntArray, LabelArray
+from cmr_planes.geometry.arrays import FloatArray, LabelArray
 from cmr_planes.quiet import quiet_pydicom
 from cmr_planes.views import Structure
 
-MAX_BYTES = 1 << 30
+MAX_BYTES = 1 << 28
 """A larger file is not read."""
-MAX_PIXELS = 1 << 30
+MAX_PIXELS = 1 << 27
 """Frames with more pixels altogether are refused before they are decoded."""
 
 _CODES = {
@@ -52,7 +53,7 @@ _WORDS = (
 class _Frame:
     """One frame: a segment on one plane."""
 
-    mask: IntArray
+    mask: NDArray[np.integer | np.bool_]
     """Shape (rows, columns): non-zero where the segment is; the segments themselves in a LABELMAP."""
     segment: int
     plane: ImagePlane
@@ -88,14 +89,14 @@ def read_dicom_seg(stream: BinaryIO, stem: str = "", classes: ClassMap | None = 
         with quiet_pydicom():
             dataset = dcmread(io.BytesIO(data))
             structures = _structures(dataset, classes)
-            frames = _frames(dataset)
+            volumes = tuple(_volumes(_frames(dataset), structures, moment_from_name(stem)))
     except CmrPlanesError as error:
         raise AnnotationError(str(error)) from error
     except InvalidDicomError as error:
         raise AnnotationError("is not a DICOM file; give the segmentation objects only") from error
     except Exception as error:  # pydicom and its decoders raise what they like on damaged files
         raise AnnotationError(f"cannot be read as a DICOM segmentation ({type(error).__name__}); export it again") from error
-    return Annotation(source=LabelFormat.DICOM_SEG, volumes=tuple(_volumes(frames, structures, moment_from_name(stem))))
+    return Annotation(source=LabelFormat.DICOM_SEG, volumes=volumes)
 
 
 def _structures(dataset: Dataset, classes: ClassMap | None) -> Mapping[int, Structure]:
@@ -142,7 +143,7 @@ def _frames(dataset: Dataset) -> list[_Frame]:
         )
         uid, number = _source(own)
         segment = 0 if is_label_map else int(_group(groups, "SegmentIdentificationSequence").ReferencedSegmentNumber)
-        frames.append(_Frame(mask.astype(np.int64), segment, plane, uid, number))
+        frames.append(_Frame(mask, segment, plane, uid, number))
     return frames
 
 
@@ -204,7 +205,7 @@ def _painted_first(structure: Structure | None) -> int:
     return 0 if structure is Structure.MYO else 1
 
 
-def _labels_of_map(values: IntArray, table: LabelArray) -> LabelArray:
+def _labels_of_map(values: NDArray[np.integer | np.bool_], table: LabelArray) -> LabelArray:
     if values.max(initial=0) >= len(table):
         raise AnnotationError(f"holds the value {values.max()}, and its last segment is {len(table) - 1}; export it again")
     labels: LabelArray = table[values]

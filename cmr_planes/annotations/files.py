@@ -1,6 +1,7 @@
 """Annotation files, plain or in zips: found, told apart by name, and opened within bounds."""
 
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -145,8 +146,8 @@ def _in_zip(path: Path, parts: tuple[str, ...]) -> list[LabelFile]:
     """Return the annotation files in a zip; none if it cannot be opened, for it may hold images only."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = sorted(info.filename for info in archive.infolist() if not info.is_dir())
-    except (zipfile.BadZipFile, OSError, NotImplementedError):
+            names = sorted(info.filename for info in archive.infolist() if not info.filename.endswith("/"))
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, EOFError, struct.error, OverflowError):
         return []
     inside = (*parts[:-1], stem_of(parts[-1]))
     found = []

@@ -1,7 +1,8 @@
 """NIfTI label maps: values by a stated convention, coordinates turned from RAS to LPS."""
 
-import gzip
+import math
 import re
+import struct
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,14 @@ from cmr_planes.errors import AnnotationError
 from cmr_planes.geometry.arrays import FloatArray, IntArray
 from cmr_planes.views import CardiacPhase, CardiacView, Structure
 
-MAX_VOXELS = 1 << 28
-"""A volume with more is refused before it is read; a whole cine of a study has about 20 million."""
+MAX_BYTES = 1 << 28
+"""A file whose values take more is refused before it is read; a whole cine of a study has about 20 million values of 16 bits."""
+MAX_VOXELS = 1 << 24
+"""A volume of one moment with more is refused likewise."""
+_MAX_OFFSET = 1 << 24
+"""Where a file's values begin at the latest: extensions of its header are small."""
+_MAX_COORDINATE_MM = 1e6
+"""A matrix with larger numbers, or none, is no place in a patient."""
 
 LPS_FROM_RAS: FloatArray = np.diag([-1.0, -1.0, 1.0, 1.0])
 """NIfTI's x and y axes point the other way than DICOM's."""
@@ -54,20 +61,20 @@ def read_nifti_labels(path: Path, classes: ClassMap | None = None) -> Annotation
             "--classes, for example --classes acdc or --classes 1=RV,2=Myo,3=LV"
         )
     values, affine_ras = read_volume(path)
-    numbers = _whole_numbers(values)
     view = view_from_name(stem)
     volumes = []
-    for index in range(numbers.shape[3]):
-        labels = classes.apply(numbers[..., index])
+    n_moments = values.shape[3]
+    for index in range(n_moments):
+        labels = classes.apply(_whole_numbers(values[..., index]))
         if view in (None, CardiacView.SAX):
             check_anatomy(labels)
-        if labels.any() or numbers.shape[3] == 1:
+        if labels.any() or n_moments == 1:
             volumes.append(
                 LabelVolume(
                     labels=labels,
                     affine_lps_mm=LPS_FROM_RAS @ affine_ras,
                     structures=frozenset(classes.structures.values()) - {Structure.BACKGROUND},
-                    moment=Moment(frame_number=index + 1) if numbers.shape[3] > 1 else moment_from_name(stem),
+                    moment=Moment(frame_number=index + 1) if n_moments > 1 else moment_from_name(stem),
                     view=view,
                 )
             )
@@ -98,15 +105,22 @@ def read_volume(path: Path) -> tuple[np.ndarray[Any, Any], FloatArray]:
     try:
         image: Any = nibabel.load(path)
         shape = image.shape
-        if len(shape) not in (2, 3, 4) or 0 in shape or np.prod([float(n) for n in shape]) > MAX_VOXELS:
-            raise AnnotationError(f"has the shape {shape}: three or four axes of at most {MAX_VOXELS} voxels are expected")
-        values = np.asanyarray(image.dataobj)
+        stored = image.dataobj
+        if len(shape) not in (2, 3, 4) or min(shape) < 1 or math.prod(shape[:3]) > MAX_VOXELS:
+            raise AnnotationError(f"has the shape {shape}: two to four axes, and at most {MAX_VOXELS} voxels, are expected")
+        value_size = stored.dtype.itemsize if (stored.slope, stored.inter) == (1, 0) else 8  # scaled values are float64
+        if math.prod(shape) * value_size > MAX_BYTES or not 0 <= stored.offset <= _MAX_OFFSET:
+            raise AnnotationError(f"has values of more than {MAX_BYTES >> 20} MiB, or far from its header, and was not read")
+        values = np.asanyarray(stored)
         affine = np.asarray(image.affine, dtype=np.float64)
-    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, TypeError, zlib.error, gzip.BadGzipFile) as error:
+    except (
+        *(ImageFileError, HeaderDataError, OSError, EOFError, ValueError, TypeError),
+        *(LookupError, ArithmeticError, struct.error, zlib.error),
+    ) as error:
         raise AnnotationError(
             f"cannot be read as NIfTI ({type(error).__name__}): it is cut off or damaged; fetch it again"
         ) from error
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+    if not np.abs(affine).max() < _MAX_COORDINATE_MM or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise AnnotationError("has a matrix to patient coordinates that cannot be inverted; write it with its geometry")
     return values.reshape(*shape, *([1] * (4 - len(shape)))), affine
 
@@ -116,9 +130,7 @@ def _whole_numbers(values: np.ndarray[Any, Any]) -> IntArray:
     if values.dtype.kind not in "uif":
         raise AnnotationError(f"holds values of type {values.dtype}, and whole numbers are expected")
     numbers = np.rint(values) if values.dtype.kind == "f" else values
-    if values.size and (
-        not np.isfinite(values).all() or np.abs(numbers - values).max() > 1e-3 or not 0 <= values.min() <= values.max() < 1e4
-    ):
+    if not 0 <= values.min() <= values.max() < 1e4 or np.abs(numbers - values).max() > 1e-3:  # NaN is not above 0
         raise AnnotationError(
             "holds values that are no classes (fractions, negative or huge numbers): is it an image, or interpolated?"
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import data_element_generator
 
 from cmr_planes.dicom.archive import ByteSource
@@ -51,6 +51,7 @@ PARSE_ERRORS = (
     RecursionError,
     OverflowError,
     InvalidDicomError,
+    BytesLengthException,
     struct.error,
     zlib.error,
 )

@@ -95,7 +95,7 @@ def load_names(path: Path | None = None) -> NameTable:
     Raises
     ------
     SourceError
-        The file is not TOML, or holds an unknown section, view or a broken regular expression.
+        The file cannot be read or is not TOML, or holds an unknown section, view or a broken regular expression.
 
     Examples
     --------
@@ -103,14 +103,16 @@ def load_names(path: Path | None = None) -> NameTable:
     >>> names.view("CINE_segmented_SAX_b3"), names.view("VLA_CINE_SENSE"), names.exclusion("CINE_segmented_SAX_InlineVF")
     (<CardiacView.SAX: 'sax'>, <CardiacView.TWO_CHAMBER: '2ch'>, 'drawn-in contours')
     """
-    text = path.read_text(encoding="utf-8") if path else ""
     try:
+        text = path.read_text(encoding="utf-8") if path else ""
         added = tomllib.loads(text)
         added_views = {CardiacView(view): patterns for view, patterns in added.pop("views", {}).items()}
         added_exclusions = dict(added.pop("exclude", {}))
         views = _compiled(_VIEW_PATTERNS, added_views)
         exclusions = _compiled(_EXCLUSION_PATTERNS, added_exclusions)
-    except (ValueError, TypeError, AttributeError, re.error) as error:
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, re.error) as error:
         raise SourceError(f"{path} is not a table of names: {error}") from error
     if added:
         raise SourceError(f"{path} has an unknown section [{next(iter(added))}]; [views] and [exclude] are known")

@@ -136,10 +136,10 @@ def find_phases(pool: FloatArray, difference: FloatArray) -> CyclePhases:
     difference = _smoothed(difference)  # the pool is not: a mean with the next frame would take end-diastole off the R wave
     fraction = np.arange(n_frames) / n_frames
     near_r_wave = np.minimum(fraction, 1 - fraction) <= ED_WINDOW
-    ed = int(np.nanargmax(np.where(near_r_wave, pool, np.nan)))
-    if n_frames < MIN_SEARCH_FRAMES or not np.nanmax(difference) > 0:
-        return CyclePhases(ed=0.0, es=None)
     in_systole = (fraction >= ES_WINDOW[0]) & (fraction <= ES_WINDOW[1])
+    if n_frames < MIN_SEARCH_FRAMES or not (difference[in_systole] > 0).any() or not np.isfinite(pool[near_r_wave]).any():
+        return CyclePhases(ed=0.0, es=None)
+    ed = int(np.nanargmax(np.where(near_r_wave, pool, np.nan)))
     es = int(np.nanargmax(np.where(in_systole, difference, np.nan)))
     span = np.nanmax(pool) - np.nanmin(pool)
     if pool[ed] - pool[0] <= MIN_ED_GAIN * span or pool[ed] - pool[es] < MIN_EJECTION * span:

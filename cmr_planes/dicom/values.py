@@ -4,7 +4,6 @@ Vendors pad with spaces and NULs, write ``1.0`` where the standard wants an inte
 used, what is not is None or an empty text. Results are cached, because the headers of a study repeat the same few values.
 """
 
-import math
 import struct
 from functools import lru_cache
 
@@ -16,8 +15,10 @@ from cmr_planes.geometry import ImagePlane
 from cmr_planes.quiet import quiet_pydicom
 
 _PADDING = b" \x00\t\r\n"
-_INTEGER_LIMIT = 1 << 31
-"""Integer strings (VR IS) lie below this."""
+_INTEGER_LIMIT = (1 << 31) - 1
+"""Integer strings (VR IS) lie within this."""
+_LARGEST = 1e12
+"""No measure in a header is larger, in its unit; arithmetic with such numbers cannot overflow."""
 
 
 @lru_cache(maxsize=4096)
@@ -54,12 +55,12 @@ def texts(raw: bytes) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def number(raw: bytes) -> float | None:
-    """Return a decimal string (VR DS) as a number; None if it is empty, junk, infinite or not a number."""
+    """Return a decimal string (VR DS) as a number; None if it is empty, junk, not a number, or larger than any measure is."""
     try:
         value = float(raw.strip(_PADDING))
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return value if abs(value) <= _LARGEST else None
 
 
 @lru_cache(maxsize=4096)
@@ -70,11 +71,11 @@ def integer(raw: bytes) -> int | None:
 
 
 def double(raw: bytes, *, is_little: bool) -> float | None:
-    """Return a binary double (VR FD); None if it is missing, infinite or not a number."""
+    """Return a binary double (VR FD); None if it is missing, not a number, or larger than any measure is."""
     if len(raw) < 8:  # bytes of a double
         return None
     value = float(struct.unpack_from("<d" if is_little else ">d", raw)[0])
-    return value if math.isfinite(value) else None
+    return value if abs(value) <= _LARGEST else None
 
 
 def unsigned_long(raw: bytes, *, is_little: bool) -> int | None:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from cmr_planes.errors import InvalidOrientationError, InvalidPlaneError
 from cmr_planes.geometry.arrays import FloatArray, frozen, unit
-from cmr_planes.geometry.tolerances import PERPENDICULAR_TOLERANCE, UNIT_LENGTH_TOLERANCE
+from cmr_planes.geometry.tolerances import MAX_POSITION_MM, MAX_SPACING_MM, PERPENDICULAR_TOLERANCE, UNIT_LENGTH_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,13 +60,14 @@ class ImagePlane:
     def __post_init__(self) -> None:
         for name in ("position_mm", "row_cosine", "column_cosine"):
             object.__setattr__(self, name, frozen(getattr(self, name), (3,)))
-        if not np.isfinite(self.position_mm).all():
+        if not (np.abs(self.position_mm) <= MAX_POSITION_MM).all():  # NaN is not
             raise InvalidPlaneError(
-                f"ImagePositionPatient (0020,0032) is {self.position_mm.tolist()!r}: three finite numbers in mm are expected"
+                f"ImagePositionPatient (0020,0032) is {self.position_mm.tolist()!r}: three finite numbers in mm are expected, "
+                f"none above {MAX_POSITION_MM:g}"
             )
         _check_orientation(self.row_cosine, self.column_cosine)
         for spacing_mm in (self.row_spacing_mm, self.column_spacing_mm):
-            if not (np.isfinite(spacing_mm) and spacing_mm > 0):
+            if not 1 / MAX_SPACING_MM <= spacing_mm <= MAX_SPACING_MM:
                 raise InvalidPlaneError(f"PixelSpacing (0028,0030) holds {spacing_mm!r}: two positive numbers in mm are expected")
         if self.rows < 1 or self.columns < 1:
             raise InvalidPlaneError(

@@ -6,6 +6,12 @@ UNIT_LENGTH_TOLERANCE = 1e-3
 PERPENDICULAR_TOLERANCE = 1e-3
 """Allowed dot product of the row and the column cosine (DICOM PS3.3 C.7.6.2.1.1 wants them orthogonal)."""
 
+MAX_POSITION_MM = 1e6
+"""A coordinate farther from the scanner's origin than this is none, in mm; scanners stay below 1e3."""
+
+MAX_SPACING_MM = 1e4
+"""Pixels larger than this, or smaller than its inverse, are none, in mm; scanners have 0.1 to 10."""
+
 PARALLEL_ANGLE_DEG = 0.5
 """Planes (or lines in an image) that meet at a smaller angle count as parallel, in degrees."""
 

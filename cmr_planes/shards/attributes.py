@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cmr_planes.errors import GeometryError
 from cmr_planes.geometry import BoxLayout, BoxUnits, ImagePlane
 from cmr_planes.geometry.arrays import FloatArray, IntArray
+from cmr_planes.shards.files import DAMAGE_ERRORS, check_size
 from cmr_planes.shards.schema import Attribute, Dataset
 from cmr_planes.views import CardiacView
 
@@ -85,11 +86,13 @@ def read_view_attributes(group: h5py.Group) -> ViewAttributes:
     """
     try:
         return _read(group)
-    except (AttributeError, KeyError, TypeError, ValueError, GeometryError) as error:
+    except (*DAMAGE_ERRORS, GeometryError) as error:
         raise OSError(f"{group.name}: {error}") from error
 
 
 def _read(group: h5py.Group) -> ViewAttributes:
+    for name in group:
+        check_size(group[name])
     values = dict(group.attrs.items())
     shape = group[Dataset.IMAGE].shape
     agreement = values.get(Attribute.LINE_AGREEMENT)

@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 
 from cmr_planes.errors import ShardError
-from cmr_planes.shards.files import get_table, is_ours, open_file, read_json_attribute, read_shard_summary
+from cmr_planes.shards.files import DAMAGE_ERRORS, get_table, is_ours, open_file, read_json_attribute, read_shard_summary
 from cmr_planes.shards.labels import find_label_files, mark_annotated, read_annotations
-from cmr_planes.shards.schema import JSON, Codec, FileKind, Group, RootAttribute, configuration_digest
+from cmr_planes.shards.schema import JSON, Codec, FileKind, Group, RootAttribute, check_key, configuration_digest
 from cmr_planes.shards.sealing import sealed
 from cmr_planes.shards.tables import (
     ANNOTATIONS_COLUMNS,
@@ -67,7 +67,7 @@ def read_codec(path: Path) -> Codec:
     with open_file(path, FileKind.SHARD) as file:
         try:
             return Codec(file.attrs[RootAttribute.CODEC])
-        except (KeyError, OSError, ValueError) as error:
+        except DAMAGE_ERRORS as error:
             raise ShardError(f"shard {str(path)!r} does not say how it is compressed: it is damaged; make it again") from error
 
 
@@ -174,11 +174,11 @@ def _read_tables(shard: Path, name: str, dtypes: Mapping[str, np.dtype[np.void]]
         for table, columns in TABLES.items():
             try:
                 found = get_table(file, table)[()]
-            except OSError as error:
+                values = np.zeros(len(found), dtype=dtypes[table])
+                for column in columns:
+                    values[column] = found[column]
+            except DAMAGE_ERRORS as error:
                 raise ShardError(f"table /{table} of shard {str(shard)!r} cannot be read: the shard is damaged") from error
-            values = np.zeros(len(found), dtype=dtypes[table])
-            for column in columns:
-                values[column] = found[column]
             if table in TABLES_WITH_SHARD:
                 values[SHARD_COLUMN] = name.encode()
             rows[table] = values
@@ -187,7 +187,13 @@ def _read_tables(shard: Path, name: str, dtypes: Mapping[str, np.dtype[np.void]]
 
 def _link_subjects(data: h5py.Group, subjects: Table, name: str) -> None:
     """Link the subjects of a shard that have images."""
-    for key in texts(subjects["subject"][subjects["n_images"] > 0]):
+    try:
+        keys = texts(subjects["subject"][subjects["n_images"] > 0])
+        for key in keys:
+            check_key(key)
+    except ValueError as error:
+        raise ShardError(f"shard {name!r} holds a subject's key that cannot be one: it is damaged; run with --overwrite") from error
+    for key in keys:
         try:
             data[key] = h5py.ExternalLink(name, f"/{Group.DATA}/{key}")
         except (OSError, RuntimeError, ValueError) as error:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray
 from cmr_planes.shards.tables import SHARD_COLUMN, Table, texts
+from cmr_planes.views import CardiacView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -152,8 +153,9 @@ class ViewTable:
 
     @classmethod
     def from_table(cls, table: Table) -> Self:
-        """Take the columns of ``/views``."""
-        columns: dict[str, Any] = {name: tuple(texts(table[name])) for name in ("subject", "view", "manufacturer")}
+        """Take the columns of ``/views``; raises ValueError for a view that is none."""
+        columns: dict[str, Any] = {name: tuple(texts(table[name])) for name in ("subject", "manufacturer")}
+        columns["view"] = _views(table)
         for name in ("n_phases", "n_slices", "rows", "columns", "class_pixels"):
             columns[name] = _frozen(table[name].astype(np.int64))
         for name in ("field_strength_t", "alignment", "line_angle_deg", "condition_number", "line_agreement"):
@@ -186,10 +188,10 @@ class AnnotationTable:
 
     @classmethod
     def from_table(cls, table: Table) -> Self:
-        """Take the columns of ``/annotations``."""
+        """Take the columns of ``/annotations``; raises ValueError for a view that is none."""
         return cls(
             subject=tuple(texts(table["subject"])),
-            view=tuple(texts(table["view"])),
+            view=_views(table),
             source=tuple(texts(table["source"])),
             n_images=_frozen(table["n_annotated_images"].astype(np.int64)),
             n_slices=_frozen(table["n_annotated_slices"].astype(np.int64)),
@@ -199,6 +201,10 @@ class AnnotationTable:
 
     def __len__(self) -> int:
         return len(self.subject)
+
+
+def _views(table: Table) -> tuple[str, ...]:
+    return tuple(CardiacView(name).value for name in texts(table["view"]))
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

@@ -11,6 +11,23 @@ from cmr_planes.errors import ShardError
 from cmr_planes.shards.schema import SCHEMA_VERSION, FileKind, RootAttribute, ShardSummary
 from cmr_planes.shards.sealing import file_sha256, read_checksum
 
+DAMAGE_ERRORS = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+)
+"""What h5py and numpy raise on a file that does not hold what a catalogue or a shard holds."""
+
+MAX_EXPANSION = 1100
+"""How many times its stored size a dataset may be in memory: deflate reaches 1,032."""
+_FREE_BYTES = 1 << 24
+"""Bytes up to which any expansion is accepted."""
+
 _WORDS = {FileKind.CATALOGUE: "catalogue", FileKind.SHARD: "shard", FileKind.LABELS: "label file"}
 
 
@@ -35,6 +52,8 @@ def open_file(path: Path, kind: FileKind) -> h5py.File:
     """
     what = _WORDS[kind]
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise ShardError(f"{what} {str(path)!r} is not a regular file; {_remedy(kind)}")
         with path.open("rb"):
             pass
         file = _open_unlocked(path)
@@ -84,7 +103,7 @@ def is_ours(path: Path, kind: FileKind) -> bool:
             return bool(file.attrs.get(RootAttribute.FORMAT) == kind.value)
     except PermissionError as error:
         raise ShardError(f"{str(path)!r} may not be read ({error.strerror}); check its permissions") from error
-    except (OSError, RuntimeError, KeyError):
+    except DAMAGE_ERRORS:
         return False
 
 
@@ -98,7 +117,7 @@ def read_json_attribute(file: h5py.File, name: str) -> dict[str, Any]:
     """
     try:
         value = json.loads(file.attrs[name])
-    except (KeyError, OSError, TypeError, ValueError) as error:
+    except DAMAGE_ERRORS as error:
         raise ShardError(f"{file.filename!r} has no readable attribute {name!r}: it is damaged; make it again") from error
     if not isinstance(value, dict):
         raise ShardError(f"attribute {name!r} of {file.filename!r} is no JSON object: the file is damaged; make it again")
@@ -133,11 +152,23 @@ def get_table(file: h5py.File, name: str) -> h5py.Dataset:
     """
     try:
         table = file[name]
-    except (KeyError, OSError, RuntimeError) as error:
+    except DAMAGE_ERRORS as error:
         raise ShardError(f"{file.filename!r} has no readable table /{name}: it is damaged; make it again") from error
     if not isinstance(table, h5py.Dataset) or table.dtype.names is None or table.ndim != 1:
         raise ShardError(f"/{name} of {file.filename!r} is not a table: the file is damaged; make it again")
+    try:
+        check_size(table)
+    except DAMAGE_ERRORS as error:
+        raise ShardError(
+            f"/{name} of {file.filename!r} claims more rows than it holds: the file is damaged; make it again"
+        ) from error
     return table
+
+
+def check_size(dataset: h5py.Dataset) -> None:
+    """Raise ``OSError`` for a dataset that claims more than can be compressed into what is stored of it."""
+    if dataset.nbytes > max(_FREE_BYTES, MAX_EXPANSION * dataset.id.get_storage_size()):
+        raise OSError(f"{dataset.name} claims {dataset.nbytes} bytes, and {dataset.id.get_storage_size()} are stored")
 
 
 def table_length(file: h5py.File, name: str) -> int:
@@ -150,14 +181,14 @@ def _check_kind(file: h5py.File, path: Path, kind: FileKind) -> None:
     try:
         found = file.attrs.get(RootAttribute.FORMAT)
         version = file.attrs.get(RootAttribute.SCHEMA_VERSION)
-    except (OSError, RuntimeError) as error:
+    except DAMAGE_ERRORS as error:
         raise ShardError(f"{str(path)!r} is damaged: its attributes cannot be read; make it again") from error
-    if found != kind.value:
+    if not isinstance(found, str) or found != kind.value:
         other = f"it is a {found}" if isinstance(found, str) and found in set(FileKind) else "it was not written by cmr-planes"
         raise ShardError(f"{str(path)!r} is not a {kind.value}: {other}; give the file that 'cmr-planes extract' wrote")
     try:
         number = int(version)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ShardError(f"{str(path)!r} does not say which version of the format it has: it is damaged; make it again") from error
     if number > SCHEMA_VERSION:
         raise ShardError(

@@ -14,7 +14,7 @@ import numpy as np
 
 from cmr_planes.errors import ShardError
 from cmr_planes.geometry.arrays import BoolArray, LabelArray
-from cmr_planes.shards.files import get_table, open_file
+from cmr_planes.shards.files import DAMAGE_ERRORS, check_size, get_table, open_file
 from cmr_planes.shards.schema import Attribute, Codec, Dataset, FileKind, Group, RootAttribute, check_key
 from cmr_planes.shards.sealing import file_sha256, read_checksum, sealed
 from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Table, make_table, texts
@@ -122,7 +122,7 @@ def read_label_file(path: Path) -> dict[str, dict[CardiacView, ViewLabels]]:
                 key: {CardiacView(name): _read_view(group) for name, group in views.items()}
                 for key, views in file[Group.LABELS].items()
             }
-        except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        except DAMAGE_ERRORS as error:
             raise _damaged(path) from error
 
 
@@ -131,10 +131,11 @@ def read_annotations(path: Path) -> tuple[Table, tuple[str, int, int, int]]:
     with open_file(path, FileKind.LABELS) as file:
         try:
             table = get_table(file, ANNOTATIONS_TABLE)[()]
-        except OSError as error:
+            n_images = int(table["n_annotated_images"].sum())
+            n_subjects = len(set(texts(table["subject"])))
+        except DAMAGE_ERRORS as error:
             raise _damaged(path) from error
-    n_images = int(table["n_annotated_images"].sum())
-    return table, (read_checksum(path) or file_sha256(path), path.stat().st_size, len(set(texts(table["subject"]))), n_images)
+    return table, (read_checksum(path) or file_sha256(path), path.stat().st_size, n_subjects, n_images)
 
 
 def mark_annotated(index: Table, path: Path) -> list[str]:
@@ -159,11 +160,11 @@ def mark_annotated(index: Table, path: Path) -> list[str]:
     with open_file(path, FileKind.LABELS) as file:
         try:
             found = {
-                (key, name): (group[Dataset.LABELS].shape, group.attrs[Attribute.ANNOTATED].astype(np.bool_))
+                (key, name): (tuple(group[Dataset.LABELS].shape), group.attrs[Attribute.ANNOTATED].astype(np.bool_))
                 for key, views in file[Group.LABELS].items()
                 for name, group in views.items()
             }
-        except (AttributeError, KeyError, OSError, RuntimeError) as error:
+        except DAMAGE_ERRORS as error:
             raise _damaged(path) from error
     for (key, name), (shape, annotated) in found.items():
         rows = np.flatnonzero((index["subject"] == key.encode()) & (index["view"] == name.encode()))
@@ -174,7 +175,10 @@ def mark_annotated(index: Table, path: Path) -> list[str]:
                 f"labels of view {name} of subject {key!r} in {path.parent.name}/{path.name} have shape {shape}, and the images "
                 f"are {len(rows)} of {sorted(matrix)} pixels: they belong to another catalogue; remove that file and annotate again"
             )
-        index["annotated"][rows] = annotated[images["phase_index"], images["slice"]]
+        try:
+            index["annotated"][rows] = annotated[images["phase_index"], images["slice"]]
+        except IndexError as error:
+            raise _damaged(path) from error
     return list(dict.fromkeys(key for key, _ in found))
 
 
@@ -187,8 +191,10 @@ def _annotations_row(key: str, view: CardiacView, value: ViewLabels) -> tuple[An
 
 
 def _read_view(group: h5py.Group) -> ViewLabels:
+    labels = group[Dataset.LABELS]
+    check_size(labels)
     return ViewLabels(
-        labels=group[Dataset.LABELS][()],
+        labels=labels[()],
         structures=group.attrs[Attribute.STRUCTURES].astype(np.bool_),
         source=str(group.attrs[Attribute.SOURCE]),
     )

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import h5py
 
 from cmr_planes.errors import ShardError
-from cmr_planes.shards.files import open_file
+from cmr_planes.shards.files import DAMAGE_ERRORS, check_size, open_file
 from cmr_planes.shards.schema import FileKind, Group
 
 MAX_OPEN_SHARDS = 256
@@ -52,7 +52,11 @@ class OpenFiles:
         key = (subject, f"{group}/{subject}/{view}/{name}")
         dataset = self.datasets.get(key)
         if dataset is None:
-            dataset = self.datasets[key] = self.linked_file(group, subject)[key[1]]
+            dataset = self.linked_file(group, subject)[key[1]]
+            if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 4 or dataset.dtype.kind != "u":
+                raise OSError(f"{key[1]} does not hold images")
+            check_size(dataset)
+            self.datasets[key] = dataset
             if len(self.datasets) > MAX_OPEN_DATASETS:
                 self.datasets.popitem(last=False)
         else:
@@ -80,7 +84,7 @@ class OpenFiles:
                 link = None  # written by a release that had no labels
             else:
                 link = self.catalogue[group].get(subject, getlink=True)
-        except (KeyError, OSError, RuntimeError, ValueError) as error:
+        except DAMAGE_ERRORS as error:
             raise ShardError(f"catalogue {str(self.path)!r} cannot be read: it is damaged; make it again") from error
         if link is None:
             raise ShardError(f"catalogue {str(self.path)!r} holds no {_WORDS[group]} of subject {subject!r}")
@@ -97,7 +101,7 @@ class OpenFiles:
             yield
         except (KeyError, IndexError, ValueError) as error:
             raise ShardError(f"subject {subject!r} has no {record} in {str(self.path)!r}") from error
-        except (OSError, RuntimeError) as error:
+        except DAMAGE_ERRORS as error:
             link = self.catalogue[group].get(subject, getlink=True)
             remedy = (
                 "running 'cmr-planes annotate' again makes it anew"

@@ -18,7 +18,7 @@ from cmr_planes.errors import Note, NoteCode, Rejection, RejectionCode, ShardErr
 from cmr_planes.geometry.arrays import BoolArray, LabelArray
 from cmr_planes.shards.attributes import ViewAttributes, read_view_attributes
 from cmr_planes.shards.columns import AnnotationTable, ImageIndex, Subjects, ViewTable
-from cmr_planes.shards.files import get_table, open_file, read_json_attribute
+from cmr_planes.shards.files import DAMAGE_ERRORS, get_table, open_file, read_json_attribute, table_length
 from cmr_planes.shards.open_files import OpenFiles
 from cmr_planes.shards.schema import Attribute, Dataset, FileKind, Group, RootAttribute
 from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Table, make_table, texts
@@ -88,9 +88,10 @@ class Catalogue:
         Subjects stand in the catalogue's order; within one, views, phases and slices do.
         """
         subjects = self.subjects()
-        numbers = np.repeat(np.arange(len(subjects)), subjects.n_images)
         blocks = []
         with self._table_named("index"):
+            self._check_images(subjects)
+            numbers = np.repeat(np.arange(len(subjects)), subjects.n_images)
             for start, block in self._blocks(
                 "index", ["view", "phase", "phase_index", "slice", "rows", "columns", "positions", "annotated"]
             ):
@@ -223,11 +224,18 @@ class Catalogue:
         """Say which table it is that cannot be read."""
         try:
             yield
-        except (OSError, RuntimeError, ValueError, KeyError, IndexError) as error:
+        except DAMAGE_ERRORS as error:
             raise ShardError(
                 f"table /{name} of {str(self.path)!r} cannot be read: the catalogue is damaged, or of a later release; make it "
                 "again, or update this software"
             ) from error
+
+    def _check_images(self, subjects: Subjects) -> None:
+        """Raise ValueError unless ``/index`` has as many rows as the subjects have images."""
+        with self._reading() as files:
+            n_images = table_length(files.catalogue, "index")
+        if n_images != subjects.n_images.sum():
+            raise ValueError(f"{n_images} images of {subjects.n_images.sum()}")
 
     def _table(self, name: str) -> Table:
         """Read a whole table."""

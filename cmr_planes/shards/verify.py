@@ -1,14 +1,16 @@
 """Whether the shards of a catalogue are as they were sealed."""
 
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from cmr_planes.errors import ShardError
-from cmr_planes.shards.files import get_table, open_file
+from cmr_planes.shards.files import DAMAGE_ERRORS, get_table, open_file
 from cmr_planes.shards.schema import FileKind
 from cmr_planes.shards.sealing import file_sha256
 from cmr_planes.shards.tables import LABEL_FILES_TABLE, SHARDS_TABLE, texts
@@ -66,16 +68,19 @@ def read_sealed_shards(path: Path) -> list[SealedShard]:
 def read_sealed_files(path: Path) -> list[SealedShard]:
     """Read the tables ``/shards`` and ``/label_files``; otherwise as :func:`read_sealed_shards`."""
     with open_file(path, FileKind.CATALOGUE) as file:
-        labels = _read_sealed(file, LABEL_FILES_TABLE) if LABEL_FILES_TABLE in file else []
-        return _read_sealed(file, SHARDS_TABLE) + labels
+        try:
+            has_labels = LABEL_FILES_TABLE in file
+        except DAMAGE_ERRORS as error:
+            raise ShardError(f"{file.filename!r} cannot be read: the catalogue is damaged; make it again") from error
+        return _read_sealed(file, SHARDS_TABLE) + (_read_sealed(file, LABEL_FILES_TABLE) if has_labels else [])
 
 
 def _read_sealed(file: h5py.File, name: str) -> list[SealedShard]:
     """Read one of the tables of files."""
     try:
         table = get_table(file, name)[()]
-        names, digests, sizes = texts(table["name"]), texts(table["sha256"]), table["bytes"].tolist()
-    except (OSError, RuntimeError, ValueError) as error:
+        names, digests, sizes = texts(table["name"]), texts(table["sha256"]), table["bytes"].astype(np.int64).tolist()
+    except DAMAGE_ERRORS as error:
         raise ShardError(f"table /{name} of {file.filename!r} cannot be read: the catalogue is damaged; make it again") from error
     return [SealedShard(*row) for row in zip(names, digests, sizes, strict=True)]
 
@@ -121,15 +126,19 @@ def verify_shard(folder: Path, shard: SealedShard) -> Finding | None:
     """
     path = folder / shard.name
     try:
-        n_bytes = path.stat().st_size
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return Finding(shard.name, Damage.UNREADABLE, f"shard {shard.name!r} is not a regular file")
+        n_bytes = status.st_size
         if n_bytes < shard.n_bytes:
             sentence = f"shard {shard.name!r} has {n_bytes} bytes, and {shard.n_bytes} were sealed"
             return Finding(shard.name, Damage.TRUNCATED, sentence)
         digest = file_sha256(path)
     except FileNotFoundError:
         return Finding(shard.name, Damage.MISSING, f"shard {shard.name!r} is not there")
-    except OSError as error:
-        return Finding(shard.name, Damage.UNREADABLE, f"shard {shard.name!r} cannot be read ({error.strerror or error})")
+    except (OSError, ValueError) as error:  # a name that no path can have is a ValueError
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        return Finding(shard.name, Damage.UNREADABLE, f"shard {shard.name!r} cannot be read ({reason})")
     if digest != shard.sha256:
         sentence = f"shard {shard.name!r} has the checksum {digest[:12]}…, and {shard.sha256[:12]}… was sealed"
         return Finding(shard.name, Damage.CHECKSUM, sentence)

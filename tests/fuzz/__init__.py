@@ -1,0 +1,1 @@
+"""Mutated inputs for everything that is read; see docs/fuzzing.md."""
