@@ -30,7 +30,7 @@ _LONGEST = 6000
 """Characters of a sentence; the catalogue cuts at 2,000 bytes, the terminal shows all of it."""
 
 
-class Finding(AssertionError):
+class FindingError(AssertionError):
     """An input did what none may do."""
 
 
@@ -46,7 +46,7 @@ class Target:
     make_seeds: Callable[[], Sequence[bytes]]
     mutate: Mutation
     drive: Callable[[bytes, Path], str]
-    """Reads an input with a folder of its own to write to; returns a word for what came of it; raises CmrPlanesError or Finding."""
+    """Reads an input with a folder of its own to write to; returns a word for what came of it; raises CmrPlanesError or FindingError."""
     is_isolated: bool = False
     """Whether C code may bring the process down, so that the input must be read in another one."""
 
@@ -77,20 +77,20 @@ def check(target: Target, data: bytes) -> str:
 
 
 def check_messages(messages: Iterable[Rejection | Note]) -> None:
-    """Raise Finding for an unforeseen error, or a sentence that cannot be shown."""
+    """Raise FindingError for an unforeseen error, or a sentence that cannot be shown."""
     for message in messages:
         if message.code is RejectionCode.UNEXPECTED_ERROR:
-            raise Finding(message.sentence)
+            raise FindingError(message.sentence)
         check_sentences([message.sentence])
 
 
 def check_sentences(sentences: Iterable[str]) -> None:
-    """Raise Finding for a sentence that cannot be printed, is endless, or speaks of memory."""
+    """Raise FindingError for a sentence that cannot be printed, is endless, or speaks of memory."""
     for sentence in sentences:
         if "MemoryError" in sentence:
-            raise Finding(f"too much memory: {sentence}")
+            raise FindingError(f"too much memory: {sentence}")
         if not sentence.isprintable() or len(sentence) > _LONGEST or re.search(r"[\ud800-\udfff]", sentence):
-            raise Finding(f"not a printable sentence of at most {_LONGEST} characters: {sentence[:300]!r}")
+            raise FindingError(f"not a printable sentence of at most {_LONGEST} characters: {sentence[:300]!r}")
 
 
 @contextlib.contextmanager

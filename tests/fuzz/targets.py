@@ -33,7 +33,7 @@ from cmr_planes.shards.write import write_shard
 from cmr_planes.subject import ExtractedSubject, extract_subject
 from cmr_planes.views import CardiacView
 from tests.fuzz import bytewise, dicom_tree, hdf5_objects, nifti_fields, seeds
-from tests.fuzz.harness import Finding, Target, check_messages, check_sentences
+from tests.fuzz.harness import FindingError, Target, check_messages, check_sentences
 from tests.fuzz.text_trees import mutate_json, mutate_xml
 from tests.fuzz.zip_records import inner_mutation, mutation, pack, unpack
 
@@ -62,7 +62,7 @@ def _scan(path: Path) -> HeaderScan:
 def _header(data: bytes, folder: Path) -> str:
     scan = _scan(_file(folder, data))
     if scan.n_files != 1 or bool(scan.frames) + bool(scan.unreadable) + bool(scan.n_other) != 1:
-        raise Finding(
+        raise FindingError(
             f"{len(scan.frames)} frames, {len(scan.unreadable)} unreadable, {scan.n_other} others of {scan.n_files} files"
         )
     return "frames" if scan.frames else "unreadable" if scan.unreadable else "no image"
@@ -164,7 +164,7 @@ def _catalogue(data: bytes, folder: Path) -> str:
         (folder / name).parent.mkdir(exist_ok=True)
         _file(folder, content, name)
     out = folder / "out.h5"
-    steps = (_inspect, _read_all, verify_catalogue, lambda path: read_label_file(folder / "out.labels/00000.h5"), refresh_catalogue)
+    steps = (_inspect, _read_all, verify_catalogue, _read_labels, refresh_catalogue)
     failures = []
     is_catalogue(out)
     for step in steps:
@@ -184,6 +184,10 @@ def _inspect(out: Path) -> None:
         closing_sentence(summary, 1)
         labels_to_json(summarise_labels(catalogue.annotations(), views)[0])
         catalogue.versions()
+
+
+def _read_labels(out: Path) -> None:
+    read_label_file(out.parent / "out.labels" / "00000.h5")
 
 
 def _read_all(out: Path) -> None:
