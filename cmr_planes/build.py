@@ -7,8 +7,9 @@ shard holds the same bytes whichever worker makes it and however often the run i
 import importlib.metadata
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cmr_planes.annotate import assign_labels, view_labels
@@ -21,7 +22,7 @@ from cmr_planes.options import ExtractOptions
 from cmr_planes.pseudonyms import MappingRow, check_key, mapping_path, write_mapping
 from cmr_planes.shards.catalogue import is_catalogue, write_catalogue
 from cmr_planes.shards.labels import ViewLabels, label_folder, write_label_file
-from cmr_planes.shards.schema import JSON, ShardSummary, SubjectRecord, canonical_json
+from cmr_planes.shards.schema import JSON, ShardSummary, SubjectOutcome, SubjectRecord, canonical_json
 from cmr_planes.shards.sealing import read_checksum, remove_sealed, sealed
 from cmr_planes.shards.write import software_versions, write_shard
 from cmr_planes.subject import extract_subject
@@ -70,6 +71,10 @@ class BuildPlan:
     def n_subjects(self) -> int:
         """Number of subjects, done or not."""
         return sum(len(keys) for keys in self.batches)
+
+    def first_number(self, shard: int) -> int:
+        """Return the place in the catalogue, from 1, of a shard's first subject."""
+        return 1 + sum(len(keys) for keys in self.batches[:shard])
 
     @property
     def n_pending_subjects(self) -> int:
@@ -215,9 +220,11 @@ def build_batch(batch: Batch, out: Path, options: ExtractOptions, on_subject: On
     """
     path = shard_path(out, batch.number)
     labels: dict[str, dict[CardiacView, ViewLabels]] = {}
+    outcomes: list[SubjectOutcome] = []
 
     def records() -> Iterator[SubjectRecord]:
         for subject in batch.subjects:
+            start = time.perf_counter()
             if options.nifti:
                 extracted = extract_nifti(subject, options)
             else:
@@ -225,13 +232,21 @@ def build_batch(batch: Batch, out: Path, options: ExtractOptions, on_subject: On
             if extracted.labels:
                 labels[subject.key] = {view: view_labels(placed) for view, placed in extracted.labels.items()}
             yield extracted.record
+            outcomes.append(_outcome(extracted.record, time.perf_counter() - start))
             if on_subject is not None:
                 on_subject()
         if labels:  # before the shard is sealed: what is sealed is not made again
             write_label_file(label_folder(out) / path.name, labels, codec=options.codec)
 
     salt = "" if options.pseudonyms is None else options.pseudonyms.instance_salt
-    return write_shard(path, records(), codec=options.codec, configuration=options.to_json(), salt=salt)
+    summary = write_shard(path, records(), codec=options.codec, configuration=options.to_json(), salt=salt)
+    return replace(summary, outcomes=tuple(outcomes))
+
+
+def _outcome(record: SubjectRecord, seconds: float) -> SubjectOutcome:
+    """Return what became of a subject, now that it is done."""
+    n_images = sum(view.image.shape[0] * view.image.shape[1] for view in record.views)
+    return SubjectOutcome(record.key, n_images, record.rejections, record.notes, time.time(), seconds)
 
 
 def finish(plan: BuildPlan) -> None:

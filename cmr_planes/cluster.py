@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from cmr_planes.build import PLAN_NAME, Batch, BuildPlan, build_batch, is_sealed, remove_leftovers, shard_folder, shard_path
 from cmr_planes.errors import ClusterError
-from cmr_planes.executors import OnProgress, run_on_executor
+from cmr_planes.executors import OnProgress, OnShard, run_on_executor
 from cmr_planes.options import ExtractOptions
 from cmr_planes.shards.files import read_shard_summary
 from cmr_planes.shards.labels import label_folder
@@ -45,7 +45,9 @@ Say = Callable[[str], None]
 """Told what is worth knowing, in a sentence."""
 
 
-def run_on_cluster(plan: BuildPlan, scheduler: str | Path, *, on_progress: OnProgress, say: Say) -> list[ShardSummary]:
+def run_on_cluster(
+    plan: BuildPlan, scheduler: str | Path, *, on_progress: OnProgress, say: Say, on_shard: OnShard = lambda _: None
+) -> list[ShardSummary]:
     """Make all pending shards of a plan on a Dask cluster.
 
     Parameters
@@ -58,6 +60,8 @@ def run_on_cluster(plan: BuildPlan, scheduler: str | Path, *, on_progress: OnPro
         Called with the number of subjects in the shards done so far.
     say
         Told what the user should know of the workers.
+    on_shard
+        Called with each shard as it is done.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def run_on_cluster(plan: BuildPlan, scheduler: str | Path, *, on_progress: OnPro
                 watch.look()
 
             build = partial(build_on_worker, versions=software_versions())
-            summaries = run_on_executor(plan, client.get_executor(pure=False), build, on_poll, _explain)
+            summaries = run_on_executor(plan, client.get_executor(pure=False), build, on_poll, _explain, on_shard)
     finally:
         remove_leftovers(plan.shard_folder)
     _wait_until_seen(plan)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -24,10 +25,15 @@ from cmr_planes.shards.schema import ShardSummary
 OnProgress = Callable[[int], None]
 """Called with the number of subjects done so far."""
 
+OnShard = Callable[[ShardSummary], None]
+"""Called with each shard as it is done."""
+
 _POLL_SECONDS = 0.2
 
 
-def run_batches(plan: BuildPlan, *, n_workers: int, on_progress: OnProgress) -> list[ShardSummary]:
+def run_batches(
+    plan: BuildPlan, *, n_workers: int, on_progress: OnProgress, on_shard: OnShard = lambda _: None
+) -> list[ShardSummary]:
     """Make all pending shards of a plan.
 
     Parameters
@@ -38,6 +44,8 @@ def run_batches(plan: BuildPlan, *, n_workers: int, on_progress: OnProgress) -> 
         Number of processes; 1 works in this one.
     on_progress
         Called with the number of subjects done so far.
+    on_shard
+        Called with each shard as it is done.
 
     Returns
     -------
@@ -49,7 +57,7 @@ def run_batches(plan: BuildPlan, *, n_workers: int, on_progress: OnProgress) -> 
         A shard cannot be written, or a worker died. What is sealed stays.
     """
     if n_workers <= 1 or len(plan.pending) <= 1:
-        return _run_here(plan, on_progress)
+        return _run_here(plan, on_progress, on_shard)
     counter: Synchronized[int] = multiprocessing.get_context("spawn").Value("L")
     pool = ProcessPoolExecutor(
         max_workers=min(n_workers, len(plan.pending)),
@@ -58,7 +66,7 @@ def run_batches(plan: BuildPlan, *, n_workers: int, on_progress: OnProgress) -> 
         initargs=(counter,),
     )
     try:
-        summaries = run_on_executor(plan, pool, build_batch_in_worker, lambda _: on_progress(counter.value), _explain)
+        summaries = run_on_executor(plan, pool, build_batch_in_worker, lambda _: on_progress(counter.value), _explain, on_shard)
     except BaseException:
         _stop(pool)
         raise
@@ -72,6 +80,7 @@ def run_on_executor(
     build: Callable[[Batch, Path, ExtractOptions], ShardSummary],
     on_poll: Callable[[Sequence[ShardSummary]], None],
     explain: Callable[[Exception, Batch], Exception],
+    on_shard: OnShard = lambda _: None,
 ) -> list[ShardSummary]:
     """Make all pending shards on any executor.
 
@@ -87,6 +96,8 @@ def run_on_executor(
         Called with what is done, after each shard and a few times a second.
     explain
         Turns the failure of a batch into the error to raise.
+    on_shard
+        Called with each shard as it is done.
 
     Returns
     -------
@@ -100,13 +111,16 @@ def run_on_executor(
             batches[future] = batch
             future.add_done_callback(ended.put)
     summaries: list[ShardSummary] = []
-    while len(summaries) < len(batches):
+    while batches:
         with suppress(Empty):
             future = ended.get(timeout=_POLL_SECONDS)
+            batch = batches.pop(future)
             try:
-                summaries.append(future.result())
+                summary = future.result()
             except Exception as error:
-                raise explain(error, batches[future]) from error
+                raise explain(error, batch) from error
+            on_shard(summary)
+            summaries.append(replace(summary, outcomes=()))  # what on_shard was told is not kept for all subjects
         on_poll(summaries)
     return summaries
 
@@ -121,7 +135,7 @@ def _explain(error: Exception, batch: Batch) -> Exception:  # noqa: ARG001  # a 
     return error
 
 
-def _run_here(plan: BuildPlan, on_progress: OnProgress) -> list[ShardSummary]:
+def _run_here(plan: BuildPlan, on_progress: OnProgress, on_shard: OnShard) -> list[ShardSummary]:
     """Make all pending shards in this process."""
     n_done = 0
     last = 0.0
@@ -133,7 +147,11 @@ def _run_here(plan: BuildPlan, on_progress: OnProgress) -> list[ShardSummary]:
             last = time.monotonic()
             on_progress(n_done)
 
-    summaries = [build_batch(batch, plan.out, plan.options, on_subject) for batch in plan.pending]
+    summaries = []
+    for batch in plan.pending:
+        summary = build_batch(batch, plan.out, plan.options, on_subject)
+        on_shard(summary)
+        summaries.append(replace(summary, outcomes=()))
     on_progress(n_done)
     return summaries
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -10,8 +11,9 @@ from cmr_planes.annotate import AnnotateSummary, LabelSource, SubjectFailure, an
 from cmr_planes.annotations.classes import PRESETS, ClassMap, parse_classes
 from cmr_planes.annotations.model import LabelFormat
 from cmr_planes.cli.console import print_json, progress, reports_errors
-from cmr_planes.cli.options import pseudonymise_option
+from cmr_planes.cli.options import log_option, pseudonymise_option, quiet_option
 from cmr_planes.errors import ExitCode
+from cmr_planes.journal import Journal
 from cmr_planes.pseudonyms import Pseudonyms
 
 LISTED = 20
@@ -49,6 +51,8 @@ def read_classes(context: click.Context, parameter: click.Parameter, value: str 
 @pseudonymise_option
 @click.option("--strict", is_flag=True, help="Exit with 1 if any annotation could not be used.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@log_option
+@quiet_option
 @click.option("-v", "--verbose", is_flag=True, help="List every subject's findings, with the subjects' keys.")
 @reports_errors
 def annotate(
@@ -60,6 +64,7 @@ def annotate(
     pseudonyms: Pseudonyms | None,
     strict: bool,
     as_json: bool,
+    log: Path | None,
     verbose: bool,
 ) -> ExitCode:
     """Add the annotations under LABELS to OUT.h5, as label maps beside the images.
@@ -75,8 +80,13 @@ def annotate(
       cmr-planes annotate out.h5 labels/ --classes acdc
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     source = LabelSource(path=labels, label_format=None if label_format == "auto" else LabelFormat(label_format), classes=classes)
-    with progress("annotate", None, unit="subjects") as advance:
+    with (
+        nullcontext() if log is None else Journal(log, with_keys=verbose) as journal,
+        progress("annotate", None, unit="subjects") as advance,
+    ):
         summary = annotate_catalogue(catalogue, source, on_subject=lambda: advance(), pseudonyms=pseudonyms)
+        if journal is not None:
+            _log(summary, journal)
     if as_json:
         print_json(_to_json(summary, with_keys=verbose))
     else:
@@ -84,6 +94,14 @@ def annotate(
     if not summary.n_images:
         return ExitCode.NOTHING_USABLE
     return ExitCode.FAILED if strict and summary.failures else ExitCode.DONE
+
+
+def _log(summary: AnnotateSummary, journal: Journal) -> None:
+    """Write down what became of the annotations."""
+    for code, findings in (("unusable_labels", summary.failures), ("labels", summary.remarks)):
+        for each in findings:
+            journal.write("annotate", code, {**journal.subject(each.number, each.subject), "sentence": each.sentence})
+    journal.write("annotate", "done", {"n_subjects": summary.n_subjects, "n_images": summary.n_images, "n_files": summary.n_files})
 
 
 def _print(summary: AnnotateSummary, *, verbose: bool) -> None:

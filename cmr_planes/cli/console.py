@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
+QUIET = "cmr_planes.quiet"
+"""Under this name a command's context keeps whether to be quiet."""
+
 PIPE_WIDTH = 132
 """Width of tables, in characters, where stdout is no terminal: nothing is cut to 80 columns for a file or a pager."""
 
@@ -63,6 +66,18 @@ def stderr() -> Console:
 def say(sentence: str, *, style: str = "") -> None:
     """Print one line to stderr."""
     stderr().print(Text(" ".join(sentence.split()), style=style), soft_wrap=True)
+
+
+def is_quiet() -> bool:
+    """Tell whether the command was given ``--quiet``: errors and results only."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(QUIET))
+
+
+def remark(sentence: str) -> None:
+    """Print one line to stderr, unless it is to be quiet there; not for errors."""
+    if not is_quiet():
+        say(sentence)
 
 
 class _RateColumn(ProgressColumn):
@@ -105,7 +120,7 @@ def progress(description: str, total: float | None, *, unit: str) -> Iterator[Ad
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, disable=not console.is_terminal or is_quiet()) as bar:
         task = bar.add_task(description, total=total)
 
         def advance(steps: float = 1) -> None:

@@ -2,7 +2,9 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +15,18 @@ from cmr_planes.annotate import LabelSource
 from cmr_planes.annotations.classes import ClassMap
 from cmr_planes.build import BuildPlan, finish, make_plan, prepare
 from cmr_planes.cli.annotate import read_classes
-from cmr_planes.cli.console import print_json, progress, reasons_table, reports_errors, say, stdout, table
-from cmr_planes.cli.options import pseudonymise_option
+from cmr_planes.cli.console import is_quiet, print_json, progress, reasons_table, remark, reports_errors, stdout, table
+from cmr_planes.cli.options import log_option, pseudonymise_option, quiet_option
 from cmr_planes.cluster import run_on_cluster
 from cmr_planes.dicom.names import NameTable, load_names
-from cmr_planes.errors import ExitCode, SourceError
+from cmr_planes.errors import ExitCode, Note, Rejection, SourceError
 from cmr_planes.executors import run_batches
 from cmr_planes.geometry import BoxLayout, BoxUnits
+from cmr_planes.journal import Journal
 from cmr_planes.options import ExtractOptions
 from cmr_planes.report import CatalogueSummary, closing_sentence, summarise, to_json
 from cmr_planes.shards.read import Catalogue
-from cmr_planes.shards.schema import Codec, ShardSummary
+from cmr_planes.shards.schema import JSON, Codec, ShardSummary
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
 
 
@@ -127,7 +130,9 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if anything was left out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-@click.option("-v", "--verbose", is_flag=True, help="With --dry-run, list the subjects' keys.")
+@log_option
+@quiet_option
+@click.option("-v", "--verbose", count=True, help="Name what is left out as it happens, with the subjects' keys; -vv notes too.")
 @reports_errors
 def extract(
     *,
@@ -145,7 +150,8 @@ def extract(
     dry_run: bool,
     strict: bool,
     as_json: bool,
-    verbose: bool,
+    log: Path | None,
+    verbose: int,
     **choices: Any,  # noqa: ANN401  # the fields of ExtractOptions that need no conversion
 ) -> ExitCode:
     """Make position masks from the DICOM files under SOURCE and store them in OUT.h5.
@@ -172,10 +178,12 @@ def extract(
     options = ExtractOptions(layout=_layout(BoxUnits(units), box, gap), labels=labels, **choices)
     plan = make_plan(sources, out, options, overwrite=not resume)
     if dry_run:
-        _print_plan(plan, as_json=as_json, verbose=verbose)
+        _print_plan(plan, as_json=as_json, with_keys=verbose > 0)
         return ExitCode.DONE
     start = time.perf_counter()
-    shards = _build(plan, cluster or workers or len(os.sched_getaffinity(0)), overwrite=not resume)
+    with nullcontext() if log is None else Journal(log, with_keys=verbose > 0) as journal:
+        watch = _Watch(plan, journal, verbose)
+        shards = _build(plan, cluster or workers or len(os.sched_getaffinity(0)), watch, overwrite=not resume)
     summary, n_bytes = _summarise(plan)
     _print_summary(summary, plan, shards, n_bytes, time.perf_counter() - start, as_json=as_json)
     if not summary.n_images:
@@ -193,8 +201,34 @@ def _cluster(scheduler: str | None, scheduler_file: Path | None, workers: int | 
     return cluster
 
 
-def _build(plan: BuildPlan, where: str | Path | int, *, overwrite: bool) -> list[ShardSummary]:
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """Says and writes down what happens."""
+
+    plan: BuildPlan
+    journal: Journal | None
+    verbose: int
+
+    def write(self, stage: str, code: str, values: Mapping[str, JSON]) -> None:
+        """Add a line to the log, if there is one."""
+        if self.journal is not None:
+            self.journal.write(stage, code, values)
+
+    def on_shard(self, summary: ShardSummary) -> None:
+        """Say what was left out, if asked, and write it down."""
+        for outcome in summary.outcomes if self.verbose else ():
+            messages: list[Rejection | Note] = [*outcome.rejections, *(outcome.notes if self.verbose > 1 else ())]
+            for message in messages:
+                view = f" {CardiacView(message.view).title}" if message.view else ""
+                remark(f"{outcome.subject}{view}: {message.code.value}: {message.sentence}")
+        if self.journal is not None:
+            self.journal.shard(summary, self.plan.first_number(int(Path(summary.name).stem)))
+
+
+def _build(plan: BuildPlan, where: str | Path | int, watch: _Watch, *, overwrite: bool) -> list[ShardSummary]:
     """Make what is missing, with a progress bar: on a cluster, or by so many processes here."""
+    counts = {"n_subjects": plan.n_subjects, "n_pending_subjects": plan.n_pending_subjects, "n_shards": len(plan.batches)}
+    watch.write("plan", "done", counts)
     prepare(plan, overwrite=overwrite)
     n_shown = 0
     with progress("extract", plan.n_pending_subjects, unit="subjects") as advance:
@@ -205,10 +239,11 @@ def _build(plan: BuildPlan, where: str | Path | int, *, overwrite: bool) -> list
             n_shown = n_done
 
         if isinstance(where, int):
-            shards = run_batches(plan, n_workers=where, on_progress=on_progress)
+            shards = run_batches(plan, n_workers=where, on_progress=on_progress, on_shard=watch.on_shard)
         else:
-            shards = run_on_cluster(plan, where, on_progress=on_progress, say=say)
+            shards = run_on_cluster(plan, where, on_progress=on_progress, say=remark, on_shard=watch.on_shard)
     finish(plan)
+    watch.write("catalogue", "done", {"n_shards": len(plan.batches)})
     return shards
 
 
@@ -219,14 +254,14 @@ def _summarise(plan: BuildPlan) -> tuple[CatalogueSummary, int]:
     return summary, sum(path.stat().st_size for path in plan.shard_folder.glob("*.h5"))
 
 
-def _print_plan(plan: BuildPlan, *, as_json: bool, verbose: bool) -> None:
+def _print_plan(plan: BuildPlan, *, as_json: bool, with_keys: bool) -> None:
     """Say what a run would do."""
     keys = [subject.key for batch in plan.pending for subject in batch.subjects]
     if as_json:
         counts = {"n_subjects": plan.n_subjects, "n_pending_subjects": len(keys), "n_shards": len(plan.batches)}
-        print_json({**counts, "n_pending_shards": len(plan.pending), **({"pending": keys} if verbose else {})})
+        print_json({**counts, "n_pending_shards": len(plan.pending), **({"pending": keys} if with_keys else {})})
         return
-    if verbose:
+    if with_keys:
         for key in keys:
             click.echo(key)
     click.echo(
@@ -249,6 +284,8 @@ def _print_summary(
     if summary.rejections:
         console.print(reasons_table("Left out", summary.rejections))
     click.echo(closing_sentence(summary, len(plan.batches)))
+    if is_quiet():
+        return
     hint = f"cmr-planes show {plan.out} -o pictures" if summary.n_images else f"cmr-planes inspect -v {plan.out}"
     click.echo(f"Look at it: {hint}")
 

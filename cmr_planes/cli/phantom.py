@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from cmr_planes.cli.console import print_json, progress, reports_errors
+from cmr_planes.cli.options import quiet_option
 from cmr_planes.errors import ExitCode, SourceError
 from cmr_planes.phantom.acquisition import Protocol
 from cmr_planes.phantom.cohort import CohortOptions, make_cohort
@@ -51,6 +52,7 @@ def _quirks(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one a core]")
 @click.option("--overwrite", is_flag=True, help="Replace a cohort that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@quiet_option
 @reports_errors
 def phantom(
     *,

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from cmr_planes.cli.console import progress, reports_errors, say
+from cmr_planes.cli.options import quiet_option
 from cmr_planes.errors import ExitCode, NoteCode
 from cmr_planes.geometry.arrays import BoolArray
 from cmr_planes.render import Panel, draw_sheet, save_sheet
@@ -62,6 +63,7 @@ class Series:
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Draw at most so many subjects.")
 @click.option("--per-sheet", default=12, show_default=True, type=click.IntRange(1, 100), help="Images on one sheet.")
 @click.option("-v", "--verbose", is_flag=True, help="Write the subjects' keys into the pictures.")
+@quiet_option
 @reports_errors
 def show(
     catalogue: Path,

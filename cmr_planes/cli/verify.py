@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cmr_planes.cli.console import print_json, progress, reports_errors, stdout, table
+from cmr_planes.cli.options import quiet_option
 from cmr_planes.errors import ExitCode
 from cmr_planes.shards.verify import Finding, read_sealed_files, verify_catalogue
 
@@ -12,6 +13,7 @@ from cmr_planes.shards.verify import Finding, read_sealed_files, verify_catalogu
 @click.command()
 @click.argument("catalogue", metavar="OUT.h5", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@quiet_option
 @reports_errors
 def verify(catalogue: Path, *, as_json: bool) -> ExitCode:
     """Compare every shard and label file of OUT.h5 with its checksum.

@@ -46,6 +46,24 @@ class Codec(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SubjectOutcome:
+    """What became of one subject, and when: for the log of a run, never for a shard."""
+
+    subject: str
+    """The subject's key."""
+    n_images: int
+    """2D images that are stored."""
+    rejections: tuple[Rejection, ...]
+    """What was left out."""
+    notes: tuple[Note, ...]
+    """What is worth knowing."""
+    ended: float
+    """When it was done, in seconds since 1970."""
+    seconds: float
+    """How long it took."""
+
+
+@dataclass(frozen=True, slots=True)
 class ShardSummary:
     """What is known of a sealed shard without opening it again."""
 
@@ -59,6 +77,8 @@ class ShardSummary:
     """Subjects that the shard accounts for, the rejected ones among them."""
     n_images: int
     """2D images."""
+    outcomes: tuple[SubjectOutcome, ...] = field(default=(), compare=False, repr=False)
+    """What became of the subjects, in their order; empty where that is no longer known."""
 
 
 class RootAttribute:

@@ -9,6 +9,7 @@ import click
 from rich.table import Table
 
 from cmr_planes.cli.console import print_json, progress, reports_errors, say, stdout, table
+from cmr_planes.cli.options import quiet_option
 from cmr_planes.errors import ExitCode
 from cmr_planes.shards.read import Catalogue
 from cmr_train.choices import DeviceKind, Subset
@@ -43,6 +44,7 @@ _RUN = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the results.  [default: RUN]")
 @click.option("--device", type=EnumChoice([*DeviceKind]), default=DeviceKind.AUTO.value, show_default=True, help="What computes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@quiet_option
 @reports_errors
 def evaluate(
     run: Path, *, data: Path | None, subset: Subset, baseline: Path | None, out: Path | None, device: DeviceKind, as_json: bool

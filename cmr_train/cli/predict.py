@@ -12,6 +12,7 @@ import click
 from rich.table import Table
 
 from cmr_planes.cli.console import print_json, progress, reports_errors, say, stdout, table
+from cmr_planes.cli.options import quiet_option
 from cmr_planes.errors import ExitCode, Rejection
 from cmr_planes.shards.read import Catalogue
 from cmr_planes.views import PhaseChoice
@@ -44,6 +45,7 @@ _HEADS = ("subject", "LV EDV, ml", "LV ESV, ml", "LV EF, %", "LV mass, g", "RV E
 @click.option("--device", type=EnumChoice([*DeviceKind]), default=DeviceKind.AUTO.value, show_default=True, help="What computes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-v", "--verbose", is_flag=True, help="Print subjects' keys, and why subjects were left out.")
+@quiet_option
 @reports_errors
 def predict(
     run: Path,

@@ -144,7 +144,7 @@ def outputs(source, labels, tmp_path_factory) -> Path:
 
 def _commands(source: Path, labels: Path, folder: Path):
     out = folder / "out.h5"
-    extract = ("extract", source, out, *SMALL_BOXES, "--shard-size", 8, "--annotations", labels, "-v")
+    extract = ("extract", source, out, *SMALL_BOXES, "--shard-size", 8, "--annotations", labels, "-vv", "--log", folder / "out.log")
     yield "dry-run", run(*extract, "--dry-run")
     yield "extract", run(*extract, "--workers", 1)
     yield "again", run(*extract, "--workers", 1, "--json")
@@ -153,7 +153,7 @@ def _commands(source: Path, labels: Path, folder: Path):
     yield "two-workers", subprocess.run(two, check=False, capture_output=True, text=True)
     all_phases = ("--phases", "all", "--keep-all", "--workers", 1)
     yield "all", run("extract", source / "SYN-0001", source / "SYN-0009", folder / "all.h5", *SMALL_BOXES, *all_phases)
-    yield "annotate", run("annotate", out, labels, "-v")
+    yield "annotate", run("annotate", out, labels, "-v", "--log", folder / "annotate.log")
     yield "annotate-json", run("annotate", out, labels, "-v", "--json")
     yield "inspect", run("inspect", out, "-v")
     yield "inspect-json", run("inspect", out, "-v", "--json")
@@ -206,7 +206,7 @@ def test_the_runs_did_what_they_should(outputs):
         assert len(catalogue.notes()) > 5
         assert len(catalogue.rejections()) > 20
     assert digests(outputs / "out.shards") == digests(outputs / "two.shards")
-    for name in ("pictures/sax-001.png", "predicted/labels", "again/labels", "run/metrics.jsonl"):
+    for name in ("out.log", "annotate.log", "pictures/sax-001.png", "predicted/labels", "again/labels", "run/metrics.jsonl"):
         assert (outputs / name).exists()
 
 
@@ -223,11 +223,14 @@ def test_keys_are_printed_only_where_they_are_asked_for(source, tmp_path):
     arguments = ("extract", source / "SYN-0001", source / "SYN-0008", source / "biobank", tmp_path / "out.h5", *SMALL_BOXES)
     printed = [run(*arguments, "--workers", 1), run(*arguments, "--workers", 1, "--json"), run(*arguments, "--dry-run", "--json")]
     out = tmp_path / "out.h5"
+    keys = re.compile("SYN-0001|SYN-0008|9000001")
+    logged = run(*arguments, "--workers", 1, "--overwrite", "--log", tmp_path / "out.log")
+    assert keys.search((tmp_path / "out.log").read_text()) is None
     printed += [
+        logged,
         run("inspect", out),
         run("inspect", out, "--json"),
         run("verify", out),
         run("show", out, "-o", tmp_path / "pictures"),
     ]
-    keys = re.compile("SYN-0001|SYN-0008|9000001")
     assert not any(keys.search(result.output) for result in printed)
