@@ -78,7 +78,7 @@ def run_on_cluster(
     if not plan.pending:
         return []
     try:
-        with _connected(scheduler) as client:
+        with connected(scheduler) as client:
             watch = _WorkerWatch(client, plan, say)
             watch.wait_for_first()
 
@@ -206,7 +206,7 @@ class _WorkerWatch:
 
 
 @contextmanager
-def _connected(scheduler: str | Path) -> Iterator["Client"]:
+def connected(scheduler: str | Path) -> Iterator["Client"]:
     """Connect to a scheduler; raises ClusterError where that cannot be done."""
     try:
         from distributed import Client

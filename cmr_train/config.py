@@ -42,6 +42,8 @@ class DataConfig:
     """Names of the phases to use; empty for all that the catalogue has."""
     subjects: int | None = None
     """Participants to train on, None for all of the training set. A smaller choice is part of every larger one."""
+    subjects_seed: int = 0
+    """Of the choice of participants."""
     rows: int = 192
     """Rows of the common matrix, rounded up to what the network needs."""
     columns: int = 208
@@ -190,6 +192,18 @@ GROUPS = {
     "runtime": RuntimeConfig,
 }
 """The groups of a :class:`RunConfig`; no two have a field of one name."""
+
+
+INHERITED = {
+    "network": ("base_channels", "levels"),
+    "data": ("rows", "columns", "resample_mm", "split_seed", "fractions"),
+}
+"""What a transfer takes from its pretext where it is not given: the network, the matrix, and who is kept for the test."""
+
+
+def inherited(source: RunConfig) -> dict[str, Any]:
+    """Return what a transfer takes from the configuration of its pretext."""
+    return {name: getattr(getattr(source, group), name) for group, names in INHERITED.items() for name in names}
 
 
 def n_structure_classes(view: CardiacView) -> int:

@@ -25,6 +25,13 @@ class Compute:
         """Channels last on CUDA, whose convolutions are made for it."""
         return torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
 
+    @property
+    def description(self) -> str:
+        """The device in words: the GPU's name, or how many threads of the CPU."""
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_name(self.device)
+        return f"{self.device.type} ({torch.get_num_threads()} threads)" if self.device.type == "cpu" else self.device.type
+
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which the network runs."""
         return torch.autocast(self.device.type, torch.bfloat16) if self.is_bfloat16 else nullcontext()

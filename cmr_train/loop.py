@@ -223,7 +223,7 @@ def train(
         first, last = -(-state.iteration // every), -(-n_iterations // every)
         return stack.enter_context(closing(batches(task.dataset, task.order, options, compute.device, start=first, stop=last)))
 
-    with ExitStack() as stack, _stop_signal() as is_stopping:
+    with ExitStack() as stack, stop_signal() as is_stopping:
         main_batches = stream(stack, main, 1)
         other_batches = [(task, stream(stack, task, beta)) for task in others]
         clock = _Clock(state, config, world)
@@ -315,7 +315,7 @@ def _anybody(is_stopping: bool, world: World, compute: Compute, *, is_asked: boo
 
 
 @contextmanager
-def _stop_signal() -> Iterator[Callable[[], bool]]:
+def stop_signal() -> Iterator[Callable[[], bool]]:
     """Note SIGTERM and SIGINT instead of dying of them; the second one kills."""
     caught: list[int] = []
 

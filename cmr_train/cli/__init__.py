@@ -9,6 +9,7 @@ COMMANDS = {
     "finetune": LazyCommand("cmr_train.cli.finetune", "Learn to segment, from few annotated subjects."),
     "evaluate": LazyCommand("cmr_train.cli.evaluate", "Score a trained network, and compare it with another."),
     "predict": LazyCommand("cmr_train.cli.predict", "Segment new scans."),
+    "study": LazyCommand("cmr_train.cli.study", "Compare all ways of transfer, as the paper does, and write the report."),
 }
 """The commands in the order in which they are listed."""
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
@@ -15,7 +15,7 @@ from cmr_planes.shards.read import Catalogue
 from cmr_train.choices import DeviceKind, Subset
 from cmr_train.cli.options import EnumChoice
 from cmr_train.metrics import Metric
-from cmr_train.score_files import PER_SUBJECT_NAME, SUMMARY_NAME, comparisons_json, per_subject_csv, summary_json
+from cmr_train.score_files import PER_SUBJECT_NAME, SUMMARY_NAME
 from cmr_train.scores import Comparison, GroupSummary, Spread
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def evaluate(
       cmr-train evaluate runs/finetune-sax --baseline runs/scratch-sax
       cmr-train evaluate runs/finetune-sax --data hospital.h5 --subset all --json
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
-    from cmr_train.checkpoint import load_run, write_json, write_whole
+    from cmr_train.checkpoint import load_run
     from cmr_train.devices import choose_device
     from cmr_train.recipes import evaluate as recipe
 
@@ -71,12 +71,11 @@ def evaluate(
     folder = out or run
     folder.mkdir(parents=True, exist_ok=True)
     with Catalogue(data or loaded.config.data.data) as catalogue:
-        index = recipe.choose_subjects(loaded, catalogue, subset)
+        index = recipe.choose_subjects(loaded.config, catalogue, subset)
         with progress("evaluate", len(set(index.subject_number.tolist())), unit="subjects") as advance:
             evaluation = recipe.evaluate(loaded, catalogue, index, baseline=other, on_subject=advance)
-    summary = _summary(loaded, evaluation, run, baseline, subset)
-    write_whole(folder / PER_SUBJECT_NAME, per_subject_csv(evaluation.table, loaded.view).encode())
-    write_json(folder / SUMMARY_NAME, summary)
+    other_name = None if baseline is None else baseline.resolve().name
+    summary = recipe.write_evaluation(evaluation, loaded, folder, name=run.resolve().name, subset=subset, baseline=other_name)
     if evaluation.n_trained_on and subset is not Subset.TRAIN:
         say(f"{evaluation.n_trained_on} of these subjects were in the training set of the run", style="yellow")
     if as_json:
@@ -88,20 +87,6 @@ def evaluate(
         f"{_counted(len(evaluation.table.subjects), 'subject')} evaluated; see {folder / PER_SUBJECT_NAME} and {SUMMARY_NAME}"
     )
     return ExitCode.DONE
-
-
-def _summary(run: "Run", evaluation: "Evaluation", folder: Path, baseline: Path | None, subset: Subset) -> dict[str, Any]:
-    """Return what ``summary.json`` holds."""
-    head = {"run": folder.resolve().name, "view": run.view.value, "task": run.head.value, "subset": subset.value}
-    compared = {}
-    if baseline is not None and evaluation.baseline is not None:
-        compared["baseline"] = {
-            "run": baseline.resolve().name,
-            "differences": "run minus baseline over subjects with both values",
-            **summary_json(evaluation.baseline),
-            "comparisons": comparisons_json(evaluation.comparisons),
-        }
-    return {**head, "n_trained_on": evaluation.n_trained_on, **summary_json(evaluation.table), **compared}
 
 
 def _tables(run: "Run", evaluation: "Evaluation", baseline: Path | None) -> Iterator[Table]:

@@ -96,6 +96,7 @@ NETWORK_OPTIONS = (
 DATA_OPTIONS = (
     _option("--phases", "phases", "Names of the phases to use, with commas.  [default: all]", default=False, callback=_names),
     _option("--subjects", "subjects", "Participants to train on.  [default: all of the training set]", default=False, type=int),
+    _option("--subjects-seed", "subjects_seed", "Of the choice of --subjects.", type=click.IntRange(min=0)),
     _option("--rows", "rows", "Rows of the common matrix.", type=int),
     _option("--columns", "columns", "Columns of the common matrix.", type=int),
     _option("--resample-mm", "resample_mm", "Edge of a pixel, in mm.  [default: as acquired]", default=False, type=float),

@@ -2,19 +2,22 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.shards.read import Catalogue, ImageIndex
 from cmr_planes.views import PositionClass, position_name
-from cmr_train.checkpoint import Run
+from cmr_train.checkpoint import Run, write_json, write_whole
 from cmr_train.choices import Head, Subset
-from cmr_train.config import VIEW_STRUCTURES
+from cmr_train.config import VIEW_STRUCTURES, RunConfig
 from cmr_train.data.splits import split_participants
 from cmr_train.errors import TrainError
 from cmr_train.inference import label_images
 from cmr_train.metrics import score_volume
+from cmr_train.score_files import PER_SUBJECT_NAME, SUMMARY_NAME, comparisons_json, per_subject_csv, summary_json
 from cmr_train.scores import Comparison, ScoredVolume, ScoreTable, compare
 
 OnSubject = Callable[[], None]
@@ -52,13 +55,13 @@ def class_names(run: Run) -> dict[int, str]:
     return {int(each): position_name(run.view, each) for each in PositionClass if each is not PositionClass.BACKGROUND}
 
 
-def choose_subjects(run: Run, catalogue: Catalogue, subset: Subset) -> ImageIndex:
+def choose_subjects(config: RunConfig, catalogue: Catalogue, subset: Subset) -> ImageIndex:
     """Return the images to evaluate: of the run's view, with a truth, of the subset's subjects.
 
     Parameters
     ----------
-    run
-        A trained network.
+    config
+        Of a run.
     catalogue
         Where images and truth are.
     subset
@@ -69,21 +72,23 @@ def choose_subjects(run: Run, catalogue: Catalogue, subset: Subset) -> ImageInde
     TrainError
         There are none; the sentence says what is missing.
     """
-    everything = catalogue.index(run.view)
+    everything = catalogue.index(config.data.view)
     where = f"{str(catalogue.path)!r}"
     if not len(everything):
-        raise TrainError(f"{where} holds no images of view {run.view.title}, on which the run was trained; give another --data")
-    has_truth = everything.is_annotated if run.head is Head.STRUCTURES else everything.has_positions
+        raise TrainError(
+            f"{where} holds no images of view {config.data.view.title}, on which the run was trained; give another --data"
+        )
+    has_truth = everything.is_annotated if config.head is Head.STRUCTURES else everything.has_positions
     index = everything.select(has_truth)
     if not len(index):
-        wanted = "annotated subjects" if run.head is Head.STRUCTURES else "position masks"
-        hint = "'cmr-planes annotate' adds labels" if run.head is Head.STRUCTURES else "'cmr-planes extract' makes them"
-        raise TrainError(f"{where} has no {wanted} of view {run.view.title}; {hint}")
-    if run.config.data.phases:
-        index = index.select(np.isin(index.phase, run.config.data.phases))
+        wanted = "annotated subjects" if config.head is Head.STRUCTURES else "position masks"
+        hint = "'cmr-planes annotate' adds labels" if config.head is Head.STRUCTURES else "'cmr-planes extract' makes them"
+        raise TrainError(f"{where} has no {wanted} of view {config.data.view.title}; {hint}")
+    if config.data.phases:
+        index = index.select(np.isin(index.phase, config.data.phases))
     participants = [index.participant(row) for row in range(len(index))]
     if subset is not Subset.ALL:
-        settings = run.config.data
+        settings = config.data
         split = split_participants(participants, seed=settings.split_seed, fractions=settings.fractions)
         chosen = set(getattr(split, subset.value))
         index = index.select(np.array([participant in chosen for participant in participants], dtype=np.bool_))
@@ -142,6 +147,50 @@ def evaluate(
         baseline=None if baseline is None else tables[1],
         comparisons=() if baseline is None else compare(*tables),
     )
+
+
+def write_evaluation(
+    evaluation: Evaluation, run: Run, folder: Path, *, name: str, subset: Subset, baseline: str | None = None
+) -> dict[str, Any]:
+    """Write ``per_subject.csv`` and ``summary.json``.
+
+    Parameters
+    ----------
+    evaluation
+        What was found.
+    run
+        The network.
+    folder
+        Where to.
+    name
+        Of the run.
+    subset
+        Who was evaluated.
+    baseline
+        Name of the baseline, where there is one.
+
+    Returns
+    -------
+        What ``summary.json`` holds.
+    """
+    summary = {
+        "run": name,
+        "view": run.view.value,
+        "task": run.head.value,
+        "subset": subset.value,
+        "n_trained_on": evaluation.n_trained_on,
+        **summary_json(evaluation.table),
+    }
+    if evaluation.baseline is not None:
+        summary["baseline"] = {
+            "run": baseline,
+            "differences": "run minus baseline over subjects with both values",
+            **summary_json(evaluation.baseline),
+            "comparisons": comparisons_json(evaluation.comparisons),
+        }
+    write_whole(folder / PER_SUBJECT_NAME, per_subject_csv(evaluation.table, run.view).encode())
+    write_json(folder / SUMMARY_NAME, summary)
+    return summary
 
 
 def _check_baseline(run: Run, baseline: Run, index: ImageIndex) -> None:

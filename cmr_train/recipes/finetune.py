@@ -8,7 +8,7 @@ from cmr_planes.shards.read import Catalogue
 from cmr_planes.views import CardiacView
 from cmr_train.checkpoint import LAST_NAME, make_network, newest_pretext, read_config, read_split, read_weights, write_json
 from cmr_train.choices import Head, Preset, Recipe, TransferMode
-from cmr_train.config import RunConfig, TransferConfig
+from cmr_train.config import RunConfig, TransferConfig, inherited
 from cmr_train.data.splits import Split
 from cmr_train.devices import prepare
 from cmr_train.distributed import check_batch, joined, world_from_environment
@@ -19,12 +19,6 @@ from cmr_train.presets import configure
 from cmr_train.recipes.session import WEIGHTS_NAME, Reporter, Session, carry_out, choose_images, make_tasks, open_folder
 from cmr_train.reproducibility import initialise
 from cmr_train.transfer import LoadReport, freeze, load_weights
-
-INHERITED = {
-    "network": ("base_channels", "levels"),
-    "data": ("rows", "columns", "resample_mm", "split_seed", "fractions"),
-}
-"""What a transfer takes from its pretext where it is not given: the network, the matrix, and who is kept for the test."""
 
 
 def configure_finetune(preset: Preset, runs: Path, given: Mapping[str, Any]) -> RunConfig:
@@ -59,9 +53,7 @@ def configure_finetune(preset: Preset, runs: Path, given: Mapping[str, Any]) -> 
                 "first, give --pretext RUN, or use --mode scratch"
             ]
         )
-    source = read_config(values["pretext"])
-    inherited = {name: getattr(getattr(source, group), name) for group, names in INHERITED.items() for name in names}
-    return configure(Recipe.FINETUNE, preset, **(inherited | values))
+    return configure(Recipe.FINETUNE, preset, **(inherited(read_config(values["pretext"])) | values))
 
 
 def finetune(config: RunConfig, out: Path, *, resume: bool = False, overwrite: bool = False, reporter: Reporter) -> bool:

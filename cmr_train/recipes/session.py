@@ -142,7 +142,7 @@ def choose_images(session: Session, head: Head) -> tuple[ImageIndex, Split]:
                 f"--subjects {data.subjects} was asked for, and the training set of {where} has {len(split.train)} participants "
                 f"for the {head.value} of {title}"
             )
-        split = dataclasses.replace(split, train=choose_participants(split.train, data.subjects, seed=data.split_seed))
+        split = dataclasses.replace(split, train=choose_participants(split.train, data.subjects, seed=data.subjects_seed))
     chosen = set(split.train)
     index = index.select(np.array([each in chosen for each in participants], dtype=np.bool_))
     if not len(index):

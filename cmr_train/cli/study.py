@@ -1,0 +1,253 @@
+"""``cmr-train study``: the whole comparison of the paper."""
+
+import os
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cmr_planes.cli.console import print_json, reports_errors, say, stderr, stdout, table
+from cmr_planes.errors import ExitCode
+from cmr_planes.views import TARGET_VIEWS
+from cmr_train.choices import DeviceKind, Preset, TransferMode
+from cmr_train.cli.options import PATH, EnumChoice, lists_problems
+from cmr_train.cli.study_table import results_table
+from cmr_train.recipes.study_file import parse_study, read_document
+from cmr_train.recipes.study_plan import Cell, Plan, make_plan
+
+if TYPE_CHECKING:
+    from cmr_train.recipes.study import Event
+    from cmr_train.recipes.study_executors import Submit
+    from cmr_train.recipes.study_job import Outcome
+
+STUDIES = Path("studies")
+"""The folder in which studies are, if none is given."""
+
+ENGINES = ("local", "slurm", "dask")
+
+
+def _numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> list[object] | None:  # noqa: ARG001  # click's signature
+    """Read numbers with commas; what is none is left to the reader of the study."""
+    return None if value is None else [int(each) if each.strip().isdecimal() else each for each in value.split(",")]
+
+
+def _texts(context: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:  # noqa: ARG001  # click's signature
+    return None if value is None else [each.strip() for each in value.split(",")]
+
+
+def _pairs(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:  # noqa: ARG001  # click's signature
+    strange = [each for each in value if "=" not in each]
+    if strange:
+        raise click.BadParameter(f"NAME=VALUE is wanted, got {strange[0]!r}")
+    return dict(each.split("=", 1) for each in value)
+
+
+@click.command()
+@click.argument("file", metavar="[STUDY.toml]", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", help="Title of the report.  [default: the view]")
+@click.option("--view", type=EnumChoice([*TARGET_VIEWS]), help="The view.  [default: sax]")
+@click.option("--data", type=PATH, help="The catalogue.  [default: out.h5]")
+@click.option("--subjects", callback=_numbers, help="Numbers of annotated subjects, with commas.  [default: 1,5,10,50,100]")
+@click.option("--modes", callback=_texts, help=f"Ways of transfer, with commas.  [default: {','.join(TransferMode)}]")
+@click.option("--seeds", type=int, help="How often with other subjects and other first weights.  [default: 3]")
+@click.option("--preset", type=EnumChoice([*Preset]), help="Where the defaults come from.  [default: paper]")
+@click.option("--iterations", type=int, help="Of the segmentation.  [default: the preset's]")
+@click.option("--pretext-iterations", type=int, help="Of the pretext task.  [default: the preset's]")
+@click.option(
+    "--set", "settings", metavar="NAME=VALUE", multiple=True, callback=_pairs, help="Any setting of a run: base_channels=8."
+)
+@click.option("-o", "--out", type=PATH, help="The study's folder.  [default: studies/ and its name]")
+@click.option("--jobs", type=click.IntRange(min=1), help="Runs side by side on this machine.  [default: one a GPU, else 1]")
+@click.option("--executor", type=click.Choice(ENGINES), default="local", show_default=True, help="Where the runs go.")
+@click.option("--scheduler", metavar="ADDRESS", help="With dask: the scheduler, tcp://host:8786, or the file with its address.")
+@click.option(
+    "--slurm", metavar="NAME=VALUE", multiple=True, callback=_pairs, help="With slurm: an option of sbatch: partition=gpu."
+)
+@click.option("--overwrite", is_flag=True, help="Remove the runs in --out and begin anew.")
+@click.option("--dry-run", is_flag=True, help="Print the plan, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plan or the result as JSON.")
+@reports_errors
+@lists_problems
+def study(
+    *,
+    file: Path | None,
+    out: Path | None,
+    jobs: int | None,
+    executor: str,
+    scheduler: str | None,
+    slurm: dict[str, str],
+    overwrite: bool,
+    dry_run: bool,
+    as_json: bool,
+    **given: Any,  # noqa: ANN401  # what a study file may say
+) -> ExitCode:
+    """Compare every way of transfer at several numbers of annotated subjects, and write the report.
+
+    One pretext is trained, then a network for each way, number of subjects and seed; all are evaluated on the same test subjects.
+    Smaller choices of subjects are part of larger ones. What is finished is skipped at the next start, what was stopped goes on;
+    a run that fails is tried once more, and does not keep the others from theirs. Options go before what STUDY.toml says.
+
+    \b
+    Example:
+      cmr-train study --view sax --subjects 1,5,10 --seeds 3
+      cmr-train study study.toml --dry-run
+      cmr-train study study.toml --executor slurm --slurm partition=gpu --slurm gpus_per_node=1
+    """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
+    described = parse_study(_document(file, given))
+    folder = out or STUDIES / described.slug
+    plan = make_plan(described, folder)
+    from cmr_train.recipes import study as recipe
+    from cmr_train.recipes.study_survey import survey
+
+    facts = survey(plan)
+    done = {run.folder for run in plan.everything if not overwrite and recipe.is_done(folder / run.folder)}
+    if dry_run and as_json:
+        print_json({"folder": folder.as_posix(), **recipe.study_json(plan), "facts": facts, "done": sorted(done)})
+        return ExitCode.DONE
+    if not as_json:
+        _print_plan(plan, facts, done)
+    if dry_run:
+        return ExitCode.DONE
+    recipe.prepare_folder(plan, folder, overwrite=overwrite)
+    n_jobs, gpus = _places(plan, jobs)
+    threads = max(1, len(os.sched_getaffinity(0)) // n_jobs) if executor == "local" and not gpus and n_jobs > 1 else None
+    with _engine(executor, folder, n_jobs, gpus, scheduler, slurm) as submit, _progress(plan, len(done)) as on_event:
+        outcomes = recipe.run_study(plan, folder, submit, facts=facts, threads=threads, on_event=on_event)
+    return _say_end(plan, folder, outcomes, as_json=as_json)
+
+
+def _document(file: Path | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay the options over the study file."""
+    document = {} if file is None else read_document(file)
+    for name in ("name", "view", "data", "subjects", "modes", "seeds", "preset"):
+        if given[name] is not None:
+            document[name] = str(given[name]) if name in ("view", "data", "preset") else given[name]
+    tables = {
+        "settings": {name: _toml_value(text) for name, text in given["settings"].items()},
+        "pretext": {} if given["pretext_iterations"] is None else {"iterations": given["pretext_iterations"]},
+        "finetune": {} if given["iterations"] is None else {"iterations": given["iterations"]},
+    }
+    for name, table_ in tables.items():
+        if table_:
+            before = document.get(name, {})
+            document[name] = {**before, **table_} if isinstance(before, dict) else before
+    return document
+
+
+def _toml_value(text: str) -> object:
+    """Read a value as TOML writes it; a bare word is a text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _print_plan(plan: Plan, facts: Mapping[str, Mapping[str, int]], done: set[str]) -> None:
+    """Print what will be done: a line for each pretext, variant, mode and number of subjects."""
+    rows: list[tuple[object, ...]] = [
+        (
+            f"pretext {each.name}",
+            facts[each.folder]["n_subjects"],
+            f"{facts[each.folder]['n_images']:,}",
+            1,
+            int(each.folder in done),
+        )
+        for each in plan.pretexts
+    ]
+    groups: dict[tuple[str, str, int], list[Cell]] = {}
+    for cell in plan.runs:
+        groups.setdefault((cell.variant, cell.mode.value, cell.subjects), []).append(cell)
+    for (variant, mode, subjects), cells in groups.items():
+        images = sorted({facts[cell.folder]["n_images"] for cell in cells})
+        name = mode if len(plan.study.variants) == 1 else f"{variant}: {mode}"
+        span = f"{images[0]:,}" if len(images) == 1 else f"{images[0]:,} to {images[-1]:,}"
+        rows.append((name, subjects, span, len(cells), sum(cell.folder in done for cell in cells)))
+    shown = [(*row, row[3] - row[4]) for row in rows]  # type: ignore[operator]  # counts
+    heads = ("run", "subjects", "images", "runs", "finished", "to do")
+    stdout().print(table(f"{plan.study.name}: {len(plan.runs)} networks on {plan.study.view.title}", heads, shown))
+    n_test = next(facts[cell.folder]["n_test"] for cell in plan.runs)
+    click.echo(f"All are tested on the same {n_test:,} participants.")
+
+
+def _places(plan: Plan, jobs: int | None) -> tuple[int, tuple[str, ...]]:
+    """Return how many runs go side by side, and the GPUs they are spread over where there are several."""
+    import torch
+
+    kinds = {run.config.runtime.device for run in plan.everything}
+    n_gpus = torch.cuda.device_count() if kinds & {DeviceKind.AUTO, DeviceKind.CUDA} else 0
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = tuple(visible.split(",")) if visible else tuple(str(number) for number in range(n_gpus))
+    return jobs or max(1, n_gpus), names[:n_gpus]
+
+
+def _engine(
+    executor: str, folder: Path, n_jobs: int, gpus: tuple[str, ...], scheduler: str | None, slurm: Mapping[str, str]
+) -> "AbstractContextManager[Submit]":
+    """Return the engine that was asked for."""
+    from cmr_train.recipes.study_executors import dask_executor, local_executor, slurm_executor
+
+    if executor == "slurm":
+        return slurm_executor((folder / "slurm").absolute(), slurm)
+    if executor == "dask":
+        if scheduler is None:
+            raise click.UsageError("--executor dask wants --scheduler: tcp://HOST:PORT, or the file in which it wrote its address")
+        return dask_executor(Path(scheduler) if Path(scheduler).is_file() else scheduler)
+    return local_executor(n_jobs, gpus)
+
+
+@contextmanager
+def _progress(plan: Plan, n_done: int) -> "Iterator[Callable[[Event], None]]":
+    """Show a line for runs done and left; where stderr is no terminal, a line for each run."""
+    from cmr_train.recipes.study_job import State
+
+    console = stderr()
+    n_all = len(plan.pretexts) + len(plan.runs)
+    columns = (
+        TextColumn("study"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("runs, last {task.fields[last]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("study", total=n_all, completed=n_done, last="–")
+        ended = n_done
+
+        def on_event(event: "Event") -> None:
+            nonlocal ended
+            name = event.run.folder
+            ended += not event.is_retried and event.outcome.state is not State.STOPPED
+            bar.update(task, completed=ended, last=name)
+            if event.outcome.state is State.FAILED:
+                what = "failed, tried once more" if event.is_retried else "failed"
+                bar.console.print(f"{name}: {what}: {event.outcome.error}", style="yellow", soft_wrap=True, markup=False)
+            elif not console.is_terminal:
+                say(f"{name}: {event.outcome.state.value} ({ended} of {n_all})")
+
+        yield on_event
+
+
+def _say_end(plan: Plan, folder: Path, outcomes: "Mapping[str, Outcome]", *, as_json: bool) -> ExitCode:
+    """Print the table and where the report lies; return how the study ended."""
+    from cmr_train.recipes.study_job import State
+    from cmr_train.recipes.study_scores import results, results_json
+
+    states = [outcome.state for outcome in outcomes.values()]
+    if State.STOPPED in states:
+        n_left = sum(state is not State.DONE for state in states)
+        say(f"stopped; {n_left} of {len(states)} runs are not finished, and the same command goes on from there", style="yellow")
+        return ExitCode.INTERRUPTED
+    found = results(plan, folder)
+    failed = {name: outcome.error for name, outcome in outcomes.items() if outcome.state is State.FAILED}
+    if as_json:
+        print_json({"folder": folder.as_posix(), "results": results_json(found), "failed": failed})
+    else:
+        stdout().print(results_table(plan, found))
+        click.echo(f"The study lies in {folder}")
+    for name, error in failed.items():
+        say(f"{name} failed: {error}", style="red")
+    return ExitCode.FAILED if failed else ExitCode.DONE

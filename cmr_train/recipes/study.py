@@ -1,0 +1,234 @@
+"""The comparison of the paper: a pretext, then every method at every number of annotated subjects, on the same held-out ones."""
+
+import dataclasses
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cmr_train.checkpoint import CONFIG_NAME, read_config, write_json
+from cmr_train.config import RunConfig, RuntimeConfig
+from cmr_train.errors import ConfigError
+from cmr_train.loop import stop_signal
+from cmr_train.recipes.study_executors import Handle, Submit
+from cmr_train.recipes.study_job import CELL_NAME, Job, Outcome, State
+from cmr_train.recipes.study_plan import CELLS, PRETEXTS, Cell, Plan, Pretext
+from cmr_train.reproducibility import file_sha256, versions
+
+STUDY_NAME, STOP_NAME = "study.json", "stop"
+"""What a study was told; the file that asks its runs to stop."""
+N_ATTEMPTS = 2
+"""So often a run is tried at one start."""
+
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A run has ended."""
+
+    run: Pretext | Cell
+    """Which."""
+    outcome: Outcome
+    """How."""
+    is_retried: bool
+    """Whether it is tried once more."""
+
+
+OnEvent = Callable[[Event], None]
+"""Told of every run that has ended."""
+
+
+def prepare_folder(plan: Plan, folder: Path, *, overwrite: bool = False) -> None:
+    """Make the study's folder and write ``study.json``.
+
+    Raises
+    ------
+    ConfigError
+        It holds runs of another configuration, and they are not to be overwritten.
+    """
+    if overwrite:
+        for name in (PRETEXTS, CELLS):
+            shutil.rmtree(folder / name, ignore_errors=True)
+    others = [run.folder for run in plan.everything if _is_another(folder / run.folder, run.config)]
+    if others:
+        raise ConfigError(
+            [
+                f"{str(folder / others[0])!r} was run with other settings ({len(others)} such in all); --overwrite begins the "
+                "study anew, --out takes another folder"
+            ]
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / STOP_NAME).unlink(missing_ok=True)
+    write_json(folder / STUDY_NAME, study_json(plan) | {"versions": versions(), "catalogue_sha256": _digests(plan)})
+
+
+def study_json(plan: Plan) -> dict[str, Any]:
+    """Return the resolved study and its runs, as JSON can hold them."""
+    return {
+        "study": plan.study.to_json(),
+        "pretexts": [each.name for each in plan.pretexts],
+        "cells": [
+            {
+                "name": cell.name,
+                "variant": cell.variant,
+                "mode": cell.mode.value,
+                "subjects": cell.subjects,
+                "seed": cell.seed,
+                "pretext": cell.pretext,
+                "folder": cell.folder,
+            }
+            for cell in plan.cells
+        ],
+    }
+
+
+def is_done(run: Path) -> bool:
+    """Return whether a run is trained and evaluated."""
+    try:
+        return bool(json.loads((run / CELL_NAME).read_text(encoding="utf-8"))["state"] == State.DONE)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def run_study(
+    plan: Plan,
+    folder: Path,
+    submit: Submit,
+    *,
+    facts: Mapping[str, Mapping[str, int]],
+    threads: int | None = None,
+    on_event: OnEvent = lambda event: None,  # noqa: ARG005  # nobody listens
+) -> dict[str, Outcome]:
+    """Carry out what is not done yet.
+
+    Parameters
+    ----------
+    plan
+        The runs.
+    folder
+        The study's folder, as :func:`prepare_folder` made it.
+    submit
+        Hands a job to an engine.
+    facts
+        What :func:`cmr_train.recipes.study_survey.survey` found.
+    threads
+        CPU threads of each run that does not say so itself; None for torch's choice.
+    on_event
+        Told of every run that has ended.
+
+    Returns
+    -------
+        How each run ended, by its folder. After SIGINT or SIGTERM some are stopped: the next call goes on with them.
+    """
+    queue = _Queue(plan, folder, on_event)
+    with stop_signal() as is_stopping:
+        while queue.waiting or queue.under_way:
+            if is_stopping():
+                queue.stop()
+            for run in queue.ready():
+                attempt = queue.attempts.get(run.folder, 0) + 1
+                queue.attempts[run.folder] = attempt
+                queue.under_way[run.folder] = submit(_job(run, folder, attempt, facts[run.folder], threads))
+            queue.take_in()
+            time.sleep(_POLL_SECONDS)
+    return queue.outcomes
+
+
+class _Queue:
+    """Runs that wait, runs under way, and how the others ended."""
+
+    def __init__(self, plan: Plan, folder: Path, on_event: OnEvent) -> None:
+        self.folder, self.on_event = folder, on_event
+        self.runs: dict[str, Pretext | Cell] = {run.folder: run for run in plan.everything}
+        self.outcomes = {name: Outcome(state=State.DONE) for name in self.runs if is_done(folder / name)}
+        self.waiting = [name for name in self.runs if name not in self.outcomes]
+        self.under_way: dict[str, Handle] = {}
+        self.attempts: dict[str, int] = {}
+        self.is_stopped = False
+
+    def stop(self) -> None:
+        """Ask what is under way to stop, and leave out what waits."""
+        if self.is_stopped:
+            return
+        self.is_stopped = True
+        (self.folder / STOP_NAME).touch()
+        for handle in self.under_way.values():
+            handle.cancel()
+        self.outcomes |= {name: Outcome(state=State.STOPPED) for name in self.waiting}
+        self.waiting.clear()
+
+    def ready(self) -> list[Pretext | Cell]:
+        """Take the runs that wait for nothing any more; those whose pretext failed end here."""
+        taken = []
+        for name in [*self.waiting]:
+            run = self.runs[name]
+            pretext = f"{PRETEXTS}/{run.pretext}" if isinstance(run, Cell) and run.pretext is not None else None
+            before = Outcome(state=State.DONE) if pretext is None else self.outcomes.get(pretext)
+            if before is None:
+                continue
+            self.waiting.remove(name)
+            if before.state is State.DONE:
+                taken.append(run)
+            elif before.state is State.STOPPED:
+                self.outcomes[name] = before
+            else:
+                self._fail(name, f"its pretext failed: {before.error}")
+        return taken
+
+    def take_in(self) -> None:
+        """Take in the runs that have ended; one that failed waits for another try, if it has one left."""
+        for name in [name for name, handle in self.under_way.items() if handle.done()]:
+            outcome = self._outcome(self.under_way.pop(name))
+            if outcome.state is not State.FAILED:
+                self.outcomes[name] = outcome
+                self.on_event(Event(run=self.runs[name], outcome=outcome, is_retried=False))
+            elif self.attempts[name] < N_ATTEMPTS and not self.is_stopped:
+                self.waiting.append(name)
+                self.on_event(Event(run=self.runs[name], outcome=outcome, is_retried=True))
+            else:
+                self._fail(name, str(outcome.error))
+
+    def _outcome(self, handle: Handle) -> Outcome:
+        try:
+            return handle.result()
+        except Exception as error:  # noqa: BLE001  # engines have errors of their own
+            return Outcome(state=State.STOPPED if self.is_stopped else State.FAILED, error=" ".join(f"{error}".split()))
+
+    def _fail(self, name: str, sentence: str) -> None:
+        """Keep that a run failed; the next start tries it again."""
+        self.outcomes[name] = Outcome(state=State.FAILED, error=sentence)
+        run = self.folder / name
+        run.mkdir(parents=True, exist_ok=True)
+        write_json(run / CELL_NAME, {"state": State.FAILED.value, "error": sentence, "attempts": self.attempts.get(name, 0)})
+        self.on_event(Event(run=self.runs[name], outcome=self.outcomes[name], is_retried=False))
+
+
+def _digests(plan: Plan) -> dict[str, str]:
+    paths = {run.config.data.data for run in plan.everything}
+    return {path.as_posix(): file_sha256(path) for path in sorted(paths)}
+
+
+def _is_another(run: Path, config: RunConfig) -> bool:
+    """Tell whether a run was begun with another configuration, save for how it runs."""
+    if not (run / CONFIG_NAME).exists():
+        return False
+    plain = RuntimeConfig()
+    return dataclasses.replace(read_config(run), runtime=plain) != dataclasses.replace(config, runtime=plain)
+
+
+def _job(run: Pretext | Cell, folder: Path, attempt: int, facts: Mapping[str, int], threads: int | None) -> Job:
+    config = run.config
+    if config.runtime.threads is None and threads is not None:
+        config = dataclasses.replace(config, runtime=dataclasses.replace(config.runtime, threads=threads))
+    return Job(
+        config=config.to_json(),
+        out=str((folder / run.folder).absolute()),
+        cwd=str(Path.cwd()),
+        stop=str((folder / STOP_NAME).absolute()),
+        attempt=attempt,
+        facts=dict(facts),
+    )

@@ -1,0 +1,191 @@
+"""One run of a study in a process of its own: trained, evaluated on the test set, and sealed by ``cell.json``.
+
+:func:`run_job` starts the process and watches it, wherever an engine puts it; ``python -m cmr_train.recipes.study_job`` is the
+process. It goes on with what is in its folder, so a run that was killed only has to be started again.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any
+
+from cmr_planes.errors import CmrPlanesError
+from cmr_train.config import RunConfig
+
+CELL_NAME, LOG_NAME, LOCK_NAME = "cell.json", "log.txt", "lock"
+"""Of a run: what came of it, what its process said, and who is at it."""
+
+_POLL_SECONDS = 0.1
+_LOCK_SECONDS = 60.0
+
+
+class State(StrEnum):
+    """What came of a run."""
+
+    DONE = "done"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    """By a signal; it goes on at the next start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a process is told."""
+
+    config: dict[str, Any]
+    """The run's configuration, as JSON holds it."""
+    out: str
+    """The run's folder."""
+    cwd: str
+    """The folder that the paths of the configuration start from."""
+    stop: str
+    """The file that asks to stop by being there."""
+    attempt: int = 1
+    facts: dict[str, int] = field(default_factory=dict)
+    """What ``cell.json`` says beside: how much is learnt from."""
+    gpu: str | None = None
+    """The only GPU to see; None for those that there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended."""
+
+    state: State
+    error: str | None = None
+    """A sentence, where it failed."""
+
+
+def run_job(job: Job) -> Outcome:
+    """Carry out a job in a new process; wait for its end, or for the file that asks to stop."""
+    out, stop = Path(job.out), Path(job.stop)
+    if stop.exists():
+        return Outcome(state=State.STOPPED)
+    out.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | ({} if job.gpu is None else {"CUDA_VISIBLE_DEVICES": job.gpu})
+    command = [sys.executable, "-m", __name__]
+    is_told = False
+    with (
+        (out / LOG_NAME).open("ab") as log,
+        subprocess.Popen(  # noqa: S603  # this module
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=job.cwd, env=environment, start_new_session=True
+        ) as process,
+    ):
+        pipes: tuple[IO[bytes], IO[bytes]] = process.stdin, process.stdout  # type: ignore[assignment]  # both were asked for
+        with contextlib.suppress(BrokenPipeError):
+            pipes[0].write(json.dumps(asdict(job)).encode() + b"\n")
+            pipes[0].flush()
+        while process.poll() is None:
+            if not is_told and stop.exists():
+                process.terminate()
+                is_told = True
+            time.sleep(_POLL_SECONDS)
+        said = pipes[1].read()
+    if process.returncode == 0:
+        value = json.loads(said)
+        return Outcome(state=State(value["state"]), error=value["error"])
+    if is_told and process.returncode == -signal.SIGTERM:
+        return Outcome(state=State.STOPPED)
+    return Outcome(state=State.FAILED, error=_how_it_died(process.returncode, out / LOG_NAME))
+
+
+def _how_it_died(code: int, log: Path) -> str:
+    if code == -signal.SIGKILL:
+        return "the process was killed, perhaps for want of memory; try fewer --jobs or a smaller batch"
+    what = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    return f"the process ended with {what}; {str(log)!r} holds what it said"
+
+
+def main() -> None:
+    """Carry out the job on the first line of stdin, and print what came of it; end when stdin does."""
+    job = Job(**json.loads(sys.stdin.readline()))
+    threading.Thread(target=_end_with_starter, daemon=True).start()
+    with contextlib.redirect_stdout(sys.stderr):
+        outcome = _carried_out(job)
+    print(json.dumps(asdict(outcome)))  # noqa: T201  # read by the starter
+
+
+def _end_with_starter() -> None:
+    """Wait for the end of the process that started this one, however it ends; the last checkpoint stays."""
+    sys.stdin.read()
+    os._exit(1)
+
+
+def _carried_out(job: Job) -> Outcome:
+    try:
+        with _alone(Path(job.out)):
+            is_finished = _train_and_evaluate(job)
+    except CmrPlanesError as error:
+        return Outcome(state=State.FAILED, error=str(error))
+    except OSError as error:
+        where = f"{error.filename!r}: " if error.filename else ""
+        return Outcome(state=State.FAILED, error=f"{where}{error.strerror or error}; check the path and the free space")
+    except Exception as error:  # noqa: BLE001  # one cell's bug must not cost the others; the traceback is kept
+        traceback.print_exc()
+        where = str(Path(job.out) / LOG_NAME)
+        return Outcome(state=State.FAILED, error=f"unexpected {type(error).__name__}; {where!r} holds the traceback")
+    return Outcome(state=State.DONE if is_finished else State.STOPPED)
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keep a second process off a run's folder, such as one whose starter was killed a moment ago.
+
+    Raises
+    ------
+    BlockingIOError
+        Another is at it and stays.
+    """
+    end = time.monotonic() + _LOCK_SECONDS
+    with (out / LOCK_NAME).open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > end:
+                    raise BlockingIOError(error.errno, "another process is at work on this run", str(out)) from error
+                time.sleep(_POLL_SECONDS)
+        yield
+
+
+def _train_and_evaluate(job: Job) -> bool:
+    """Train, score on the test set and seal; return whether it got so far."""
+    from cmr_planes.shards.read import Catalogue
+    from cmr_train.checkpoint import FINAL_NAME, load_run, write_json
+    from cmr_train.choices import Recipe, Subset
+    from cmr_train.devices import prepare
+    from cmr_train.recipes.evaluate import choose_subjects, evaluate, write_evaluation
+    from cmr_train.recipes.finetune import finetune
+    from cmr_train.recipes.pretext import pretext
+    from cmr_train.recipes.session import Reporter
+
+    start, out = time.perf_counter(), Path(job.out)
+    config = RunConfig.from_json(job.config)
+    if not (out / FINAL_NAME).exists():
+        train = pretext if config.recipe is Recipe.PRETEXT else finetune
+        if not train(config, out, resume=True, reporter=Reporter(say=lambda sentence: print(sentence, file=sys.stderr))):  # noqa: T201
+            return False
+    compute = prepare(config.runtime)
+    run = load_run(out, compute.device)
+    with Catalogue(config.data.data) as catalogue:
+        evaluation = evaluate(run, catalogue, choose_subjects(config, catalogue, Subset.TEST))
+    write_evaluation(evaluation, run, out, name=out.name, subset=Subset.TEST)
+    seal = {"state": State.DONE.value, "error": None, "attempts": job.attempt, "seconds": round(time.perf_counter() - start, 1)}
+    write_json(out / CELL_NAME, seal | {"device": compute.description} | job.facts)
+    return True
+
+
+if __name__ == "__main__":
+    main()

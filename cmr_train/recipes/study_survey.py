@@ -1,0 +1,95 @@
+"""Who there is for a study: looked up before anything runs, so that what cannot work is said at once."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from cmr_planes.shards.read import Catalogue
+from cmr_train.choices import Head, Subset, TransferMode
+from cmr_train.config import DataConfig, RunConfig
+from cmr_train.data.splits import choose_participants
+from cmr_train.devices import Compute
+from cmr_train.distributed import World
+from cmr_train.errors import ConfigError
+from cmr_train.recipes.evaluate import choose_subjects
+from cmr_train.recipes.session import Reporter, Session, choose_images
+from cmr_train.recipes.study_plan import Cell, Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cohort:
+    """The people of one choice of data."""
+
+    train: Mapping[str, int]
+    """Images of each participant of the training set."""
+    test: frozenset[str]
+    """Participants who are kept for the test."""
+
+    def learnt_from(self, config: RunConfig) -> dict[str, int]:
+        """Return how many participants and images a run learns from."""
+        data = config.data
+        n_all = len(self.train)
+        chosen = choose_participants(self.train, data.subjects or n_all, seed=data.subjects_seed)
+        return {"n_subjects": len(chosen), "n_images": sum(self.train[key] for key in chosen)}
+
+
+def survey(plan: Plan) -> dict[str, dict[str, int]]:
+    """Look up who there is for every run, before anything runs.
+
+    Returns
+    -------
+        For each run's folder ``n_subjects`` and ``n_images`` that it learns from, and ``n_test`` participants it is tested on.
+
+    Raises
+    ------
+    ConfigError
+        There are fewer participants than a run wants, nobody to test on, or not the same people for all.
+    TrainError
+        A catalogue lacks what is needed.
+    """
+    cohorts: dict[tuple[DataConfig, Head], Cohort] = {}
+    found: dict[str, dict[str, int]] = {}
+    problems = []
+    tests = set()
+
+    def cohort(config: RunConfig, head: Head) -> Cohort:
+        key = dataclasses.replace(config.data, subjects=None, subjects_seed=0), head
+        if key not in cohorts:
+            cohorts[key] = _cohort(dataclasses.replace(config, data=key[0]), head)
+        return cohorts[key]
+
+    for run in plan.everything:
+        people = cohort(run.config, run.config.head)
+        wanted, n_there = run.config.data.subjects, len(people.train)
+        if wanted is not None and wanted > n_there:
+            what = "annotated participants" if run.config.transfer else "participants with positions"
+            problems.append(
+                f"{wanted} subjects were asked for, and the training set of {str(run.config.data.data)!r} has {n_there} {what} of "
+                f"view {plan.study.view.title}; ask for fewer, or annotate more"
+            )
+        if isinstance(run, Cell):
+            tests.add(people.test)
+            if run.mode is TransferMode.MULTITASK:
+                cohort(run.config, Head.POSITIONS)
+        found[run.folder] = people.learnt_from(run.config) | {"n_test": len(people.test)}
+    if len(tests) > 1:
+        problems.append("the variants are tested on different participants; give them the same subjects, split_seed and fractions")
+    if problems:
+        raise ConfigError([*dict.fromkeys(problems)])
+    return found
+
+
+def _cohort(config: RunConfig, head: Head) -> Cohort:
+    """Look up the training images of a task and who is kept for the test."""
+    with Catalogue(config.data.data) as catalogue:
+        compute = Compute(torch.device("cpu"), is_bfloat16=False)
+        session = Session(config=config, out=Path(), catalogue=catalogue, compute=compute, world=World(), reporter=Reporter())
+        index, _ = choose_images(session, head)
+        keys = [index.participant(row) for row in range(len(index))]
+        tested = choose_subjects(config, catalogue, Subset.TEST) if head is config.head else ()
+        test = frozenset(tested.participant(row) for row in range(len(tested))) if tested else frozenset()
+    return Cohort(train=Counter(keys), test=test)
