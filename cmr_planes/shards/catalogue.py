@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 
 from cmr_planes.errors import ShardError
-from cmr_planes.shards.files import DAMAGE_ERRORS, get_table, is_ours, open_file, read_json_attribute, read_shard_summary
+from cmr_planes.shards.files import DAMAGE_ERRORS, get_table, is_ours, open_file, read_json_attribute
 from cmr_planes.shards.labels import find_label_files, mark_annotated, read_annotations
 from cmr_planes.shards.schema import JSON, Codec, FileKind, Group, RootAttribute, check_key, configuration_digest
-from cmr_planes.shards.sealing import sealed
+from cmr_planes.shards.sealing import file_sha256, read_checksum, sealed
 from cmr_planes.shards.tables import (
     ANNOTATIONS_COLUMNS,
     ANNOTATIONS_TABLE,
@@ -115,9 +115,9 @@ def write_catalogue(
         labelled_summaries: list[tuple[str, str, int, int, int]] = []
         annotations: list[Table] = []
         for shard, name, label_file in zip(shards, names, labelled, strict=True):
-            summary = read_shard_summary(shard)
-            summaries.append((name, summary.sha256, summary.n_bytes, summary.n_subjects, summary.n_images))
             rows = _read_tables(shard, name, dtypes)
+            sha256, n_bytes = read_checksum(shard) or file_sha256(shard), shard.stat().st_size
+            summaries.append((name, sha256, n_bytes, len(rows["subjects"]), len(rows["index"])))
             if label_file is not None:
                 label_name = Path(os.path.relpath(label_file, out.parent)).as_posix()
                 for key in mark_annotated(rows["index"], label_file):

@@ -26,6 +26,14 @@ from tests.labels import ACDC, heart_labels, recode, save_nifti
 from tests.records import make_plane
 
 N_SUBJECTS = 6
+STALLER = """
+import pathlib, time, cmr_planes.build
+def extract_subject(subject, *arguments):
+    pathlib.Path({!r}).touch()
+    time.sleep(600)
+cmr_planes.build.extract_subject = extract_subject
+"""
+"""A worker's preload: it begins a batch, says so, and does not end it."""
 KILLER = """
 import os, cmr_planes.build
 def extract_subject(subject, *arguments, before=cmr_planes.build.extract_subject):
@@ -87,16 +95,20 @@ def extract_on(dask_cluster: Cluster, source: Path, out: Path):
 
 
 def test_a_worker_that_is_killed_costs_its_batch_and_the_bytes_are_those_of_a_local_run(dask_cluster, source, reference, tmp_path):
-    workers = [dask_cluster.add_worker("--no-nanny") for _ in range(2)]
+    began = tmp_path / "began"
+    preload = tmp_path / "preload.py"
+    preload.write_text(STALLER.format(str(began)))
+    victim = dask_cluster.add_worker("--no-nanny", "--preload", preload)
+    dask_cluster.add_worker("--no-nanny")
     out = tmp_path / "out.h5"
     script = Path(sys.executable).parent / "cmr-planes"
     with Client(dask_cluster.address, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=60)
     command = [script, "extract", source.name, out, "--shard-size", "1", *SMALL_BOXES, "--scheduler-file", dask_cluster.file]
     job = subprocess.Popen(command, cwd=source.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while job.poll() is None and len(list(out.with_suffix(".shards").glob("*.part"))) < 2:
+    while job.poll() is None and not began.exists():
         time.sleep(0.001)
-    workers[0].kill()  # in the middle of a batch, as the other is
+    victim.kill()
     assert job.poll() is None, job.communicate()
     _, stderr = job.communicate()
     assert job.returncode == 0, stderr
@@ -129,12 +141,15 @@ def test_a_cluster_that_loses_all_workers_does_not_hang(dask_cluster, source, tm
 
 
 def test_a_scheduler_that_is_lost_ends_the_run_in_one_sentence(dask_cluster, source, tmp_path):
-    dask_cluster.add_worker()
+    began = tmp_path / "began"
+    preload = tmp_path / "preload.py"
+    preload.write_text(STALLER.format(str(began)))
+    dask_cluster.add_worker("--no-nanny", "--preload", preload)
     out = tmp_path / "out.h5"
     script = Path(sys.executable).parent / "cmr-planes"
     command = [script, "extract", source, out, "--shard-size", "1", *SMALL_BOXES, "--scheduler", dask_cluster.address]
     job = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while job.poll() is None and not list(out.with_suffix(".shards").glob("*.h5")):
+    while job.poll() is None and not began.exists():
         time.sleep(0.001)
     dask_cluster.scheduler.kill()
     _, stderr = job.communicate()
