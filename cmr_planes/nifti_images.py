@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cmr_planes.annotations.files import stem_of
 from cmr_planes.annotations.nifti import LPS_FROM_RAS, read_volume
-from cmr_planes.dicom.sources import SubjectSource
+from cmr_planes.dicom.sources import SubjectSource, key_text
 from cmr_planes.errors import AnnotationError, GeometryError, InvalidOrientationError, RejectionCode, SourceError, StudyError
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray
@@ -124,7 +124,8 @@ def find_nifti_subjects(sources: Sequence[Path]) -> list[SubjectSource]:
             raise SourceError(f"{root}: cannot be read ({error.strerror}); check the path and its permissions") from error
         if not by_folder:
             raise SourceError(f"{root}: no NIfTI files in it; give the folder of a public set such as ACDC or M&Ms")
-        for key, paths in _groups(by_folder):
+        for found, paths in _groups(by_folder):
+            key = key_text(found)
             number, name = 2, key
             while name in subjects:
                 name, number = f"{key}__{number}", number + 1

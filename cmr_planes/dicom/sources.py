@@ -75,7 +75,7 @@ def ukb_name(stem: str) -> UkbName | None:
     >>> ukb_name("9000001_20209_2_0")
     UkbName(eid='9000001', field='20209', visit='2', array='0')
     """
-    match = _UKB_NAME.fullmatch(stem)
+    match = _UKB_NAME.fullmatch(stem) if stem.isprintable() else None
     return UkbName(**match.groupdict()) if match else None
 
 
@@ -214,7 +214,7 @@ def _name_all(found: Sequence[_Found], roots: Sequence[Path], taken: set[str]) -
     return [
         SubjectSource(
             key=key,
-            participant=_text(person) if person else key,
+            participant=key_text(person) if person else key,
             paths=item.group.paths,
             root=roots[item.source],
             study_uid=item.group.study_uid,
@@ -229,7 +229,7 @@ def _unique(candidates: Sequence[Sequence[str]], taken: set[str]) -> list[str]:
     used = set(taken)
     pending = range(len(candidates))
     for level in range(len(candidates[0]) if candidates else 0):
-        names = {index: _text(candidates[index][level]) for index in pending}
+        names = {index: key_text(candidates[index][level]) for index in pending}
         counts = Counter(names.values())
         pending_next = []
         for index, name in names.items():
@@ -240,7 +240,7 @@ def _unique(candidates: Sequence[Sequence[str]], taken: set[str]) -> list[str]:
         used |= {keys[index] for index in pending if keys[index]}
         pending = pending_next  # type: ignore[assignment]  # any sequence of ints
     for index in pending:
-        name, number = _text(candidates[index][-1]), 2
+        name, number = key_text(candidates[index][-1]), 2
         key = name
         while key in used:
             key, number = f"{name}__{number}", number + 1
@@ -291,6 +291,8 @@ def _stem(name: str) -> str:
     return name[:-4] if name.lower().endswith((".zip", ".dcm")) else name
 
 
-def _text(name: str) -> str:
-    """Return a name that can be written as UTF-8."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def key_text(name: str) -> str:
+    """Return a name as a key can be: UTF-8, printable, with no dot in front."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    return f"_{text}" if text.startswith(".") else text

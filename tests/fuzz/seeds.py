@@ -44,6 +44,7 @@ def _slice(n_frames: int = 2) -> SimpleStudy:
     return _study(n_frames=n_frames, n_slices=1, views=("sax",), private_bytes=64)
 
 
+@cache
 def classic_files() -> list[bytes]:
     """One file a vendor's way of writing."""
     words = {"SpecificCharacterSet": "ISO_IR 100", "SeriesDescription": "Vierkammer \u00e4"}
@@ -84,6 +85,15 @@ def zips() -> list[bytes]:
     """A small zip as UK Biobank has them."""
     files = encode_study(_slice())
     return [pack({**{f"1.2.{index}.dcm": file.data for index, file in enumerate(files)}, "manifest.csv": manifests()[0]})]
+
+
+def listings() -> list[bytes]:
+    """Names of files of folders as users have them, one after another with a zero between."""
+    names = (
+        "SYN-0001/study/sax_5/1.dcm SYN-0002/1 9000001_20208_2_0.zip 9000001_20209_2_0/1.dcm visit 1/1.2.840.10008.1/IM-0001 "
+        "patient001_frame01.nii.gz SYN-0003/sa_ED.nii SYN-0003/la_2ch_ED.nii"
+    )
+    return [names.replace(" ", "\0").encode(), b"SYN-0001.zip\0SYN-0001/visit 1/a\0SYN-0001/visit 2/a\0.b/c\0SYN_1/sa.nii"]
 
 
 def manifests() -> list[bytes]:

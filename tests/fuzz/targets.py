@@ -1,6 +1,7 @@
 """Everything that reads files of others, each driven through the entry points that the commands use."""
 
 import contextlib
+import os
 import struct
 import zipfile
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from cmr_planes.dicom.manifest import cross_check, parse_manifest
 from cmr_planes.dicom.names import load_names
 from cmr_planes.dicom.pixels import read_frames
 from cmr_planes.dicom.sources import SubjectSource, find_subjects
-from cmr_planes.errors import AnnotationError, CmrPlanesError, UnreadablePixelsError
+from cmr_planes.errors import AnnotationError, CmrPlanesError, SourceError, UnreadablePixelsError
 from cmr_planes.label_report import labels_to_json, summarise_labels
 from cmr_planes.nifti_images import find_nifti_subjects
 from cmr_planes.nifti_subject import extract_nifti
@@ -27,7 +28,7 @@ from cmr_planes.shards.catalogue import is_catalogue
 from cmr_planes.shards.labelling import refresh_catalogue
 from cmr_planes.shards.labels import read_label_file
 from cmr_planes.shards.read import Catalogue
-from cmr_planes.shards.schema import Codec, SubjectRecord
+from cmr_planes.shards.schema import Codec, SubjectRecord, check_key
 from cmr_planes.shards.verify import verify_catalogue
 from cmr_planes.shards.write import write_shard
 from cmr_planes.subject import ExtractedSubject, extract_subject
@@ -99,6 +100,27 @@ def _zip(data: bytes, folder: Path) -> str:
     (subject,) = find_subjects([path])
     _scan(path)
     return _stored(extract_subject(subject, _OPTIONS, ()).record, folder)
+
+
+def _listing(data: bytes, folder: Path) -> str:
+    for number, name in enumerate(data.split(b"\0")):
+        path = folder / "S" / os.fsdecode(name)
+        if ".." in path.parts or not path.is_relative_to(folder / "S"):
+            continue
+        with contextlib.suppress(OSError):  # a name that the file system does not take
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(seeds.classic_files()[number % 2])
+    n_subjects = []
+    for find in (find_subjects, find_nifti_subjects):
+        subjects = []
+        with contextlib.suppress(SourceError):
+            subjects = find([folder / "S"])
+        for subject in subjects:
+            check_key(subject.key)
+        if len({subject.key for subject in subjects}) < len(subjects):
+            raise FindingError("two subjects have one key")
+        n_subjects.append(len(subjects))
+    return "{} by DICOM, {} by NIfTI".format(*n_subjects)
 
 
 def _manifest(data: bytes, folder: Path) -> str:
@@ -253,6 +275,7 @@ TARGETS = {
         Target("pixels", seeds.pixel_files, dicom_tree.mutate, _pixels, is_isolated=True),
         Target("subject", seeds.subjects, _mutate_study, _subject),
         Target("zip", seeds.zips, mutation(dicom_tree.mutate), _zip),
+        Target("listing", seeds.listings, _TEXT, _listing),
         Target("manifest", seeds.manifests, _TEXT, _manifest),
         Target("cvi42", seeds.workspaces, mutate_xml, _annotation("SYN-0001.cvi42wsx", LabelFormat.CVI42)),
         Target("sunnybrook", seeds.contour_files, _TEXT, _annotation("IM-0001-0002-icontour-manual.txt", LabelFormat.SUNNYBROOK)),
