@@ -21,7 +21,8 @@ The tree::
     ├── SourceError           nothing usable was found at the given path
     ├── AnnotationError       an annotation file that cannot be used
     ├── ShardError            the output is not ours, differs, or is damaged
-    └── ClusterError          a cluster cannot be reached, or its workers cannot do the work
+    ├── ClusterError          a cluster cannot be reached, or its workers cannot do the work
+    └── InUseError            another run works on the output
 
 Every error that can end a subject or a view carries a :class:`RejectionCode`; its text is the sentence that stands in the
 catalogue. Programming mistakes stay ``ValueError`` and ``TypeError``.
@@ -267,3 +268,7 @@ class ShardError(CmrPlanesError):
 
 class ClusterError(CmrPlanesError):
     """A Dask cluster cannot be reached, or its workers cannot do the work."""
+
+
+class InUseError(CmrPlanesError):
+    """Another run works on the output."""

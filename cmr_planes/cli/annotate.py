@@ -10,7 +10,7 @@ import click
 from cmr_planes.annotate import AnnotateSummary, LabelSource, SubjectFailure, annotate_catalogue
 from cmr_planes.annotations.classes import PRESETS, ClassMap, parse_classes
 from cmr_planes.annotations.model import LabelFormat
-from cmr_planes.cli.console import print_json, progress, reports_errors
+from cmr_planes.cli.console import alone_on, print_json, progress, reports_errors
 from cmr_planes.cli.options import log_option, pseudonymise_option, quiet_option
 from cmr_planes.errors import ExitCode
 from cmr_planes.journal import Journal
@@ -81,6 +81,7 @@ def annotate(
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     source = LabelSource(path=labels, label_format=None if label_format == "auto" else LabelFormat(label_format), classes=classes)
     with (
+        alone_on(catalogue),
         nullcontext() if log is None else Journal(log, with_keys=verbose) as journal,
         progress("annotate", None, unit="subjects") as advance,
     ):

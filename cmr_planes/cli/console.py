@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol
 
 import click
@@ -27,6 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cmr_planes.errors import CmrPlanesError, ExitCode, SourceError
+from cmr_planes.run_lock import only_run
 from cmr_planes.views import CardiacView
 
 if TYPE_CHECKING:
@@ -78,6 +80,15 @@ def remark(sentence: str) -> None:
     """Print one line to stderr, unless it is to be quiet there; not for errors."""
     if not is_quiet():
         say(sentence)
+
+
+@contextmanager
+def alone_on(out: Path) -> Iterator[None]:
+    """Be the only run on an output (:func:`cmr_planes.run_lock.only_run`), or say that this cannot be known."""
+    with only_run(out) as is_certain:
+        if not is_certain:
+            say(f"the file system of {out} knows no locks: see to it that no other run works on it", style="yellow")
+        yield
 
 
 class _RateColumn(ProgressColumn):

@@ -15,7 +15,7 @@ from cmr_planes.annotate import LabelSource
 from cmr_planes.annotations.classes import ClassMap
 from cmr_planes.build import BuildPlan, finish, make_plan, prepare
 from cmr_planes.cli.annotate import read_classes
-from cmr_planes.cli.console import is_quiet, print_json, progress, reasons_table, remark, reports_errors, stdout, table
+from cmr_planes.cli.console import alone_on, is_quiet, print_json, progress, reasons_table, remark, reports_errors, stdout, table
 from cmr_planes.cli.options import log_option, pseudonymise_option, quiet_option
 from cmr_planes.cluster import run_on_cluster
 from cmr_planes.dicom.names import NameTable, load_names
@@ -176,15 +176,15 @@ def extract(
     choices |= {"codec": Codec(choices["codec"]), "phases": PhaseChoice(choices["phases"])}
     labels = _labels(annotations, classes, sources, is_nifti=choices["nifti"])
     options = ExtractOptions(layout=_layout(BoxUnits(units), box, gap), labels=labels, **choices)
-    plan = make_plan(sources, out, options, overwrite=not resume)
     if dry_run:
-        _print_plan(plan, as_json=as_json, with_keys=verbose > 0)
+        _print_plan(make_plan(sources, out, options, overwrite=not resume), as_json=as_json, with_keys=verbose > 0)
         return ExitCode.DONE
-    start = time.perf_counter()
-    with nullcontext() if log is None else Journal(log, with_keys=verbose > 0) as journal:
+    with alone_on(out), nullcontext() if log is None else Journal(log, with_keys=verbose > 0) as journal:
+        plan = make_plan(sources, out, options, overwrite=not resume)
+        start = time.perf_counter()
         watch = _Watch(plan, journal, verbose)
         shards = _build(plan, cluster or workers or len(os.sched_getaffinity(0)), watch, overwrite=not resume)
-    summary, n_bytes = _summarise(plan)
+        summary, n_bytes = _summarise(plan)
     _print_summary(summary, plan, shards, n_bytes, time.perf_counter() - start, as_json=as_json)
     if not summary.n_images:
         return ExitCode.NOTHING_USABLE

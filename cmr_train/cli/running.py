@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cmr_planes.cli.console import print_json, say, stderr
+from cmr_planes.cli.console import alone_on, print_json, say, stderr
 from cmr_planes.errors import ExitCode
 from cmr_train.checkpoint import FINAL_NAME, LAST_NAME
 from cmr_train.config import RunConfig
@@ -67,7 +67,7 @@ def run_training(
         return ExitCode.DONE
     start, is_first = time.perf_counter(), world_from_environment().is_first
     last: list[Record] = []
-    with _reporter(last, is_first=is_first) as reporter:
+    with alone_on(out) if is_first else nullcontext(), _reporter(last, is_first=is_first) as reporter:
         is_finished = recipe(config, out, resume=resume, overwrite=overwrite, reporter=reporter)
     if is_first:
         _say_end(config, out, last, time.perf_counter() - start, is_finished=is_finished, as_json=as_json)
