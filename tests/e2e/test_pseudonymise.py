@@ -7,13 +7,14 @@ import sys
 import zipfile
 from pathlib import Path
 
+import nibabel
 import pytest
 
 from cmr_planes.phantom.simple import SimpleStudy, write_study
 from cmr_planes.shards.read import Catalogue
 from cmr_planes.views import CardiacView
 from tests.cohorts import SMALL_BOXES, digests, extract, run, small_study, write_biobank_zips
-from tests.e2e.test_annotate import workspace
+from tests.e2e.test_annotate import workspace, write_acdc
 from tests.leaks import contents, files_under, found_in
 
 ORIGINALS = ("9000001", "9000002", "PATIENT-A", "PATIENT-B")
@@ -172,3 +173,21 @@ def test_labels_are_called_by_the_original_names(source, key, tmp_path):
     assert out.read_bytes() == before, "the same labels again"
     assert leaks(out.parent) == set()
     assert found_in(ORIGINALS, [result.output.encode()]) == set()
+
+
+def test_public_sets_of_nifti_get_pseudonyms_too(key, tmp_path):
+    write_acdc(tmp_path / "set", info=True)
+    for path in (tmp_path / "set").rglob("*.nii.gz"):
+        image = nibabel.load(path)
+        image.header["descrip"] = image.header["aux_file"] = b"PATIENT-A"
+        nibabel.save(image, path)
+    out = tmp_path / "run" / "out.h5"
+    out.parent.mkdir()
+    result = run("extract", "--nifti", tmp_path / "set", out, "--workers", 1, "--pseudonymise", key, "-v")
+    assert result.exit_code == 0
+    (original,) = mapping_of(out)
+    assert original == "patient001"
+    with Catalogue(out) as catalogue:
+        assert len(catalogue.annotations()) > 0
+    blobs = [blob for path in files_under(out.parent) if path.name != "out.mapping.csv" for blob in contents(path)]
+    assert found_in(["patient001", "PATIENT-A"], [*blobs, result.output.encode()]) == set()
