@@ -2,8 +2,10 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+FUZZ_SECONDS ?= 60
+FUZZ_RUNS ?= 1500
 
-.PHONY: help setup test lint types unit demo bench format clean
+.PHONY: help setup test lint types unit demo bench fuzz format clean
 
 help:          ## show this list
 	@grep -E '^[a-z]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,5 +51,9 @@ bench: setup   ## speed beside peers; see benchmarks/README.md
 	$(BIN)/python benchmarks/loader.py demo/out.h5
 	$(BIN)/python benchmarks/step.py demo/out.h5
 
+fuzz: setup    ## mutated inputs for every reader; FUZZ_SECONDS=60 a target, or FUZZ_SECONDS=0 FUZZ_RUNS=1500 inputs a target
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	nice -n 19 $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --runs $(FUZZ_RUNS)
+
 clean:         ## remove what the commands above made
-	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

@@ -27,19 +27,32 @@ from cmr_planes.geometry import VIEW_LINES, ImagePlane, intersect_three_planes, 
 from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray
 from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice
 
+MAX_BYTES = 384 << 20
+"""Bytes of all images of a subject that are held; 600 images of 512 × 512 pixels take 300 MiB."""
+MAX_SEARCH_PIXELS = 1 << 24
+"""Pixels of all frames of a slice in which end-systole is searched; 50 frames of 512 × 512 pixels have 13 million."""
+
 
 class FrameImages:
-    """Stored images of frames, each read once."""
+    """Stored images of frames, each read once, and never more of them than a subject may take."""
 
     def __init__(self, reader: PixelReader) -> None:
         self._reader = reader
         self._images: dict[int, NDArray[np.uint16]] = {}
+        self._n_bytes = 0
 
     def load(self, frames: Sequence[FrameHeader]) -> None:
         """Read the images of ``frames`` that are not there yet; raises UnreadablePixelsError."""
         missing = [frame for frame in frames if id(frame) not in self._images]
+        wanted = sum(2 * frame.plane.rows * frame.plane.columns for frame in missing if frame.plane is not None)
+        if self._n_bytes + wanted > MAX_BYTES:
+            raise UnreadablePixelsError(
+                f"its images would take more than {MAX_BYTES >> 20} MiB with those of the other slices, as no cine study does, and "
+                "were not read; look at Rows (0028,0010), Columns (0028,0011) and the number of frames"
+            )
         for frame, image in zip(missing, self._reader.read(missing), strict=True):
             self._images[id(frame)] = image
+            self._n_bytes += image.nbytes
 
     def readable(self, frames: Sequence[FrameHeader]) -> BoolArray:
         """Load what can be read of ``frames`` and tell which that is."""
@@ -147,7 +160,7 @@ def _curves(cine: CineSlice, centre_mm: FloatArray, images: FrameImages) -> tupl
     wanted = search_frames(len(cine.frames))
     wanted = wanted[images.readable([cine.frames[index] for index in wanted])]
     mask = disc_mask(cine.plane, cine.plane.patient_to_pixel(centre_mm))
-    if len(wanted) and mask.any():
+    if len(wanted) and mask.any() and len(wanted) * mask.size <= MAX_SEARCH_PIXELS:
         stack = np.stack([_rescaled(images[cine.frames[index]], cine.frames[index]) for index in wanted])
         pool[wanted] = blood_pool_curve(stack[:, mask])
         difference[wanted] = difference_curve(stack, mask)

@@ -33,7 +33,7 @@ PIXEL_TAGS = (
 
 _NATIVE = frozenset({"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"})
 _UINT16_MAX = 65_535
-MAX_FRAME_SIZE = 64 << 20
+MAX_FRAME_SIZE = 16 << 20
 """Bytes of one frame; more are not decoded, whatever the header says."""
 
 

@@ -13,6 +13,7 @@ import pytest
 from cmr_planes.annotations.dicom_seg import read_dicom_seg
 from cmr_planes.annotations.files import find_label_files
 from cmr_planes.annotations.nifti import read_volume
+from cmr_planes.dicom import frame_choice
 from cmr_planes.dicom.headers import read_headers
 from cmr_planes.dicom.names import load_names
 from cmr_planes.dicom.phases import find_phases
@@ -21,11 +22,13 @@ from cmr_planes.dicom.values import integer, number
 from cmr_planes.errors import AnnotationError, InvalidPlaneError, ShardError, SourceError
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.nifti_images import find_nifti_subjects
+from cmr_planes.options import ExtractOptions
 from cmr_planes.shards.labelling import refresh_catalogue
 from cmr_planes.shards.labels import read_label_file
 from cmr_planes.shards.read import Catalogue
 from cmr_planes.shards.schema import check_key
 from cmr_planes.shards.verify import verify_catalogue
+from cmr_planes.subject import extract_subject
 from cmr_planes.views import CardiacView
 from tests.fuzz import dicom_tree, seeds
 from tests.fuzz.zip_records import pack, unpack
@@ -88,6 +91,17 @@ def test_a_biobank_name_that_no_group_can_have(tmp_path: Path) -> None:
     (tmp_path / "9\n_20209_2_0.zip").write_bytes(seeds.zips()[0])
     (subject,) = find_subjects([tmp_path])
     check_key(subject.key)
+
+
+def test_images_of_a_subject_have_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.zip").write_bytes(seeds.subjects()[0])
+    options = ExtractOptions(layout=seeds.LAYOUT)
+    whole = extract_subject(find_subjects([tmp_path])[0], options, ()).record
+    monkeypatch.setattr(frame_choice, "MAX_BYTES", 20 * 32 * 32 * 2)  # of 48 images
+    record = extract_subject(find_subjects([tmp_path])[0], options, ()).record
+    assert sum(view.image.size for view in record.views) < sum(view.image.size for view in whole.views)
+    sentences = [message.sentence for message in (*record.rejections, *record.notes)]
+    assert any("would take more than" in sentence for sentence in sentences)
 
 
 # annotations and tables
