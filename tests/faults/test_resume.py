@@ -102,9 +102,13 @@ def test_new_subjects_are_added_without_touching_sealed_shards(source, reference
     shutil.copytree(source, more)
     write_study(more / "SYN-0000", small_study("SYN-0000"))  # sorts before all others
     before = {name: digest for name, digest in digests(out.with_suffix(".shards")).items() if name != PLAN_NAME}
+    files = {name: (out.with_suffix(".shards") / name).stat() for name in before}
     assert extract(more, out, "--shard-size", 1).exit_code == 0
     after = digests(out.with_suffix(".shards"))
     assert before.items() <= after.items()
+    for name, stat in files.items():
+        now = (out.with_suffix(".shards") / name).stat()
+        assert (now.st_mtime_ns, now.st_ctime_ns, now.st_ino) == (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
     with Catalogue(out) as catalogue:
         assert list(catalogue.subjects().key) == [f"SYN-{number:04d}" for number in (1, 2, 3, 4, 5, 6, 0)]
 
