@@ -101,10 +101,11 @@ def study(
     folder = out or STUDIES / described.slug
     plan = make_plan(described, folder)
     from cmr_train.recipes import study as recipe
+    from cmr_train.recipes.study_job import is_done
     from cmr_train.recipes.study_survey import survey
 
     facts = survey(plan)
-    done = {run.folder for run in plan.everything if not overwrite and recipe.is_done(folder / run.folder)}
+    done = {run.folder for run in plan.everything if not overwrite and is_done(folder / run.folder)}
     if dry_run and as_json:
         print_json({"folder": folder.as_posix(), **recipe.study_json(plan), "facts": facts, "done": sorted(done)})
         return ExitCode.DONE

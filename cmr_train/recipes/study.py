@@ -1,7 +1,6 @@
 """The comparison of the paper: a pretext, then every method at every number of annotated subjects, on the same held-out ones."""
 
 import dataclasses
-import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -9,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cmr_train.checkpoint import CONFIG_NAME, read_config, write_json
+from cmr_train.checkpoint import CONFIG_NAME, read_config, read_json, write_json
 from cmr_train.config import RunConfig, RuntimeConfig
 from cmr_train.errors import ConfigError
 from cmr_train.loop import stop_signal
 from cmr_train.recipes.study_executors import Handle, Submit
-from cmr_train.recipes.study_job import CELL_NAME, Job, Outcome, State
+from cmr_train.recipes.study_job import CELL_NAME, Job, Outcome, State, is_done
 from cmr_train.recipes.study_plan import CELLS, PRETEXTS, Cell, Plan, Pretext
 from cmr_train.reproducibility import file_sha256, versions
 
@@ -53,17 +52,22 @@ def prepare_folder(plan: Plan, folder: Path, *, overwrite: bool = False) -> None
     if overwrite:
         for name in (PRETEXTS, CELLS):
             shutil.rmtree(folder / name, ignore_errors=True)
-    others = [run.folder for run in plan.everything if _is_another(folder / run.folder, run.config)]
+    digests = {path: file_sha256(path) for path in sorted({run.config.data.data for run in plan.everything})}
+    others = [run.folder for run in plan.everything if _is_another(folder / run.folder, run.config, digests)]
     if others:
         raise ConfigError(
             [
-                f"{str(folder / others[0])!r} was run with other settings ({len(others)} such in all); --overwrite begins the "
-                "study anew, --out takes another folder"
+                f"{str(folder / others[0])!r} was run with other settings or another catalogue ({len(others)} such in all); "
+                "--overwrite begins the study anew, --out takes another folder"
             ]
         )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STOP_NAME).unlink(missing_ok=True)
-    write_json(folder / STUDY_NAME, study_json(plan) | {"versions": versions(), "catalogue_sha256": _digests(plan)})
+    write_json(
+        folder / STUDY_NAME,
+        study_json(plan)
+        | {"versions": versions(), "catalogue_sha256": {path.as_posix(): digest for path, digest in digests.items()}},
+    )
 
 
 def study_json(plan: Plan) -> dict[str, Any]:
@@ -84,14 +88,6 @@ def study_json(plan: Plan) -> dict[str, Any]:
             for cell in plan.cells
         ],
     }
-
-
-def is_done(run: Path) -> bool:
-    """Return whether a run is trained and evaluated."""
-    try:
-        return bool(json.loads((run / CELL_NAME).read_text(encoding="utf-8"))["state"] == State.DONE)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
 
 
 def run_study(
@@ -207,17 +203,13 @@ class _Queue:
         self.on_event(Event(run=self.runs[name], outcome=self.outcomes[name], is_retried=False))
 
 
-def _digests(plan: Plan) -> dict[str, str]:
-    paths = {run.config.data.data for run in plan.everything}
-    return {path.as_posix(): file_sha256(path) for path in sorted(paths)}
-
-
-def _is_another(run: Path, config: RunConfig) -> bool:
-    """Tell whether a run was begun with another configuration, save for how it runs."""
+def _is_another(run: Path, config: RunConfig, digests: Mapping[Path, str]) -> bool:
+    """Tell whether a run was begun with another configuration, save for how it runs, or another catalogue."""
     if not (run / CONFIG_NAME).exists():
         return False
     plain = RuntimeConfig()
-    return dataclasses.replace(read_config(run), runtime=plain) != dataclasses.replace(config, runtime=plain)
+    is_same = dataclasses.replace(read_config(run), runtime=plain) == dataclasses.replace(config, runtime=plain)
+    return not is_same or read_json(run / CONFIG_NAME).get("catalogue_sha256") != digests[config.data.data]
 
 
 def _job(run: Pretext | Cell, folder: Path, attempt: int, facts: Mapping[str, int], threads: int | None) -> Job:

@@ -110,7 +110,7 @@ def parse_study(document: Mapping[str, Any]) -> Study:
     modes = _parsed(found, "modes", lambda: _distinct(document.get("modes", [*TransferMode]), lambda e: _member(TransferMode, e)))
     subjects = _parsed(found, "subjects", lambda: _distinct(document.get("subjects", [1, 5, 10, 50, 100]), _positive))
     seeds = _parsed(found, "seeds", lambda: _positive(document.get("seeds", 3)))
-    name = _parsed(found, "name", lambda: _text(document.get("name", "" if view is None else view.title)))
+    name = _parsed(found, "name", lambda: _text(document.get("name", "study" if view is None else view.title)))
     variants = document.get("variants", {})
     if not isinstance(variants, dict) or not all(isinstance(each, dict) for each in variants.values()):
         found.append(f"variants must be tables, as in [variants.NAME], got {variants!r}")

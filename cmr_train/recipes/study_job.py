@@ -67,6 +67,14 @@ class Outcome:
     """A sentence, where it failed."""
 
 
+def is_done(run: Path) -> bool:
+    """Return whether a run is trained and evaluated."""
+    try:
+        return bool(json.loads((run / CELL_NAME).read_text(encoding="utf-8"))["state"] == State.DONE)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def run_job(job: Job) -> Outcome:
     """Carry out a job in a new process; wait for its end, or for the file that asks to stop."""
     out, stop = Path(job.out), Path(job.stop)

@@ -88,22 +88,13 @@ def make_plan(study: Study, folder: Path) -> Plan:
     for variant in study.variants:
         where = "" if variant.name == DEFAULT_VARIANT else f"variants.{variant.name}: "
         source = _resolved(problems, f"{where}pretext: ", Recipe.PRETEXT, variant.preset, view=study.view, **variant.pretext)
-        if source is None:
-            continue
-        pretext = pretexts.setdefault(source, Pretext(name=variant.name, config=source))
+        pretext = None if source is None else pretexts.setdefault(source, Pretext(name=variant.name, config=source))
         for mode, subjects, seed in product(study.modes, study.subjects, range(study.seeds)):
-            needs = None if mode is TransferMode.SCRATCH else pretext.name
-            own = {
-                name: value
-                for name, value in variant.finetune.items()
-                if mode is TransferMode.MULTITASK or name not in _MULTITASK_ONLY
-            }
-            given = (
-                inherited(source)
-                | own
-                | {"view": study.view, "mode": mode, "subjects": subjects, "subjects_seed": seed, "seed": seed}
-            )
-            given["pretext"] = None if needs is None else folder / pretext.folder
+            needs = None if mode is TransferMode.SCRATCH else pretext
+            given = {} if source is None else inherited(source)
+            given |= {name: each for name, each in variant.finetune.items() if _matters(name, mode)}
+            given |= {"view": study.view, "mode": mode, "subjects": subjects, "subjects_seed": seed, "seed": seed}
+            given["pretext"] = None if needs is None else folder / needs.folder
             config = _resolved(problems, f"{where}finetune: ", Recipe.FINETUNE, variant.preset, **given)
             if config is None:
                 continue
@@ -116,7 +107,7 @@ def make_plan(study: Study, folder: Path) -> Plan:
                     mode=mode,
                     subjects=subjects,
                     seed=seed,
-                    pretext=needs,
+                    pretext=None if needs is None else needs.name,
                     folder=folders.setdefault(config, f"{CELLS}/{name}"),
                     config=config,
                 )
@@ -125,6 +116,11 @@ def make_plan(study: Study, folder: Path) -> Plan:
         raise ConfigError([*dict.fromkeys(problems)])
     needed = {cell.pretext for cell in cells}
     return Plan(study=study, pretexts=tuple(each for each in pretexts.values() if each.name in needed), cells=tuple(cells))
+
+
+def _matters(name: str, mode: TransferMode) -> bool:
+    """Return whether a setting changes anything in a mode; what does not is left out, so that equal cells are one."""
+    return mode is TransferMode.MULTITASK or name not in _MULTITASK_ONLY
 
 
 def _resolved(problems: list[str], where: str, recipe: Recipe, preset: Preset, **given: Any) -> RunConfig | None:  # noqa: ANN401  # fields

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cmr_train.choices import TransferMode
 from cmr_train.metrics import Metric
+from cmr_train.recipes.study_job import is_done
 from cmr_train.recipes.study_plan import Cell, Plan
 from cmr_train.score_files import PER_SUBJECT_NAME, number
 from cmr_train.scores import Spread, phase_group, spread
@@ -49,7 +50,7 @@ def results(plan: Plan, folder: Path) -> tuple[Result, ...]:
     found = []
     groups: dict[tuple[str, int, TransferMode], list[Cell]] = {}
     for cell in plan.cells:
-        if (folder / cell.folder / PER_SUBJECT_NAME).exists():
+        if is_done(folder / cell.folder):
             groups.setdefault((cell.variant, cell.subjects, cell.mode), []).append(cell)
     for variant, subjects in dict.fromkeys((cell.variant, cell.subjects) for cell in plan.cells):
         scratch = _scores(groups.get((variant, subjects, TransferMode.SCRATCH), []), folder)

@@ -1,0 +1,196 @@
+"""A small study as a user runs it: killed and interrupted, with cells that fail, and on other engines than this machine."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed import LocalCluster
+
+from cmr_train.recipes.study import prepare_folder, run_study
+from cmr_train.recipes.study_executors import dask_executor, slurm_executor
+from cmr_train.recipes.study_file import parse_study
+from cmr_train.recipes.study_job import State
+from cmr_train.recipes.study_plan import make_plan
+from cmr_train.recipes.study_survey import survey
+from tests.training import SMALL, annotate, small_catalogue, train
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = {**SMALL, "iterations": 30, "checkpoint_every": 2}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return annotate(small_catalogue(tmp_path_factory.mktemp("data"), 12))
+
+
+def write_study(folder: Path, data: Path, settings: dict[str, Any] = SETTINGS, more: str = "", **keys: Any) -> Path:
+    values = {"name": "Small", "data": str(data), "modes": ["scratch", "multitask"], "subjects": [1, 2], "seeds": 1, **keys}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+    table = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+    path = folder / "study.toml"
+    path.write_text("\n".join([*lines, "[settings]", *table, more]))
+    return path
+
+
+def command(path: Path, out: Path, *options: object) -> list[str]:
+    return [sys.executable, "-m", "cmr_train", "study", str(path), "--out", str(out), *map(str, options)]
+
+
+def weights(out: Path) -> dict[str, bytes]:
+    return {path.parent.relative_to(out).as_posix(): path.read_bytes() for path in out.glob("*/*/final.pt")}
+
+
+def interrupt(path: Path, out: Path, run: str, sign: signal.Signals) -> subprocess.Popen[str]:
+    """Start a study, and end it while a certain run is training."""
+    process = subprocess.Popen(
+        command(path, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while process.poll() is None and not (out / run / "last.pt").exists():
+        time.sleep(0.005)
+    os.kill(process.pid, sign)
+    return process
+
+
+def test_a_study_that_is_killed_and_interrupted_goes_on_to_the_same_weights(data, tmp_path):
+    path = write_study(tmp_path, data)
+    done = train("study", path, "--out", tmp_path / "whole", "--jobs", 2)
+    assert done.exit_code == 0, done.output
+    assert "All are tested on the same 3 participants." in done.stdout
+    whole = weights(tmp_path / "whole")
+    assert set(whole) == {"pretexts/default", *(f"cells/{mode}-n{n}-s0" for mode in ("scratch", "multitask") for n in (1, 2))}
+
+    out = tmp_path / "parts"
+    killed = interrupt(path, out, "pretexts/default", signal.SIGKILL)
+    killed.communicate()
+    stopped = interrupt(path, out, "cells/multitask-n1-s0", signal.SIGTERM)
+    _, said = stopped.communicate()
+    assert stopped.returncode == 130, said
+    assert "the same command goes on from there" in said
+    assert "Traceback" not in said
+    sealed = {each.parent.name for each in out.glob("*/*/cell.json")}
+    assert "default" in sealed
+    assert "multitask-n1-s0" not in sealed
+    kept = {each: each.stat().st_mtime_ns for each in out.glob("*/*/cell.json")}
+    done = train("study", path, "--out", out)
+    assert done.exit_code == 0, done.output
+    assert weights(out) == whole
+    assert kept == {each: each.stat().st_mtime_ns for each in kept}
+    for name in whole:
+        files = {each.name for each in (out / name).iterdir()}
+        assert {"config.json", "metrics.jsonl", "split.json", "per_subject.csv", "summary.json", "cell.json"} <= files
+        assert (out / name / "per_subject.csv").read_bytes() == (tmp_path / "whole" / name / "per_subject.csv").read_bytes()
+    cell = json.loads((out / "cells/scratch-n2-s0/cell.json").read_text())
+    assert (cell["state"], cell["n_subjects"], cell["n_images"], cell["device"]) == ("done", 2, 12, "cpu (1 threads)")
+
+
+def test_what_was_evaluated_is_what_evaluate_says(data, tmp_path):
+    path = write_study(tmp_path, data, {**SETTINGS, "iterations": 2}, modes=["scratch"], subjects=[2])
+    out = tmp_path / "out"
+    done = train("study", path, "--out", out, "--json")
+    assert done.exit_code == 0, done.output
+    (result,) = json.loads(done.stdout)["results"]
+    assert (result["mode"], result["subjects"], result["seeds"]) == ("scratch", 2, 1)
+    assert train("evaluate", out / "cells/scratch-n2-s0", "--out", tmp_path / "again").exit_code == 0
+    for name in ("per_subject.csv", "summary.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (out / "cells/scratch-n2-s0" / name).read_bytes()
+    other = train("study", path, "--out", out, "--iterations", 3)
+    assert other.exit_code == 2
+    assert "was run with other settings or another catalogue" in other.stderr
+    plan = train("study", path, "--out", out, "--dry-run", "--json")
+    assert json.loads(plan.stdout)["done"] == ["cells/scratch-n2-s0"]
+
+
+def test_cells_that_fail_are_tried_twice_and_reported_without_losing_the_others(data, tmp_path):
+    wild = "[variants.tame]\n[variants.wild]\npretext = {learning_rate = 1e30}\n"
+    path = write_study(tmp_path, data, {**SETTINGS, "iterations": 3}, wild, modes=["scratch", "all"], subjects=[1])
+    out = tmp_path / "out"
+    done = train("study", path, "--out", out, "--jobs", 2)
+    assert done.exit_code == 1
+    stored = {each.parent.name: json.loads(each.read_text()) for each in out.glob("*/*/cell.json")}
+    states = {name: (each["state"], each["attempts"]) for name, each in stored.items()}
+    assert states == {
+        "tame": ("done", 1),
+        "wild": ("failed", 2),
+        "tame.scratch-n1-s0": ("done", 1),
+        "tame.all-n1-s0": ("done", 1),
+        "wild.all-n1-s0": ("failed", 0),
+    }
+    assert "no longer finite" in stored["wild"]["error"]
+    assert stored["wild.all-n1-s0"]["error"].startswith("its pretext failed: the loss or a weight is no longer finite")
+    assert "pretexts/wild: failed, tried once more" in " ".join(done.stderr.split())
+    assert "cells/wild.all-n1-s0 failed: its pretext failed" in done.stderr
+
+
+def test_more_subjects_than_there_are_and_bad_files_are_refused_before_anything_runs(data, tmp_path):
+    out = tmp_path / "out"
+    many = train("study", write_study(tmp_path, data, subjects=[1, 50]), "--out", out)
+    assert many.exit_code == 2
+    assert "50 subjects were asked for, and the training set" in many.stderr
+    assert "has 6 annotated participants of view SAX" in many.stderr
+    bad = train("study", write_study(tmp_path, data, mode=["all"], seeds=0), "--out", out)
+    assert bad.exit_code == 2
+    assert "did you mean 'modes'?" in bad.stderr
+    assert "seeds must be whole and more than 0, got 0" in bad.stderr
+    nobody = train("study", write_study(tmp_path, data, {**SETTINGS, "fractions": [0.9, 0.1, 0.0]}), "--out", out)
+    assert nobody.exit_code == 1
+    assert "belongs to the test set" in nobody.stderr
+    assert not out.exists()
+
+
+def test_options_alone_make_a_study(data, monkeypatch):
+    monkeypatch.chdir(data.parent)
+    shown = train(
+        *("study", "--view", "sax", "--subjects", "1,2", "--modes", "scratch,all", "--seeds", 2, "--preset", "quick"),
+        *("--iterations", 4, "--pretext-iterations", 5, "--set", "base_channels=2", "--set", "loss=dice", "--dry-run", "--json"),
+    )
+    assert shown.exit_code == 0, shown.output
+    plan = json.loads(shown.stdout)
+    assert plan["folder"] == "studies/sax"
+    assert len(plan["cells"]) == 8
+    variant = plan["study"]["variants"]["default"]
+    assert variant["finetune"] == {"base_channels": 2, "loss": "dice", "iterations": 4}
+    assert variant["pretext"] == {"base_channels": 2, "loss": "dice", "iterations": 5}
+    assert not Path("studies").exists()
+
+
+@pytest.mark.parametrize("engine", ["slurm", "dask"])
+def test_other_engines_carry_out_the_same_jobs(data, tmp_path, engine):
+    study = parse_study(
+        {"data": str(data), "modes": ["scratch"], "subjects": [1], "seeds": 1, "settings": {**SETTINGS, "iterations": 2}}
+    )
+    plan = make_plan(study, tmp_path / "out")
+    prepare_folder(plan, tmp_path / "out")
+    facts = survey(plan)
+    if engine == "slurm":
+        with slurm_executor(tmp_path / "slurm", {}, cluster="local") as submit:
+            outcomes = run_study(plan, tmp_path / "out", submit, facts=facts)
+    else:
+        with (
+            LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+            dask_executor(cluster.scheduler_address) as submit,
+        ):
+            outcomes = run_study(plan, tmp_path / "out", submit, facts=facts)
+    assert {name: each.state for name, each in outcomes.items()} == {"cells/scratch-n1-s0": State.DONE}, outcomes
+    assert (tmp_path / "out/cells/scratch-n1-s0/per_subject.csv").exists()
+
+
+def test_an_engine_that_is_not_there_is_said(data, tmp_path):
+    path = write_study(tmp_path, data, modes=["scratch"])
+    slurm = train("study", path, "--out", tmp_path / "out", "--executor", "slurm")
+    assert slurm.exit_code == 1
+    assert "Slurm cannot be used" in slurm.stderr
+    dask = train("study", path, "--out", tmp_path / "out", "--executor", "dask")
+    assert dask.exit_code == 2
+    assert "--executor dask wants --scheduler" in dask.stderr
+
+
+def test_help_has_an_example():
+    done = train("study", "--help")
+    assert done.exit_code == 0
+    assert "    cmr-train study study.toml --dry-run" in done.stdout

@@ -1,0 +1,121 @@
+"""The order in which a study's runs go, and what becomes of those that fail: with jobs that are never run."""
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cmr_train.recipes.study import run_study
+from cmr_train.recipes.study_file import parse_study
+from cmr_train.recipes.study_job import Job, Outcome, State
+from cmr_train.recipes.study_plan import Plan, make_plan
+
+DONE = Outcome(state=State.DONE)
+
+
+class Ended:
+    """A job that has ended as soon as it was handed over."""
+
+    def __init__(self, end: Callable[[], Outcome]) -> None:
+        self.end = end
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> Outcome:
+        return self.end()
+
+    def cancel(self) -> None:
+        pass
+
+
+@pytest.fixture
+def plan(tmp_path) -> Plan:
+    study = parse_study({"subjects": [1], "seeds": 1, "variants": {"a": {}, "b": {"pretext": {"iterations": 7}}}})
+    return make_plan(study, tmp_path)
+
+
+def run(plan: Plan, folder: Path, end: Callable[[str, int], Outcome]):
+    handed: list[str] = []
+
+    def submit(job: Job) -> Ended:
+        name = Path(job.out).relative_to(folder).as_posix()
+        handed.append(name)
+        return Ended(lambda: end(name, job.attempt))
+
+    events = []
+    facts = {each.folder: {} for each in plan.everything}
+    outcomes = run_study(plan, folder, submit, facts=facts, on_event=events.append)
+    return handed, outcomes, events
+
+
+def test_a_pretext_comes_before_the_cells_that_need_it(plan, tmp_path):
+    handed, outcomes, _ = run(plan, tmp_path, lambda *_: DONE)
+    assert sorted(handed) == sorted(outcomes) == sorted(each.folder for each in plan.everything)
+    for cell in plan.runs:
+        if cell.pretext is not None:
+            assert handed.index(f"pretexts/{cell.pretext}") < handed.index(cell.folder)
+
+
+def test_a_run_that_fails_once_is_tried_again_and_one_that_fails_twice_is_reported(plan, tmp_path):
+    def end(name: str, attempt: int) -> Outcome:
+        if name == "cells/a.all-n1-s0" or (name == "cells/a.decoder-n1-s0" and attempt == 1):
+            return Outcome(state=State.FAILED, error="no luck")
+        return DONE
+
+    handed, outcomes, events = run(plan, tmp_path, end)
+    assert handed.count("cells/a.all-n1-s0") == handed.count("cells/a.decoder-n1-s0") == 2
+    assert {name for name, each in outcomes.items() if each.state is State.FAILED} == {"cells/a.all-n1-s0"}
+    assert len(outcomes) == len(plan.everything)
+    stored = json.loads((tmp_path / "cells/a.all-n1-s0/cell.json").read_text())
+    assert (stored["state"], stored["error"], stored["attempts"]) == ("failed", "no luck", 2)
+    assert sum(event.is_retried for event in events) == 2
+    assert not (tmp_path / "cells/a.decoder-n1-s0").exists()
+
+
+def test_an_error_of_the_engine_is_the_runs_and_not_the_studys(plan, tmp_path):
+    def end(name: str, attempt: int) -> Outcome:
+        if name == "cells/a.scratch-n1-s0":
+            raise OSError("the node\nis gone")
+        return DONE
+
+    _, outcomes, _ = run(plan, tmp_path, end)
+    assert outcomes["cells/a.scratch-n1-s0"] == Outcome(state=State.FAILED, error="the node is gone")
+
+
+def test_cells_whose_pretext_failed_say_so_and_the_others_go_on(plan, tmp_path):
+    def end(name: str, attempt: int) -> Outcome:
+        return Outcome(state=State.FAILED, error="it diverged") if name == "pretexts/b" else DONE
+
+    handed, outcomes, _ = run(plan, tmp_path, end)
+    failed = {name: each.error for name, each in outcomes.items() if each.state is State.FAILED}
+    assert failed.pop("pretexts/b") == "it diverged"
+    assert failed == {f"cells/b.{mode}-n1-s0": "its pretext failed: it diverged" for mode in ("decoder", "all", "multitask")}
+    assert not set(failed) & set(handed)
+    assert json.loads((tmp_path / "cells/b.all-n1-s0/cell.json").read_text())["attempts"] == 0
+
+
+def test_what_is_done_is_not_handed_over_and_what_failed_is(plan, tmp_path):
+    for name, state in (("pretexts/a", "done"), ("cells/a.all-n1-s0", "done"), ("cells/a.decoder-n1-s0", "failed")):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "cell.json").write_text(json.dumps({"state": state}))
+    handed, outcomes, _ = run(plan, tmp_path, lambda *_: DONE)
+    assert {"pretexts/a", "cells/a.all-n1-s0"} & set(handed) == set()
+    assert "cells/a.decoder-n1-s0" in handed
+    assert {each.state for each in outcomes.values()} == {State.DONE}
+
+
+def test_a_signal_stops_what_runs_and_leaves_what_waits(plan, tmp_path):
+    def end(name: str, attempt: int) -> Outcome:
+        if name == "pretexts/a":
+            signal.raise_signal(signal.SIGTERM)
+        return Outcome(state=State.STOPPED)
+
+    handed, outcomes, _ = run(plan, tmp_path, end)
+    assert "pretexts/a" in handed
+    assert (tmp_path / "stop").exists()
+    assert {each.state for each in outcomes.values()} == {State.STOPPED}
+    assert len(outcomes) == len(plan.everything)
+    assert not list(tmp_path.rglob("cell.json"))
