@@ -26,7 +26,7 @@ from scipy import ndimage
 from cmr_planes.shards.read import Catalogue, ImageIndex
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Head
-from cmr_train.data.augment import draw_matrices, transform
+from cmr_train.data.augment import Augmentation, draw_matrices, transform
 from cmr_train.data.batches import Order
 from cmr_train.data.datasets import PlaneDataset, Target
 from cmr_train.data.images import fit, normalise
@@ -34,6 +34,7 @@ from cmr_train.data.images import fit, normalise
 VIEW = CardiacView.SAX
 SIZE = (192, 208)
 BATCH, ROTATION_DEG, SCALING = 20, 15.0, 0.15
+AUGMENTATION = Augmentation(rotation_deg=ROTATION_DEG, scaling=SCALING)
 
 Batches = Iterator[tuple[torch.Tensor, torch.Tensor]]
 Pair = tuple[NDArray[np.uint16], NDArray[np.uint8]]
@@ -87,7 +88,7 @@ def ours(catalogue: Catalogue, index: ImageIndex, *, is_cached: bool) -> Batches
     number = 0
     while True:
         images, masks = dataset.batch(order.rows(number).tolist())
-        matrices = order.matrices(number, rotation_deg=ROTATION_DEG, scaling=SCALING)
+        matrices = order.matrices(number, AUGMENTATION)
         yield transform(torch.from_numpy(images[:, None]), torch.from_numpy(masks), torch.from_numpy(matrices))
         number += 1
 

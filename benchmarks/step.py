@@ -24,7 +24,7 @@ from cmr_train.data.augment import transform
 from cmr_train.data.batches import BatchOptions, Order, batches
 from cmr_train.data.datasets import PlaneDataset, Target
 from cmr_train.devices import Compute, prepare
-from cmr_train.loop import Task, TrainState, make_state, step
+from cmr_train.loop import Task, TrainState, augmentation, make_state, step
 from cmr_train.losses import cross_entropy
 from cmr_train.presets import configure
 from cmr_train.reproducibility import initialise
@@ -62,7 +62,7 @@ def main() -> None:
         model = make_network(config)
         initialise(model, 0)
         state = make_state(model, config, compute)
-        options = BatchOptions(rotation_deg=config.training.rotation_deg, scaling=config.training.scaling)
+        options = BatchOptions(augmentation=augmentation(config.training))
         n_steps = arguments.steps * (arguments.rounds + 1) + 8
         stream = batches(dataset, order, options, compute.device, start=0, stop=n_steps)
         first = next(stream)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Self, TypeVar, get_args, get_origin, get_type_hints
 
-from cmr_planes.views import CardiacView, PositionClass, Structure
+from cmr_planes.views import CardiacView, PositionClass, Structure, position_name
 from cmr_train.choices import (
     CacheKind,
     DeviceKind,
@@ -83,7 +83,11 @@ class TrainingConfig:
     rotation_deg: float = 15.0
     """Images are turned by up to this, either way, uniformly."""
     scaling: float = 0.15
-    """Images are scaled by 1 ± up to this, uniformly."""
+    """Images are scaled by a factor from 1 / (1 + this) to 1 + this, uniform in its logarithm."""
+    gamma: float = 0.0
+    """Intensities, 0 to 1, are raised to a power from 1 / (1 + this) to 1 + this, uniform in its logarithm."""
+    noise: float = 0.0
+    """Standard deviation of normal noise added to intensities; each image's is from 0 up to this."""
     seed: int = 0
     """Of the weights, the order of images and their augmentation."""
 
@@ -102,6 +106,8 @@ class TransferConfig:
     """Whether the tasks share Adam's moments (``multitask``)."""
     normalisation: Sharing = Sharing.SHARED
     """Whether the tasks share the running statistics of batch normalisation (``multitask``)."""
+    annotated_share: float = 0.0
+    """Share of each pretext batch that is drawn from the participants whose annotations are learnt from (``multitask``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +132,8 @@ class RuntimeConfig:
     """Iterations between checkpoints."""
     log_every: int = 10
     """Iterations between lines of ``metrics.jsonl``."""
+    validate_every: int = 0
+    """Iterations between looks at the validation set, 0 for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +212,13 @@ INHERITED = {
 def inherited(source: RunConfig) -> dict[str, Any]:
     """Return what a transfer takes from the configuration of its pretext."""
     return {name: getattr(getattr(source, group), name) for group, names in INHERITED.items() for name in names}
+
+
+def class_names(view: CardiacView, head: Head) -> dict[int, str]:
+    """Return the classes that a head finds, without the background, and their names in the words of the view."""
+    if head is Head.STRUCTURES:
+        return {int(each): each.title for each in VIEW_STRUCTURES[view]}
+    return {int(each): position_name(view, each) for each in PositionClass if each is not PositionClass.BACKGROUND}
 
 
 def n_structure_classes(view: CardiacView) -> int:

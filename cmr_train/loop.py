@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from cmr_train.choices import Head, Schedule, Sharing
 from cmr_train.config import RunConfig, TrainingConfig
-from cmr_train.data.augment import transform
+from cmr_train.data.augment import Augmentation, adjust, transform
 from cmr_train.data.batches import Batch, BatchOptions, Order, batches
 from cmr_train.data.datasets import PlaneDataset
 from cmr_train.devices import Compute
@@ -76,6 +76,8 @@ class Hooks:
     """The state is worth saving."""
     on_iteration: Callable[[int], None] = lambda iteration: None  # noqa: ARG005  # nobody listens
     """After each iteration, with the number of those that are done."""
+    validate: Callable[[UNet], dict[str, float]] = lambda model: {}  # noqa: ARG005  # nobody is looked at
+    """Scores the network on the validation set."""
 
 
 def make_state(model: UNet, config: RunConfig, compute: Compute) -> TrainState:
@@ -152,6 +154,11 @@ def learning_rate(training: TrainingConfig, iteration: int) -> float:
     return training.learning_rate * (end + (start - end) * (1 + math.cos(math.pi * min(1.0, share))) / 2)
 
 
+def augmentation(training: TrainingConfig) -> Augmentation:
+    """Return how a run changes its images."""
+    return Augmentation(rotation_deg=training.rotation_deg, scaling=training.scaling, gamma=training.gamma, noise=training.noise)
+
+
 def step(state: TrainState, task: Task, batch: Batch, network: nn.Module, compute: Compute, rate: float) -> None:
     """Move the weights once.
 
@@ -174,6 +181,7 @@ def step(state: TrainState, task: Task, batch: Batch, network: nn.Module, comput
     for group in optimiser.param_groups:
         group["lr"] = rate
     images, classes = transform(batch.images, batch.masks, batch.matrices)
+    images = adjust(images, batch.powers, batch.noise)
     optimiser.zero_grad(set_to_none=True)
     with compute.autocast():
         loss = task.loss(network(images.contiguous(memory_format=compute.memory_format), task.head.value), classes)
@@ -217,7 +225,7 @@ def train(
     main, *others = tasks
     n_iterations, runtime = config.training.iterations, config.runtime
     beta = 1 if config.transfer is None else config.transfer.beta
-    options = BatchOptions(rotation_deg=config.training.rotation_deg, scaling=config.training.scaling, workers=runtime.workers)
+    options = BatchOptions(augmentation=augmentation(config.training), workers=runtime.workers)
 
     def stream(stack: ExitStack, task: Task, every: int) -> Iterator[Batch]:
         first, last = -(-state.iteration // every), -(-n_iterations // every)
@@ -236,15 +244,21 @@ def train(
             step(state, main, next(main_batches), network, compute, rate)
             state.iteration += 1
             is_last = state.iteration == n_iterations
-            is_record_due = is_last or state.iteration % runtime.log_every == 0
+            is_look_due = runtime.validate_every > 0 and (is_last or state.iteration % runtime.validate_every == 0)
+            is_record_due = is_last or is_look_due or state.iteration % runtime.log_every == 0
             is_stopped = _anybody(is_stopping(), world, compute, is_asked=is_record_due)
             if is_last or is_stopped or state.iteration % runtime.checkpoint_every == 0:
                 _check_finite(state, world)
-                if is_record_due:
-                    hooks.on_record(clock.record(rate))
+            is_saving_due = is_last or is_stopped or state.iteration % runtime.checkpoint_every == 0
+            if is_saving_due:
+                _check_finite(state, world)
+            if is_record_due:
+                record = clock.record(rate)
+                looked = hooks.validate(state.model) if is_look_due else {}
+                hooks.on_record(replace(record, validation=looked))
+                clock.restart()
+            if is_saving_due:
                 hooks.on_checkpoint(state)
-            elif is_record_due:
-                hooks.on_record(clock.record(rate))
             hooks.on_iteration(state.iteration)
             if is_stopped and not is_last:
                 return False
@@ -256,10 +270,14 @@ class _Clock:
 
     def __init__(self, state: TrainState, config: RunConfig, world: World) -> None:
         self.state, self.batch_size, self.world = state, config.training.batch_size, world
-        self.start, self.n_steps_before = time.perf_counter(), sum(state.n_losses.values())
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin a new record."""
+        self.start, self.n_steps_before = time.perf_counter(), sum(self.state.n_losses.values())
 
     def record(self, rate: float) -> Record:
-        """Return a record, and begin a new one."""
+        """Return a record, and set the sums back."""
         state = self.state
         means = {head: self.world.mean(state.loss_sums[head]).item() / n for head, n in state.n_losses.items() if n}
         if not all(math.isfinite(mean) for mean in means.values()):
@@ -275,7 +293,6 @@ class _Clock:
         for head, total in state.loss_sums.items():
             total.zero_()
             state.n_losses[head] = 0
-        self.start, self.n_steps_before = now, 0
         return record
 
 

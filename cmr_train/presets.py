@@ -94,11 +94,21 @@ def problems(config: RunConfig) -> list[str]:
         found.append(f"--rotation must be 0 to 180 degrees, got {training.rotation_deg}")
     if not 0 <= training.scaling < 1:
         found.append(f"--scaling must be 0 or more and less than 1, got {training.scaling}")
-    if runtime.workers < 0:
-        found.append(f"--workers must be 0 or more, got {runtime.workers}")
+    found += [
+        f"{name} must be 0 or more, got {value}"
+        for name, value in {
+            "--gamma": training.gamma,
+            "--noise": training.noise,
+            "--workers": runtime.workers,
+            "--validate-every": runtime.validate_every,
+        }.items()
+        if not value >= 0
+    ]
     is_small = config.network.levels <= LARGEST["--levels"]
     if is_small and training.batch_size == 1 and min(config.image_size) == 1 << config.network.levels:
         found.append("one image of one pixel at the lowest level has no statistics to normalise by; use a larger --batch-size")
+    if config.transfer is not None and not 0 <= config.transfer.annotated_share < 1:
+        found.append(f"--annotated-share must be 0 or more and less than 1, got {config.transfer.annotated_share}")
     if config.transfer is not None and config.transfer.mode is TransferMode.SCRATCH and config.transfer.pretext is not None:
         found.append("--pretext has no use with --mode scratch; leave one of them out")
     return found

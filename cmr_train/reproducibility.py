@@ -28,7 +28,7 @@ class Stream(IntEnum):
     ORDER = 1
     """Order of the images in a pass over them."""
     AUGMENTATION = 2
-    """Rotation and scaling."""
+    """Rotation, scaling and intensities."""
 
 
 def generator(seed: int, stream: Stream, *place: int) -> np.random.Generator:

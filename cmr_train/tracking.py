@@ -1,7 +1,7 @@
 """What a run writes while it goes: ``metrics.jsonl``, and the same for TensorBoard."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,6 +11,8 @@ from torch.utils.tensorboard import SummaryWriter
 METRICS_NAME = "metrics.jsonl"
 EVENTS_NAME = "tensorboard"
 """The folder of TensorBoard's events."""
+VALIDATION_MEAN = "mean"
+"""Stands for the mean over the classes among the values of a look at the validation set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +27,16 @@ class Record:
     """Of the last iteration."""
     images_per_second: float
     """Since the line before, of all tasks and processes."""
+    validation: dict[str, float] = field(default_factory=dict)
+    """Dice of each class on the validation set, and their mean; empty where it was not looked at."""
 
     def to_json(self) -> dict[str, float]:
         """Return what stands in the line."""
         losses = {f"loss_{task}": loss for task, loss in self.losses.items()}
         rate = round(self.images_per_second, 1)
-        return {"iteration": self.iteration, **losses, "learning_rate": self.learning_rate, "images_per_second": rate}
+        validation = {f"validation_{name}": round(dice, 6) for name, dice in self.validation.items()}
+        common = {"learning_rate": self.learning_rate, "images_per_second": rate}
+        return {"iteration": self.iteration, **losses, **common, **validation}
 
 
 class Tracker:

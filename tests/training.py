@@ -12,7 +12,7 @@ from cmr_planes.shards.labelling import write_labels
 from cmr_planes.shards.labels import ViewLabels
 from cmr_planes.shards.read import Catalogue
 from cmr_planes.views import CardiacView, Structure
-from cmr_train.choices import Recipe
+from cmr_train.choices import DeviceKind, Recipe
 from cmr_train.cli import main
 from cmr_train.config import RunConfig
 from cmr_train.presets import configure
@@ -31,7 +31,7 @@ SMALL: dict[str, Any] = {
     "log_every": 2,
     "checkpoint_every": 100,
     "threads": 1,
-    "device": "cpu",
+    "device": DeviceKind.CPU,
 }
 """Settings of a run that takes a second."""
 

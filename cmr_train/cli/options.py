@@ -86,7 +86,9 @@ TRAINING_OPTIONS = (
     _option("--schedule", "schedule", "How the learning rate goes.", type=EnumChoice([*Schedule])),
     _option("--loss", "loss", "What is minimised.", type=EnumChoice([*LossKind])),
     _option("--rotation", "rotation_deg", "Turn images by up to so many degrees, either way.", type=float),
-    _option("--scaling", "scaling", "Scale images by 1 ± up to this.", type=float),
+    _option("--scaling", "scaling", "Scale images by a factor from 1 / (1 + this) to 1 + this.", type=float),
+    _option("--gamma", "gamma", "Raise intensities to a power from 1 / (1 + this) to 1 + this.", type=float),
+    _option("--noise", "noise", "Add normal noise of up to this standard deviation to intensities of 0 to 1.", type=float),
     _option("--seed", "seed", "Of the weights, the order of images and their augmentation.", type=click.IntRange(min=0)),
 )
 NETWORK_OPTIONS = (
@@ -113,6 +115,7 @@ RUNTIME_OPTIONS = (
     _option("--workers", "workers", "Processes that read from disk; 0 for a thread.", type=int),
     _option("--checkpoint-every", "checkpoint_every", "Iterations between checkpoints.", type=int),
     _option("--log-every", "log_every", "Iterations between lines of metrics.jsonl.", type=int),
+    _option("--validate-every", "validate_every", "Iterations between looks at the validation set; 0 for none.", type=int),
 )
 TRANSFER_OPTIONS = (
     _option("--mode", "mode", "The way of transfer.", type=EnumChoice([*TransferMode])),
@@ -122,6 +125,12 @@ TRANSFER_OPTIONS = (
     _option("--beta", "beta", "Segmentation steps after each pretext step (multitask).", type=int),
     _option("--optimiser-state", "optimiser_state", "Adam's moments of the two tasks (multitask).", type=EnumChoice([*Sharing])),
     _option("--normalisation", "normalisation", "Running statistics of the two tasks (multitask).", type=EnumChoice([*Sharing])),
+    _option(
+        "--annotated-share",
+        "annotated_share",
+        "Share of each pretext batch drawn from the participants whose annotations are learnt from (multitask).",
+        type=float,
+    ),
 )
 
 

@@ -16,7 +16,7 @@ from cmr_train.config import RunConfig
 from cmr_train.distributed import world_from_environment
 from cmr_train.errors import ConfigError
 from cmr_train.recipes.session import Reporter, config_to_resume, is_begun
-from cmr_train.tracking import Record
+from cmr_train.tracking import VALIDATION_MEAN, Record
 
 QUIET_SECONDS = 60.0
 """Where stderr is no terminal, a line is printed at most so often."""
@@ -103,20 +103,23 @@ def _reporter(last: list[Record], *, is_first: bool) -> Iterator[Reporter]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]}  {task.fields[rate]} images/s  left"),
+        TextColumn("loss {task.fields[loss]}  {task.fields[rate]} images/s{task.fields[dice]}  left"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        line = bar.add_task("training", total=None, loss="–", rate="–")
+        line = bar.add_task("training", total=None, loss="–", rate="–", dice="")
+        dice: dict[str, str] = {}
         spoken = [time.monotonic()]
 
         def record(record: Record) -> None:
             last[:] = [record]
             loss = " + ".join(f"{each:.4f}" for each in record.losses.values())
-            bar.update(line, loss=loss, rate=f"{record.images_per_second:,.0f}")
+            if record.validation:
+                dice.update(shown=f"  validation Dice {record.validation[VALIDATION_MEAN]:.3f}")
+            bar.update(line, dice=dice.get("shown", ""), loss=loss, rate=f"{record.images_per_second:,.0f}")
             if not console.is_terminal and time.monotonic() - spoken[0] > QUIET_SECONDS:
                 spoken[0] = time.monotonic()
-                say(f"iteration {record.iteration:,}: loss {loss}, {record.images_per_second:,.0f} images/s")
+                say(f"iteration {record.iteration:,}: loss {loss}, {record.images_per_second:,.0f} images/s{dice.get('shown', '')}")
 
         yield Reporter(
             say=lambda sentence: bar.console.print(sentence, soft_wrap=True, markup=False),

@@ -1,14 +1,30 @@
-"""Rotation and scaling of a whole batch on the device that trains. Images are never mirrored: the positions have sides.
+"""Augmentation of a whole batch on the device that trains. Images are never mirrored: the positions have sides.
 
 The matrices map pixels of the result to pixels of the source, about the centre of the image, as ``scipy.ndimage.affine_transform``
 takes them.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """By how much images are changed at random."""
+
+    rotation_deg: float = 0.0
+    """They are turned by up to this, either way, uniformly."""
+    scaling: float = 0.0
+    """They are scaled by a factor from 1 / (1 + this) to 1 + this, uniform in its logarithm."""
+    gamma: float = 0.0
+    """Intensities are raised to a power from 1 / (1 + this) to 1 + this, uniform in its logarithm."""
+    noise: float = 0.0
+    """Normal noise is added; each image's standard deviation is from 0 up to this, uniformly."""
 
 
 def draw_matrices(n: int, random: np.random.Generator, *, rotation_deg: float, scaling: float) -> NDArray[np.float32]:
@@ -20,19 +36,34 @@ def draw_matrices(n: int, random: np.random.Generator, *, rotation_deg: float, s
         How many images.
     random
         Where the numbers come from.
-    rotation_deg
-        Images are turned by up to this, either way, uniformly.
-    scaling
-        Images are scaled by 1 ± up to this, uniformly.
+    rotation_deg, scaling
+        As in :class:`Augmentation`.
 
     Returns
     -------
         Shape (n, 2, 2), from (row, column) of the result to (row, column) of the source, both from the centre, in pixels.
     """
     angles = np.deg2rad(random.uniform(-rotation_deg, rotation_deg, n))
-    zoom = random.uniform(1 - scaling, 1 + scaling, n)
+    zoom = _factors(n, random, scaling)
     cosine, sine = np.cos(angles) / zoom, np.sin(angles) / zoom
     return np.stack([np.stack([cosine, -sine], axis=-1), np.stack([sine, cosine], axis=-1)], axis=-2).astype(np.float32)
+
+
+def draw_powers(n: int, random: np.random.Generator, *, gamma: float) -> NDArray[np.float32]:
+    """Draw the power to which the intensities of each of some images are raised, shape (n,)."""
+    return _factors(n, random, gamma).astype(np.float32)
+
+
+def draw_noise(shape: tuple[int, int, int], random: np.random.Generator, *, noise: float) -> NDArray[np.float32]:
+    """Draw what is added to some images, shape (n, rows, columns)."""
+    deviations = random.uniform(0, noise, shape[0]).astype(np.float32)
+    return random.standard_normal(shape, dtype=np.float32) * deviations[:, None, None]
+
+
+def _factors(n: int, random: np.random.Generator, beyond_one: float) -> NDArray[np.float64]:
+    """Draw factors from 1 / (1 + beyond_one) to 1 + beyond_one, uniform in their logarithm."""
+    most = np.log1p(beyond_one)
+    return np.exp(random.uniform(-most, most, n))
 
 
 def sampling_grid(matrices: Tensor, rows: int, columns: int) -> Tensor:
@@ -86,3 +117,20 @@ def transform(images: Tensor, masks: Tensor, matrices: Tensor) -> tuple[Tensor, 
     moved = functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     classes = functional.grid_sample(masks[:, None].float(), grid, mode="nearest", padding_mode="zeros", align_corners=False)
     return moved, classes[:, 0].long()
+
+
+def adjust(images: Tensor, powers: Tensor | None, noise: Tensor | None) -> Tensor:
+    """Change the intensities of images.
+
+    Parameters
+    ----------
+    images
+        Shape (N, 1, rows, columns), 0 to 1.
+    powers
+        Shape (N,), as :func:`draw_powers` gives them; None leaves contrast as it is.
+    noise
+        Shape (N, rows, columns), as :func:`draw_noise` gives it; None adds none.
+    """
+    if powers is not None:
+        images = images.clamp(min=0) ** powers[:, None, None, None]
+    return images if noise is None else images + noise[:, None]

@@ -6,7 +6,7 @@ Batch k of a run is a function of the seed and of k alone: where a run stands in
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from cmr_train.data.augment import draw_matrices
+from cmr_train.data.augment import Augmentation, draw_matrices, draw_noise, draw_powers
 from cmr_train.data.datasets import PlaneDataset, Sample
 from cmr_train.reproducibility import Stream, generator
 
 AHEAD = 3
 """Batches that are read before they are needed."""
+
+_FAVOURED, _POWERS, _NOISE = 1, 1, 2
+"""Random numbers of their own, within the stream of the order and of the augmentation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,6 +37,10 @@ class Batch:
     """Shape (N, rows, columns), uint8."""
     matrices: Tensor
     """Shape (N, 2, 2): the rotation and scaling of each image."""
+    powers: Tensor | None = None
+    """Shape (N,): the power of each image's intensities, None to leave them."""
+    noise: Tensor | None = None
+    """Shape (N, rows, columns): what is added afterwards, None for nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,23 +59,44 @@ class Order:
     """Number of this process."""
     n_ranks: int = 1
     """Processes; each takes an equal part of every batch."""
+    favoured: tuple[int, ...] = ()
+    """Images that come more often."""
+    n_favoured: int = 0
+    """How many of each batch are drawn from :attr:`favoured`, the others from all."""
 
     def rows(self, number: int) -> NDArray[np.int64]:
         """Return this process's images of batch ``number``, shape (batch size / processes,).
 
         The batches cut a sequence of passes over all images, each in a new order, so that a batch may hold the end of one pass and
-        the beginning of the next.
+        the beginning of the next; the favoured images have passes of their own.
         """
-        places = np.arange(number * self.batch_size, (number + 1) * self.batch_size)
-        passes, within = np.divmod(places, self.n_images)
-        orders = [_order(self.seed, self.task, int(each), self.n_images) for each in passes]
-        rows = np.array([order[place] for order, place in zip(orders, within, strict=True)], dtype=np.int64)
-        return self._own(rows)
+        common = self._cut(number, self.batch_size - self.n_favoured, self.n_images)
+        if not self.n_favoured:
+            return self._own(common)
+        favoured = np.array(self.favoured, dtype=np.int64)[self._cut(number, self.n_favoured, len(self.favoured), _FAVOURED)]
+        return self._own(np.concatenate([favoured, common]))
 
-    def matrices(self, number: int, *, rotation_deg: float, scaling: float) -> NDArray[np.float32]:
+    def matrices(self, number: int, augmentation: Augmentation) -> NDArray[np.float32]:
         """Return the rotation and scaling of this process's images of batch ``number``, shape (n, 2, 2)."""
         random = generator(self.seed, Stream.AUGMENTATION, self.task, number)
-        return self._own(draw_matrices(self.batch_size, random, rotation_deg=rotation_deg, scaling=scaling))
+        scaling = augmentation.scaling
+        return self._own(draw_matrices(self.batch_size, random, rotation_deg=augmentation.rotation_deg, scaling=scaling))
+
+    def powers(self, number: int, augmentation: Augmentation) -> NDArray[np.float32] | None:
+        """Return the powers of this process's images of batch ``number``, shape (n,); None if there are none."""
+        random = generator(self.seed, Stream.AUGMENTATION, self.task, number, _POWERS)
+        return self._own(draw_powers(self.batch_size, random, gamma=augmentation.gamma)) if augmentation.gamma else None
+
+    def noise(self, number: int, size: tuple[int, int], augmentation: Augmentation) -> NDArray[np.float32] | None:
+        """Return what is added to this process's images of batch ``number``, shape (n, rows, columns); None if nothing is."""
+        random = generator(self.seed, Stream.AUGMENTATION, self.task, number, _NOISE)
+        return self._own(draw_noise((self.batch_size, *size), random, noise=augmentation.noise)) if augmentation.noise else None
+
+    def _cut(self, number: int, n: int, n_images: int, *stream: int) -> NDArray[np.int64]:
+        """Return the ``number``-th piece of ``n`` images of the passes over ``n_images``."""
+        passes, within = np.divmod(np.arange(number * n, (number + 1) * n), n_images)
+        orders = [_order(self.seed, self.task, n_images, int(each), *stream) for each in passes]
+        return np.array([order[place] for order, place in zip(orders, within, strict=True)], dtype=np.int64)
 
     def _own(self, whole: NDArray[Any]) -> NDArray[Any]:
         part = self.batch_size // self.n_ranks
@@ -76,9 +104,9 @@ class Order:
 
 
 @lru_cache(maxsize=8)
-def _order(seed: int, task: int, number: int, n_images: int) -> NDArray[np.int64]:
+def _order(seed: int, task: int, n_images: int, number: int, *stream: int) -> NDArray[np.int64]:
     """Return the order of the images in one pass."""
-    order: NDArray[np.int64] = generator(seed, Stream.ORDER, task, number).permutation(n_images)
+    order: NDArray[np.int64] = generator(seed, Stream.ORDER, task, number, *stream).permutation(n_images)
     order.setflags(write=False)
     return order
 
@@ -87,10 +115,8 @@ def _order(seed: int, task: int, number: int, n_images: int) -> NDArray[np.int64
 class BatchOptions:
     """How batches are made."""
 
-    rotation_deg: float
-    """Images are turned by up to this."""
-    scaling: float
-    """Images are scaled by 1 ± up to this."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    """How images are changed."""
     workers: int = 0
     """Processes that read; 0 for a thread."""
 
@@ -129,12 +155,20 @@ def batches(
     samples = _by_processes if options.workers and not dataset.is_cached else _by_thread
     pin = device.type == "cuda"
     for number, (images, masks) in enumerate(samples(dataset, order, options.workers, start, stop), start=start):
-        matrices = order.matrices(number, rotation_deg=options.rotation_deg, scaling=options.scaling)
-        tensors = [torch.from_numpy(array) for array in (images[:, None], masks, matrices)]
-        if pin:
-            tensors = [tensor.pin_memory() for tensor in tensors]
-        on_device = [tensor.to(device, non_blocking=pin) for tensor in tensors]
-        yield Batch(images=on_device[0], masks=on_device[1], matrices=on_device[2])
+        matrices = order.matrices(number, options.augmentation)
+        powers, noise = order.powers(number, options.augmentation), order.noise(number, dataset.target.size, options.augmentation)
+
+        def send(array: NDArray[Any]) -> Tensor:
+            tensor = torch.from_numpy(array)
+            return (tensor.pin_memory() if pin else tensor).to(device, non_blocking=pin)
+
+        yield Batch(
+            images=send(images[:, None]),
+            masks=send(masks),
+            matrices=send(matrices),
+            powers=None if powers is None else send(powers),
+            noise=None if noise is None else send(noise),
+        )
 
 
 def _by_thread(dataset: PlaneDataset, order: Order, workers: int, start: int, stop: int) -> Iterator[Sample]:  # noqa: ARG001  # the other way's signature

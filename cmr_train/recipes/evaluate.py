@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.shards.read import Catalogue, ImageIndex
-from cmr_planes.views import PositionClass, position_name
+from cmr_planes.views import PositionClass
 from cmr_train.checkpoint import Run, write_json, write_whole
 from cmr_train.choices import Head, Subset
-from cmr_train.config import VIEW_STRUCTURES, RunConfig
+from cmr_train.config import RunConfig, class_names
 from cmr_train.data.splits import split_participants
 from cmr_train.errors import TrainError
 from cmr_train.inference import label_images
@@ -46,13 +46,6 @@ class _Volume:
     phase: str
     phase_index: int
     slices: tuple[int, ...]
-
-
-def class_names(run: Run) -> dict[int, str]:
-    """Return the classes that a run finds, without the background, and their names in the words of its view."""
-    if run.head is Head.STRUCTURES:
-        return {int(each): each.title for each in VIEW_STRUCTURES[run.view]}
-    return {int(each): position_name(run.view, each) for each in PositionClass if each is not PositionClass.BACKGROUND}
 
 
 def choose_subjects(config: RunConfig, catalogue: Catalogue, subset: Subset) -> ImageIndex:
@@ -231,7 +224,7 @@ def _score(runs: Sequence[Run], catalogue: Catalogue, volume: _Volume) -> Iterat
     run, subject = runs[0], volume.subject
     images = [catalogue.image(subject, run.view, volume.phase_index, level) for level in volume.slices]
     is_known = _known_classes(run, catalogue, volume)
-    names = {value: name for value, name in class_names(run).items() if is_known[:, value].any()}
+    names = {value: name for value, name in class_names(run.view, run.head).items() if is_known[:, value].any()}
     truth = _keep(_read_truth(run, catalogue, volume), is_known)
     planes = catalogue.view_attributes(subject, run.view).planes
     spacing_mm = [(planes[level].row_spacing_mm, planes[level].column_spacing_mm) for level in volume.slices]
@@ -248,7 +241,7 @@ def _read_truth(run: Run, catalogue: Catalogue, volume: _Volume) -> NDArray[np.u
     """Return the truth of a volume, shape (slices, rows, columns); refuse classes that the run does not know."""
     read = catalogue.labels if run.head is Head.STRUCTURES else catalogue.positions
     truth = np.stack([read(volume.subject, run.view, volume.phase_index, level) for level in volume.slices])
-    known = class_names(run)
+    known = class_names(run.view, run.head)
     strange = sorted(set(np.unique(truth).tolist()) - {0, *known})
     if strange:
         raise TrainError(

@@ -64,20 +64,20 @@ def finetune(config: RunConfig, out: Path, *, resume: bool = False, overwrite: b
     compute = prepare(config.runtime, world.local_rank)
     with joined(world, compute.device), Catalogue(config.data.data) as catalogue:
         session = Session(config=config, out=out, catalogue=catalogue, compute=compute, world=world, reporter=reporter)
-        structures, split = choose_images(session, Head.STRUCTURES)
-        images = {Head.STRUCTURES: structures}
+        images = {Head.STRUCTURES: choose_images(session, Head.STRUCTURES)}
+        split = images[Head.STRUCTURES].split
         if transfer.mode is TransferMode.MULTITASK:
-            images[Head.POSITIONS] = choose_images(session, Head.POSITIONS)[0]
+            images[Head.POSITIONS] = choose_images(session, Head.POSITIONS)
         model = make_network(config)
         initialise(model, config.training.seed)
         is_begun = resume and (out / LAST_NAME).exists()
         report = None if is_begun else _take_over(model, transfer, session, split)
         freeze(model, transfer.mode)
-        tasks = make_tasks(session, images)
+        tasks, validation = make_tasks(session, images)
         saved = open_folder(session, split, resume=resume, overwrite=overwrite)
         if report is not None and world.is_first:
             write_json(out / WEIGHTS_NAME, report.to_json())
-        return carry_out(session, make_state(model, config, compute), tasks, saved)
+        return carry_out(session, make_state(model, config, compute), tasks, validation, saved)
 
 
 def check_pretext(run: Path, view: CardiacView, split: Split) -> None:

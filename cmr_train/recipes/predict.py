@@ -13,10 +13,10 @@ from cmr_planes.shards.read import Catalogue
 from cmr_planes.views import CardiacPhase, CardiacView
 from cmr_train.checkpoint import Run, write_whole
 from cmr_train.choices import Head
+from cmr_train.config import class_names
 from cmr_train.inference import label_images
 from cmr_train.nifti import write_labels
 from cmr_train.overlays import Sheet, draw
-from cmr_train.recipes.evaluate import class_names
 from cmr_train.volumes import Function, voxel_volumes_ml
 
 LABELS, PICTURES, VOLUMES_NAME = "labels", "pictures", "volumes.csv"
@@ -134,7 +134,7 @@ def _predict_subject(run: Run, catalogue: Catalogue, folder: Path, subject: str,
             images=images,
             labels=labels,
             phases=view.phases,
-            classes=class_names(run),
+            classes=class_names(run.view, run.head),
             aspect=spacing_mm[0][0] / spacing_mm[0][1],
             heading=f"{subject}, {run.view.title}",
         )

@@ -43,9 +43,9 @@ def pretext(config: RunConfig, out: Path, *, resume: bool = False, overwrite: bo
     compute = prepare(config.runtime, world.local_rank)
     with joined(world, compute.device), Catalogue(config.data.data) as catalogue:
         session = Session(config=config, out=out, catalogue=catalogue, compute=compute, world=world, reporter=reporter)
-        images, split = choose_images(session, Head.POSITIONS)
-        tasks = make_tasks(session, {Head.POSITIONS: images})
-        saved = open_folder(session, split, resume=resume, overwrite=overwrite)
+        images = choose_images(session, Head.POSITIONS)
+        tasks, validation = make_tasks(session, {Head.POSITIONS: images})
+        saved = open_folder(session, images.split, resume=resume, overwrite=overwrite)
         model = make_network(config)
         initialise(model, config.training.seed)
-        return carry_out(session, make_state(model, config, compute), tasks, saved)
+        return carry_out(session, make_state(model, config, compute), tasks, validation, saved)

@@ -26,7 +26,7 @@ from cmr_train.checkpoint import (
     write_json,
 )
 from cmr_train.choices import Head, LossKind
-from cmr_train.config import VIEW_STRUCTURES, RunConfig
+from cmr_train.config import VIEW_STRUCTURES, RunConfig, class_names
 from cmr_train.data.batches import Order
 from cmr_train.data.datasets import PlaneDataset, Target, choose_cache, class_frequencies
 from cmr_train.data.memory import free_bytes
@@ -40,6 +40,7 @@ from cmr_train.models.unet import UNet
 from cmr_train.presets import differences
 from cmr_train.reproducibility import file_sha256, versions
 from cmr_train.tracking import EVENTS_NAME, METRICS_NAME, Record, Tracker
+from cmr_train.validation import Validation
 
 WEIGHTS_NAME = "weights.json"
 """Which pretrained tensors were taken over."""
@@ -110,8 +111,20 @@ def is_begun(out: Path) -> bool:
     return (out / CONFIG_NAME).exists()
 
 
-def choose_images(session: Session, head: Head) -> tuple[ImageIndex, Split]:
-    """Return the training images of a task, and the sets of all participants who have some.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The images of a task."""
+
+    train: ImageIndex
+    """What is learnt from."""
+    validation: ImageIndex
+    """What the run is watched on; may be empty."""
+    split: Split
+    """The sets of all participants who have some; of the training set, those who were chosen."""
+
+
+def choose_images(session: Session, head: Head) -> Chosen:
+    """Return the images of a task.
 
     Raises
     ------
@@ -143,14 +156,21 @@ def choose_images(session: Session, head: Head) -> tuple[ImageIndex, Split]:
                 f"for the {head.value} of {title}"
             )
         split = dataclasses.replace(split, train=choose_participants(split.train, data.subjects, seed=data.subjects_seed))
-    chosen = set(split.train)
-    index = index.select(np.array([each in chosen for each in participants], dtype=np.bool_))
-    if not len(index):
+    train, validation = (
+        index.select(np.array([each in people for each in participants], dtype=np.bool_))
+        for people in (set(split.train), set(split.validation))
+    )
+    if not len(train):
         raise TrainError(
             f"none of the {len(set(participants))} participants with {head.value} in {where} falls into the training set; "
             "give another --split-seed or more subjects"
         )
-    return index, split
+    if head is config.head and config.runtime.validate_every and not len(validation):
+        raise TrainError(
+            f"--validate-every was asked for, and none of the {len(set(participants))} participants with {head.value} in {where} "
+            "falls into the validation set; give another --split-seed, more subjects or other --fractions"
+        )
+    return Chosen(train=train, validation=validation, split=split)
 
 
 def _wholly_drawn(session: Session, index: ImageIndex) -> ImageIndex:
@@ -178,15 +198,17 @@ def _wholly_drawn(session: Session, index: ImageIndex) -> ImageIndex:
     return index.select(is_whole)
 
 
-def make_tasks(session: Session, images: Mapping[Head, ImageIndex]) -> tuple[Task, ...]:
+def make_tasks(session: Session, images: Mapping[Head, Chosen]) -> tuple[tuple[Task, ...], Validation | None]:
     """Make the tasks of a run, read its images or look at one of each subject, and weigh the classes if the loss wants it.
+
+    The second result is what the run is watched on, None if it is not.
 
     Parameters
     ----------
     session
         The run.
     images
-        The training images of each task, the main task first.
+        The images of each task, the main task first.
 
     Raises
     ------
@@ -196,24 +218,32 @@ def make_tasks(session: Session, images: Mapping[Head, ImageIndex]) -> tuple[Tas
         A mask does not match.
     """
     config, world = session.config, session.world
-    datasets = {}
-    for head, index in images.items():
-        target = Target(
+    targets = {
+        head: Target(
             view=config.data.view,
             head=head,
             n_classes=config.heads[head],
             size=config.image_size,
             resample_mm=config.data.resample_mm,
         )
-        datasets[head] = PlaneDataset(session.catalogue, index, target)
+        for head in images
+    }
+    datasets = {head: PlaneDataset(session.catalogue, each.train, targets[head]) for head, each in images.items()}
+    watched = []
+    if config.runtime.validate_every and world.is_first:
+        watched = [PlaneDataset(session.catalogue, images[config.head].validation, targets[config.head])]
+    everything = [*datasets.values(), *watched]
     free = free_bytes()
-    is_cached = choose_cache([*datasets.values()], config.runtime.cache, None if free is None else free // world.size)
-    tasks = []
-    for head, dataset in datasets.items():
+    is_cached = choose_cache(everything, config.runtime.cache, None if free is None else free // world.size)
+    for dataset in everything:
         if is_cached:
             dataset.fill_cache()
         else:
             dataset.check()
+    annotated_share = 0.0 if config.transfer is None else config.transfer.annotated_share
+    tasks = []
+    for head, dataset in datasets.items():
+        favoured = _favoured(images) if annotated_share and head is not config.head else ()
         frequencies = class_frequencies(dataset) if config.training.loss is LossKind.WEIGHTED else None
         order = Order(
             n_images=len(dataset),
@@ -222,6 +252,8 @@ def make_tasks(session: Session, images: Mapping[Head, ImageIndex]) -> tuple[Tas
             task=[*Head].index(head),
             rank=world.rank,
             n_ranks=world.size,
+            favoured=favoured,
+            n_favoured=round(annotated_share * config.training.batch_size) if favoured else 0,
         )
         loss = make_loss(config.training.loss, frequencies, session.compute.device)
         tasks.append(Task(head=head, dataset=dataset, order=order, loss=loss))
@@ -229,7 +261,27 @@ def make_tasks(session: Session, images: Mapping[Head, ImageIndex]) -> tuple[Tas
         session.reporter.say(
             f"{head.value}: {len(dataset):,} images of {people:,} participants, {'in memory' if is_cached else 'read from disk'}"
         )
-    return tuple(tasks)
+    names = class_names(config.data.view, config.head)
+    return tuple(tasks), Validation(dataset=watched[0], names=names) if watched else None
+
+
+def _favoured(images: Mapping[Head, Chosen]) -> tuple[int, ...]:
+    """Return the rows of the pretext's images whose participants' annotations are learnt from.
+
+    Raises
+    ------
+    TrainError
+        A share of each batch is to be drawn from them, and there are none.
+    """
+    annotated = set(images[Head.STRUCTURES].split.train)
+    index = images[Head.POSITIONS].train
+    rows = tuple(row for row in range(len(index)) if index.participant(row) in annotated)
+    if not rows:
+        raise TrainError(
+            "--annotated-share wants images with positions of the annotated participants, and none of these has positions; "
+            "leave it out"
+        )
+    return rows
 
 
 def open_folder(session: Session, split: Split, *, resume: bool, overwrite: bool) -> dict[str, Any] | None:
@@ -281,7 +333,13 @@ def open_folder(session: Session, split: Split, *, resume: bool, overwrite: bool
     return None
 
 
-def carry_out(session: Session, state: TrainState, tasks: tuple[Task, ...], saved: Mapping[str, Any] | None) -> bool:
+def carry_out(
+    session: Session,
+    state: TrainState,
+    tasks: tuple[Task, ...],
+    validation: Validation | None,
+    saved: Mapping[str, Any] | None,
+) -> bool:
     """Train from the beginning or from a checkpoint, and write what comes of it.
 
     Returns
@@ -319,7 +377,10 @@ def carry_out(session: Session, state: TrainState, tasks: tuple[Task, ...], save
             tracker.write(record)
             session.reporter.record(record)
 
-        hooks = Hooks(on_record=on_record, on_checkpoint=on_checkpoint, on_iteration=session.reporter.iteration)
+        def validate(model: UNet) -> dict[str, float]:
+            return {} if validation is None else validation(model, session.compute)
+
+        hooks = Hooks(on_record=on_record, on_checkpoint=on_checkpoint, on_iteration=session.reporter.iteration, validate=validate)
         is_finished = train(state, tasks, config, session.compute, world, network, hooks)
     if is_finished:
         save_checkpoint(out / FINAL_NAME, {"iteration": state.iteration, "model": state.model.state_dict()})

@@ -88,7 +88,7 @@ def _cohort(config: RunConfig, head: Head) -> Cohort:
     with Catalogue(config.data.data) as catalogue:
         compute = Compute(torch.device("cpu"), is_bfloat16=False)
         session = Session(config=config, out=Path(), catalogue=catalogue, compute=compute, world=World(), reporter=Reporter())
-        index, _ = choose_images(session, head)
+        index = choose_images(session, head).train
         keys = [index.participant(row) for row in range(len(index))]
         tested = choose_subjects(config, catalogue, Subset.TEST) if head is config.head else ()
         test = frozenset(tested.participant(row) for row in range(len(tested))) if tested else frozenset()

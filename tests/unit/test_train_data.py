@@ -10,7 +10,7 @@ from scipy import ndimage
 from cmr_planes.errors import ShardError
 from cmr_planes.views import CardiacView
 from cmr_train.choices import CacheKind, Head
-from cmr_train.data.augment import draw_matrices, sampling_grid, transform
+from cmr_train.data.augment import Augmentation, adjust, draw_matrices, sampling_grid, transform
 from cmr_train.data.batches import BatchOptions, Order, batches
 from cmr_train.data.datasets import PlaneDataset, Target, choose_cache, class_frequencies
 from cmr_train.data.images import fit, intensity_window, normalise, resample, unfit
@@ -138,7 +138,8 @@ def test_nothing_is_ever_mirrored(rotation_deg, scaling, seed):
     matrices = draw_matrices(8, np.random.default_rng(seed), rotation_deg=rotation_deg, scaling=scaling)
     zoom = 1 / np.sqrt(np.linalg.det(matrices.astype(np.float64)))
     assert (np.linalg.det(matrices) > 0).all()
-    assert (np.abs(zoom - 1) <= scaling + 1e-4).all()
+    assert (zoom <= (1 + scaling) * 1.0001).all()
+    assert (zoom >= 1 / (1 + scaling) / 1.0001).all()
 
 
 def test_no_range_changes_nothing():
@@ -147,6 +148,31 @@ def test_no_range_changes_nothing():
     moved, classes = transform(image, mask, torch.from_numpy(still))
     torch.testing.assert_close(moved, image, atol=1e-5, rtol=0)
     assert torch.equal(classes, mask.long())
+
+
+def test_intensities_are_raised_to_a_power_then_get_noise():
+    order = Order(n_images=9, batch_size=400, seed=3, task=0)
+    augmentation = Augmentation(gamma=0.5, noise=0.2)
+    powers, noise = order.powers(2, augmentation), order.noise(2, (16, 24), augmentation)
+    assert powers is not None
+    assert noise is not None
+    assert 1 / 1.5 <= powers.min() < 0.7
+    assert 1.45 < powers.max() <= 1.5
+    assert np.log(powers).mean() == pytest.approx(0, abs=0.05)
+    deviations = noise.std(axis=(1, 2))
+    assert deviations.max() < 0.23
+    assert np.quantile(deviations, 0.5) == pytest.approx(0.1, abs=0.02)
+    images = torch.rand(400, 1, 16, 24)
+    changed = adjust(images, torch.from_numpy(powers), torch.from_numpy(noise))
+    np.testing.assert_allclose(changed[:, 0], images[:, 0].numpy() ** powers[:, None, None] + noise, atol=1e-6)
+
+
+def test_without_gamma_and_noise_intensities_stay():
+    order = Order(n_images=9, batch_size=4, seed=3, task=0)
+    assert order.powers(0, Augmentation()) is None
+    assert order.noise(0, (8, 8), Augmentation()) is None
+    images = torch.rand(4, 1, 8, 8)
+    assert torch.equal(adjust(images, None, None), images)
 
 
 # Order
@@ -163,10 +189,24 @@ def test_every_image_comes_once_a_pass(n_images, batch_size, number):
 def test_processes_share_a_batch():
     whole = Order(n_images=9, batch_size=6, seed=1, task=0)
     parts = [Order(n_images=9, batch_size=6, seed=1, task=0, rank=rank, n_ranks=3) for rank in range(3)]
+    augmentation = Augmentation(rotation_deg=10, scaling=0.1)
     for number in range(5):
         np.testing.assert_array_equal(np.concatenate([part.rows(number) for part in parts]), whole.rows(number))
-        matrices = [each.matrices(number, rotation_deg=10, scaling=0.1) for each in (*parts, whole)]
+        matrices = [each.matrices(number, augmentation) for each in (*parts, whole)]
         np.testing.assert_array_equal(np.concatenate(matrices[:3]), matrices[3])
+
+
+@given(st.integers(2, 12), st.integers(1, 5), st.data())
+def test_favoured_images_have_their_share_of_every_batch(batch_size, n_favoured, data):
+    n_favoured = min(n_favoured, batch_size - 1)
+    favoured = tuple(sorted(data.draw(st.sets(st.integers(0, 19), min_size=1, max_size=6))))
+    order = Order(n_images=20, batch_size=batch_size, seed=0, task=1, favoured=favoured, n_favoured=n_favoured)
+    batches_of_rows = [order.rows(number) for number in range(60)]
+    assert all(np.isin(rows[:n_favoured], favoured).all() for rows in batches_of_rows)
+    counts = np.bincount(np.concatenate([rows[:n_favoured] for rows in batches_of_rows]), minlength=20)[list(favoured)]
+    assert counts.max() - counts.min() <= 1
+    common = np.bincount(np.concatenate([rows[n_favoured:] for rows in batches_of_rows]), minlength=20)
+    assert common.max() - common.min() <= 1
 
 
 def test_tasks_and_seeds_have_their_own_order():
@@ -213,7 +253,7 @@ def test_memory_and_disk_give_the_same_bytes(catalogue_path, resample_mm):
 def test_threads_and_processes_bring_the_same_batches(catalogue_path, workers):
     dataset = make_dataset(catalogue_path)
     order = Order(n_images=len(dataset), batch_size=3, seed=0, task=0)
-    options = BatchOptions(rotation_deg=10, scaling=0.1, workers=workers)
+    options = BatchOptions(augmentation=Augmentation(rotation_deg=10, scaling=0.1, gamma=0.2, noise=0.1), workers=workers)
     got = list(batches(dataset, order, options, CPU, start=2, stop=4))
     assert len(got) == 2
     for number, batch in enumerate(got, start=2):

@@ -1,0 +1,72 @@
+"""How well a network does on the validation set while it is trained. What is seen here changes nothing in the run."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cmr_train.data.datasets import PlaneDataset
+from cmr_train.devices import Compute
+from cmr_train.models.unet import UNet
+from cmr_train.tracking import VALIDATION_MEAN
+from cmr_train.transfer import set_training
+
+IMAGES_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Validation:
+    """The images that a run is watched on."""
+
+    dataset: PlaneDataset
+    """Of participants who are not learnt from."""
+    names: dict[int, str]
+    """The classes that are scored."""
+
+    def __call__(self, model: UNet, compute: Compute) -> dict[str, float]:
+        """Return the Dice of each class, and their mean.
+
+        A participant's Dice is over the pixels of all its images, on the network's matrix; the value is the mean over the
+        participants who have the class, in truth or prediction. It is for watching: ``evaluate`` scores each phase on the
+        acquired pixels.
+        """
+        participants = np.array([self.dataset.index.participant(row) for row in range(len(self.dataset))])
+        people, person_of = np.unique(participants, return_inverse=True)
+        n_classes = self.dataset.target.n_classes
+        counts = np.zeros((len(people), n_classes, n_classes), dtype=np.int64)
+        model.eval()
+        with torch.inference_mode():
+            for start in range(0, len(self.dataset), IMAGES_AT_ONCE):
+                rows = range(start, min(start + IMAGES_AT_ONCE, len(self.dataset)))
+                images, masks = self.dataset.batch(rows)
+                with compute.autocast():
+                    logits = model(torch.from_numpy(images)[:, None].to(compute.device), self.dataset.target.head.value)
+                found = logits.argmax(dim=1).cpu().numpy()
+                for row, mask, classes in zip(rows, masks, found, strict=True):
+                    pairs = np.bincount((mask * n_classes + classes).ravel(), minlength=n_classes**2)
+                    counts[person_of[row]] += pairs.reshape(n_classes, n_classes)
+        set_training(model)
+        dice = mean_dice(counts)
+        values = {name: float(dice[number]) for number, name in self.names.items() if not np.isnan(dice[number])}
+        return {**values, VALIDATION_MEAN: float(np.mean([*values.values()]))} if values else {}
+
+
+def mean_dice(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the mean Dice of each class over participants.
+
+    Parameters
+    ----------
+    counts
+        Shape (participants, classes, classes): pixels of each true class (rows) that were given each class (columns).
+
+    Returns
+    -------
+        Shape (classes,); NaN for a class that nobody has.
+    """
+    both = np.diagonal(counts, axis1=1, axis2=2)
+    either = counts.sum(axis=1) + counts.sum(axis=2)
+    dice = np.divide(2.0 * both, either, out=np.zeros(both.shape), where=either > 0)
+    n_people = (either > 0).sum(axis=0)
+    means: NDArray[np.float64] = np.divide(dice.sum(axis=0), n_people, out=np.full(len(n_people), np.nan), where=n_people > 0)
+    return means
