@@ -4,18 +4,18 @@ import sys
 from pathlib import Path
 from random import Random
 
-import atheris
-
-with atheris.instrument_imports(include=["cmr_planes", "cmr_train", "pydicom", "nibabel", "defusedxml", "zipfile"]):
-    from tests.fuzz.harness import HangError, check
-    from tests.fuzz.targets import TARGETS
-
 MAX_BYTES = 1 << 20
 """Longer inputs are not made."""
 
 
 def main(name: str, seconds: str, seed: str, folder: str) -> None:
     """Fuzz one target; libFuzzer ends the process with a code other than 0 at the first finding, and writes its input to the folder."""
+    import atheris  # the extra [fuzz]; the tests do without
+
+    with atheris.instrument_imports(include=["cmr_planes", "cmr_train", "pydicom", "nibabel", "defusedxml", "zipfile"]):
+        from tests.fuzz.harness import HangError, check
+        from tests.fuzz.targets import TARGETS
+
     target = TARGETS[name]
     corpus = Path(folder) / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
