@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from click.testing import CliRunner, Result
 
 from cmr_planes.cli import main
 from cmr_planes.phantom.simple import SimpleStudy, encode_study, simple_study, write_study
+from tests.labels import ACDC, heart_labels, recode, save_nifti
 
 SMALL: dict[str, Any] = {
     "n_slices": 3,
@@ -35,6 +37,17 @@ def write_folders(folder: Path, n_subjects: int, **changes: Any) -> Path:
     for number in range(1, n_subjects + 1):
         key = f"SYN-{number:04d}"
         write_study(folder / key, small_study(key, translation_mm=(number, 0, 0), **changes))
+    return folder
+
+
+def write_label_maps(folder: Path, n_subjects: int) -> Path:
+    """Write an ED label map of the SAX stack for each subject of :func:`write_folders`."""
+    for number in range(1, n_subjects + 1):
+        key = f"SYN-{number:04d}"
+        study = small_study(key, translation_mm=(number, 0, 0))
+        planes = [series.plane for name, series in study.series.items() if name.startswith("sax")]
+        truth = np.stack([heart_labels(plane, study.centre_mm) for plane in planes])
+        save_nifti(folder / f"{key}_ed.nii.gz", recode(truth, ACDC), planes)
     return folder
 
 

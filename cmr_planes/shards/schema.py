@@ -193,6 +193,9 @@ CHECKSUM_SUFFIX = ".sha256"
 PART_SUFFIX = ".part"
 """Added to a name while the file is being written."""
 
+DAMAGED_SUFFIX = ".damaged"
+"""Added to the name of a damaged file that is set aside so that it is made anew."""
+
 
 def check_key(key: str) -> None:
     """Raise ``ValueError`` unless ``key`` can name a subject in HDF5: not empty, no ``/``, no leading dot, no control character."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cmr_planes.errors import ShardError
-from cmr_planes.shards.schema import CHECKSUM_SUFFIX, PART_SUFFIX
+from cmr_planes.shards.schema import CHECKSUM_SUFFIX, DAMAGED_SUFFIX, PART_SUFFIX
 
 
 class LatchingFile(io.FileIO):
@@ -60,7 +60,8 @@ def sealed(path: Path, *, checksum: bool = False, private: bool = False) -> Iter
     path
         The file; one that is there is replaced at the end.
     checksum
-        Whether to put a file ``<name>.sha256`` beside it first.
+        Whether to put a file ``<name>.sha256`` beside it. It comes last, and an old one goes first: at no moment does a checksum
+        stand beside another file than its own.
     private
         Whether only the owner may read it, from its first byte.
 
@@ -88,8 +89,10 @@ def sealed(path: Path, *, checksum: bool = False, private: bool = False) -> Iter
             stream.check()
             os.fsync(stream.fileno())
         if checksum:
-            _write_checksum(path, file_sha256(part))
-        part.replace(path)
+            with _checksum_ready(path, file_sha256(part)):
+                part.replace(path)
+        else:
+            part.replace(path)
         _sync_folder(path.parent)
     except BaseException as error:
         with suppress(OSError):
@@ -137,7 +140,7 @@ def read_checksum(path: Path) -> str | None:
 
 
 def move_sealed(path: Path, folder: Path) -> None:
-    """Move a sealed file into another folder of its file system, its checksum first.
+    """Move a sealed file into another folder of its file system, its checksum last.
 
     Raises
     ------
@@ -145,22 +148,33 @@ def move_sealed(path: Path, folder: Path) -> None:
         It cannot be moved.
     """
     try:
-        checksum_path(path).replace(folder / checksum_path(path).name)
+        checksum_path(folder / path.name).unlink(missing_ok=True)
         path.replace(folder / path.name)
+        checksum_path(path).replace(folder / checksum_path(path).name)
     except OSError as error:
         raise write_error(folder / path.name, error) from error
     _sync_folder(folder)
 
 
 def remove_sealed(folder: Path) -> None:
-    """Remove the numbered files of a folder and their checksums, and no other file; raises OSError."""
+    """Remove the numbered files of a folder, their checksums and what was set aside, and no other file; raises OSError."""
     for path in folder.glob("[0-9]*.h5"):
-        path.unlink()
         checksum_path(path).unlink(missing_ok=True)
+        path.unlink()
+    for path in folder.glob(f"[0-9]*.h5{DAMAGED_SUFFIX}"):
+        path.unlink()
 
 
-def _write_checksum(path: Path, digest: str) -> None:
-    """Put the checksum beside a shard, in the form of ``sha256sum``."""
+def put_aside(path: Path) -> None:
+    """Break the seal of a damaged file and rename it to ``<name>.damaged``, so that it is made anew; raises OSError."""
+    checksum_path(path).unlink(missing_ok=True)
+    if path.exists():
+        path.replace(path.with_name(path.name + DAMAGED_SUFFIX))
+
+
+@contextmanager
+def _checksum_ready(path: Path, digest: str) -> Iterator[None]:
+    """Have a checksum on the disk, in the form of ``sha256sum``, while its file is put in place; then put it beside the file."""
     target = checksum_path(path)
     part = target.with_name(target.name + PART_SUFFIX)
     try:
@@ -168,6 +182,8 @@ def _write_checksum(path: Path, digest: str) -> None:
             stream.write(f"{digest}  {path.name}\n")
             stream.flush()
             os.fsync(stream.fileno())
+        target.unlink(missing_ok=True)
+        yield
         part.replace(target)
     except BaseException:
         with suppress(OSError):

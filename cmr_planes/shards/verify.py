@@ -1,7 +1,7 @@
 """Whether the shards of a catalogue are as they were sealed."""
 
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 
 from cmr_planes.errors import ShardError
+from cmr_planes.shards.catalogue import read_configuration
 from cmr_planes.shards.files import DAMAGE_ERRORS, get_table, open_file
 from cmr_planes.shards.schema import FileKind
-from cmr_planes.shards.sealing import file_sha256
+from cmr_planes.shards.sealing import checksum_path, file_sha256, put_aside, write_error
 from cmr_planes.shards.tables import LABEL_FILES_TABLE, SHARDS_TABLE, texts
 
 
@@ -143,3 +144,50 @@ def verify_shard(folder: Path, shard: SealedShard) -> Finding | None:
         sentence = f"shard {shard.name!r} has the checksum {digest[:12]}…, and {shard.sha256[:12]}… was sealed"
         return Finding(shard.name, Damage.CHECKSUM, sentence)
     return None
+
+
+def is_label_file(finding: Finding) -> bool:
+    """Tell whether a finding is of a label file."""
+    return Path(finding.shard).parent.suffix == ".labels"
+
+
+def extract_made_labels(catalogue: Path) -> bool:
+    """Tell whether the labels of a catalogue came with its images, and not from ``annotate`` alone; raises ShardError."""
+    configuration = read_configuration(catalogue)
+    return bool(configuration.get("nifti")) or configuration.get("annotations") is not None
+
+
+def set_aside(catalogue: Path, findings: Sequence[Finding]) -> list[Finding]:
+    """Set damaged files aside, and break the seal of missing ones, so that the next run makes them anew.
+
+    Parameters
+    ----------
+    catalogue
+        The catalogue; stays as it is until that run.
+    findings
+        What is wrong with it. A file that cannot be read is left alone: it may be whole, and the disk or the permissions at fault.
+
+    Returns
+    -------
+        The findings of which that could be done.
+
+    Raises
+    ------
+    ShardError
+        A file cannot be renamed, or the catalogue cannot be read.
+    """
+    is_with_labels = extract_made_labels(catalogue)
+    done = []
+    for finding in findings:
+        path = catalogue.parent / finding.shard
+        is_own = path.parent.parent == catalogue.parent and path.name[:1].isdigit()
+        if finding.damage is Damage.UNREADABLE or not is_own:
+            continue
+        try:
+            put_aside(path)
+            if is_with_labels and is_label_file(finding):  # made with their shard
+                checksum_path(path.parent.with_suffix(".shards") / path.name).unlink(missing_ok=True)
+        except OSError as error:
+            raise write_error(path, error) from error
+        done.append(finding)
+    return done
