@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= 1500
 
-.PHONY: help setup test lint types unit demo bench fuzz format clean
+.PHONY: help setup test lint types unit demo bench fuzz faults format clean
 
 help:          ## show this list
 	@grep -E '^[a-z]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ bench: setup   ## speed beside peers; see benchmarks/README.md
 	test -f demo/out.h5 || $(MAKE) demo
 	$(BIN)/python benchmarks/loader.py demo/out.h5
 	$(BIN)/python benchmarks/step.py demo/out.h5
+
+faults: setup  ## the fault tests at length: 50 kills in all, and 60 full disks
+	$(BIN)/pytest tests/faults --kills 17 --full-disks 20 -rP
 
 fuzz: setup    ## mutated inputs for every reader; FUZZ_SECONDS=60 a target, or FUZZ_SECONDS=0 FUZZ_RUNS=1500 inputs a target
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'

@@ -8,6 +8,8 @@ from typing import Self
 
 from torch.utils.tensorboard import SummaryWriter
 
+from cmr_train.checkpoint import write_whole
+
 METRICS_NAME = "metrics.jsonl"
 EVENTS_NAME = "tensorboard"
 """The folder of TensorBoard's events."""
@@ -91,4 +93,4 @@ def keep_until(path: Path, iteration: int) -> None:
             continue
         if is_kept:
             kept.append(line)
-    path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    write_whole(path, "".join(f"{line}\n" for line in kept).encode())
