@@ -17,3 +17,14 @@ def quiet_pydicom() -> Iterator[None]:
             yield
     finally:
         logger.propagate = propagated
+
+
+@contextmanager
+def quiet_nibabel() -> Iterator[None]:
+    """Keep what nibabel remarks on a header from the user while a file is read: what matters ends in a sentence of our own."""
+    logger = logging.getLogger("nibabel.global")
+    was_disabled, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = was_disabled

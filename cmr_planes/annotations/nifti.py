@@ -14,6 +14,7 @@ from cmr_planes.annotations.files import stem_of
 from cmr_planes.annotations.model import Annotation, LabelFormat, LabelVolume, Moment
 from cmr_planes.errors import AnnotationError
 from cmr_planes.geometry.arrays import FloatArray, IntArray
+from cmr_planes.quiet import quiet_nibabel
 from cmr_planes.views import CardiacPhase, CardiacView, Structure
 
 MAX_BYTES = 1 << 28
@@ -103,7 +104,8 @@ def read_volume(path: Path) -> tuple[np.ndarray[Any, Any], FloatArray]:
     from nibabel.spatialimages import HeaderDataError
 
     try:
-        image: Any = nibabel.load(path)
+        with quiet_nibabel():
+            image: Any = nibabel.load(path)
         shape = image.shape
         stored = image.dataobj
         if len(shape) not in (2, 3, 4) or min(shape) < 1 or math.prod(shape[:3]) > MAX_VOXELS:

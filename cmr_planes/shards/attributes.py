@@ -100,7 +100,7 @@ def _read(group: h5py.Group) -> ViewAttributes:
         view=CardiacView(values[Attribute.VIEW]),
         shape=shape,
         phases=tuple(group[Dataset.PHASES].asstr()[()]),
-        frame_numbers=group[Dataset.FRAME_NUMBERS][()].astype(np.int64),
+        frame_numbers=group[Dataset.FRAME_NUMBERS][()].astype(np.int64, casting="same_kind"),
         trigger_time_ms=group[Dataset.TRIGGER_TIME_MS][()],
         planes=tuple(
             plane_from_affine(affine, spacing, rows=shape[2], columns=shape[3])
@@ -111,7 +111,9 @@ def _read(group: h5py.Group) -> ViewAttributes:
         field_strength_t=float(values[Attribute.FIELD_STRENGTH_T]),
         boxes=_boxes(values) if Attribute.BOXES_PX in values else None,
         line_agreement=agreement,
-        instance_numbers=group[Dataset.INSTANCE_NUMBERS][()].astype(np.int64) if Dataset.INSTANCE_NUMBERS in group else None,
+        instance_numbers=group[Dataset.INSTANCE_NUMBERS][()].astype(np.int64, casting="same_kind")
+        if Dataset.INSTANCE_NUMBERS in group
+        else None,
         instance_digests=_digests(group),
     )
 

@@ -120,8 +120,7 @@ def write_catalogue(
             summaries.append((name, sha256, n_bytes, len(rows["subjects"]), len(rows["index"])))
             if label_file is not None:
                 label_name = Path(os.path.relpath(label_file, out.parent)).as_posix()
-                for key in mark_annotated(rows["index"], label_file):
-                    labels[key] = h5py.ExternalLink(label_name, f"/{Group.LABELS}/{key}")
+                _link_labels(labels, mark_annotated(rows["index"], label_file), label_name)
                 table, counts = read_annotations(label_file)
                 annotations.append(table)
                 labelled_summaries.append((label_name, *counts))
@@ -183,6 +182,17 @@ def _read_tables(shard: Path, name: str, dtypes: Mapping[str, np.dtype[np.void]]
                 values[SHARD_COLUMN] = name.encode()
             rows[table] = values
     return rows
+
+
+def _link_labels(labels: h5py.Group, keys: Sequence[str], name: str) -> None:
+    """Link the subjects of a label file."""
+    try:
+        for key in keys:
+            labels[key] = h5py.ExternalLink(name, f"/{Group.LABELS}/{key}")
+    except DAMAGE_ERRORS as error:
+        raise ShardError(
+            f"label file {name!r} holds a subject's key that cannot be one, or one of another file; remove it"
+        ) from error
 
 
 def _link_subjects(data: h5py.Group, subjects: Table, name: str) -> None:

@@ -160,7 +160,7 @@ class ViewTable:
             columns[name] = _frozen(table[name].astype(np.int64))
         for name in ("field_strength_t", "alignment", "line_angle_deg", "condition_number", "line_agreement"):
             columns[name] = _frozen(table[name].astype(np.float64))
-        spacing_mm = _frozen(np.stack([table["row_spacing_mm"], table["column_spacing_mm"]], axis=1))
+        spacing_mm = _frozen(np.stack([table["row_spacing_mm"], table["column_spacing_mm"]], axis=1).astype(np.float64))
         return cls(spacing_mm=spacing_mm, has_positions=_frozen(table["positions"].astype(np.bool_)), **columns)
 
     def __len__(self) -> int:

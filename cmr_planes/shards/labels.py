@@ -17,7 +17,7 @@ from cmr_planes.geometry.arrays import BoolArray, LabelArray
 from cmr_planes.shards.files import DAMAGE_ERRORS, check_size, get_table, open_file
 from cmr_planes.shards.schema import Attribute, Codec, Dataset, FileKind, Group, RootAttribute, check_key
 from cmr_planes.shards.sealing import file_sha256, read_checksum, sealed
-from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Table, make_table, texts
+from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Table, join_tables, make_table, texts
 from cmr_planes.shards.write import LIBVER, create_group, software_versions, write_images, write_root_attributes, write_table
 from cmr_planes.views import CardiacView, Structure
 
@@ -130,7 +130,7 @@ def read_annotations(path: Path) -> tuple[Table, tuple[str, int, int, int]]:
     """Return a label file's table ``/annotations``, and its checksum, size, annotated subjects and images; raises ShardError."""
     with open_file(path, FileKind.LABELS) as file:
         try:
-            table = get_table(file, ANNOTATIONS_TABLE)[()]
+            table = join_tables(ANNOTATIONS_COLUMNS, [get_table(file, ANNOTATIONS_TABLE)[()][list(ANNOTATIONS_COLUMNS)]])
             n_images = int(table["n_annotated_images"].sum())
             n_subjects = len(set(texts(table["subject"])))
         except DAMAGE_ERRORS as error:
@@ -164,6 +164,8 @@ def mark_annotated(index: Table, path: Path) -> list[str]:
                 for key, views in file[Group.LABELS].items()
                 for name, group in views.items()
             }
+            for key, _ in found:
+                check_key(key)
         except DAMAGE_ERRORS as error:
             raise _damaged(path) from error
     for (key, name), (shape, annotated) in found.items():

@@ -204,7 +204,8 @@ def _inspect(out: Path) -> None:
         summary = summarise(subjects, views, catalogue.rejections(), catalogue.notes())
         to_json(summary, with_keys=True)
         closing_sentence(summary, 1)
-        labels_to_json(summarise_labels(catalogue.annotations(), views)[0])
+        for labels in summarise_labels(catalogue.annotations(), views):
+            labels_to_json(labels)
         catalogue.versions()
 
 

@@ -217,6 +217,37 @@ def test_a_shard_that_is_an_endless_device(out: Path) -> None:
     assert [finding.sentence for finding in verify_catalogue(out)][:1] == ["shard '/dev/zero' is not a regular file"]
 
 
+@pytest.mark.parametrize("column", ["source", "label_pixels", "subject"])
+def test_annotations_without_a_column(out: Path, column: str) -> None:
+    path = out.parent / "out.labels" / "00000.h5"
+    with h5py.File(path, "r") as file:
+        table = file["annotations"][()]
+    replace(path, "annotations", data=table[[name for name in table.dtype.names if name != column]])
+    with pytest.raises(ShardError, match="damaged"):
+        refresh_catalogue(out)
+
+
+def test_labels_of_a_subject_without_a_usable_key(out: Path) -> None:
+    with h5py.File(out.parent / "out.labels" / "00000.h5", "r+") as file:
+        file.move("labels/SYN-0001", "labels/..x")
+    with pytest.raises(ShardError):
+        refresh_catalogue(out)
+
+
+def test_columns_and_datasets_of_other_types(out: Path) -> None:
+    with h5py.File(out, "r") as file:
+        table = file["views"][()]
+    spoilt = table.astype([(name, "S9" if name == "row_spacing_mm" else table.dtype[name]) for name in table.dtype.names])
+    spoilt["row_spacing_mm"] = b"x"
+    replace(out, "views", data=spoilt)
+    replace(out.parent / "out.shards" / "00000.h5", "data/SYN-0001/sax/frame_numbers", data=np.ones((2, 2), dtype="c16"))
+    with Catalogue(out) as catalogue:
+        with pytest.raises(ShardError, match="/views"):
+            catalogue.views()
+        with pytest.raises(ShardError):
+            catalogue.view_attributes("SYN-0001", CardiacView.SAX)
+
+
 # runs of the trainer
 
 

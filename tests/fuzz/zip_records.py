@@ -57,7 +57,9 @@ def mutation(of_member: Mutation) -> Mutation:
         for _ in range(rng.choice((1, 1, 2, 3)) if members else 0):
             if rng.random() < 0.35:
                 index = rng.randrange(len(members))
-                members[index] = _member(members[index].name.decode(), of_member(_content(members[index]), rng), rng)
+                members[index] = _member(
+                    members[index].name.decode("utf-8", "replace"), of_member(_content(members[index]), rng), rng
+                )
             else:
                 _change(members, end, rng)
         return _write(members, end)
@@ -97,7 +99,10 @@ def _member(name: str, content: bytes, rng: Random) -> Member:
 
 
 def _content(member: Member) -> bytes:
-    return zlib.decompressobj(-15).decompress(member.stored, 1 << 24) if member.method == 8 else member.stored
+    try:
+        return zlib.decompressobj(-15).decompress(member.stored, 1 << 24) if member.method == 8 else member.stored
+    except zlib.error:  # changed before
+        return member.stored
 
 
 def _change(members: list[Member], end: dict[str, int | bytes], rng: Random) -> None:
