@@ -6,6 +6,7 @@ The tree::
     ├── DicomError            a file or a header value is not usable
     │   ├── UnreadableFileError
     │   ├── UnreadablePixelsError
+    │   ├── SourceChangedError
     │   ├── MissingAttributeError
     │   └── InvalidAttributeError
     ├── GeometryError         planes that give no positions
@@ -55,6 +56,8 @@ class RejectionCode(StrEnum):
     """No readable DICOM image among the subject's files."""
     UNREADABLE_SOURCE = "unreadable_source"
     """The subject's folder or zip cannot be read: permission, damage, or hostile content."""
+    SOURCE_CHANGED = "source_changed"
+    """A file vanished or changed while the subject was read: its headers may not be those of its images."""
     UNREADABLE_PIXELS = "unreadable_pixels"
     """The pixel data of a frame that is needed cannot be decoded."""
     MISSING_ATTRIBUTE = "missing_attribute"
@@ -174,6 +177,12 @@ class UnreadablePixelsError(DicomError):
     """The pixel data of a frame cannot be decoded."""
 
     code = RejectionCode.UNREADABLE_PIXELS
+
+
+class SourceChangedError(DicomError):
+    """A file is no longer what it was when its header was read; the whole subject is left out."""
+
+    code = RejectionCode.SOURCE_CHANGED
 
 
 class MissingAttributeError(DicomError):

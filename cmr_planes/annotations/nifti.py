@@ -105,7 +105,7 @@ def read_volume(path: Path) -> tuple[np.ndarray[Any, Any], FloatArray]:
 
     try:
         with quiet_nibabel():
-            image: Any = nibabel.load(path)
+            image: Any = nibabel.load(path, mmap=False)  # a file that shrinks under a map ends the process
         shape = image.shape
         stored = image.dataobj
         if len(shape) not in (2, 3, 4) or min(shape) < 1 or math.prod(shape[:3]) > MAX_VOXELS:

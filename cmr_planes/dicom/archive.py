@@ -18,6 +18,7 @@ from typing import Any, Protocol, Self
 
 from isal import igzip_lib, isal_zlib
 
+from cmr_planes.dicom.frames import FileState
 from cmr_planes.errors import UnreadableFileError
 
 MEMBER_LIMIT = 256 << 20
@@ -79,6 +80,7 @@ class FileBytes:
             self.close()
             raise UnreadableFileError("is not a regular file")
         self.size = status.st_size
+        self.state = FileState(status.st_size, status.st_mtime_ns)
 
     def close(self) -> None:
         """Close the file."""

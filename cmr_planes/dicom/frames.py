@@ -5,9 +5,17 @@ No identifying attribute is among them.
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from cmr_planes.errors import CmrPlanesError
 from cmr_planes.geometry import ImagePlane
+
+
+class FileState(NamedTuple):
+    """What tells that a file is still the same; inode numbers are not stable on every file system."""
+
+    size: int
+    modified_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +26,8 @@ class FileRef:
     """The file or the zip."""
     member: str = ""
     """The member's name in the zip; empty for a file."""
+    state: FileState | None = field(default=None, compare=False)
+    """What the file or the zip was when the header was read; None if nobody asks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

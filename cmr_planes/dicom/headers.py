@@ -157,7 +157,7 @@ def _read_zip(path: Path, progress: _Progress) -> None:
                 continue
             progress.n_files += 1
             try:
-                progress.add(FileRef(path, name), archive.member(name))
+                progress.add(FileRef(path, name, archive.file.state), archive.member(name))
             except UnreadableFileError as error:
                 progress.failures.append(("file", progress.n_files, error))
         for name in filter(is_manifest, names):
@@ -177,7 +177,7 @@ def _read_path(path: Path, progress: _Progress) -> None:
         progress.n_files += 1
         try:
             with FileBytes(file) as source:
-                progress.add(FileRef(file), source)
+                progress.add(FileRef(file, state=source.state), source)
         except UnreadableFileError as error:
             progress.failures.append(("file", progress.n_files, error))
 

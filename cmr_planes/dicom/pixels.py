@@ -29,7 +29,7 @@ from cmr_planes.dicom.pixel_format import (
     take_stored_bits,
     to_unsigned,
 )
-from cmr_planes.errors import CmrPlanesError, UnreadablePixelsError
+from cmr_planes.errors import CmrPlanesError, SourceChangedError, UnreadablePixelsError
 from cmr_planes.quiet import quiet_pydicom
 
 _FLOAT_PIXEL_DATA = 0x7FE0_0008
@@ -37,6 +37,7 @@ _FLOAT_PIXEL_DATA = 0x7FE0_0008
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _HEADER_SIZE = 12
 """Bytes before the value of an explicit OW or OB element; those of an implicit one are 8."""
+_ONCE_MORE = "extract the subject once more when nothing writes to its files"
 _WHOLE_READ = 4 << 20
 """Zip members up to this size are inflated once and kept while their frames are taken."""
 
@@ -75,6 +76,8 @@ class PixelReader:
             try:
                 with quiet_pydicom():
                     decoded = self._decode(ref, [frames[index].frame_index for index in wanted])
+            except SourceChangedError as error:
+                raise SourceChangedError(f"{_name(frames[wanted[0]])} {error}") from error
             except CmrPlanesError as error:
                 raise UnreadablePixelsError(f"{_name(frames[wanted[0]])} {error}") from error
             images.update(zip(wanted, decoded, strict=True))
@@ -82,6 +85,15 @@ class PixelReader:
 
     def _decode(self, ref: FileRef, indices: Sequence[int]) -> list[NDArray[np.uint16]]:
         """Return frames of one instance."""
+        try:
+            images = self._decode_as_found(ref, indices)
+        except CmrPlanesError:
+            _check_unchanged(ref)  # explains it better
+            raise
+        _check_unchanged(ref)
+        return images
+
+    def _decode_as_found(self, ref: FileRef, indices: Sequence[int]) -> list[NDArray[np.uint16]]:
         if not ref.member:
             with FileBytes(ref.path) as file:
                 return decode(file, indices)
@@ -91,6 +103,18 @@ class PixelReader:
         if member.size <= _WHOLE_READ:
             member = _Loaded(member.read())
         return decode(member, indices)
+
+
+def _check_unchanged(ref: FileRef) -> None:
+    """Raise SourceChangedError unless a file is still what it was when its header was read."""
+    if ref.state is None:
+        return
+    try:
+        status = ref.path.stat()
+    except OSError as error:
+        raise SourceChangedError(f"vanished while the subject was read; {_ONCE_MORE}") from error
+    if ref.state != (status.st_size, status.st_mtime_ns):
+        raise SourceChangedError(f"changed while the subject was read; {_ONCE_MORE}")
 
 
 def read_frames(frames: Sequence[FrameHeader]) -> list[NDArray[np.uint16]]:

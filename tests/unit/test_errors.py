@@ -120,7 +120,7 @@ def test_the_tree_in_the_docstring_names_every_error():
 
 def test_reasons_that_scripts_rely_on_keep_their_values():
     published = {
-        "no_dicom", "unreadable_source", "unreadable_pixels", "missing_attribute", "invalid_attribute", "invalid_plane", "no_cine", "no_sax",
+        "no_dicom", "unreadable_source", "source_changed", "unreadable_pixels", "missing_attribute", "invalid_attribute", "invalid_plane", "no_cine", "no_sax",
         "no_2ch", "no_4ch", "ambiguous_view", "parallel_planes", "lines_too_close", "weak_alignment", "intersection_outside",
         "too_few_boxes", "overlapping_boxes", "low_agreement", "unexpected_error",
     }  # fmt: skip

@@ -14,10 +14,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from cmr_planes.dicom import archive, pixels
-from cmr_planes.dicom.headers import FrameHeader, read_headers
+from cmr_planes.dicom.headers import FileRef, FrameHeader, read_headers
 from cmr_planes.dicom.pixels import PixelReader, read_frames
 from cmr_planes.dicom.sources import SubjectSource, find_subjects
-from cmr_planes.errors import RejectionCode, UnreadablePixelsError
+from cmr_planes.errors import RejectionCode, SourceChangedError, UnreadablePixelsError
 from cmr_planes.phantom.dicom_writer import TransferSyntax
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.simple import SimpleStudy, encode_study, simple_study
@@ -272,7 +272,7 @@ def test_a_file_that_is_cut_off_inside_its_pixels(tmp_path: Path, syntax: Transf
     header = header_of(tmp_path, data)
     header.file.path.write_bytes(data[: -len(data) // 4])
     with pytest.raises(UnreadablePixelsError, match=r"cut off|cannot be decoded|has no PixelData|damaged"):
-        read_frames([header])
+        read_frames([replace(header, file=FileRef(header.file.path))])  # as if it had been cut off before
 
 
 @pytest.mark.parametrize("syntax", [TransferSyntax.RLE, TransferSyntax.JPEG_LS, TransferSyntax.JPEG_2000])
@@ -293,7 +293,7 @@ def test_a_frame_that_is_not_there(tmp_path: Path) -> None:
 def test_a_file_that_vanished(tmp_path: Path) -> None:
     header = header_of(tmp_path, encoded(template()))
     header.file.path.unlink()
-    with pytest.raises(UnreadablePixelsError, match="no such file") as caught:
+    with pytest.raises(SourceChangedError, match="vanished while the subject was read") as caught:
         read_frames([header])
     assert header.file.path.name not in str(caught.value).replace("image 1", "")
 
