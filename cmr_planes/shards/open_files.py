@@ -35,8 +35,8 @@ class OpenFiles:
     """The catalogue."""
     shards: OrderedDict[str, h5py.File] = field(default_factory=OrderedDict)
     """Shards and label files by name, the least recently used first."""
-    datasets: OrderedDict[tuple[str, str], h5py.Dataset] = field(default_factory=OrderedDict)
-    """Datasets by subject and path."""
+    datasets: OrderedDict[tuple[str, str], tuple[h5py.File, h5py.Dataset]] = field(default_factory=OrderedDict)
+    """Datasets by subject and path, each with its file: asking HDF5 for it is slow."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     """Held while anything is read."""
 
@@ -50,18 +50,19 @@ class OpenFiles:
     def dataset(self, group: str, subject: str, view: str, name: str) -> h5py.Dataset:
         """Return the dataset ``/<group>/<subject>/<view>/<name>`` of the file to which the catalogue links."""
         key = (subject, f"{group}/{subject}/{view}/{name}")
-        dataset = self.datasets.get(key)
-        if dataset is None:
-            dataset = self.linked_file(group, subject)[key[1]]
+        found = self.datasets.get(key)
+        if found is None:
+            file = self.linked_file(group, subject)
+            dataset = file[key[1]]
             if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 4 or dataset.dtype.kind != "u":
                 raise OSError(f"{key[1]} does not hold images")
             check_size(dataset)
-            self.datasets[key] = dataset
+            self.datasets[key] = found = file, dataset
             if len(self.datasets) > MAX_OPEN_DATASETS:
                 self.datasets.popitem(last=False)
         else:
             self.datasets.move_to_end(key)
-        return dataset
+        return found[1]
 
     def linked_file(self, group: str, subject: str) -> h5py.File:
         """Return the open shard, or label file, of a subject."""
@@ -71,7 +72,7 @@ class OpenFiles:
             shard = self.shards[name] = open_file(self.path.parent / name, _KINDS[group])
             if len(self.shards) > MAX_OPEN_SHARDS:
                 _, oldest = self.shards.popitem(last=False)
-                self.datasets = OrderedDict((key, each) for key, each in self.datasets.items() if each.file != oldest)
+                self.datasets = OrderedDict((key, each) for key, each in self.datasets.items() if each[0] is not oldest)
                 oldest.close()
         else:
             self.shards.move_to_end(name)
