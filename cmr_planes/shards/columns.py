@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray
 from cmr_planes.shards.tables import SHARD_COLUMN, Table, texts
-from cmr_planes.views import CardiacView
+from cmr_planes.views import CardiacView, PositionClass, Structure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -156,10 +156,13 @@ class ViewTable:
         """Take the columns of ``/views``; raises ValueError for a view that is none."""
         columns: dict[str, Any] = {name: tuple(texts(table[name])) for name in ("subject", "manufacturer")}
         columns["view"] = _views(table)
-        for name in ("n_phases", "n_slices", "rows", "columns", "class_pixels"):
+        for name in ("n_phases", "n_slices", "rows", "columns"):
             columns[name] = _frozen(table[name].astype(np.int64))
-        for name in ("field_strength_t", "alignment", "line_angle_deg", "condition_number", "line_agreement"):
+        for name in ("field_strength_t", "line_angle_deg", "condition_number"):
             columns[name] = _frozen(table[name].astype(np.float64))
+        for name in ("alignment", "line_agreement"):
+            columns[name] = _frozen(table[name].astype(np.float64).reshape(len(table), 2))
+        columns["class_pixels"] = _frozen(table["class_pixels"].astype(np.int64).reshape(len(table), len(PositionClass)))
         spacing_mm = _frozen(np.stack([table["row_spacing_mm"], table["column_spacing_mm"]], axis=1).astype(np.float64))
         return cls(spacing_mm=spacing_mm, has_positions=_frozen(table["positions"].astype(np.bool_)), **columns)
 
@@ -195,8 +198,8 @@ class AnnotationTable:
             source=tuple(texts(table["source"])),
             n_images=_frozen(table["n_annotated_images"].astype(np.int64)),
             n_slices=_frozen(table["n_annotated_slices"].astype(np.int64)),
-            structure_images=_frozen(table["structure_images"].astype(np.int64)),
-            label_pixels=_frozen(table["label_pixels"].astype(np.int64)),
+            structure_images=_frozen(table["structure_images"].astype(np.int64).reshape(len(table), len(Structure))),
+            label_pixels=_frozen(table["label_pixels"].astype(np.int64).reshape(len(table), len(Structure))),
         )
 
     def __len__(self) -> int:

@@ -234,6 +234,17 @@ def test_labels_of_a_subject_without_a_usable_key(out: Path) -> None:
         refresh_catalogue(out)
 
 
+@pytest.mark.parametrize("column", ["class_pixels", "line_agreement"])
+def test_columns_of_another_shape(out: Path, column: str) -> None:
+    with h5py.File(out, "r") as file:
+        table = file["views"][()]
+    spoilt = np.zeros(len(table), [(name, "f8" if name == column else table.dtype[name]) for name in table.dtype.names])
+    spoilt["subject"], spoilt["view"] = table["subject"], table["view"]
+    replace(out, "views", data=spoilt)
+    with Catalogue(out) as catalogue, pytest.raises(ShardError, match="/views"):
+        catalogue.views()
+
+
 def test_columns_and_datasets_of_other_types(out: Path) -> None:
     with h5py.File(out, "r") as file:
         table = file["views"][()]
