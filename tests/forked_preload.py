@@ -2,5 +2,8 @@
 
 from importlib import import_module
 
-for name in ("cmr_planes.cli.annotate", "cmr_planes.cli.extract", "cmr_train.cli.pretext", "cmr_train.recipes.pretext"):
+for name in (
+    *("cmr_planes.cli.annotate", "cmr_planes.cli.extract", "cmr_train.cli.pretext", "cmr_train.recipes.pretext"),
+    "torch._dynamo",  # the first optimiser loads it
+):
     import_module(name)
