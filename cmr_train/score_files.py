@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from cmr_planes.views import CardiacView
-from cmr_train.metrics import Metric
+from cmr_train.metrics import Metric, Score
 from cmr_train.scores import Comparison, GroupSummary, ScoredVolume, ScoreTable
 
 PER_SUBJECT_NAME, SUMMARY_NAME = "per_subject.csv", "summary.json"
@@ -34,6 +34,39 @@ def per_subject_csv(table: ScoreTable, view: CardiacView) -> str:
     writer.writerow(PER_SUBJECT_COLUMNS)
     writer.writerows(_row(volume, view) for volume in table.volumes)
     return text.getvalue()
+
+
+def read_per_subject_csv(text: str) -> ScoreTable:
+    """Read what :func:`per_subject_csv` gave.
+
+    Raises
+    ------
+    ValueError
+        It lacks a column, or a value is no number.
+    """
+    rows = csv.DictReader(io.StringIO(text))
+    missing = [name for name in PER_SUBJECT_COLUMNS if name not in (rows.fieldnames or ())]
+    if missing:
+        raise ValueError(f"it has no column {missing[0]!r}")
+    return ScoreTable(
+        tuple(
+            ScoredVolume(
+                subject=row["subject"],
+                phase=row["phase"],
+                structure=row["structure"],
+                score=Score(
+                    dice=_value(row[Metric.DICE]),
+                    bai2019_mm=_value(row[Metric.BAI2019]),
+                    all_borders_mm=_value(row[Metric.ALL_BORDERS]),
+                    hausdorff95_mm=_value(row[Metric.HAUSDORFF95]),
+                    n_scored=int(row["n_slices_scored"]),
+                    n_missed=int(row["n_slices_missed"]),
+                    n_invented=int(row["n_slices_invented"]),
+                ),
+            )
+            for row in rows
+        )
+    )
 
 
 def summary_json(table: ScoreTable) -> dict[str, Any]:
@@ -69,6 +102,10 @@ def comparisons_json(comparisons: tuple[Comparison, ...]) -> list[dict[str, Any]
 def number(value: float) -> float | None:
     """Return a number, or None in place of NaN."""
     return None if math.isnan(value) else value
+
+
+def _value(cell: str) -> float:
+    return float(cell) if cell else math.nan
 
 
 def _row(volume: ScoredVolume, view: CardiacView) -> tuple[object, ...]:

@@ -75,6 +75,51 @@ def paired_difference(values: ArrayLike, baseline: ArrayLike, *, seed: int = 0) 
     )
 
 
+def crossed_interval(values: ArrayLike, *, seed: int = 0) -> tuple[float, float]:
+    """Return the bootstrap interval of a mean over subjects and seeds, both drawn anew in every sample.
+
+    The same subjects are scored by the network of every seed, so the two vary each in its own direction: a sample draws rows and
+    columns apart (Owen, *Ann. Appl. Stat.* 1, 2007), and the interval is as wide as
+    the seeds differ.
+
+    Parameters
+    ----------
+    values
+        Shape (subjects, seeds); NaN where there is no value.
+    seed
+        Of the bootstrap.
+
+    Returns
+    -------
+        Lower and upper end; NaN where there is but one value, or none.
+
+    Examples
+    --------
+    >>> crossed_interval([[0.5, 0.7], [0.5, 0.7]])
+    (0.5, 0.7)
+    """
+    given = np.asarray(values, dtype=np.float64)
+    is_there = ~np.isnan(given)
+    given, is_there = (each[is_there.any(axis=1)][:, is_there.any(axis=0)] for each in (given, is_there))
+    if given.size < 2:
+        return np.nan, np.nan
+    n_subjects, n_seeds = given.shape
+    rng = np.random.default_rng(seed)
+    sums, numbers = np.zeros(N_RESAMPLES), np.zeros(N_RESAMPLES)
+    step = max(1, _VALUES_AT_ONCE // given.size)
+    filled = np.where(is_there, given, 0.0)
+    for start in range(0, N_RESAMPLES, step):
+        part = slice(start, min(start + step, N_RESAMPLES))
+        subjects = rng.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), size=part.stop - part.start)
+        seeds = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=part.stop - part.start)
+        sums[part] = ((subjects @ filled) * seeds).sum(axis=1)
+        numbers[part] = ((subjects @ is_there) * seeds).sum(axis=1)
+    is_drawn = numbers > 0
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(sums[is_drawn] / numbers[is_drawn], (tail, 1 - tail))
+    return float(low), float(high)
+
+
 def _bootstrap_interval(differences: NDArray[np.float64], rng: np.random.Generator) -> tuple[float, float]:
     """Return the percentile interval of the mean over resampled subjects."""
     n_pairs = len(differences)

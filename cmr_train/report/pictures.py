@@ -1,0 +1,212 @@
+"""What the networks see in a typical and in the worst subject, predicted again from their weights."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_planes.errors import CmrPlanesError
+from cmr_planes.shards.read import Catalogue, ImageIndex
+from cmr_planes.views import CardiacPhase
+from cmr_train.checkpoint import FINAL_NAME, load_run
+from cmr_train.choices import Subset, TransferMode
+from cmr_train.config import RunConfig
+from cmr_train.errors import TrainError
+from cmr_train.inference import label_images
+from cmr_train.metrics import Metric
+from cmr_train.recipes.evaluate import choose_subjects
+from cmr_train.report.results import CellResult, RunResult, StudyResults
+from cmr_train.reproducibility import file_sha256
+from cmr_train.scores import MEAN, POOLED
+
+Read = Callable[[str, object, int, int], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Panel:
+    """What one network found."""
+
+    labels: NDArray[np.uint8]
+    """Shape (rows, columns)."""
+    dice: float
+    """Of the subject: the mean of its phases and structures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Example:
+    """One image of one test subject, and what each network found in it."""
+
+    rank: str
+    """``median`` or ``worst``."""
+    mean_dice: float
+    """Of the subject over all networks: what it was chosen by."""
+    phase: str
+    level: int
+    """Number of the slice, from 1."""
+    image: NDArray[np.uint16]
+    truth: NDArray[np.uint8]
+    aspect: float
+    """Distance between rows over distance between columns."""
+    panels: Mapping[tuple[int, TransferMode], Panel]
+    """By number of annotated subjects and method; of the first finished seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PretextExample:
+    """One image of the median test subject, its positions, and those that the pretext found."""
+
+    mean_dice: float
+    phase: str
+    level: int
+    image: NDArray[np.uint16]
+    truth: NDArray[np.uint8]
+    predicted: NDArray[np.uint8]
+    aspect: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Place:
+    """The address of an image."""
+
+    subject: str
+    phase: str
+    phase_index: int
+    level: int
+
+
+def examples(results: StudyResults, variant: str) -> tuple[Example, ...] | str:
+    """Return the median and the worst test subject of a variant, by the mean Dice over all of its networks.
+
+    Returns
+    -------
+        The examples, one where there is one subject; or a sentence that says why there are none.
+    """
+    cells: dict[tuple[int, TransferMode], CellResult] = {}
+    for cell in results.cells:
+        if cell.variant == variant and cell.run.table is not None and (cell.run.folder / FINAL_NAME).is_file():
+            cells.setdefault((cell.subjects, cell.mode), cell)
+    if not cells:
+        return "There are no pictures: no network of this variant has ended."
+    ranked = _ranked([cell.run for cell in results.cells if cell.variant == variant])
+    if not ranked:
+        return "There are no pictures: no test subject has a Dice."
+    chosen = {"median": ranked[(len(ranked) - 1) // 2]} | ({"worst": ranked[0]} if len(ranked) > 1 else {})
+    try:
+        config = next(cell.run.config for cell in cells.values() if cell.run.config is not None)
+        with _open(results, config) as catalogue:
+            index = choose_subjects(config, catalogue, Subset.TEST)
+            return tuple(_example(catalogue, index, config, cells, rank, *each) for rank, each in chosen.items())
+    except (CmrPlanesError, OSError, StopIteration) as error:
+        return f"There are no pictures: {error}."
+
+
+def pretext_example(results: StudyResults, run: RunResult) -> PretextExample | str:
+    """Return the median test subject of a pretext by its mean Dice; or a sentence that says why there is none."""
+    ranked = _ranked([run])
+    if run.config is None or not ranked or not (run.folder / FINAL_NAME).is_file():
+        return "There is no picture: this pretext has not ended."
+    subject, mean_dice = ranked[(len(ranked) - 1) // 2]
+    try:
+        with _open(results, run.config) as catalogue:
+            index = choose_subjects(run.config, catalogue, Subset.TEST)
+            place, truth = _choose(index, subject, lambda each: _read(catalogue.positions, run.config, each))
+            image, aspect, spacing_mm = _image(catalogue, run.config, place)
+            predicted = label_images(load_run(run.folder), [image], [spacing_mm])[0]
+    except (CmrPlanesError, OSError) as error:
+        return f"There is no picture: {error}."
+    return PretextExample(
+        mean_dice=mean_dice,
+        phase=place.phase,
+        level=place.level + 1,
+        image=image,
+        truth=truth,
+        predicted=predicted,
+        aspect=aspect,
+    )
+
+
+def _ranked(runs: Sequence[RunResult]) -> list[tuple[str, float]]:
+    """Return test subjects with their mean Dice over runs, the worst first."""
+    values: dict[str, list[float]] = {}
+    for table in (run.table for run in runs if run.table is not None):
+        for subject, dice in zip(table.subjects, table.per_subject(Metric.DICE, POOLED, MEAN).tolist(), strict=True):
+            if not np.isnan(dice):
+                values.setdefault(subject, []).append(dice)
+    return sorted(((key, float(np.mean(each))) for key, each in values.items()), key=lambda pair: (pair[1], pair[0]))
+
+
+def _open(results: StudyResults, config: RunConfig) -> Catalogue:
+    """Open the catalogue of a run, if it is the one that the study was run on."""
+    path = config.data.data
+    if not path.is_file():
+        raise TrainError(f"the catalogue {path.name!r} is not where it was when the study ran; start from the same folder")
+    expected = results.catalogues.get(Path(path).as_posix())
+    if expected is not None and file_sha256(path) != expected:
+        raise TrainError(f"the catalogue {path.name!r} has changed since the study ran")
+    return Catalogue(path)
+
+
+def _example(
+    catalogue: Catalogue,
+    index: ImageIndex,
+    config: RunConfig,
+    cells: Mapping[tuple[int, TransferMode], CellResult],
+    rank: str,
+    subject: str,
+    mean_dice: float,
+) -> Example:
+    place, truth = _choose(index, subject, lambda each: _read(catalogue.labels, config, each))
+    image, aspect, spacing_mm = _image(catalogue, config, place)
+    panels = {}
+    for key, cell in cells.items():
+        table = cell.run.table
+        if table is None or subject not in table.subjects:
+            continue
+        dice = float(table.per_subject(Metric.DICE, POOLED, MEAN)[table.subjects.index(subject)])
+        panels[key] = Panel(labels=label_images(load_run(cell.run.folder), [image], [spacing_mm])[0], dice=dice)
+    return Example(
+        rank=rank,
+        mean_dice=mean_dice,
+        phase=place.phase,
+        level=place.level + 1,
+        image=image,
+        truth=truth,
+        aspect=aspect,
+        panels=panels,
+    )
+
+
+def _choose(index: ImageIndex, subject: str, read: Callable[[_Place], NDArray[np.uint8]]) -> tuple[_Place, NDArray[np.uint8]]:
+    """Return the image of a subject with most classes and then most labelled pixels, at end-diastole where there is one."""
+    places = [
+        _Place(
+            subject=subject,
+            phase=str(index.phase[row]),
+            phase_index=int(index.phase_index[row]),
+            level=int(index.slice[row]),
+        )
+        for row in range(len(index))
+        if index.subject(row) == subject
+    ]
+    if not places:
+        raise TrainError("the chosen test subject is not in the catalogue")
+    first = [each for each in places if each.phase == CardiacPhase.ED] or [
+        e for e in places if e.phase_index == places[0].phase_index
+    ]
+    truths = [(place, read(place)) for place in first]
+    return max(truths, key=lambda pair: (len(np.unique(pair[1])), int((pair[1] > 0).sum())))
+
+
+def _read(read: Callable[..., NDArray[np.uint8]], config: RunConfig | None, place: _Place) -> NDArray[np.uint8]:
+    if config is None:
+        raise TrainError("the run's configuration cannot be read")
+    return read(place.subject, config.data.view, place.phase_index, place.level)
+
+
+def _image(catalogue: Catalogue, config: RunConfig, place: _Place) -> tuple[NDArray[np.uint16], float, tuple[float, float]]:
+    plane = catalogue.view_attributes(place.subject, config.data.view).planes[place.level]
+    image = catalogue.image(place.subject, config.data.view, place.phase_index, place.level)
+    spacing_mm = plane.row_spacing_mm, plane.column_spacing_mm
+    return image, spacing_mm[0] / spacing_mm[1], spacing_mm

@@ -1,0 +1,365 @@
+"""The report's tables: what a page prints, and the same numbers as CSV."""
+
+import csv
+import dataclasses
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from urllib.parse import quote
+
+from cmr_train.choices import TransferMode
+from cmr_train.config import GROUPS
+from cmr_train.metrics import Metric
+from cmr_train.report.analysis import OF_BEST, Entry, Learning, PaperRow, best, needed
+from cmr_train.report.results import RunResult, StudyResults
+from cmr_train.scores import MEAN, POOLED, spread
+
+NOTHING = "–"
+"""Stands where there is no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of a table."""
+
+    lines: tuple[str, ...]
+    """The first is the value; the others are smaller."""
+    is_best: bool = False
+    """Whether it is the best of its row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table; the first cell of each row is its heading."""
+
+    name: str
+    """Of its CSV file, without the ending."""
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    csv: str
+    """The same numbers, one a cell."""
+
+    @property
+    def csv_address(self) -> str:
+        """The CSV as an address that can be downloaded without a server."""
+        return f"data:text/csv;charset=utf-8,{quote(self.csv)}"
+
+
+CSV_COLUMNS = (
+    "variant",
+    "annotated_subjects",
+    "annotated_images",
+    "mode",
+    "metric",
+    "structure",
+    "seeds",
+    "values",
+    "mean",
+    "std",
+    "low_95",
+    "high_95",
+    "difference_from_scratch",
+    "difference_low_95",
+    "difference_high_95",
+    "wilcoxon_p",
+    "paper_mean",
+    "paper_std",
+)
+"""Columns of ``table.csv``."""
+
+
+def entries_csv(results: StudyResults, found: Iterable[Entry], paper: dict[int, PaperRow]) -> str:
+    """Return entries as CSV, a row each; what does not exist is an empty cell."""
+    rows = []
+    for each in found:
+        difference = each.difference
+        of_paper = paper_value(each, paper)
+        numbers = (
+            each.spread.mean,
+            each.spread.std,
+            each.low,
+            each.high,
+            *((math.nan,) * 4 if difference is None else (difference.mean, difference.low, difference.high, difference.p_value)),
+            *((math.nan,) * 2 if of_paper is None else of_paper),
+        )
+        images = " to ".join(str(n) for n in _ends(results.n_images(each.variant, each.subjects)))
+        start = (each.variant, each.subjects, images, each.mode.value, each.metric.value, each.structure, each.n_seeds)
+        rows.append((*start, each.spread.n_subjects, *("" if math.isnan(value) else f"{value:.6g}" for value in numbers)))
+    return to_csv(CSV_COLUMNS, rows)
+
+
+def comparison(results: StudyResults, found: Sequence[Entry], paper: dict[int, PaperRow], *, name: str, caption: str) -> Table:
+    """Lay out entries of one variant, metric and structure in the form of the paper's tables.
+
+    Parameters
+    ----------
+    results
+        The study.
+    found
+        The entries.
+    paper
+        The paper's numbers; empty where they are not about the same.
+    name
+        Of the CSV.
+    caption
+        Above the table.
+    """
+    rows = []
+    for subjects, group in groupby(found, key=lambda each: each.subjects):
+        row = [*group]
+        winners = best(row)
+        images = results.n_images(row[0].variant, subjects)
+        heading: tuple[str, ...] = (f"{subjects:,} ({_range(images)})",)
+        if any(paper_value(each, paper) is not None for each in row):
+            heading = (*heading, f"paper: {subjects:,} ({paper[subjects].n_images:,})")
+        rows.append((Cell(heading), *(Cell(_lines(each, paper), is_best=each.mode in winners) for each in row)))
+    return Table(
+        name=name,
+        caption=caption,
+        head=("annotated subjects (images)", *(mode.value for mode in results.modes)),
+        rows=tuple(rows),
+        csv=entries_csv(results, found, paper),
+    )
+
+
+def variants_table(results: StudyResults, found: Sequence[Entry]) -> Table:
+    """Lay out the mean Dice of all variants side by side."""
+    rows, plain = [], []
+    for subjects in results.subjects:
+        for mode in results.modes:
+            row = [next(e for e in found if (e.variant, e.subjects, e.mode) == (v, subjects, mode)) for v in results.variants]
+            means = [round(each.spread.mean, 3) for each in row if each.exists]
+            top = max(means) if len(set(means)) > 1 else math.nan
+            cells = (Cell(_lines(each, {}), is_best=each.exists and round(each.spread.mean, 3) == top) for each in row)
+            rows.append((Cell((f"{mode.value}, {subjects:,}",)), *cells))
+            plain += row
+    caption = "Dice on the test set, mean of structures, of every variant side by side: mean (standard deviation)"
+    head = ("method, annotated subjects", *results.variants)
+    return Table(name="variants", caption=caption, head=head, rows=tuple(rows), csv=entries_csv(results, plain, {}))
+
+
+def learning_table(found: Sequence[Learning], name: str) -> Table:
+    """Say where each learning curve ends, and whether it has come to its plateau."""
+    rows, plain = [], []
+    for each in found:
+        change = NOTHING if math.isnan(each.change) else signed(each.change)
+        last = int(each.mean.iterations[-1])
+        texts = (f"{each.mode.value}, {each.subjects:,}", f"{last:,}", digits(each.final), change, each.verdict)
+        rows.append(tuple(Cell((text,)) for text in texts))
+        plain.append((each.mode.value, each.subjects, last, _plain(each.final), _plain(each.change), each.verdict))
+    head = ("method, annotated subjects", "iterations", "final validation Dice", "change over the last quarter", "in words")
+    csv_head = ("mode", "annotated_subjects", "iterations", "final_validation_dice", "change_last_quarter", "verdict")
+    caption = "Whether training has come to its plateau: mean of structures and seeds on the validation set"
+    return Table(name=name, caption=caption, head=head, rows=tuple(rows), csv=to_csv(csv_head, plain))
+
+
+def needed_table(found: Sequence[Learning], modes: Sequence[TransferMode], name: str) -> Table:
+    """Say after how many iterations a Dice was first reached."""
+    rows, plain = [], []
+    for subjects, group in groupby(found, key=lambda each: each.subjects):
+        row = [*group]
+        of_mode = {each.mode: place for place, each in enumerate(row)}
+        for level in needed(row):
+            value = level[0].level
+            words = f" ({OF_BEST:.0%} of the best final)".replace("%", " %") if level[0].is_of_best else ""
+            cells = []
+            for mode in modes:
+                if mode not in of_mode:
+                    cells.append(Cell((NOTHING,)))
+                    continue
+                each = level[of_mode[mode]]
+                text = f"{each.median:,.0f}" if math.isfinite(each.median) else "not reached"
+                cells.append(Cell((text, f"{each.n_reached} of {each.n_seeds} seeds")))
+                iterations = f"{each.median:g}" if math.isfinite(each.median) else ""
+                plain.append((subjects, f"{value:.6g}", mode.value, iterations, each.n_reached, each.n_seeds))
+            rows.append((Cell((f"{subjects:,}, Dice {value:.3g}{words}",)), *cells))
+    return Table(
+        name=name,
+        caption="Iterations needed to reach a Dice on the validation set (mean of structures): median over seeds",
+        head=("annotated subjects, Dice", *(mode.value for mode in modes)),
+        rows=tuple(rows),
+        csv=to_csv(("annotated_subjects", "dice", "mode", "iterations", "seeds_reached", "seeds"), plain),
+    )
+
+
+def positions_table(run: RunResult) -> Table | None:
+    """Say how well a pretext finds each position; None where it was not tested."""
+    if run.table is None or not run.table.structures:
+        return None
+    rows, plain = [], []
+    for name in (*run.table.structures, MEAN):
+        cells, numbers = [], []
+        for metric in (Metric.DICE, Metric.BAI2019):
+            found = spread(run.table.per_subject(metric, POOLED, name))
+            cells.append(Cell((f"{digits(found.mean)} ({digits(found.std)})",)))
+            numbers += [_plain(found.mean), _plain(found.std)]
+        rows.append((Cell((name,)), *cells))
+        plain.append((name, *numbers))
+    return Table(
+        name=f"pretext-{run.name}",
+        caption=f"Pretext {run.name}: each position on {len(run.table.subjects):,} test subjects, mean (standard deviation)",
+        head=("position", "Dice", "contour distance (mm)"),
+        rows=tuple(rows),
+        csv=to_csv(("position", "dice_mean", "dice_std", "contour_distance_mm_mean", "contour_distance_mm_std"), plain),
+    )
+
+
+def runs_table(results: StudyResults) -> Table:
+    """List every run with its time and device."""
+    rows, plain = [], []
+    seeds = {cell.run.name: str(cell.seed) for cell in results.cells}
+    for run in results.runs:
+        kind = "pretext" if run in results.pretexts else "cell"
+        seed = seeds.get(run.name, "0") if kind == "cell" else "0"
+        numbers = ["" if value is None else f"{value:,}" for value in (run.n_subjects, run.n_images, run.attempts)]
+        time = "" if run.seconds is None else duration(run.seconds)
+        texts = (f"{run.name}, {kind}", run.state, seed, *numbers, time, run.device or "")
+        rows.append(tuple(Cell((text or NOTHING,)) for text in texts))
+        plain.append(
+            (
+                kind,
+                run.name,
+                run.state,
+                seed,
+                *(_empty(v) for v in (run.n_subjects, run.n_images, run.attempts, run.seconds, run.device)),
+            )
+        )
+    return Table(
+        name="runs",
+        caption="Every run: what it learnt from, how long it took, and where",
+        head=("run", "state", "seed", "subjects", "images", "attempts", "time", "device"),
+        rows=tuple(rows),
+        csv=to_csv(("kind", "run", "state", "seed", "subjects", "images", "attempts", "seconds", "device"), plain),
+    )
+
+
+def settings_table(results: StudyResults, variant: str) -> Table:
+    """List the configuration of a variant's pretext and networks; what the study varies between them has its values in one cell."""
+    cells = [cell for cell in results.cells if cell.variant == variant]
+    used = {cell.pretext for cell in cells}
+    columns = (
+        [run.config for run in results.pretexts if run.name in used and run.config],
+        [cell.run.config for cell in cells if cell.run.config],
+    )
+    rows, plain = [], []
+    for group, kind in GROUPS.items():
+        for field in dataclasses.fields(kind):
+            if field.name == "pretext":  # a path; the runs' names say it
+                continue
+            texts = []
+            for configs in columns:
+                groups = [config.to_json()[group] for config in configs]
+                values = dict.fromkeys(_setting(each[field.name]) for each in groups if each is not None)
+                texts.append(", ".join(values) or NOTHING)
+            rows.append(tuple(Cell((text,)) for text in (f"{group}: {field.name}", *texts)))
+            plain.append((group, field.name, *texts))
+    return Table(
+        name=f"settings-{variant}",
+        caption=f"Configuration of variant {variant}" if len(results.variants) > 1 else "Configuration",
+        head=("setting", "pretext", "networks"),
+        rows=tuple(rows),
+        csv=to_csv(("group", "setting", "pretext", "networks"), plain),
+    )
+
+
+def paper_value(entry: Entry, paper: dict[int, PaperRow]) -> tuple[float, float] | None:
+    """Return the paper's mean and standard deviation for an entry; None where it gives none."""
+    if entry.metric is not Metric.DICE or entry.structure != MEAN or entry.subjects not in paper:
+        return None
+    return paper[entry.subjects].dice[entry.mode]
+
+
+def digits(value: float, places: int = 3) -> str:
+    """Print a number, or what stands for none."""
+    return NOTHING if math.isnan(value) else f"{value:.{places}f}"
+
+
+def signed(value: float, places: int = 3) -> str:
+    """Print a difference with its sign.
+
+    Examples
+    --------
+    >>> signed(-0.5), signed(0.25, 2)
+    ('−0.500', '+0.25')
+    """
+    return f"{value:+.{places}f}".replace("-", "−")
+
+
+def p_text(p_value: float) -> str:
+    """Print a p-value.
+
+    Examples
+    --------
+    >>> p_text(0.0123), p_text(0.00001)
+    ('p = 0.012', 'p < 0.001')
+    """
+    if math.isnan(p_value):
+        return "no test"
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}" if p_value < 0.1 else f"p = {p_value:.2f}"
+
+
+def duration(seconds: float) -> str:
+    """Print a time.
+
+    Examples
+    --------
+    >>> duration(42.3), duration(3723)
+    ('42 s', '1 h 02 min')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def to_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _lines(entry: Entry, paper: dict[int, PaperRow]) -> tuple[str, ...]:
+    """Return the lines of a cell: mean (std), interval, difference from scratch, the paper's value."""
+    lines = [NOTHING]
+    if entry.exists:
+        places = 3 if entry.metric is Metric.DICE else 2
+        lines = [f"{digits(entry.spread.mean, places)} ({digits(entry.spread.std, places)})"]
+        if not math.isnan(entry.low):
+            lines.append(f"95 %: {entry.low:.{places}f} to {entry.high:.{places}f}")
+        if entry.n_scored < entry.n_wanted:
+            lines.append(f"{entry.n_scored:,} of {entry.n_wanted:,} have a value")
+        difference = entry.difference
+        if difference is not None:
+            ends = (signed(each, places) for each in (difference.low, difference.high))
+            interval = "" if math.isnan(difference.low) else f"95 %: {' to '.join(ends)}, "
+            lines += [f"from scratch: {signed(difference.mean, places)}", f"{interval}{p_text(difference.p_value)}"]
+    value = paper_value(entry, paper)
+    return tuple(lines) if value is None else (*lines, f"paper: {value[0]:.3f} ({value[1]:.3f})")
+
+
+def _ends(values: Sequence[int]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys((values[0], values[-1]))) if values else ()
+
+
+def _range(values: Sequence[int]) -> str:
+    return " to ".join(f"{value:,}" for value in _ends(values)) or "?"
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(str(each) for each in value) or "all"
+    return "not set" if value is None else str(value)
+
+
+def _plain(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.6g}"
+
+
+def _empty(value: object) -> object:
+    return "" if value is None else value

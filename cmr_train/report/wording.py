@@ -1,0 +1,145 @@
+"""What the numbers say, in sentences: findings, and the figures' text alternatives."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+from cmr_train.choices import TransferMode
+from cmr_train.metrics import Metric
+from cmr_train.report.analysis import Entry, Learning
+from cmr_train.report.pictures import Example, PretextExample
+from cmr_train.report.results import StudyResults
+from cmr_train.report.tables import digits, p_text, signed
+from cmr_train.scores import MEAN
+
+
+def what_was_compared(results: StudyResults) -> str:
+    """Return what the study did, in plain sentences."""
+    modes, numbers = _listed([mode.value for mode in results.modes]), _listed([f"{n:,}" for n in results.subjects])
+    variants = f" in {len(results.variants)} variants" if len(results.variants) > 1 else ""
+    tested = f"{len(results.test_subjects):,} test subjects" if results.test_subjects else "the test subjects"
+    return (
+        f"Networks that segment {results.view.title} images were trained with {modes} on {numbers} annotated "
+        f"subject{'' if results.subjects == (1,) else 's'}, {_count(len(results.seeds), 'seed')} each{variants}. A seed is another "
+        f"choice of annotated subjects and other first weights. All were scored on the same {tested}, who were not trained on."
+    )
+
+
+def findings(results: StudyResults, found: Sequence[Entry], variant: str) -> tuple[str, ...]:
+    """Return the main findings of a variant, the summary first: mean Dice over structures, against scratch."""
+    dice = [e for e in found if (e.variant, e.metric, e.structure) == (variant, Metric.DICE, MEAN)]
+    sentences = [_at(n, [e for e in dice if e.subjects == n and e.exists]) for n in results.subjects]
+    compared = [e.difference for e in dice if e.difference is not None]
+    if not compared:
+        return ("No method could be compared with scratch.", *sentences)
+    sure = [each for each in compared if not math.isnan(each.low)]
+    better, worse = sum(each.low > 0 for each in sure), sum(each.high < 0 for each in sure)
+    rest = len(compared) - better - worse
+    summary = (
+        f"In {_count(len(compared), 'comparison')} of a pretrained method with scratch, the 95 % interval of the paired difference "
+        f"in Dice lies above zero in {better}, below zero in {worse}, and includes zero in {rest}."
+    )
+    return (summary, *sentences)
+
+
+def trend_alt(found: Sequence[Entry], names: Sequence[str]) -> str:
+    """Say what a figure of a metric against the number of subjects shows, with its numbers."""
+    title = "Dice" if found[0].metric is Metric.DICE else "Mean contour distance in mm"
+    sentences = [f"{title} against the number of annotated subjects."]
+    for name in names:
+        series = _series([each for each in found if each.structure == name], lambda each: each.mode.value)
+        sentences.append(f"{'Mean of structures' if name == MEAN else name}: {series}.")
+    return " ".join(sentences)
+
+
+def variants_alt(found: Sequence[Entry]) -> str:
+    """Say what the figure of the variants shows, with its numbers."""
+    sentences = ["Dice, mean of structures, against the number of annotated subjects."]
+    for mode in dict.fromkeys(each.mode for each in found):
+        series = _series([each for each in found if each.mode is mode], lambda each: each.variant)
+        sentences.append(f"{mode.value}: {series}.")
+    return " ".join(sentences)
+
+
+def learning_alt(found: Sequence[Learning]) -> str:
+    """Say what the learning curves show, with their numbers."""
+    return "Dice on the validation set against iterations. " + " ".join(
+        f"{each.mode.value} with {_count(each.subjects, 'subject')} ends at {digits(each.final)}: {each.verdict}." for each in found
+    )
+
+
+def example_alt(example: Example) -> str:
+    """Say what a figure of segmentations shows, with each network's Dice."""
+    panels = _listed(
+        [
+            f"{mode.value} with {_count(n, 'subject')} {digits(panel.dice, 2)}"
+            for (n, mode), panel in sorted(example.panels.items(), key=lambda item: (item[0][0], [*TransferMode].index(item[0][1])))
+        ]
+    )
+    return (
+        f"Contours on slice {example.level}, {_phase(example.phase)}, of the {example.rank} test subject (mean Dice of all "
+        f"networks {digits(example.mean_dice, 2)}): the image, the manual contours, and those of each network. "
+        f"Dice of the subject: {panels}."
+    )
+
+
+def positions_alt(example: PretextExample, name: str) -> str:
+    """Say what a figure of positions shows."""
+    found, true = ({*labels[labels > 0].tolist()} for labels in (example.predicted, example.truth))
+    return (
+        f"Slice {example.level}, {_phase(example.phase)}, of the median test subject of pretext {name} (mean Dice "
+        f"{digits(example.mean_dice, 2)}): the image, its {_count(len(true), 'true box', 'true boxes')}, and the predicted ones, "
+        f"of which {len(found & true)} of {len(true)} classes are there."
+    )
+
+
+def _at(subjects: int, row: Sequence[Entry]) -> str:
+    """Say who is best at one number of subjects, and whether surely so."""
+    where = f"With {_count(subjects, 'annotated subject')}"
+    if not row:
+        return f"{where}, no network has ended."
+    winner = max(row, key=lambda each: each.spread.mean)
+    sentence = f"{where}, {winner.mode.value} has the highest mean Dice, {winner.spread.mean:.3f}"
+    scratch = next((each for each in row if each.mode is TransferMode.SCRATCH), None)
+    if winner is scratch:
+        others = [each for each in row if each is not scratch and each.difference is not None]
+        if not others:
+            return f"{sentence}; there is nothing to compare it with."
+        nearest = max(others, key=lambda each: each.spread.mean)
+        return f"{sentence}; the nearest is {nearest.mode.value}, with {_difference(nearest)}."
+    if winner.difference is None or scratch is None:
+        return f"{sentence}; there is no network from scratch to compare it with."
+    return f"{sentence}, against {scratch.spread.mean:.3f} from scratch: {_difference(winner)}."
+
+
+def _difference(entry: Entry) -> str:
+    found = entry.difference
+    if found is None:
+        return "not compared"
+    if math.isnan(found.low):
+        return f"a difference of {signed(found.mean)}, with no interval from a single pair"
+    verdict = "above zero" if found.low > 0 else "below zero" if found.high < 0 else "including zero"
+    interval = f"95 % interval {signed(found.low)} to {signed(found.high)}, {verdict}"
+    return f"a paired difference of {signed(found.mean)} ({interval}; {p_text(found.p_value)})"
+
+
+def _series(row: Sequence[Entry], name: Callable[[Entry], str]) -> str:
+    """List values by line of a figure."""
+    lines: dict[str, list[str]] = {}
+    for each in row:
+        if each.exists:
+            places = 3 if each.metric is Metric.DICE else 1
+            lines.setdefault(name(each), []).append(f"{digits(each.spread.mean, places)} at {each.subjects:,}")
+    return "; ".join(f"{label} {', '.join(values)}" for label, values in lines.items()) or "no values"
+
+
+def _count(number: int, noun: str, nouns: str | None = None) -> str:
+    return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
+
+
+def _phase(name: str) -> str:
+    return {"ed": "end-diastole", "es": "end-systole"}.get(name, f"frame {name}")
+
+
+def _listed(words: Iterable[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
