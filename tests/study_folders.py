@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from cmr_planes.views import CardiacView, PositionClass, position_name
-from cmr_train.checkpoint import save_checkpoint, write_json
-from cmr_train.choices import Recipe
+from cmr_train.checkpoint import make_network, save_checkpoint, write_json
+from cmr_train.choices import Recipe, TransferMode
 from cmr_train.config import VIEW_STRUCTURES, RunConfig
 from cmr_train.data.splits import Split
 from cmr_train.metrics import Score
 from cmr_train.presets import configure
+from cmr_train.reproducibility import initialise
 from cmr_train.score_files import per_subject_csv
 from cmr_train.scores import ScoredVolume, ScoreTable
 
@@ -66,7 +67,7 @@ def make_study(
         if cell in (failed or {}):
             write_json(run / "cell.json", {"state": "failed", "error": (failed or {})[cell], "attempts": 2})
             continue
-        config = configure(Recipe.FINETUNE, data=data, view=view, mode=mode, subjects=n, seed=seed, **SETTINGS)
+        config = configure(Recipe.FINETUNE, data=data, view=view, mode=TransferMode(mode), subjects=n, seed=seed, **SETTINGS)
         dice = min(0.97, 0.55 + gains[mode] + 0.04 * np.log(n))
         write_run(run, config, structures, 0.0 if cell in empty else dice, test_subjects, seed, is_watched=is_watched)
         write_json(run / "cell.json", seal(n_subjects=n, n_images=6 * n))
@@ -105,9 +106,6 @@ def write_run(
     run: Path, config: RunConfig, names: Sequence[str], dice: float, subjects: Sequence[str], seed: int, *, is_watched: bool
 ) -> None:
     """Write a run with scores around a Dice, a learning curve that rises to it, and a network that was never trained."""
-    from cmr_train.checkpoint import make_network
-    from cmr_train.reproducibility import initialise
-
     write_json(run / "config.json", {"config": config.to_json()})
     write_json(run / "split.json", Split(train=(), validation=(), test=()).to_json())
     model = make_network(config)

@@ -246,8 +246,8 @@ def _learning(results: StudyResults) -> Iterator[Section]:
                     alt=wording.learning_alt(rows),
                     png=figures.png(figures.learning_curves(rows, (MEAN, *results.structures))),
                 ),
-                tables.learning_table(rows, _name(results, variant, "plateau")),
-                tables.needed_table(rows, results.modes, _name(results, variant, "iterations-needed")),
+                tables.learning_table(rows, _name(results, variant, "plateau"), _of(results, variant)),
+                tables.needed_table(rows, results.modes, _name(results, variant, "iterations-needed"), _of(results, variant)),
             ]
     words = (
         "The trend of the last quarter is a straight line through its looks at the validation set; where it changes Dice by less "

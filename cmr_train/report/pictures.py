@@ -1,5 +1,6 @@
 """What the networks see in a typical and in the worst subject, predicted again from their weights."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +14,13 @@ from cmr_planes.views import CardiacPhase
 from cmr_train.checkpoint import FINAL_NAME, load_run
 from cmr_train.choices import Subset, TransferMode
 from cmr_train.config import RunConfig
-from cmr_train.errors import TrainError
+from cmr_train.errors import CheckpointError, TrainError
 from cmr_train.inference import label_images
 from cmr_train.metrics import Metric
 from cmr_train.recipes.evaluate import choose_subjects
 from cmr_train.report.results import CellResult, RunResult, StudyResults
 from cmr_train.reproducibility import file_sha256
 from cmr_train.scores import MEAN, POOLED
-
-Read = Callable[[str, object, int, int], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -165,7 +164,8 @@ def _example(
         if table is None or subject not in table.subjects:
             continue
         dice = float(table.per_subject(Metric.DICE, POOLED, MEAN)[table.subjects.index(subject)])
-        panels[key] = Panel(labels=label_images(load_run(cell.run.folder), [image], [spacing_mm])[0], dice=dice)
+        with contextlib.suppress(CheckpointError):  # its panel says that it is not there
+            panels[key] = Panel(labels=label_images(load_run(cell.run.folder), [image], [spacing_mm])[0], dice=dice)
     return Example(
         rank=rank,
         mean_dice=mean_dice,

@@ -141,7 +141,7 @@ def variants_table(results: StudyResults, found: Sequence[Entry]) -> Table:
     return Table(name="variants", caption=caption, head=head, rows=tuple(rows), csv=entries_csv(results, plain, {}))
 
 
-def learning_table(found: Sequence[Learning], name: str) -> Table:
+def learning_table(found: Sequence[Learning], name: str, suffix: str) -> Table:
     """Say where each learning curve ends, and whether it has come to its plateau."""
     rows, plain = [], []
     for each in found:
@@ -152,11 +152,11 @@ def learning_table(found: Sequence[Learning], name: str) -> Table:
         plain.append((each.mode.value, each.subjects, last, _plain(each.final), _plain(each.change), each.verdict))
     head = ("method, annotated subjects", "iterations", "final validation Dice", "change over the last quarter", "in words")
     csv_head = ("mode", "annotated_subjects", "iterations", "final_validation_dice", "change_last_quarter", "verdict")
-    caption = "Whether training has come to its plateau: mean of structures and seeds on the validation set"
+    caption = f"Whether training has come to its plateau: mean of structures and seeds on the validation set{suffix}"
     return Table(name=name, caption=caption, head=head, rows=tuple(rows), csv=to_csv(csv_head, plain))
 
 
-def needed_table(found: Sequence[Learning], modes: Sequence[TransferMode], name: str) -> Table:
+def needed_table(found: Sequence[Learning], modes: Sequence[TransferMode], name: str, suffix: str) -> Table:
     """Say after how many iterations a Dice was first reached."""
     rows, plain = [], []
     for subjects, group in groupby(found, key=lambda each: each.subjects):
@@ -172,13 +172,13 @@ def needed_table(found: Sequence[Learning], modes: Sequence[TransferMode], name:
                     continue
                 each = level[of_mode[mode]]
                 text = f"{each.median:,.0f}" if math.isfinite(each.median) else "not reached"
-                cells.append(Cell((text, f"{each.n_reached} of {each.n_seeds} seeds")))
+                cells.append(Cell((text, f"{each.n_reached} of {each.n_seeds} seed{'' if each.n_seeds == 1 else 's'}")))
                 iterations = f"{each.median:g}" if math.isfinite(each.median) else ""
                 plain.append((subjects, f"{value:.6g}", mode.value, iterations, each.n_reached, each.n_seeds))
             rows.append((Cell((f"{subjects:,}, Dice {value:.3g}{words}",)), *cells))
     return Table(
         name=name,
-        caption="Iterations needed to reach a Dice on the validation set (mean of structures): median over seeds",
+        caption=f"Iterations needed to reach a Dice on the validation set (mean of structures): median over seeds{suffix}",
         head=("annotated subjects, Dice", *(mode.value for mode in modes)),
         rows=tuple(rows),
         csv=to_csv(("annotated_subjects", "dice", "mode", "iterations", "seeds_reached", "seeds"), plain),

@@ -1,0 +1,236 @@
+"""The report as a reader has it: whole, for every way, and in a browser."""
+
+import csv
+import io
+import itertools
+import json
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+import torch
+
+from cmr_planes.shards.read import Catalogue
+from cmr_planes.views import CardiacView
+from cmr_train.choices import Recipe, Subset, TransferMode
+from cmr_train.errors import CheckpointError
+from cmr_train.presets import configure
+from cmr_train.recipes.evaluate import choose_subjects
+from cmr_train.report import write_report
+from tests.study_folders import SETTINGS, make_study
+from tests.training import annotate, small_catalogue
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+VOID = {"meta", "link", "img", "br"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    torch.set_num_threads(1)
+
+
+class Page(HTMLParser):
+    """What a page holds: its elements with their attributes and text, and whether its tags are balanced."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and data.strip():
+            self.texts.append((self.open[-1], data.strip()))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def check_page(path: Path) -> Page:
+    """Check what must hold of every report, and return it."""
+    page = Page(path.read_text(encoding="utf-8"))
+    levels = [int(tag[1]) for tag, _ in page.elements if tag in {"h1", "h2", "h3", "h4"}]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    identifiers = [attributes["id"] for _, attributes in page.elements if attributes.get("id")]
+    assert len(set(identifiers)) == len(identifiers)
+    assert {each["href"][1:] for each in page.all("a") if each["href"].startswith("#")} <= set(identifiers)
+    for image in page.all("img"):
+        assert image["src"].startswith("data:image/png;base64,")
+        assert any(letter.isdigit() for letter in image["alt"]), image["alt"]
+        assert len(image["alt"]) > 60
+    n_tables = len(page.all("table"))
+    assert len(page.all("caption")) == n_tables == len([each for each in page.all("a") if each.get("class") == "csv"])
+    assert all(each.get("scope") in {"col", "row"} for each in page.all("th"))
+    for tag, attributes in page.elements:
+        for name in ("src", "href"):
+            value = attributes.get(name) or "#"
+            assert value.startswith(("#", "data:")), f"{tag} needs {value}"
+    assert "SYN-" not in path.read_text(encoding="utf-8")
+    assert "nan" not in [word.lower() for _, text in page.texts for word in text.replace("(", " ").replace(")", " ").split()]
+    for link in page.all("a"):
+        if link.get("class") == "csv":
+            rows = list(csv.reader(io.StringIO(unquote(link["href"].split(",", 1)[1]))))
+            assert len({len(row) for row in rows}) == 1
+    return page
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    data = annotate(small_catalogue(folder / "data", 8))
+    config = configure(Recipe.FINETUNE, data=data, mode=TransferMode.SCRATCH, **SETTINGS)
+    with Catalogue(data) as catalogue:
+        index = choose_subjects(config, catalogue, Subset.TEST)
+        keys = tuple(dict.fromkeys(index.subject(row) for row in range(len(index))))
+    made = make_study(folder, data=data, test_subjects=keys, missing=("all-n5-s1",), failed={"decoder-n5-s0": "a | <b> failed"})
+    (made / "cells/multitask-n5-s0/final.pt").write_bytes(b"damaged")
+    write_report(made)
+    return made
+
+
+def test_a_report_is_whole_and_made_again_alike(study):
+    page = check_page(study / "report.html")
+    headings = [text for tag, text in page.texts if tag == "h2"]
+    assert headings == [
+        "Findings",
+        "Failed and missing runs",
+        "Dice",
+        "Contour distance",
+        "Against the number of annotated subjects",
+        "Learning curves",
+        "Segmentations",
+        "Pretext",
+        "Runs",
+        "Configuration",
+    ]
+    names = {path.stem for path in (study / "figures").iterdir()}
+    assert names == {"dice", "distance", "learning", "example-median", "example-worst", "pretext-default"}
+    assert len(page.all("img")) == len(names)
+    text = " ".join(each for _, each in page.texts)
+    for words in (
+        "a | <b> failed",
+        "it has not ended",
+        "paper: 0.704 (0.065)",
+        "paper: 1 (18)",
+        "python 3.11.0",
+        "cpu (1 threads)",
+    ):
+        assert words in text
+    markdown = (study / "report.md").read_text(encoding="utf-8")
+    assert "a \\| &lt;b> failed" in markdown
+    assert all(f"(figures/{name}.png)" in markdown for name in names)
+    files = {path: path.read_bytes() for path in (study / "report.html", study / "report.md", study / "table.csv")}
+    files |= {path: path.read_bytes() for path in (study / "figures").iterdir()}
+    write_report(study)
+    assert files == {path: path.read_bytes() for path in files}
+    assert not list(study.rglob("*.part"))
+
+
+def test_pictures_say_why_they_are_not_there(tmp_path):
+    study = make_study(tmp_path)
+    page = check_page(write_report(study))
+    text = " ".join(each for _, each in page.texts)
+    assert "There are no pictures: the catalogue 'out.h5' is not where it was when the study ran" in text
+    assert "There is no picture: the catalogue" in text
+
+
+CASES = {
+    "one of everything": {"modes": ("scratch",), "subjects": (1,), "seeds": 1, "test_subjects": ("SYN-0001",)},
+    "no scratch": {"modes": ("all", "multitask"), "subjects": (1,), "seeds": 1},
+    "nothing ended": {
+        "missing": tuple(f"{m}-n{n}-s0" for m in ("scratch", "all") for n in (1, 5)),
+        "modes": ("scratch", "all"),
+        "seeds": 1,
+    },
+    "found nothing": {"modes": ("scratch", "all"), "subjects": (1,), "seeds": 1, "empty": ("scratch-n1-s0", "all-n1-s0")},
+    "not watched": {"modes": ("scratch", "all"), "subjects": (1,), "is_watched": False},
+    "variants": {"variants": ("mild", "strong"), "subjects": (1, 5), "modes": ("scratch", "multitask"), "seeds": 1},
+    "long axis": {"view": CardiacView.FOUR_CHAMBER, "modes": ("scratch", "all"), "seeds": 1, "name": "4Ch & <more>"},
+    "2Ch, numbers not in the paper": {"view": CardiacView.TWO_CHAMBER, "subjects": (3,), "modes": ("scratch", "all"), "seeds": 1},
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_every_kind_of_study_has_a_report(tmp_path, case):
+    study = make_study(tmp_path, **case)
+    page = check_page(write_report(study))
+    assert [text for tag, text in page.texts if tag == "h1"] == [case.get("name", "SAX, positions or not")]
+    assert ("variants" in {path.stem for path in (study / "figures").iterdir()}) == ("variants" in case)
+    has_paper = case.get("view") is not CardiacView.TWO_CHAMBER
+    assert any("Bai et al." in text for _, text in page.texts) == has_paper
+
+
+def test_a_report_made_anew_keeps_no_figure_of_the_one_before(tmp_path):
+    study = make_study(tmp_path, modes=("scratch", "all"), subjects=(1,), seeds=1)
+    write_report(study)
+    assert (study / "figures" / "learning.png").exists()
+    for path in study.glob("cells/*/metrics.jsonl"):
+        path.unlink()
+    (study / "cells/all-n1-s0/per_subject.csv").write_text("subject\nSYN-0001\n")
+    page = check_page(write_report(study))
+    assert not (study / "figures" / "learning.png").exists()
+    assert any("its per_subject.csv cannot be read: it has no column 'view'" in text for _, text in page.texts)
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"study": {}}'], ids=["none", "damaged", "another"])
+def test_a_folder_that_is_no_study_is_refused(tmp_path, content):
+    if content is not None:
+        (tmp_path / "study.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"study\.json"):
+        write_report(tmp_path)
+
+
+def browse(path: Path, profile: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Open a page in a headless browser."""
+    quiet = ("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+    command = [
+        CHROMIUM,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        *quiet,
+        f"--user-data-dir={profile}",
+        "--enable-logging=stderr",
+    ]
+    return subprocess.run([*command, *options, path.as_uri()], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_opens_the_report_without_complaint(study, tmp_path, width):
+    # A probe at the end of a copy measures what the browser made of the page.
+    probe = (
+        "<script>document.body.dataset.probe = JSON.stringify({wide: document.documentElement.scrollWidth,"
+        " broken: [...document.images].filter((image) => !image.complete || !image.naturalWidth).length,"
+        " buttons: [...document.querySelectorAll('button')].map((button) => Number(button.dataset.lines))});</script></body>"
+    )
+    source = (study / "report.html").read_text(encoding="utf-8")
+    copy = tmp_path / "report.html"
+    copy.write_text(source.replace("</body>", probe), encoding="utf-8")
+    shown = browse(copy, tmp_path / "profile", f"--window-size={width},900", "--dump-dom")
+    assert shown.returncode == 0, shown.stderr
+    assert "CONSOLE" not in shown.stderr, shown.stderr
+    page = Page(shown.stdout)
+    (body,) = page.all("body")
+    found = json.loads(body["data-probe"])
+    assert found["broken"] == 0
+    assert found["wide"] <= max(width, 500)  # headless Chromium makes no window narrower than 500 pixels
+    links = [each for each in page.all("a") if each.get("class") == "csv"]
+    assert found["buttons"] == [len(unquote(each["href"].split(",", 1)[1]).splitlines()) for each in links]
+    assert all(each["aria-label"].startswith("Copy as CSV: ") for each in page.all("button"))
