@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from cmr_train.choices import TransferMode
@@ -47,6 +48,7 @@ CSS_SCALE = 0.64
 """CSS pixels a pixel of a figure: 96 an inch on the page, 150 in the file."""
 
 _DPI = 150
+_HALO = [withStroke(linewidth=2, foreground="white")]
 _GRID = "#D9DEE3"
 _INK = "#1C2733"
 
@@ -232,8 +234,9 @@ def _draw_position(axes: Axes, mask: NDArray[np.bool_], value: int) -> None:
     layer = np.zeros((*mask.shape, 4))
     layer[mask] = [*(int(_colour(value)[place : place + 2], 16) / 255 for place in (1, 3, 5)), 0.65]
     axes.imshow(layer, aspect=axes.get_aspect(), interpolation="nearest")
-    row, column = (float(each.mean()) for each in np.nonzero(mask))
-    axes.text(column, row, str(value), fontsize=7, weight="bold", ha="center", va="center", color="black")
+    points = np.argwhere(mask)
+    row, column = points[np.square(points - points.mean(axis=0)).sum(axis=1).argmin()]
+    axes.text(column, row, str(value), fontsize=7, weight="bold", ha="center", va="center", color="black", path_effects=_HALO)
 
 
 def _panels(number: int, height: float) -> tuple[Figure, list[Axes]]:
@@ -282,7 +285,7 @@ def _finish(axes: Axes, title: str, x_name: str, y_name: str) -> None:
 
 
 def _widen(axes: Axes, metric: Metric) -> None:
-    """Keep small differences small: a span of at least 0.1 Dice or 0.5 mm, and nothing below zero."""
+    """Keep small differences small: a span of at least 0.1 Dice or 0.5 mm, and nothing that cannot be."""
     if not axes.has_data():
         axes.text(0.5, 0.5, "no values", fontsize=9, color=_INK, ha="center", va="center", transform=axes.transAxes)
         axes.set_yticks([])
@@ -290,7 +293,8 @@ def _widen(axes: Axes, metric: Metric) -> None:
     low, high = axes.get_ylim()
     more = max(0.0, (0.1 if metric is Metric.DICE else 0.5) - (high - low)) / 2
     bottom = max(-0.01, low - more)
-    axes.set_ylim(bottom, max(high + more, bottom + 2 * more))
+    top = max(high + more, bottom + 2 * more)
+    axes.set_ylim(bottom, min(top, 1.01) if metric is Metric.DICE else top)
 
 
 def _categories(axes: Axes, names: Sequence[str]) -> None:

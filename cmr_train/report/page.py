@@ -14,7 +14,7 @@ from cmr_planes.views import CardiacView, PositionClass, position_name
 from cmr_train.checkpoint import write_whole
 from cmr_train.config import VIEW_STRUCTURES
 from cmr_train.metrics import Metric
-from cmr_train.report import figures, tables, wording
+from cmr_train.report import figures, run_tables, tables, wording
 from cmr_train.report.analysis import METRICS, Entry, Learning, PaperRow, entries, learning, paper_rows
 from cmr_train.report.pictures import examples, pretext_example
 from cmr_train.report.results import StudyResults, read_study
@@ -285,7 +285,7 @@ def _pretexts(results: StudyResults) -> Iterator[Section]:
     parts: list[Picture | Table] = []
     for run in results.pretexts:
         found = pretext_example(results, run)
-        table = tables.positions_table(run)
+        table = run_tables.positions_table(run)
         if isinstance(found, str):
             texts.append(f"{run.name}: {found}")
         else:
@@ -303,8 +303,8 @@ def _pretexts(results: StudyResults) -> Iterator[Section]:
 
 
 def _setup(results: StudyResults) -> Iterator[Section]:
-    yield Section(name="runs", title="Runs", parts=(tables.runs_table(results),), is_folded=True)
-    settings = tuple(tables.settings_table(results, variant) for variant in results.variants)
+    yield Section(name="runs", title="Runs", parts=(run_tables.runs_table(results),), is_folded=True)
+    settings = tuple(run_tables.settings_table(results, variant) for variant in results.variants)
     versions = ", ".join(f"{name} {version}" for name, version in results.versions.items()) or "not known"
     data = ", ".join(f"{Path(path).name} ({digest})" for path, digest in results.catalogues.items()) or "not known"
     words = (f"Versions: {versions}.", f"Catalogues and their SHA-256: {data}.")

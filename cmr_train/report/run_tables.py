@@ -1,0 +1,99 @@
+"""Tables of the runs themselves: the pretexts' scores, times and devices, settings."""
+
+import dataclasses
+
+from cmr_train.config import GROUPS
+from cmr_train.metrics import Metric
+from cmr_train.report.results import RunResult, StudyResults
+from cmr_train.report.tables import NOTHING, Cell, Table, digits, duration, plain_number, to_csv
+from cmr_train.scores import MEAN, POOLED, spread
+
+
+def positions_table(run: RunResult) -> Table | None:
+    """Say how well a pretext finds each position; None where it was not tested."""
+    if run.table is None or not run.table.structures:
+        return None
+    rows, plain = [], []
+    for name in (*run.table.structures, MEAN):
+        cells, numbers = [], []
+        for metric in (Metric.DICE, Metric.BAI2019):
+            found = spread(run.table.per_subject(metric, POOLED, name))
+            cells.append(Cell((f"{digits(found.mean)} ({digits(found.std)})",)))
+            numbers += [plain_number(found.mean), plain_number(found.std)]
+        rows.append((Cell((name,)), *cells))
+        plain.append((name, *numbers))
+    return Table(
+        name=f"pretext-{run.name}",
+        caption=f"Pretext {run.name}: each position on {len(run.table.subjects):,} test subjects, mean (standard deviation)",
+        head=("position", "Dice", "contour distance (mm)"),
+        rows=tuple(rows),
+        csv=to_csv(("position", "dice_mean", "dice_std", "contour_distance_mm_mean", "contour_distance_mm_std"), plain),
+    )
+
+
+def runs_table(results: StudyResults) -> Table:
+    """List every run with its time and device."""
+    rows, plain = [], []
+    seeds = {cell.run.name: str(cell.seed) for cell in results.cells}
+    for run in results.runs:
+        kind = "pretext" if run in results.pretexts else "cell"
+        seed = seeds.get(run.name, "0") if kind == "cell" else "0"
+        numbers = ["" if value is None else f"{value:,}" for value in (run.n_subjects, run.n_images, run.attempts)]
+        time = "" if run.seconds is None else duration(run.seconds)
+        texts = (f"{run.name}, {kind}", run.state, seed, *numbers, time, run.device or "")
+        rows.append(tuple(Cell((text or NOTHING,)) for text in texts))
+        plain.append(
+            (
+                kind,
+                run.name,
+                run.state,
+                seed,
+                *(_empty(v) for v in (run.n_subjects, run.n_images, run.attempts, run.seconds, run.device)),
+            )
+        )
+    return Table(
+        name="runs",
+        caption="Every run: what it learnt from, how long it took, and where",
+        head=("run", "state", "seed", "subjects", "images", "attempts", "time", "device"),
+        rows=tuple(rows),
+        csv=to_csv(("kind", "run", "state", "seed", "subjects", "images", "attempts", "seconds", "device"), plain),
+    )
+
+
+def settings_table(results: StudyResults, variant: str) -> Table:
+    """List the configuration of a variant's pretext and networks; what the study varies between them has its values in one cell."""
+    cells = [cell for cell in results.cells if cell.variant == variant]
+    used = {cell.pretext for cell in cells}
+    columns = (
+        [run.config for run in results.pretexts if run.name in used and run.config],
+        [cell.run.config for cell in cells if cell.run.config],
+    )
+    rows, plain = [], []
+    for group, kind in GROUPS.items():
+        for field in dataclasses.fields(kind):
+            if field.name == "pretext":  # a path; the runs' names say it
+                continue
+            texts = []
+            for configs in columns:
+                groups = [config.to_json()[group] for config in configs]
+                values = dict.fromkeys(_setting(each[field.name]) for each in groups if each is not None)
+                texts.append(", ".join(values) or NOTHING)
+            rows.append(tuple(Cell((text,)) for text in (f"{group}: {field.name}", *texts)))
+            plain.append((group, field.name, *texts))
+    return Table(
+        name=f"settings-{variant}",
+        caption=f"Configuration of variant {variant}" if len(results.variants) > 1 else "Configuration",
+        head=("setting", "pretext", "networks"),
+        rows=tuple(rows),
+        csv=to_csv(("group", "setting", "pretext", "networks"), plain),
+    )
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(str(each) for each in value) or "all"
+    return "not set" if value is None else str(value)
+
+
+def _empty(value: object) -> object:
+    return "" if value is None else value
