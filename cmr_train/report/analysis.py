@@ -164,11 +164,16 @@ class Learning:
     @property
     def verdict(self) -> str:
         """Whether it has come to its plateau, in words."""
-        if math.isnan(self.change):
-            return "too few looks to tell"
-        if abs(self.change) < FLAT:
-            return "plateau"
-        return "still rising" if self.change > 0 else "falling"
+        return verdict(self.change)
+
+
+def verdict(change: float) -> str:
+    """Say in words how a curve goes on, by the change of its trend over its last quarter."""
+    if math.isnan(change):
+        return "too few looks to tell"
+    if abs(change) < FLAT:
+        return "plateau"
+    return "still rising" if change > 0 else "falling"
 
 
 def learning(results: StudyResults) -> tuple[Learning, ...]:

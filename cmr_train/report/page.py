@@ -284,6 +284,7 @@ def _pretexts(results: StudyResults) -> Iterator[Section]:
     texts: list[str] = []
     parts: list[Picture | Table] = []
     for run in results.pretexts:
+        texts.append(wording.pretext_end(run))
         found = pretext_example(results, run)
         table = run_tables.positions_table(run)
         if isinstance(found, str):

@@ -18,7 +18,9 @@ def positions_table(run: RunResult) -> Table | None:
         cells, numbers = [], []
         for metric in (Metric.DICE, Metric.BAI2019):
             found = spread(run.table.per_subject(metric, POOLED, name))
-            cells.append(Cell((f"{digits(found.mean)} ({digits(found.std)})",)))
+            places = 3 if metric is Metric.DICE else 1
+            text = f"{digits(found.mean, places)} ({digits(found.std, places)})" if found.n_subjects else NOTHING
+            cells.append(Cell((text,)))
             numbers += [plain_number(found.mean), plain_number(found.std)]
         rows.append((Cell((name,)), *cells))
         plain.append((name, *numbers))

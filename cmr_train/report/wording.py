@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from cmr_train.choices import TransferMode
 from cmr_train.metrics import Metric
-from cmr_train.report.analysis import Entry, Learning
+from cmr_train.report.analysis import Entry, Learning, last_quarter_change, verdict
 from cmr_train.report.pictures import Example, PretextExample
-from cmr_train.report.results import StudyResults
+from cmr_train.report.results import RunResult, StudyResults
 from cmr_train.report.tables import digits, p_text, signed
 from cmr_train.scores import MEAN
 
@@ -82,6 +82,19 @@ def example_alt(example: Example) -> str:
     )
 
 
+def pretext_end(run: RunResult) -> str:
+    """Say where a pretext's learning ended, and whether it has come to its plateau."""
+    if run.curve is None or MEAN not in run.curve.dice:
+        return f"Pretext {run.name} never looked at the validation set: whether it came to its plateau cannot be said."
+    dice = run.curve.dice[MEAN]
+    change = last_quarter_change(run.curve.iterations, dice)
+    trend = "" if math.isnan(change) else f" ({signed(change)} over the last quarter)"
+    return (
+        f"Pretext {run.name} ends at a mean Dice of {digits(float(dice[-1]))} on the validation set after "
+        f"{run.curve.iterations[-1]:,} iterations: {verdict(change)}{trend}."
+    )
+
+
 def positions_alt(example: PretextExample, name: str) -> str:
     """Say what a figure of positions shows."""
     found, true = ({*labels[labels > 0].tolist()} for labels in (example.predicted, example.truth))
@@ -117,8 +130,8 @@ def _difference(entry: Entry) -> str:
         return "not compared"
     if math.isnan(found.low):
         return f"a difference of {signed(found.mean)}, with no interval from a single pair"
-    verdict = "above zero" if found.low > 0 else "below zero" if found.high < 0 else "including zero"
-    interval = f"95 % interval {signed(found.low)} to {signed(found.high)}, {verdict}"
+    place = "above zero" if found.low > 0 else "below zero" if found.high < 0 else "including zero"
+    interval = f"95 % interval {signed(found.low)} to {signed(found.high)}, {place}"
     return f"a paired difference of {signed(found.mean)} ({interval}; {p_text(found.p_value)})"
 
 
