@@ -10,6 +10,7 @@ COMMANDS = {
     "evaluate": LazyCommand("cmr_train.cli.evaluate", "Score a trained network, and compare it with another."),
     "predict": LazyCommand("cmr_train.cli.predict", "Segment new scans."),
     "study": LazyCommand("cmr_train.cli.study", "Compare all ways of transfer, as the paper does, and write the report."),
+    "report": LazyCommand("cmr_train.cli.report", "Write a study's report again."),
 }
 """The commands in the order in which they are listed."""
 

@@ -15,7 +15,6 @@ from cmr_planes.errors import ExitCode
 from cmr_planes.views import TARGET_VIEWS
 from cmr_train.choices import DeviceKind, Preset, TransferMode
 from cmr_train.cli.options import PATH, EnumChoice, lists_problems
-from cmr_train.cli.study_table import results_table
 from cmr_train.recipes.study_file import parse_study, read_document
 from cmr_train.recipes.study_plan import Cell, Plan, make_plan
 
@@ -118,7 +117,7 @@ def study(
     threads = max(1, len(os.sched_getaffinity(0)) // n_jobs) if executor == "local" and not gpus and n_jobs > 1 else None
     with _engine(executor, folder, n_jobs, gpus, scheduler, slurm) as submit, _progress(plan, len(done)) as on_event:
         outcomes = recipe.run_study(plan, folder, submit, facts=facts, threads=threads, on_event=on_event)
-    return _say_end(plan, folder, outcomes, as_json=as_json)
+    return _say_end(folder, outcomes, as_json=as_json)
 
 
 def _document(file: Path | None, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -232,23 +231,32 @@ def _progress(plan: Plan, n_done: int) -> "Iterator[Callable[[Event], None]]":
         yield on_event
 
 
-def _say_end(plan: Plan, folder: Path, outcomes: "Mapping[str, Outcome]", *, as_json: bool) -> ExitCode:
+def _say_end(folder: Path, outcomes: "Mapping[str, Outcome]", *, as_json: bool) -> ExitCode:
     """Print the table and where the report lies; return how the study ended."""
+    from cmr_train.cli.study_table import dice_entries, entries_json, results_table
     from cmr_train.recipes.study_job import State
-    from cmr_train.recipes.study_scores import results, results_json
+    from cmr_train.report import write_report
+    from cmr_train.report.results import read_study
 
     states = [outcome.state for outcome in outcomes.values()]
     if State.STOPPED in states:
         n_left = sum(state is not State.DONE for state in states)
         say(f"stopped; {n_left} of {len(states)} runs are not finished, and the same command goes on from there", style="yellow")
         return ExitCode.INTERRUPTED
-    found = results(plan, folder)
+    page, results = write_report(folder), read_study(folder)
     failed = {name: outcome.error for name, outcome in outcomes.items() if outcome.state is State.FAILED}
     if as_json:
-        print_json({"folder": folder.as_posix(), "results": results_json(found), "failed": failed})
+        print_json(
+            {
+                "folder": folder.as_posix(),
+                "report": page.as_posix(),
+                "results": entries_json(dice_entries(results)),
+                "failed": failed,
+            }
+        )
     else:
-        stdout().print(results_table(plan, found))
-        click.echo(f"The study lies in {folder}")
+        stdout().print(results_table(results))
+        click.echo(f"The report is {page}")
     for name, error in failed.items():
         say(f"{name} failed: {error}", style="red")
     return ExitCode.FAILED if failed else ExitCode.DONE

@@ -1,24 +1,53 @@
-"""The table at the end of a study."""
+"""The table at the end of a study: the report's own numbers, in short."""
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from cmr_planes.cli.console import table
-from cmr_train.recipes.study_plan import Plan
-from cmr_train.recipes.study_scores import Result
+from cmr_train.metrics import Metric
+from cmr_train.report.analysis import Entry, best, entries
+from cmr_train.report.results import StudyResults
+from cmr_train.report.tables import p_text
+from cmr_train.score_files import number
+from cmr_train.scores import MEAN
 
 
-def results_table(plan: Plan, found: Sequence[Result]) -> Table:
-    """Lay out the Dice of each number of subjects and mode, the best of a number in bold, and the difference from scratch."""
-    best = {key: max(_mean(each) for each in found if _group(each) == key) for key in {_group(each) for each in found}}
-    has_variants = len(plan.study.variants) > 1
+def dice_entries(results: StudyResults) -> tuple[Entry, ...]:
+    """Return the Dice of every variant, number of subjects and method, the mean of structures and phases."""
+    return tuple(each for each in entries(results) if (each.metric, each.structure) == (Metric.DICE, MEAN))
+
+
+def entries_json(found: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Return entries as JSON can hold them."""
+    return [
+        {
+            "variant": each.variant,
+            "subjects": each.subjects,
+            "mode": each.mode.value,
+            "seeds": each.n_seeds,
+            "dice_mean": number(each.spread.mean),
+            "dice_std": number(each.spread.std),
+            "difference": None if each.difference is None else number(each.difference.mean),
+            "difference_low": None if each.difference is None else number(each.difference.low),
+            "difference_high": None if each.difference is None else number(each.difference.high),
+            "p_value": None if each.difference is None else number(each.difference.p_value),
+        }
+        for each in found
+    ]
+
+
+def results_table(results: StudyResults) -> Table:
+    """Lay out the Dice of each number of subjects and method, the best of a number in bold, and the difference from scratch."""
+    found = dice_entries(results)
+    has_variants = len(results.variants) > 1
     heads = ("subjects", *(("variant",) if has_variants else ()), "mode", "seeds", "Dice", "from scratch", "95 % interval", "p")
-    shown = table(f"{plan.study.name}: Dice on the test set, mean (standard deviation)", heads, [])
+    shown = table(f"{results.name}: Dice on the test set, mean (standard deviation)", heads, [])
     for each in found:
-        is_best = _mean(each) == best[_group(each)]
+        row = [other for other in found if (other.variant, other.subjects) == (each.variant, each.subjects)]
         cells = (
             f"{each.subjects:,}",
             *((each.variant,) if has_variants else ()),
@@ -27,28 +56,20 @@ def results_table(plan: Plan, found: Sequence[Result]) -> Table:
             _spread(each),
             *_difference(each),
         )
-        shown.add_row(*(Text(cell, style="bold" if is_best else "") for cell in cells))
+        shown.add_row(*(Text(cell, style="bold" if each.mode in best(row) else "") for cell in cells))
     return shown
 
 
-def _group(result: Result) -> tuple[str, int]:
-    return result.variant, result.subjects
-
-
-def _mean(result: Result) -> float:
-    return result.dice.mean if result.dice.n_subjects else -math.inf
-
-
-def _spread(result: Result) -> str:
-    if not result.dice.n_subjects:
+def _spread(entry: Entry) -> str:
+    if not entry.exists:
         return "-"
-    std = "-" if math.isnan(result.dice.std) else f"{result.dice.std:.3f}"
-    return f"{result.dice.mean:.3f} ({std})"
+    std = "-" if math.isnan(entry.spread.std) else f"{entry.spread.std:.3f}"
+    return f"{entry.spread.mean:.3f} ({std})"
 
 
-def _difference(result: Result) -> tuple[str, str, str]:
-    found = result.difference
-    if found is None or not found.n_pairs:
+def _difference(entry: Entry) -> tuple[str, str, str]:
+    found = entry.difference
+    if found is None:
         return "-", "-", "-"
     interval = "-" if math.isnan(found.low) else f"{found.low:+.3f} to {found.high:+.3f}"
-    return f"{found.mean:+.3f}", interval, f"{found.p_value:.2g}"
+    return f"{found.mean:+.3f}", interval, p_text(found.p_value)

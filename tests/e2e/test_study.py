@@ -70,15 +70,14 @@ def undisturbed(path: Path, folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("sign", "modes", "during"),
+    ("sign", "modes", "subjects", "during"),
     [
-        (signal.SIGKILL, ["multitask"], "pretexts/default"),
-        (signal.SIGTERM, ["scratch"], "cells/scratch-n1-s0"),
-        (signal.SIGINT, ["scratch"], "cells/scratch-n2-s0"),
+        (signal.SIGKILL, ["multitask"], [2], "pretexts/default"),
+        (signal.SIGTERM, ["scratch"], [1, 2], "cells/scratch-n2-s0"),
     ],
 )
-def test_a_study_that_is_ended_goes_on_to_the_weights_of_an_undisturbed_one(data, tmp_path, sign, modes, during):
-    path, out = write_study(tmp_path, data, modes=modes), tmp_path / "out"
+def test_a_study_that_is_ended_goes_on_to_the_weights_of_an_undisturbed_one(data, tmp_path, sign, modes, subjects, during):
+    path, out = write_study(tmp_path, data, modes=modes, subjects=subjects), tmp_path / "out"
     ended = interrupt(path, out, during, sign)
     _, said = ended.communicate()
     assert not (out / during / "cell.json").exists()
@@ -93,9 +92,10 @@ def test_a_study_that_is_ended_goes_on_to_the_weights_of_an_undisturbed_one(data
     done = train("study", path, "--out", out, "--jobs", 2)
     assert done.exit_code == 0, done.output
     assert "All are tested on the same 3 participants." in done.stdout
+    assert "The report is" in done.stdout
     assert sealed == {each: each.stat().st_mtime_ns for each in sealed}
     assert weights(out) == undisturbed(path, tmp_path / "whole")
-    for each in out.glob("*/*"):
+    for each in (path.parent for path in out.glob("*/*/cell.json")):
         assert {"per_subject.csv", "summary.json", "metrics.jsonl", "split.json"} <= {file.name for file in each.iterdir()}
     last = json.loads((out / f"cells/{modes[0]}-n2-s0/cell.json").read_text())
     assert (last["state"], last["n_subjects"], last["n_images"], last["device"]) == ("done", 2, 12, "cpu (1 threads)")
@@ -106,7 +106,14 @@ def test_what_was_evaluated_is_what_evaluate_says(data, tmp_path):
     out = tmp_path / "out"
     done = train("study", path, "--out", out, "--json")
     assert done.exit_code == 0, done.output
-    (result,) = json.loads(done.stdout)["results"]
+    value = json.loads(done.stdout)
+    (result,) = value["results"]
+    page = Path(value["report"])
+    assert "Small" in page.read_text()
+    before = page.read_bytes()
+    page.unlink()
+    assert f"The report is {page}" in " ".join(train("report", out).stdout.split())
+    assert page.read_bytes() == before
     assert (result["mode"], result["subjects"], result["seeds"]) == ("scratch", 2, 1)
     assert train("evaluate", out / "cells/scratch-n2-s0", "--out", tmp_path / "again").exit_code == 0
     for name in ("per_subject.csv", "summary.json"):
@@ -194,7 +201,14 @@ def test_an_engine_that_is_not_there_is_said(data, tmp_path):
     assert "--executor dask wants --scheduler" in dask.stderr
 
 
-def test_help_has_an_example():
-    done = train("study", "--help")
+@pytest.mark.parametrize(("name", "example"), [("study", "study study.toml --dry-run"), ("report", "report studies/sax")])
+def test_help_has_an_example(name, example):
+    done = train(name, "--help")
     assert done.exit_code == 0
-    assert "    cmr-train study study.toml --dry-run" in done.stdout
+    assert f"    cmr-train {example}" in done.stdout
+
+
+def test_a_folder_that_is_no_study_has_no_report(tmp_path):
+    done = train("report", tmp_path)
+    assert done.exit_code == 1
+    assert "is not a study of cmr-train: it has no study.json" in done.stderr
