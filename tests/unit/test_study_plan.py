@@ -1,3 +1,5 @@
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +195,22 @@ def test_cells_share_a_folder_exactly_where_their_configuration_is_the_same(vari
             assert (one.folder == other.folder) == (one.config == other.config)
     assert len({cell.folder for cell in found.runs}) == len(found.runs) == len({cell.config for cell in found.cells})
     assert len({each.config for each in found.pretexts}) == len(found.pretexts)
+
+
+ROOT = Path(__file__).parents[2]
+STUDIES = [
+    *re.findall(r"^```toml\n(.*?)^```", (ROOT / "docs" / "study.md").read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL),
+    *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "examples").glob("*study*.toml"))),
+]
+
+
+@pytest.mark.parametrize("text", STUDIES)
+def test_the_studies_of_the_documentation_and_the_examples_can_be_planned(text):
+    assert plan(**tomllib.loads(text)).cells
+
+
+def test_two_variants_of_multitask_cost_only_multitask_twice():
+    """As docs/study.md says of its example."""
+    found = plan(**tomllib.loads(STUDIES[0]))
+    assert {cell.mode for cell in found.runs if cell.variant == "shared"} == {TransferMode.MULTITASK}
+    assert len(found.pretexts) == 1
