@@ -34,14 +34,15 @@ format: setup  ## put the code in its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-demo: setup    ## the main job on a synthetic cohort, in ./demo
+demo: setup    ## the main job and a small study on a synthetic cohort, in ./demo
 	rm -rf demo
-	$(BIN)/cmr-planes phantom demo/cohort -n 24 --seed 0
-	$(BIN)/cmr-planes extract demo/cohort/dicom demo/out.h5
+	$(BIN)/cmr-planes phantom demo/cohort -n 36 --seed 0
+	$(BIN)/cmr-planes extract demo/cohort/dicom demo/out.h5 --annotations demo/cohort/truth/cvi42
 	$(BIN)/cmr-planes inspect demo/out.h5
 	$(BIN)/cmr-planes show demo/out.h5 -o demo/pictures --limit 4
+	$(BIN)/cmr-train study examples/demo_study.toml --out demo/study
 	@echo
-	@echo 'Look at the pictures in demo/pictures.'
+	@echo 'Look at the pictures in demo/pictures, and at the report of the study.'
 	@echo 'Next, your own scans: $(BIN)/cmr-planes extract YOUR_DICOM_FOLDER out.h5'
 
 bench: setup   ## speed beside peers; see benchmarks/README.md
