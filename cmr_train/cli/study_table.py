@@ -72,4 +72,4 @@ def _difference(entry: Entry) -> tuple[str, str, str]:
     if found is None:
         return "-", "-", "-"
     interval = "-" if math.isnan(found.low) else f"{found.low:+.3f} to {found.high:+.3f}"
-    return f"{found.mean:+.3f}", interval, p_text(found.p_value)
+    return f"{found.mean:+.3f}", interval, p_text(found.p_value).removeprefix("p ").removeprefix("= ")
