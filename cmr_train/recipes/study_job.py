@@ -5,7 +5,6 @@ process. It goes on with what is in its folder, so a run that was killed only ha
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -20,11 +19,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
-from cmr_planes.errors import CmrPlanesError
+from cmr_planes.errors import CmrPlanesError, InUseError
+from cmr_planes.run_lock import only_run
 from cmr_train.config import RunConfig
 
-CELL_NAME, LOG_NAME, LOCK_NAME = "cell.json", "log.txt", "lock"
-"""Of a run: what came of it, what its process said, and who is at it."""
+CELL_NAME, LOG_NAME = "cell.json", "log.txt"
+"""Of a run: what came of it, and what its process said."""
 
 _POLL_SECONDS = 0.1
 _LOCK_SECONDS = 60.0
@@ -148,22 +148,22 @@ def _carried_out(job: Job) -> Outcome:
 
 @contextlib.contextmanager
 def _alone(out: Path) -> Iterator[None]:
-    """Keep a second process off a run's folder, such as one whose starter was killed a moment ago.
+    """Be the only run in a folder; wait for one whose starter was killed a moment ago.
 
     Raises
     ------
-    BlockingIOError
+    InUseError
         Another is at it and stays.
     """
     end = time.monotonic() + _LOCK_SECONDS
-    with (out / LOCK_NAME).open("w") as file:
+    with contextlib.ExitStack() as stack:
         while True:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stack.enter_context(only_run(out))
                 break
-            except BlockingIOError as error:
+            except InUseError:
                 if time.monotonic() > end:
-                    raise BlockingIOError(error.errno, "another process is at work on this run", str(out)) from error
+                    raise
                 time.sleep(_POLL_SECONDS)
         yield
 

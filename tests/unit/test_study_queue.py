@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cmr_planes.run_lock import only_run
+from cmr_train.recipes import study_job
 from cmr_train.recipes.study import run_study
 from cmr_train.recipes.study_file import parse_study
 from cmr_train.recipes.study_job import Job, Outcome, State
@@ -119,3 +121,14 @@ def test_a_signal_stops_what_runs_and_leaves_what_waits(plan, tmp_path):
     assert {each.state for each in outcomes.values()} == {State.STOPPED}
     assert len(outcomes) == len(plan.everything)
     assert not list(tmp_path.rglob("cell.json"))
+
+
+def test_a_folder_on_which_another_run_works_is_left_to_it(tmp_path, monkeypatch):
+    out = tmp_path / "runs" / "pretext-sax"
+    monkeypatch.setattr(study_job, "_LOCK_SECONDS", 0.0)
+    with only_run(out):  # as 'cmr-train pretext' does
+        outcome = study_job._carried_out(Job(config={}, out=str(out), cwd=str(tmp_path), stop=str(tmp_path / "stop")))
+    assert outcome.state is State.FAILED
+    assert outcome.error is not None
+    assert f"works on {out}" in outcome.error
+    assert not out.exists()
