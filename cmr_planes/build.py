@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
 
 from cmr_planes.annotate import assign_labels, view_labels
@@ -72,9 +73,9 @@ class BuildPlan:
         """Number of subjects, done or not."""
         return sum(len(keys) for keys in self.batches)
 
-    def first_number(self, shard: int) -> int:
-        """Return the place in the catalogue, from 1, of a shard's first subject."""
-        return 1 + sum(len(keys) for keys in self.batches[:shard])
+    def first_numbers(self) -> list[int]:
+        """Return the place in the catalogue, from 1, of each shard's first subject."""
+        return [*accumulate((len(keys) for keys in self.batches[:-1]), initial=1)]
 
     @property
     def n_pending_subjects(self) -> int:

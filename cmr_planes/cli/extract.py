@@ -182,7 +182,7 @@ def extract(
     with alone_on(out), nullcontext() if log is None else Journal(log, with_keys=verbose > 0) as journal:
         plan = make_plan(sources, out, options, overwrite=not resume)
         start = time.perf_counter()
-        watch = _Watch(plan, journal, verbose)
+        watch = _Watch(plan.first_numbers(), journal, verbose)
         shards = _build(plan, cluster or workers or len(os.sched_getaffinity(0)), watch, overwrite=not resume)
         summary, n_bytes = _summarise(plan)
     _print_summary(summary, plan, shards, n_bytes, time.perf_counter() - start, as_json=as_json)
@@ -205,7 +205,8 @@ def _cluster(scheduler: str | None, scheduler_file: Path | None, workers: int | 
 class _Watch:
     """Says and writes down what happens."""
 
-    plan: BuildPlan
+    first_numbers: Sequence[int]
+    """The place in the catalogue, from 1, of each shard's first subject."""
     journal: Journal | None
     verbose: int
 
@@ -222,7 +223,7 @@ class _Watch:
                 view = f" {CardiacView(message.view).title}" if message.view else ""
                 remark(f"{outcome.subject}{view}: {message.code.value}: {message.sentence}")
         if self.journal is not None:
-            self.journal.shard(summary, self.plan.first_number(int(Path(summary.name).stem)))
+            self.journal.shard(summary, self.first_numbers[int(Path(summary.name).stem)])
 
 
 def _build(plan: BuildPlan, where: str | Path | int, watch: _Watch, *, overwrite: bool) -> list[ShardSummary]:
