@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 
 from cmr_train.data.datasets import PlaneDataset
 from cmr_train.devices import Compute
+from cmr_train.inference import IMAGES_AT_ONCE
 from cmr_train.models.unet import UNet
 from cmr_train.tracking import VALIDATION_MEAN
 from cmr_train.transfer import set_training
-
-IMAGES_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -108,18 +108,18 @@ def _reporter(last: list[Record], *, is_first: bool) -> Iterator[Reporter]:
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         line = bar.add_task("training", total=None, loss="–", rate="–", dice="")
-        dice: dict[str, str] = {}
-        spoken = [time.monotonic()]
+        dice, spoken = "", time.monotonic()
 
         def record(record: Record) -> None:
+            nonlocal dice, spoken
             last[:] = [record]
             loss = " + ".join(f"{each:.4f}" for each in record.losses.values())
             if record.validation:
-                dice.update(shown=f"  validation Dice {record.validation[VALIDATION_MEAN]:.3f}")
-            bar.update(line, dice=dice.get("shown", ""), loss=loss, rate=f"{record.images_per_second:,.0f}")
-            if not console.is_terminal and time.monotonic() - spoken[0] > QUIET_SECONDS:
-                spoken[0] = time.monotonic()
-                say(f"iteration {record.iteration:,}: loss {loss}, {record.images_per_second:,.0f} images/s{dice.get('shown', '')}")
+                dice = f"  validation Dice {record.validation[VALIDATION_MEAN]:.3f}"
+            bar.update(line, dice=dice, loss=loss, rate=f"{record.images_per_second:,.0f}")
+            if not console.is_terminal and time.monotonic() - spoken > QUIET_SECONDS:
+                spoken = time.monotonic()
+                say(f"iteration {record.iteration:,}: loss {loss}, {record.images_per_second:,.0f} images/s{dice}")
 
         yield Reporter(
             say=lambda sentence: bar.console.print(sentence, soft_wrap=True, markup=False),
