@@ -34,11 +34,9 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Example:
-    """One image of one test subject, and what each network found in it."""
+class _Shown:
+    """One image of one test subject."""
 
-    rank: str
-    """``median`` or ``worst``."""
     mean_dice: float
     """Of the subject over all networks: what it was chosen by."""
     phase: str
@@ -48,21 +46,23 @@ class Example:
     truth: NDArray[np.uint8]
     aspect: float
     """Distance between rows over distance between columns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Example(_Shown):
+    """One image of one test subject, and what each network found in it."""
+
+    rank: str
+    """``median`` or ``worst``."""
     panels: Mapping[tuple[int, TransferMode], Panel]
     """By number of annotated subjects and method; of the first finished seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PretextExample:
+class PretextExample(_Shown):
     """One image of the median test subject, its positions, and those that the pretext found."""
 
-    mean_dice: float
-    phase: str
-    level: int
-    image: NDArray[np.uint16]
-    truth: NDArray[np.uint8]
     predicted: NDArray[np.uint8]
-    aspect: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
