@@ -10,12 +10,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.forked import Job, Running, complete, content, finished, make_jobs
-
-
-@pytest.fixture(scope="module")
-def jobs(tmp_path_factory) -> Mapping[str, Job]:
-    return make_jobs(tmp_path_factory.mktemp("given"))
+from tests.forked import Running, complete, content, finished
 
 
 @pytest.mark.parametrize("name", ["extract", "annotate", "train"])
