@@ -71,7 +71,7 @@ def paired_difference(values: ArrayLike, baseline: ArrayLike, *, seed: int = 0) 
         mean=float(differences.mean()) if len(differences) else np.nan,
         low=low,
         high=high,
-        p_value=_signed_rank_p(differences),
+        p_value=signed_rank_p(differences),
     )
 
 
@@ -137,7 +137,7 @@ def _bootstrap_interval(differences: NDArray[np.float64], rng: np.random.Generat
     return float(low), float(high)
 
 
-def _signed_rank_p(differences: NDArray[np.float64]) -> float:
+def signed_rank_p(differences: NDArray[np.float64]) -> float:
     """Return the two-sided p of Wilcoxon's test; differences of zero say nothing and are left out (Wilcoxon's own rule)."""
     if not len(differences):
         return np.nan

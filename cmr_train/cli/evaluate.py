@@ -106,7 +106,7 @@ def _row(summary: GroupSummary) -> tuple[object, ...]:
     return (
         _phase_name(summary.phase),
         summary.structure,
-        *(_spread(summary.metrics[metric], DIGITS[metric]) for metric in Metric),
+        *(spread_text(summary.metrics[metric], DIGITS[metric]) for metric in Metric),
         summary.n_scored,
         summary.n_missed,
         summary.n_invented,
@@ -133,7 +133,8 @@ def _phase_name(phase: str) -> str:
     return phase.upper() if len(phase) == 2 else phase
 
 
-def _spread(spread: Spread, digits: int) -> str:
+def spread_text(spread: Spread, digits: int) -> str:
+    """Write a mean and its standard deviation as tables show them; a dash stands for what does not exist."""
     if not spread.n_subjects:
         return "-"
     std = "-" if math.isnan(spread.std) else f"{spread.std:.{digits}f}"

@@ -8,8 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from cmr_planes.cli.console import table
+from cmr_train.cli.evaluate import DIGITS, spread_text
 from cmr_train.metrics import Metric
-from cmr_train.report.analysis import Entry, best, entries
+from cmr_train.report.analysis import Entry, best, entries_of
 from cmr_train.report.results import StudyResults
 from cmr_train.report.tables import p_text
 from cmr_train.score_files import number
@@ -18,7 +19,7 @@ from cmr_train.scores import MEAN
 
 def dice_entries(results: StudyResults) -> tuple[Entry, ...]:
     """Return the Dice of every variant, number of subjects and method, the mean of structures and phases."""
-    return tuple(each for each in entries(results) if (each.metric, each.structure) == (Metric.DICE, MEAN))
+    return tuple(each for variant in results.variants for each in entries_of(results, variant, Metric.DICE, MEAN))
 
 
 def entries_json(found: Sequence[Entry]) -> list[dict[str, Any]]:
@@ -53,18 +54,11 @@ def results_table(results: StudyResults) -> Table:
             *((each.variant,) if has_variants else ()),
             each.mode.value,
             str(each.n_seeds),
-            _spread(each),
+            spread_text(each.spread, DIGITS[Metric.DICE]),
             *_difference(each),
         )
         shown.add_row(*(Text(cell, style="bold" if each.mode in best(row) else "") for cell in cells))
     return shown
-
-
-def _spread(entry: Entry) -> str:
-    if not entry.exists:
-        return "-"
-    std = "-" if math.isnan(entry.spread.std) else f"{entry.spread.std:.3f}"
-    return f"{entry.spread.mean:.3f} ({std})"
 
 
 def _difference(entry: Entry) -> tuple[str, str, str]:

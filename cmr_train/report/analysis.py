@@ -14,7 +14,7 @@ from cmr_train.choices import TransferMode
 from cmr_train.metrics import Metric
 from cmr_train.report.results import CellResult, Curve, StudyResults
 from cmr_train.scores import MEAN, Spread, spread
-from cmr_train.statistics import crossed_interval, paired_difference
+from cmr_train.statistics import crossed_interval, signed_rank_p
 
 METRICS = (Metric.DICE, Metric.BAI2019)
 """What the report is about."""
@@ -78,12 +78,18 @@ class Entry:
 def entries(results: StudyResults) -> tuple[Entry, ...]:
     """Return every entry of the tables, by variant, metric, structure, number of subjects and method."""
     return tuple(
-        _entry(results, variant, subjects, mode, metric, structure)
+        entry
         for variant in results.variants
         for metric in METRICS
         for structure in (MEAN, *results.structures)
-        for subjects in results.subjects
-        for mode in results.modes
+        for entry in entries_of(results, variant, metric, structure)
+    )
+
+
+def entries_of(results: StudyResults, variant: str, metric: Metric, structure: str) -> tuple[Entry, ...]:
+    """Return the entries of one variant, metric and structure, by number of subjects and method."""
+    return tuple(
+        _entry(results, variant, subjects, mode, metric, structure) for subjects in results.subjects for mode in results.modes
     )
 
 
@@ -115,7 +121,7 @@ def compare(values: NDArray[np.float64], baseline: NDArray[np.float64]) -> Diffe
         mean=float(difference[is_there].mean()),
         low=low,
         high=high,
-        p_value=paired_difference(rows, np.zeros(len(rows))).p_value,
+        p_value=signed_rank_p(np.array([row for row in rows if not math.isnan(row)])),
         n_subjects=int(is_there.any(axis=1).sum()),
         n_seeds=int(is_there.any(axis=0).sum()),
     )
