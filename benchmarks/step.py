@@ -24,10 +24,11 @@ from cmr_train.data.augment import transform
 from cmr_train.data.batches import BatchOptions, Order, batches
 from cmr_train.data.datasets import PlaneDataset, Target
 from cmr_train.devices import Compute, prepare
-from cmr_train.loop import Task, TrainState, augmentation, make_state, step
+from cmr_train.loop import Task, augmentation, step
 from cmr_train.losses import cross_entropy
 from cmr_train.presets import configure
 from cmr_train.reproducibility import initialise
+from cmr_train.state import TrainState, make_state
 
 
 def main() -> None:

@@ -4,16 +4,15 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import FrameType
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from cmr_train.choices import Head, Schedule, Sharing
+from cmr_train.choices import Head, Schedule
 from cmr_train.config import RunConfig, TrainingConfig
 from cmr_train.data.augment import Augmentation, adjust, transform
 from cmr_train.data.batches import Batch, BatchOptions, Order, batches
@@ -23,8 +22,8 @@ from cmr_train.distributed import World
 from cmr_train.errors import DivergedError
 from cmr_train.losses import Loss
 from cmr_train.models.unet import UNet
+from cmr_train.state import TrainState
 from cmr_train.tracking import Record
-from cmr_train.transfer import StatisticsBank, set_training
 
 WARM_UP = 0.3
 """Share of a one-cycle schedule in which the learning rate rises."""
@@ -48,24 +47,6 @@ class Task:
     """What is minimised."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class TrainState:
-    """All that changes while training."""
-
-    model: UNet
-    """The network."""
-    optimisers: dict[Head, torch.optim.Adam]
-    """One for each task; two tasks may share one."""
-    bank: StatisticsBank | None = None
-    """The running statistics of the task whose turn it is not, where tasks have their own."""
-    iteration: int = 0
-    """Iterations that are done."""
-    loss_sums: dict[Head, Tensor] = field(default_factory=dict)
-    """Sum of each task's loss since the last record, on the device."""
-    n_losses: dict[Head, int] = field(default_factory=dict)
-    """Steps that were summed."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
     """What the loop tells others."""
@@ -78,69 +59,6 @@ class Hooks:
     """After each iteration, with the number of those that are done."""
     validate: Callable[[UNet], dict[str, float]] = lambda model: {}  # noqa: ARG005  # nobody is looked at
     """Scores the network on the validation set."""
-
-
-def make_state(model: UNet, config: RunConfig, compute: Compute) -> TrainState:
-    """Put a network on the device, and make what is needed to train it.
-
-    Parameters
-    ----------
-    model
-        With the weights that it begins with; tensors that are frozen take no part.
-    config
-        How it is trained.
-    compute
-        Where.
-    """
-    model.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]  # torch's overloads lack the pair
-    heads = [config.head, *(Head(name) for name in config.heads if name != config.head)]
-    transfer = config.transfer
-    is_shared = transfer is not None and transfer.optimiser_state is Sharing.SHARED
-    first = _adam(model, config.training, compute.device)
-    optimisers = {
-        head: first if is_shared or head is config.head else _adam(model, config.training, compute.device) for head in heads
-    }
-    has_bank = len(heads) > 1 and transfer is not None and transfer.normalisation is Sharing.SEPARATE
-    state = TrainState(
-        model=model,
-        optimisers=optimisers,
-        bank=StatisticsBank(model, heads[0].value, tuple(head.value for head in heads[1:])) if has_bank else None,
-        loss_sums={head: torch.zeros((), device=compute.device) for head in heads},
-        n_losses=dict.fromkeys(heads, 0),
-    )
-    set_training(model)
-    return state
-
-
-def state_to_save(state: TrainState, world: World) -> dict[str, Any]:
-    """Return tensors and plain values from which :func:`restore` makes the state again."""
-    return {
-        "iteration": state.iteration,
-        "model": state.model.state_dict(),
-        "optimisers": [optimiser.state_dict() for optimiser in _distinct(state.optimisers)],
-        "statistics": {} if state.bank is None else state.bank.state_dict(),
-        "loss_sums": {head.value: world.mean(total) for head, total in state.loss_sums.items()},
-        "n_losses": {head.value: n for head, n in state.n_losses.items()},
-    }
-
-
-def restore(state: TrainState, saved: Mapping[str, Any]) -> None:
-    """Take up a state that was saved.
-
-    Raises
-    ------
-    KeyError, RuntimeError, ValueError
-        It is of another network or of another way of training.
-    """
-    state.model.load_state_dict(saved["model"])
-    for optimiser, values in zip(_distinct(state.optimisers), saved["optimisers"], strict=True):
-        optimiser.load_state_dict(values)
-    if state.bank is not None:
-        state.bank.load_state_dict(saved["statistics"])
-    for head in state.loss_sums:
-        state.loss_sums[head].copy_(saved["loss_sums"][head.value])
-        state.n_losses[head] = saved["n_losses"][head.value]
-    state.iteration = saved["iteration"]
 
 
 def learning_rate(training: TrainingConfig, iteration: int) -> float:
@@ -247,8 +165,6 @@ def train(
             is_look_due = runtime.validate_every > 0 and (is_last or state.iteration % runtime.validate_every == 0)
             is_record_due = is_last or is_look_due or state.iteration % runtime.log_every == 0
             is_stopped = _anybody(is_stopping(), world, compute, is_asked=is_record_due)
-            if is_last or is_stopped or state.iteration % runtime.checkpoint_every == 0:
-                _check_finite(state, world)
             is_saving_due = is_last or is_stopped or state.iteration % runtime.checkpoint_every == 0
             if is_saving_due:
                 _check_finite(state, world)
@@ -294,15 +210,6 @@ class _Clock:
             total.zero_()
             state.n_losses[head] = 0
         return record
-
-
-def _adam(model: nn.Module, training: TrainingConfig, device: torch.device) -> torch.optim.Adam:
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.Adam(trained, lr=training.learning_rate, fused=device.type in {"cpu", "cuda"})
-
-
-def _distinct(optimisers: Mapping[Head, torch.optim.Adam]) -> list[torch.optim.Adam]:
-    return list({id(optimiser): optimiser for optimiser in optimisers.values()}.values())
 
 
 def _enter(state: TrainState, task: Task) -> None:

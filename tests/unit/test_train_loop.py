@@ -15,10 +15,11 @@ from cmr_train.data.datasets import PlaneDataset, Target
 from cmr_train.devices import Compute
 from cmr_train.distributed import World
 from cmr_train.errors import CheckpointError, DivergedError
-from cmr_train.loop import Hooks, Task, learning_rate, make_state, restore, state_to_save, train
+from cmr_train.loop import Hooks, Task, learning_rate, train
 from cmr_train.losses import cross_entropy, weighted_cross_entropy
 from cmr_train.models.unet import UNet
 from cmr_train.reproducibility import initialise
+from cmr_train.state import make_state, restore, state_to_save
 from cmr_train.tracking import Record, keep_until
 from cmr_train.transfer import StatisticsBank, load_weights, set_training
 from tests.training import SIZE, open_index, small_catalogue, small_config

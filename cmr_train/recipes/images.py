@@ -1,0 +1,194 @@
+"""Which images a run learns from and is watched on, and the tasks that they make."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_planes.shards.read import ImageIndex
+from cmr_train.choices import Head, LossKind
+from cmr_train.config import VIEW_STRUCTURES, class_names
+from cmr_train.data.batches import Order
+from cmr_train.data.datasets import PlaneDataset, Target, choose_cache, class_frequencies
+from cmr_train.data.memory import free_bytes
+from cmr_train.data.splits import Split, choose_participants, split_participants
+from cmr_train.errors import TrainError
+from cmr_train.loop import Task
+from cmr_train.losses import make_loss
+from cmr_train.recipes.session import Session
+from cmr_train.validation import Validation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The images of a task."""
+
+    train: ImageIndex
+    """What is learnt from."""
+    validation: ImageIndex
+    """What the run is watched on; may be empty."""
+    split: Split
+    """The sets of all participants who have some; of the training set, those who were chosen."""
+
+
+def choose_images(session: Session, head: Head) -> Chosen:
+    """Return the images of a task.
+
+    Raises
+    ------
+    TrainError
+        There are none, or fewer participants than were asked for; the sentence says what is missing.
+    """
+    config, data = session.config, session.config.data
+    where, title = f"{str(session.catalogue.path)!r}", data.view.title
+    index = session.catalogue.index(data.view)
+    if not len(index):
+        raise TrainError(f"{where} holds no images of view {title}; 'cmr-planes inspect' says what it holds")
+    index = index.select(index.has_positions if head is Head.POSITIONS else index.is_annotated)
+    if not len(index):
+        missing = ("position masks", "extract") if head is Head.POSITIONS else ("annotated subjects", "annotate")
+        raise TrainError(f"{where} has no {missing[0]} of view {title}; 'cmr-planes {missing[1]}' adds them")
+    if head is Head.STRUCTURES:
+        index = _wholly_drawn(session, index)
+    if data.phases:
+        phases = sorted({str(phase) for phase in index.phase})
+        index = index.select(np.isin(index.phase, data.phases))
+        if not len(index):
+            raise TrainError(f"{where} has no phase {', '.join(data.phases)} of view {title}; it has {', '.join(phases)}")
+    participants = [index.participant(row) for row in range(len(index))]
+    split = split_participants(participants, seed=data.split_seed, fractions=data.fractions)
+    if head is config.head and data.subjects is not None:
+        if data.subjects > len(split.train):
+            raise TrainError(
+                f"--subjects {data.subjects} was asked for, and the training set of {where} has {len(split.train)} participants "
+                f"for the {head.value} of {title}"
+            )
+        split = dataclasses.replace(split, train=choose_participants(split.train, data.subjects, seed=data.subjects_seed))
+    train, validation = (
+        index.select(np.array([each in people for each in participants], dtype=np.bool_))
+        for people in (set(split.train), set(split.validation))
+    )
+    if not len(train):
+        raise TrainError(
+            f"none of the {len(set(participants))} participants with {head.value} in {where} falls into the training set; "
+            "give another --split-seed or more subjects"
+        )
+    if head is config.head and config.runtime.validate_every and not len(validation):
+        raise TrainError(
+            f"--validate-every was asked for, and none of the {len(set(participants))} participants with {head.value} in {where} "
+            "falls into the validation set; give another --split-seed, more subjects or other --fractions"
+        )
+    return Chosen(train=train, validation=validation, split=split)
+
+
+def _wholly_drawn(session: Session, index: ImageIndex) -> ImageIndex:
+    """Keep the images on which every structure of the view was drawn or looked for: elsewhere, background may be anything.
+
+    Raises
+    ------
+    TrainError
+        There are none.
+    """
+    view = session.config.data.view
+    wanted = list(VIEW_STRUCTURES[view])
+    drawn: dict[str, NDArray[np.bool_]] = {}
+    is_whole = np.zeros(len(index), dtype=np.bool_)
+    for row in range(len(index)):
+        subject = index.subject(row)
+        if subject not in drawn:
+            drawn[subject] = np.logical_and.reduce(session.catalogue.labelled_structures(subject, view)[..., wanted], axis=-1)
+        is_whole[row] = drawn[subject][index.phase_index[row], index.slice[row]]
+    names = ", ".join(each.title for each in VIEW_STRUCTURES[view])
+    if not is_whole.any():
+        raise TrainError(f"on none of the {len(index)} annotated images of view {view.title} were all of {names} drawn")
+    if not is_whole.all():
+        session.reporter.say(f"{(~is_whole).sum():,} annotated images are left out: not all of {names} were drawn on them")
+    return index.select(is_whole)
+
+
+def make_tasks(session: Session, images: Mapping[Head, Chosen]) -> tuple[tuple[Task, ...], Validation | None]:
+    """Make the tasks of a run, read its images or look at one of each subject, and weigh the classes if the loss wants it.
+
+    The second result is what the run is watched on, None if it is not.
+
+    Parameters
+    ----------
+    session
+        The run.
+    images
+        The images of each task, the main task first.
+
+    Raises
+    ------
+    ShardError
+        A shard cannot be read.
+    TrainError
+        A mask does not match.
+    """
+    config, world = session.config, session.world
+    targets = {
+        head: Target(
+            view=config.data.view,
+            head=head,
+            n_classes=config.heads[head],
+            size=config.image_size,
+            resample_mm=config.data.resample_mm,
+        )
+        for head in images
+    }
+    datasets = {head: PlaneDataset(session.catalogue, each.train, targets[head]) for head, each in images.items()}
+    watched = []
+    if config.runtime.validate_every and world.is_first:
+        watched = [PlaneDataset(session.catalogue, images[config.head].validation, targets[config.head])]
+    everything = [*datasets.values(), *watched]
+    free = free_bytes()
+    is_cached = choose_cache(everything, config.runtime.cache, None if free is None else free // world.size)
+    for dataset in everything:
+        if is_cached:
+            dataset.fill_cache()
+        else:
+            dataset.check()
+    annotated_share = 0.0 if config.transfer is None else config.transfer.annotated_share
+    tasks = []
+    for head, dataset in datasets.items():
+        favoured = _favoured(images) if annotated_share and head is not config.head else ()
+        frequencies = class_frequencies(dataset) if config.training.loss is LossKind.WEIGHTED else None
+        order = Order(
+            n_images=len(dataset),
+            batch_size=config.training.batch_size,
+            seed=config.training.seed,
+            task=[*Head].index(head),
+            rank=world.rank,
+            n_ranks=world.size,
+            favoured=favoured,
+            n_favoured=round(annotated_share * config.training.batch_size) if favoured else 0,
+        )
+        loss = make_loss(config.training.loss, frequencies, session.compute.device)
+        tasks.append(Task(head=head, dataset=dataset, order=order, loss=loss))
+        people = len({dataset.index.participant(row) for row in range(len(dataset))})
+        session.reporter.say(
+            f"{head.value}: {len(dataset):,} images of {people:,} participants, {'in memory' if is_cached else 'read from disk'}"
+        )
+    names = class_names(config.data.view, config.head)
+    return tuple(tasks), Validation(dataset=watched[0], names=names) if watched else None
+
+
+def _favoured(images: Mapping[Head, Chosen]) -> tuple[int, ...]:
+    """Return the rows of the pretext's images whose participants' annotations are learnt from.
+
+    Raises
+    ------
+    TrainError
+        A share of each batch is to be drawn from them, and there are none.
+    """
+    annotated = set(images[Head.STRUCTURES].split.train)
+    index = images[Head.POSITIONS].train
+    rows = tuple(row for row in range(len(index)) if index.participant(row) in annotated)
+    if not rows:
+        raise TrainError(
+            "--annotated-share wants images with positions of the annotated participants, and none of these has positions; "
+            "leave it out"
+        )
+    return rows
