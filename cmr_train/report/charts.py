@@ -1,0 +1,193 @@
+"""The report's charts: what was reached with how many annotated subjects, and how training went."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from cmr_train.choices import TransferMode
+from cmr_train.metrics import Metric
+from cmr_train.report.analysis import Entry, Learning
+from cmr_train.report.figures import INK, people
+from cmr_train.scores import MEAN
+
+LineStyle = Literal["-", "--", "-.", ":"]
+
+STYLES: dict[TransferMode, tuple[str, str, LineStyle]] = {
+    TransferMode.SCRATCH: ("#4D4D4D", "o", "-"),
+    TransferMode.DECODER: ("#B97F00", "s", "--"),
+    TransferMode.ALL: ("#0072B2", "^", "-."),
+    TransferMode.MULTITASK: ("#C44E00", "D", ":"),
+}
+"""Colour, marker and line of each method: any one of the three tells them apart."""
+
+AXIS_NAMES = {Metric.DICE: "Dice", Metric.BAI2019: "mean contour distance (mm)"}
+
+_VARIANT_STYLES = (("#4D4D4D", "o"), ("#0072B2", "^"), ("#C44E00", "D"), ("#B97F00", "s"), ("#007A5A", "v"), ("#A34A83", "P"))
+_GRID = "#D9DEE3"
+
+
+def trend(found: Sequence[Entry], names: Sequence[str]) -> Figure:
+    """Draw a metric against the number of annotated subjects, a panel a structure, with intervals (the paper's Fig. 4).
+
+    Parameters
+    ----------
+    found
+        Entries of one variant and metric.
+    names
+        The structures, ``mean`` among them, in the order of the panels.
+    """
+    subjects = sorted({each.subjects for each in found})
+    modes = [mode for mode in TransferMode if any(each.mode is mode and each.exists for each in found)]
+    figure, panels = _panels(len(names), height=2.6)
+    for axes, name in zip(panels, names, strict=True):
+        for place, mode in enumerate(modes):
+            row = [next(e for e in found if (e.structure, e.mode, e.subjects) == (name, mode, n)) for n in subjects]
+            x = _places(len(subjects), place, len(modes))
+            _with_intervals(axes, x, row, *STYLES[mode])
+        _finish(axes, "mean of structures" if name == MEAN else name, "annotated subjects", AXIS_NAMES[found[0].metric])
+        _widen(axes, found[0].metric)
+        _categories(axes, [f"{n:,}" for n in subjects])
+    _legend(figure, [(mode.value, *STYLES[mode]) for mode in modes])
+    return figure
+
+
+def variants_trend(found: Sequence[Entry], variants: Sequence[str]) -> Figure:
+    """Draw the mean Dice of every variant against the number of annotated subjects, a panel a method."""
+    subjects = sorted({each.subjects for each in found})
+    modes = [mode for mode in TransferMode if any(each.mode is mode and each.exists for each in found)]
+    figure, panels = _panels(max(1, len(modes)), height=2.8)
+    styles = {name: _VARIANT_STYLES[place % len(_VARIANT_STYLES)] for place, name in enumerate(variants)}
+    for axes, mode in zip(panels, modes, strict=False):
+        for place, variant in enumerate(variants):
+            row = [next(e for e in found if (e.variant, e.mode, e.subjects) == (variant, mode, n)) for n in subjects]
+            x = _places(len(subjects), place, len(variants))
+            _with_intervals(axes, x, row, *styles[variant], "-")
+        _finish(axes, mode.value, "annotated subjects", "Dice")
+        _widen(axes, Metric.DICE)
+        _categories(axes, [f"{n:,}" for n in subjects])
+    _legend(figure, [(name, *styles[name], "-") for name in variants])
+    return figure
+
+
+def learning_curves(found: Sequence[Learning], names: Sequence[str]) -> Figure:
+    """Draw Dice on the validation set against iterations: a row a structure, a column a number of subjects.
+
+    Parameters
+    ----------
+    found
+        Of one variant; thin lines are seeds, thick ones their mean.
+    names
+        The structures, ``mean`` among them, in the order of the rows.
+    """
+    subjects = sorted({each.subjects for each in found})
+    modes = [mode for mode in TransferMode if any(each.mode is mode for each in found)]
+    rows, columns = len(names), len(subjects)
+    figure = Figure(figsize=(max(5.5, 3.4 * columns), 2.1 * rows + 0.7), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for (row, name), (column, n) in ((a, b) for a in enumerate(names) for b in enumerate(subjects)):
+        axes = grid[row, column]
+        for each in (each for each in found if each.subjects == n):
+            colour, marker, line = STYLES[each.mode]
+            for curve in each.curves if len(each.curves) > 1 else ():
+                axes.plot(curve.iterations, _of(curve.dice, name, len(curve.iterations)), color=colour, linewidth=0.6, alpha=0.45)
+            points = max(1, len(each.mean.iterations) // 6)
+            values = _of(each.mean.dice, name, len(each.mean.iterations))
+            axes.plot(
+                each.mean.iterations,
+                values,
+                color=colour,
+                linestyle=line,
+                linewidth=1.8,
+                marker=marker,
+                markersize=4.5,
+                markevery=points,
+            )
+        title = f"{'mean of structures' if name == MEAN else name}, {people(n)}"
+        _finish(axes, title, "iterations" if row == rows - 1 else "", "validation Dice" if column == 0 else "")
+        axes.set_ylim(-0.02, 1.02)
+    _legend(figure, [(mode.value, *STYLES[mode]) for mode in modes])
+    return figure
+
+
+def _panels(number: int, height: float) -> tuple[Figure, list[Axes]]:
+    """Return a figure with so many panels, at most four a row."""
+    columns = number if number <= 4 else 3
+    rows = -(-number // columns)
+    figure = Figure(figsize=(max(5.0, 2.75 * columns), height * rows + 0.4), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat[number:]:
+        axes.set_axis_off()
+    return figure, [*grid.flat[:number]]
+
+
+def _with_intervals(axes: Axes, x: NDArray[np.float64], row: Sequence[Entry], colour: str, marker: str, line: LineStyle) -> None:
+    mean = np.array([each.spread.mean for each in row])
+    ends = np.array([(each.spread.mean - each.low, each.high - each.spread.mean) for each in row]).T
+    is_there = ~np.isnan(mean)
+    lengths = np.nan_to_num(np.maximum(ends, 0))[:, is_there]
+    axes.errorbar(
+        x[is_there],
+        mean[is_there],
+        yerr=lengths,
+        color=colour,
+        marker=marker,
+        linestyle=line,
+        linewidth=1.6,
+        markersize=5,
+        capsize=2.5,
+        elinewidth=1,
+    )
+
+
+def _places(number: int, line: int, n_lines: int) -> NDArray[np.float64]:
+    """Return where the points of a line stand, each line a little beside the others."""
+    return np.arange(number, dtype=np.float64) + 0.1 * (line - (n_lines - 1) / 2)
+
+
+def _finish(axes: Axes, title: str, x_name: str, y_name: str) -> None:
+    axes.set_title(title, fontsize=10, color=INK)
+    axes.set_xlabel(x_name, fontsize=9, color=INK)
+    axes.set_ylabel(y_name, fontsize=9, color=INK)
+    axes.tick_params(labelsize=8, colors=INK)
+    axes.grid(color=_GRID, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _widen(axes: Axes, metric: Metric) -> None:
+    """Keep small differences small: a span of at least 0.1 Dice or 0.5 mm, and nothing that cannot be."""
+    if not axes.has_data():
+        axes.text(0.5, 0.5, "no values", fontsize=9, color=INK, ha="center", va="center", transform=axes.transAxes)
+        axes.set_yticks([])
+        return
+    low, high = axes.get_ylim()
+    more = max(0.0, (0.1 if metric is Metric.DICE else 0.5) - (high - low)) / 2
+    bottom = max(-0.01, low - more)
+    top = max(high + more, bottom + 2 * more)
+    axes.set_ylim(bottom, min(top, 1.01) if metric is Metric.DICE else top)
+
+
+def _categories(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_xticks(range(len(names)), names)
+    axes.set_xlim(-0.5, len(names) - 0.5)
+
+
+def _legend(figure: Figure, entries: Sequence[tuple[str, str, str, LineStyle]]) -> None:
+    handles = [
+        Line2D([], [], color=colour, marker=marker, linestyle=line, linewidth=1.8, markersize=5, label=name)
+        for name, colour, marker, line in entries
+    ]
+    if handles:
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=min(4, len(handles)), fontsize=9, frameon=False, handlelength=3.5
+        )
+
+
+def _of(dice: object, name: str, length: int) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = dice[name] if isinstance(dice, dict) and name in dice else np.full(length, np.nan)
+    return found

@@ -1,0 +1,259 @@
+"""The content of a study's report, section by section."""
+
+import base64
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmr_planes.views import CardiacView, PositionClass, position_name
+from cmr_train.config import VIEW_STRUCTURES
+from cmr_train.metrics import Metric
+from cmr_train.report import charts, figures, run_tables, tables, wording
+from cmr_train.report.analysis import METRICS, Entry, Learning, PaperRow, learning
+from cmr_train.report.pictures import examples, pretext_example
+from cmr_train.report.results import StudyResults
+from cmr_train.report.tables import Table
+from cmr_train.scores import MEAN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Picture:
+    """A figure and its words."""
+
+    name: str
+    """Of its file, without the ending."""
+    caption: str
+    alt: str
+    """What it shows, with the numbers, for those who do not see it."""
+    png: bytes
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height on the page, in CSS pixels."""
+        width, height = struct.unpack(">II", self.png[16:24])  # of the PNG's first chunk
+        return round(width * figures.CSS_SCALE), round(height * figures.CSS_SCALE)
+
+    @property
+    def address(self) -> str:
+        """The picture as an address that needs no file."""
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Section:
+    """A heading and what stands below it."""
+
+    name: str
+    """Where links go."""
+    title: str
+    level: int = 2
+    """2 or 3."""
+    text: tuple[str, ...] = ()
+    """Paragraphs."""
+    parts: tuple[Picture | Table, ...] = ()
+    is_folded: bool = False
+    """Whether the parts show on request only."""
+
+
+def make_sections(results: StudyResults, found: tuple[Entry, ...], paper: dict[int, PaperRow]) -> Iterator[Section]:
+    """Make the sections of the page, in their order.
+
+    Parameters
+    ----------
+    results
+        The study.
+    found
+        Its entries, as :func:`cmr_train.report.analysis.entries` makes them.
+    paper
+        The paper's rows of the view, by the number of subjects.
+    """
+    yield from _failures(results)
+    yield from _tables(results, found, paper)
+    if len(results.variants) > 1:
+        yield _variants(results, found)
+    yield from _trends(results, found)
+    yield from _learning(results)
+    yield from _examples(results)
+    yield from _pretexts(results)
+    yield from _setup(results)
+
+
+def _failures(results: StudyResults) -> Iterator[Section]:
+    failed = [run for run in results.runs if run.table is None]
+    if failed:
+        rows = tuple(
+            tuple(tables.Cell((text,)) for text in (run.name, run.state, run.error or "no reason is known")) for run in failed
+        )
+        text = tables.to_csv(("run", "state", "reason"), [tuple(cell.lines[0] for cell in row) for row in rows])
+        head = ("run", "state", "reason")
+        table = Table(name="not-ended", caption="Runs that failed or have not ended", head=head, rows=rows, csv=text)
+        words = f"{len(failed)} of {len(results.runs)} runs have no result; everything below is about the others."
+        yield Section(name="not-ended", title="Failed and missing runs", text=(words,), parts=(table,))
+
+
+def _tables(results: StudyResults, found: tuple[Entry, ...], paper: dict[int, PaperRow]) -> Iterator[Section]:
+    number = {CardiacView.SAX: "Table 1", CardiacView.FOUR_CHAMBER: "Table 2"}.get(results.view)
+    notes = [
+        "Each cell: mean (standard deviation) over all test subjects and seeds; the 95 % interval of the mean; the paired "
+        "difference from scratch with its 95 % interval; and p of Wilcoxon's signed-rank test over subjects, not corrected for "
+        "the number of comparisons. Intervals are percentiles of a bootstrap in which subjects and seeds are both drawn anew; with "
+        "few seeds they are too narrow rather than too wide. The best of a row is bold."
+    ]
+    if paper:
+        notes.append(
+            f"'paper' is {number} of Bai et al., MICCAI 2019: other people (UK Biobank) and other settings, so that only the "
+            "pattern can be compared."
+        )
+    yield Section(
+        name="dice", title="Dice", text=tuple(notes), parts=tuple(_comparisons(results, found, paper, Metric.DICE, (MEAN,)))
+    )
+    text = ("The same, structure by structure.",)
+    each = tuple(_comparisons(results, found, paper, Metric.DICE, results.structures))
+    yield Section(name="structures", title="Dice of each structure", level=3, text=text, parts=each)
+    distances = tuple(_comparisons(results, found, paper, Metric.BAI2019, (MEAN, *results.structures)))
+    words = (
+        "Mean distance of the outer contours in mm, less is better. Slices in which only one of the two has the structure have no "
+        "distance, so a network that finds a structure seldom can look better here than in Dice."
+    )
+    yield Section(name="distance", title="Contour distance", text=(words,), parts=distances)
+
+
+def _comparisons(
+    results: StudyResults, found: tuple[Entry, ...], paper: dict[int, PaperRow], metric: Metric, structures: tuple[str, ...]
+) -> Iterator[Table]:
+    what = "Dice on the test set" if metric is Metric.DICE else "Contour distance on the test set, mm"
+    for variant in results.variants:
+        for structure in structures:
+            rows = [e for e in found if (e.variant, e.metric, e.structure) == (variant, metric, structure)]
+            of = "mean of structures" if structure == MEAN else structure
+            suffix = f", variant {variant}" if len(results.variants) > 1 else ""
+            short = "dice" if metric is Metric.DICE else "distance"
+            name = _name(results, variant, f"{short}-{structure.lower()}")
+            yield tables.comparison(results, rows, paper, name=name, caption=f"{what}, {of}{suffix}")
+
+
+def _variants(results: StudyResults, found: tuple[Entry, ...]) -> Section:
+    dice = [each for each in found if each.metric is Metric.DICE and each.structure == MEAN]
+    picture = Picture(
+        name="variants",
+        caption="Dice (mean of structures) of every variant, with 95 % intervals.",
+        alt=wording.variants_alt(dice),
+        png=figures.png(charts.variants_trend(dice, results.variants)),
+    )
+    words = "Differences are from scratch of the same variant. Networks that two variants share were trained once."
+    return Section(
+        name="variants", title="Variants side by side", text=(words,), parts=(tables.variants_table(results, dice), picture)
+    )
+
+
+def _trends(results: StudyResults, found: tuple[Entry, ...]) -> Iterator[Section]:
+    names = (MEAN, *results.structures)
+    parts = []
+    for variant in results.variants:
+        for metric in METRICS:
+            rows = [each for each in found if (each.variant, each.metric) == (variant, metric)]
+            if not any(each.exists for each in rows):
+                continue
+            what = "Dice" if metric is Metric.DICE else "Mean contour distance"
+            parts.append(
+                Picture(
+                    name=_name(results, variant, "dice" if metric is Metric.DICE else "distance"),
+                    caption=f"{what} against the number of annotated subjects, with 95 % intervals{_of(results, variant)}.",
+                    alt=wording.trend_alt(rows, names),
+                    png=figures.png(charts.trend(rows, names)),
+                )
+            )
+    if parts:
+        yield Section(name="trend", title="Against the number of annotated subjects", parts=tuple(parts))
+
+
+def _learning(results: StudyResults) -> Iterator[Section]:
+    found = learning(results)
+    if not found:
+        words = "No run looked at the validation set (validate_every): whether training came to its plateau cannot be said."
+        yield Section(name="learning", title="Learning curves", text=(words,))
+        return
+    parts: list[Picture | Table] = []
+    for variant in results.variants:
+        rows: list[Learning] = [each for each in found if each.variant == variant]
+        if rows:
+            parts += [
+                Picture(
+                    name=_name(results, variant, "learning"),
+                    caption=f"Dice on the validation set: thick the mean of seeds, thin each seed{_of(results, variant)}.",
+                    alt=wording.learning_alt(rows),
+                    png=figures.png(charts.learning_curves(rows, (MEAN, *results.structures))),
+                ),
+                tables.learning_table(rows, _name(results, variant, "plateau"), _of(results, variant)),
+                tables.needed_table(rows, results.modes, _name(results, variant, "iterations-needed"), _of(results, variant)),
+            ]
+    words = (
+        "The trend of the last quarter is a straight line through its looks at the validation set; where it changes Dice by less "
+        "than 0.01, the curve is said to be on its plateau. A seed that never reached a Dice counts as infinite in the median."
+    )
+    yield Section(name="learning", title="Learning curves", text=(words,), parts=tuple(parts))
+
+
+def _examples(results: StudyResults) -> Iterator[Section]:
+    classes = {int(each): each.title for each in VIEW_STRUCTURES[results.view]}
+    texts: list[str] = []
+    parts: list[Picture | Table] = []
+    for variant in results.variants:
+        found = examples(results, variant)
+        if isinstance(found, str):
+            texts.append(f"{found}{f' (variant {variant})' if len(results.variants) > 1 else ''}")
+            continue
+        parts += [
+            Picture(
+                name=_name(results, variant, f"example-{each.rank}"),
+                caption=f"The {each.rank} test subject by mean Dice of all networks ({each.mean_dice:.2f}){_of(results, variant)}.",
+                alt=wording.example_alt(each),
+                png=figures.png(figures.segmentations(each, classes, results.modes)),
+            )
+            for each in found
+        ]
+    if parts:
+        texts.append("Dice below a panel is of the whole subject, all phases and slices; the first seed that has ended is shown.")
+    yield Section(name="examples", title="Segmentations", text=tuple(texts), parts=tuple(parts))
+
+
+def _pretexts(results: StudyResults) -> Iterator[Section]:
+    classes = {int(each): position_name(results.view, each) for each in PositionClass if each is not PositionClass.BACKGROUND}
+    texts: list[str] = []
+    parts: list[Picture | Table] = []
+    for run in results.pretexts:
+        texts.append(wording.pretext_end(run))
+        found = pretext_example(results, run)
+        table = run_tables.positions_table(run)
+        if isinstance(found, str):
+            texts.append(f"{run.name}: {found}")
+        else:
+            parts.append(
+                Picture(
+                    name=f"pretext-{run.name}",
+                    caption=f"Pretext {run.name}, the median test subject: true and predicted positions.",
+                    alt=wording.positions_alt(found, run.name),
+                    png=figures.png(figures.positions(found, classes)),
+                )
+            )
+        parts += [table] if table is not None else []
+    if results.pretexts:
+        yield Section(name="pretext", title="Pretext", text=tuple(texts), parts=tuple(parts))
+
+
+def _setup(results: StudyResults) -> Iterator[Section]:
+    yield Section(name="runs", title="Runs", parts=(run_tables.runs_table(results),), is_folded=True)
+    settings = tuple(run_tables.settings_table(results, variant) for variant in results.variants)
+    versions = ", ".join(f"{name} {version}" for name, version in results.versions.items()) or "not known"
+    data = ", ".join(f"{Path(path).name} ({digest})" for path, digest in results.catalogues.items()) or "not known"
+    words = (f"Versions: {versions}.", f"Catalogues and their SHA-256: {data}.")
+    yield Section(name="configuration", title="Configuration", text=words, parts=settings, is_folded=True)
+
+
+def _name(results: StudyResults, variant: str, name: str) -> str:
+    return f"{variant}-{name}" if len(results.variants) > 1 else name
+
+
+def _of(results: StudyResults, variant: str) -> str:
+    return f"; variant {variant}" if len(results.variants) > 1 else ""
