@@ -108,6 +108,8 @@ class TransferConfig:
     """Whether the tasks share the running statistics of batch normalisation (``multitask``)."""
     annotated_share: float = 0.0
     """Share of each pretext batch that is drawn from the participants whose annotations are learnt from (``multitask``)."""
+    pretext_loss: LossKind | None = None
+    """What the pretext task minimises (``multitask``); None for what the segmentation does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +170,11 @@ class RunConfig:
         """The head that the run is for."""
         return Head.POSITIONS if self.transfer is None else Head.STRUCTURES
 
+    def loss(self, head: Head) -> LossKind:
+        """Return what a task minimises."""
+        other = None if head is self.head or self.transfer is None else self.transfer.pretext_loss
+        return other or self.training.loss
+
     def to_json(self) -> dict[str, Any]:
         """Return what JSON can hold."""
         value: dict[str, Any] = _plain(dataclasses.asdict(self))
@@ -209,9 +216,10 @@ INHERITED = {
 """What a transfer takes from its pretext where it is not given: the network, the matrix, and who is kept for the test."""
 
 
-def inherited(source: RunConfig) -> dict[str, Any]:
-    """Return what a transfer takes from the configuration of its pretext."""
-    return {name: getattr(getattr(source, group), name) for group, names in INHERITED.items() for name in names}
+def inherited(source: RunConfig, mode: TransferMode) -> dict[str, Any]:
+    """Return what a transfer takes from the configuration of its pretext; if it goes on with the task, the loss too."""
+    values = {name: getattr(getattr(source, group), name) for group, names in INHERITED.items() for name in names}
+    return values | ({"pretext_loss": source.training.loss} if mode is TransferMode.MULTITASK else {})
 
 
 def class_names(view: CardiacView, head: Head) -> dict[int, str]:

@@ -131,6 +131,13 @@ TRANSFER_OPTIONS = (
         "Share of each pretext batch drawn from the participants whose annotations are learnt from (multitask).",
         type=float,
     ),
+    _option(
+        "--pretext-loss",
+        "pretext_loss",
+        "What the pretext task minimises (multitask).  [default: as --pretext did]",
+        default=False,
+        type=EnumChoice([*LossKind]),
+    ),
 )
 
 

@@ -43,7 +43,8 @@ def configure_finetune(preset: Preset, runs: Path, given: Mapping[str, Any]) -> 
     """
     values = {name: value for name, value in given.items() if value is not None}
     view = CardiacView(values.get("view", CardiacView.SAX))
-    if TransferMode(values.get("mode", TransferMode.MULTITASK)) is TransferMode.SCRATCH:
+    mode = TransferMode(values.get("mode", TransferMode.MULTITASK))
+    if mode is TransferMode.SCRATCH:
         return configure(Recipe.FINETUNE, preset, **values)
     if "pretext" not in values:
         values["pretext"] = newest_pretext(runs, view)
@@ -54,7 +55,7 @@ def configure_finetune(preset: Preset, runs: Path, given: Mapping[str, Any]) -> 
                 "first, give --pretext RUN, or use --mode scratch"
             ]
         )
-    return configure(Recipe.FINETUNE, preset, **(inherited(read_config(values["pretext"])) | values))
+    return configure(Recipe.FINETUNE, preset, **(inherited(read_config(values["pretext"]), mode) | values))
 
 
 def finetune(config: RunConfig, out: Path, *, resume: bool = False, overwrite: bool = False, reporter: Reporter) -> bool:

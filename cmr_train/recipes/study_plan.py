@@ -91,7 +91,7 @@ def make_plan(study: Study, folder: Path) -> Plan:
         pretext = None if source is None else pretexts.setdefault(source, Pretext(name=variant.name, config=source))
         for mode, subjects, seed in product(study.modes, study.subjects, range(study.seeds)):
             needs = None if mode is TransferMode.SCRATCH else pretext
-            given = {} if source is None else inherited(source)
+            given = {} if source is None else inherited(source, mode)
             given |= {name: each for name, each in variant.finetune.items() if _matters(name, mode)}
             given |= {"view": study.view, "mode": mode, "subjects": subjects, "subjects_seed": seed, "seed": seed}
             given["pretext"] = None if needs is None else folder / needs.folder
