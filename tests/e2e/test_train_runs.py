@@ -88,6 +88,19 @@ def test_the_commands_work_as_typed_in_a_folder_with_out_h5(data, monkeypatch):
     assert train("pretext", "--overwrite", *options(iterations=2)).exit_code == 0
 
 
+def test_multitask_goes_on_with_the_loss_of_its_pretext(data, tmp_path):
+    pretext = ("--pretext", tmp_path / "pretext")
+    once = options(iterations=1)
+    assert train("pretext", "--data", data, "--out", tmp_path / "pretext", "--loss", "weighted", *once).exit_code == 0
+    losses = {}
+    for name, given in {"default": (), "weighted": ("weighted",), "cross-entropy": ("cross-entropy",)}.items():
+        chosen = ("--pretext-loss", *given) if given else ()
+        done = train("finetune", "--data", data, "--out", tmp_path / name, *pretext, *chosen, *once)
+        assert done.exit_code == 0, done.output
+        losses[name] = metrics(tmp_path / name)[0]["loss_positions"]
+    assert losses["default"] == losses["weighted"] != losses["cross-entropy"]
+
+
 @pytest.mark.parametrize("mode", ["scratch", "decoder", "all", "multitask"])
 def test_all_modes_of_transfer_run(data, pretext_run, tmp_path, mode):
     pretext = () if mode == "scratch" else ("--pretext", pretext_run)
