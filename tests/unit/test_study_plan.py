@@ -200,7 +200,10 @@ def test_cells_share_a_folder_exactly_where_their_configuration_is_the_same(vari
 ROOT = Path(__file__).parents[2]
 STUDIES = [
     *re.findall(r"^```toml\n(.*?)^```", (ROOT / "docs" / "study.md").read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL),
-    *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "examples").glob("*study*.toml"))),
+    *(
+        path.read_text(encoding="utf-8")
+        for path in [ROOT / "examples" / "demo_study.toml", *sorted((ROOT / "examples" / "studies").glob("*.toml"))]
+    ),
 ]
 
 
