@@ -104,6 +104,8 @@ def study(
     from cmr_train.recipes.study_survey import survey
 
     facts = survey(plan)
+    if not overwrite:
+        recipe.check_folder(plan, folder)
     done = {run.folder for run in plan.everything if not overwrite and is_done(folder / run.folder)}
     if dry_run and as_json:
         print_json({"folder": folder.as_posix(), **recipe.study_json(plan), "facts": facts, "done": sorted(done)})

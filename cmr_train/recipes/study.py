@@ -41,6 +41,26 @@ OnEvent = Callable[[Event], None]
 """Told of every run that has ended."""
 
 
+def check_folder(plan: Plan, folder: Path) -> dict[Path, str]:
+    """Return the digests of the catalogues, if what the folder holds was made from them and with the plan's settings.
+
+    Raises
+    ------
+    ConfigError
+        It holds runs of another configuration or another catalogue.
+    """
+    digests = {path: file_sha256(path) for path in sorted({run.config.data.data for run in plan.everything})}
+    others = [run.folder for run in plan.everything if _is_another(folder / run.folder, run.config, digests)]
+    if others:
+        raise ConfigError(
+            [
+                f"{str(folder / others[0])!r} was run with other settings or another catalogue ({len(others)} such in all); "
+                "--overwrite begins the study anew, --out takes another folder"
+            ]
+        )
+    return digests
+
+
 def prepare_folder(plan: Plan, folder: Path, *, overwrite: bool = False) -> None:
     """Make the study's folder and write ``study.json``.
 
@@ -52,15 +72,7 @@ def prepare_folder(plan: Plan, folder: Path, *, overwrite: bool = False) -> None
     if overwrite:
         for name in (PRETEXTS, CELLS):
             shutil.rmtree(folder / name, ignore_errors=True)
-    digests = {path: file_sha256(path) for path in sorted({run.config.data.data for run in plan.everything})}
-    others = [run.folder for run in plan.everything if _is_another(folder / run.folder, run.config, digests)]
-    if others:
-        raise ConfigError(
-            [
-                f"{str(folder / others[0])!r} was run with other settings or another catalogue ({len(others)} such in all); "
-                "--overwrite begins the study anew, --out takes another folder"
-            ]
-        )
+    digests = check_folder(plan, folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STOP_NAME).unlink(missing_ok=True)
     write_json(

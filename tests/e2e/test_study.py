@@ -118,9 +118,11 @@ def test_what_was_evaluated_is_what_evaluate_says(data, tmp_path):
     assert train("evaluate", out / "cells/scratch-n2-s0", "--out", tmp_path / "again").exit_code == 0
     for name in ("per_subject.csv", "summary.json"):
         assert (tmp_path / "again" / name).read_bytes() == (out / "cells/scratch-n2-s0" / name).read_bytes()
-    other = train("study", path, "--out", out, "--iterations", 3)
-    assert other.exit_code == 2
-    assert "was run with other settings or another catalogue" in other.stderr
+    for more in ((), ("--dry-run",)):
+        other = train("study", path, "--out", out, "--iterations", 3, *more)
+        assert other.exit_code == 2
+        assert "was run with other settings or another catalogue" in other.stderr
+    assert train("study", path, "--out", out, "--iterations", 3, "--overwrite", "--dry-run").exit_code == 0
     plan = train("study", path, "--out", out, "--dry-run", "--json")
     assert json.loads(plan.stdout)["done"] == ["cells/scratch-n2-s0"]
 
