@@ -88,11 +88,13 @@ def pretext_end(run: RunResult) -> str:
         return f"Pretext {run.name} never looked at the validation set: whether it came to its plateau cannot be said."
     dice = run.curve.dice[MEAN]
     change = last_quarter_change(run.curve.iterations, dice)
-    trend = "" if math.isnan(change) else f" ({signed(change)} over the last quarter)"
-    return (
+    end = (
         f"Pretext {run.name} ends at a mean Dice of {digits(float(dice[-1]))} on the validation set after "
-        f"{run.curve.iterations[-1]:,} iterations: {verdict(change)}{trend}."
+        f"{run.curve.iterations[-1]:,} iterations"
     )
+    if math.isnan(change):
+        return f"{end}; whether that is its plateau cannot be said from so few looks."
+    return f"{end}: {verdict(change)} ({signed(change)} over the last quarter)."
 
 
 def positions_alt(example: PretextExample, name: str) -> str:
