@@ -39,8 +39,8 @@ def finetune(
     """Learn to segment a view from few annotated subjects, from random weights or from those of the pretext task.
 
     scratch begins with random weights; decoder keeps the pretrained encoder as it is; all trains every weight; multitask goes on
-    with the pretext task beside, one step of it before every --beta of the segmentation. Network, matrix and split are those of
-    the pretext where they are not given.
+    with the pretext task beside, one step of it before every --beta of the segmentation. Network, matrix, split and, in multitask,
+    the loss of the pretext task are those of the pretext where they are not given.
 
     \b
     Example:

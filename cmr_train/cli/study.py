@@ -104,8 +104,9 @@ def study(
     from cmr_train.recipes.study_survey import survey
 
     facts = survey(plan)
+    digests = recipe.catalogue_digests(plan)
     if not overwrite:
-        recipe.check_folder(plan, folder)
+        recipe.check_folder(plan, folder, digests)
     done = {run.folder for run in plan.everything if not overwrite and is_done(folder / run.folder)}
     if dry_run and as_json:
         print_json({"folder": folder.as_posix(), **recipe.study_json(plan), "facts": facts, "done": sorted(done)})
@@ -114,7 +115,7 @@ def study(
         _print_plan(plan, facts, done)
     if dry_run:
         return ExitCode.DONE
-    recipe.prepare_folder(plan, folder, overwrite=overwrite)
+    recipe.prepare_folder(plan, folder, digests, overwrite=overwrite)
     n_jobs, gpus = _places(plan, jobs)
     threads = max(1, len(os.sched_getaffinity(0)) // n_jobs) if executor == "local" and not gpus and n_jobs > 1 else None
     with _engine(executor, folder, n_jobs, gpus, scheduler, slurm) as submit, _progress(plan, len(done)) as on_event:

@@ -15,8 +15,8 @@ from cmr_train.distributed import check_batch, joined, world_from_environment
 from cmr_train.errors import ConfigError, TrainError
 from cmr_train.models.unet import UNet
 from cmr_train.presets import configure
-from cmr_train.recipes.images import choose_images, make_tasks
 from cmr_train.recipes.session import WEIGHTS_NAME, Reporter, Session, carry_out, open_folder
+from cmr_train.recipes.tasks import choose_images, make_tasks
 from cmr_train.reproducibility import initialise
 from cmr_train.state import make_state
 from cmr_train.transfer import LoadReport, freeze, load_weights

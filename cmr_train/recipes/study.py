@@ -41,15 +41,19 @@ OnEvent = Callable[[Event], None]
 """Told of every run that has ended."""
 
 
-def check_folder(plan: Plan, folder: Path) -> dict[Path, str]:
-    """Return the digests of the catalogues, if what the folder holds was made from them and with the plan's settings.
+def catalogue_digests(plan: Plan) -> dict[Path, str]:
+    """Return the SHA-256 of each catalogue that the plan reads."""
+    return {path: file_sha256(path) for path in sorted({run.config.data.data for run in plan.everything})}
+
+
+def check_folder(plan: Plan, folder: Path, digests: Mapping[Path, str]) -> None:
+    """Refuse a folder that holds runs of other settings, or of other catalogues than those of the digests.
 
     Raises
     ------
     ConfigError
-        It holds runs of another configuration or another catalogue.
+        It does.
     """
-    digests = {path: file_sha256(path) for path in sorted({run.config.data.data for run in plan.everything})}
     others = [run.folder for run in plan.everything if _is_another(folder / run.folder, run.config, digests)]
     if others:
         raise ConfigError(
@@ -58,21 +62,13 @@ def check_folder(plan: Plan, folder: Path) -> dict[Path, str]:
                 "--overwrite begins the study anew, --out takes another folder"
             ]
         )
-    return digests
 
 
-def prepare_folder(plan: Plan, folder: Path, *, overwrite: bool = False) -> None:
-    """Make the study's folder and write ``study.json``.
-
-    Raises
-    ------
-    ConfigError
-        It holds runs of another configuration, and they are not to be overwritten.
-    """
+def prepare_folder(plan: Plan, folder: Path, digests: Mapping[Path, str], *, overwrite: bool = False) -> None:
+    """Make the study's folder, without the runs in it if they are to be overwritten, and write ``study.json``."""
     if overwrite:
         for name in (PRETEXTS, CELLS):
             shutil.rmtree(folder / name, ignore_errors=True)
-    digests = check_folder(plan, folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STOP_NAME).unlink(missing_ok=True)
     write_json(

@@ -16,9 +16,9 @@ from cmr_train.devices import Compute
 from cmr_train.distributed import World
 from cmr_train.errors import ConfigError
 from cmr_train.recipes.evaluate import choose_subjects
-from cmr_train.recipes.images import choose_images
 from cmr_train.recipes.session import Reporter, Session
 from cmr_train.recipes.study_plan import Cell, Plan
+from cmr_train.recipes.tasks import choose_images
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

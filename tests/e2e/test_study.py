@@ -15,7 +15,7 @@ from distributed import LocalCluster
 from cmr_train.recipes.finetune import finetune
 from cmr_train.recipes.pretext import pretext
 from cmr_train.recipes.session import Reporter
-from cmr_train.recipes.study import prepare_folder, run_study
+from cmr_train.recipes.study import catalogue_digests, prepare_folder, run_study
 from cmr_train.recipes.study_executors import dask_executor, slurm_executor
 from cmr_train.recipes.study_file import parse_study, read_document
 from cmr_train.recipes.study_job import State
@@ -178,7 +178,7 @@ def test_other_engines_carry_out_the_same_jobs(data, tmp_path, engine):
         {"data": str(data), "modes": ["scratch"], "subjects": [1], "seeds": 1, "settings": {**SETTINGS, "iterations": 2}}
     )
     plan = make_plan(study, tmp_path / "out")
-    prepare_folder(plan, tmp_path / "out")
+    prepare_folder(plan, tmp_path / "out", catalogue_digests(plan))
     facts = survey(plan)
     if engine == "slurm":
         with slurm_executor(tmp_path / "slurm", {}, cluster="local") as submit:

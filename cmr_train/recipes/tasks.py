@@ -154,7 +154,8 @@ def make_tasks(session: Session, images: Mapping[Head, Chosen]) -> tuple[tuple[T
     tasks = []
     for head, dataset in datasets.items():
         favoured = _favoured(images) if annotated_share and head is not config.head else ()
-        frequencies = class_frequencies(dataset) if config.loss(head) is LossKind.WEIGHTED else None
+        kind = config.loss(head)
+        frequencies = class_frequencies(dataset) if kind is LossKind.WEIGHTED else None
         order = Order(
             n_images=len(dataset),
             batch_size=config.training.batch_size,
@@ -165,7 +166,7 @@ def make_tasks(session: Session, images: Mapping[Head, Chosen]) -> tuple[tuple[T
             favoured=favoured,
             n_favoured=round(annotated_share * config.training.batch_size) if favoured else 0,
         )
-        loss = make_loss(config.loss(head), frequencies, session.compute.device)
+        loss = make_loss(kind, frequencies, session.compute.device)
         tasks.append(Task(head=head, dataset=dataset, order=order, loss=loss))
         people = len({dataset.index.participant(row) for row in range(len(dataset))})
         session.reporter.say(
