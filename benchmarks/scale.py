@@ -34,10 +34,10 @@ from cmr_planes.options import ExtractOptions
 from cmr_planes.phantom.simple import encode_study, simple_study
 from cmr_planes.report import summarise
 from cmr_planes.shards.read import Catalogue
-from cmr_planes.shards.schema import SubjectRecord
-from cmr_planes.shards.sealing import checksum_path, read_checksum
+from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.write import write_shard
 from cmr_planes.subject import extract_subject
+from cmr_planes.system.whole_file import checksum_path, read_checksum
 from cmr_planes.views import CardiacView
 
 FIRST_EID = 9_000_001

@@ -16,17 +16,19 @@ from pathlib import Path
 from cmr_planes.annotate import assign_labels, view_labels
 from cmr_planes.annotations.files import LabelFile
 from cmr_planes.dicom.sources import SubjectSource, find_subjects
+from cmr_planes.discovery.nifti_sets import find_nifti_subjects
 from cmr_planes.errors import ShardError
-from cmr_planes.nifti_images import find_nifti_subjects
 from cmr_planes.nifti_subject import extract_nifti
-from cmr_planes.options import ExtractOptions
-from cmr_planes.pseudonyms import MappingRow, check_key, mapping_path, write_mapping
+from cmr_planes.options import ExtractOptions, check_pseudonym_key
+from cmr_planes.pseudonyms import MappingRow, mapping_path, write_mapping
 from cmr_planes.shards.catalogue import is_catalogue, write_catalogue
 from cmr_planes.shards.labels import ViewLabels, label_folder, write_label_file
-from cmr_planes.shards.schema import JSON, ShardSummary, SubjectOutcome, SubjectRecord, canonical_json
-from cmr_planes.shards.sealing import read_checksum, remove_sealed, sealed
+from cmr_planes.shards.records import ShardSummary, SubjectOutcome, SubjectRecord
+from cmr_planes.shards.sealing import remove_sealed
 from cmr_planes.shards.write import software_versions, write_shard
 from cmr_planes.subject import extract_subject
+from cmr_planes.system.json_text import JSON, canonical_json
+from cmr_planes.system.whole_file import read_checksum, sealed
 from cmr_planes.views import CardiacView
 
 PLAN_NAME = "plan.json"
@@ -281,7 +283,7 @@ def _read_plan(out: Path, options: ExtractOptions) -> list[tuple[str, ...]]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ShardError(f"{path} cannot be read as a plan ({type(error).__name__}); restore it, or use --overwrite") from error
     configuration = stored.get("configuration")
-    check_key(out, configuration if isinstance(configuration, Mapping) else {}, options.pseudonyms)
+    check_pseudonym_key(out, configuration if isinstance(configuration, Mapping) else {}, options.pseudonyms)
     difference = _first_difference(stored, _identity(options))
     if difference:
         raise ShardError(f"{out} was begun with {difference}; use the same options, another OUT, or --overwrite")

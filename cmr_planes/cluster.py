@@ -5,15 +5,12 @@ lost and lives on does not write into the files of the one that took its batch o
 until it has cost several workers their lives.
 """
 
-import json
-import logging
 import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,15 +21,14 @@ from cmr_planes.executors import OnProgress, OnShard, run_on_executor
 from cmr_planes.options import ExtractOptions
 from cmr_planes.shards.files import read_shard_summary
 from cmr_planes.shards.labels import label_folder
-from cmr_planes.shards.schema import ShardSummary
+from cmr_planes.shards.records import ShardSummary
 from cmr_planes.shards.sealing import move_sealed
 from cmr_planes.shards.write import software_versions
+from cmr_planes.system.dask_client import connected
 
 if TYPE_CHECKING:
     from distributed import Client
 
-CONNECT_SECONDS = 20.0
-"""So long a scheduler may take to answer."""
 FIRST_WORKER_SECONDS = 60.0
 """So long the first worker may take to come."""
 NEXT_WORKER_SECONDS = 1800.0
@@ -203,41 +199,6 @@ class _WorkerWatch:
             return dict(self._client.nthreads())
         except OSError as error:
             raise _lost_scheduler() from error
-
-
-@contextmanager
-def connected(scheduler: str | Path) -> Iterator["Client"]:
-    """Connect to a scheduler; raises ClusterError where that cannot be done."""
-    try:
-        from distributed import Client
-    except ModuleNotFoundError as error:
-        raise ClusterError(
-            f"a cluster needs the package {error.name}; install it here and on the workers with: pip install 'cmr-planes[cluster]'"
-        ) from error
-    for name in logging.root.manager.loggerDict:
-        if name.split(".", 1)[0] == "distributed":  # what it reports is said in one sentence here
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-    address = _read_address(scheduler) if isinstance(scheduler, Path) else scheduler
-    try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ClusterError(
-            f"no Dask scheduler answers at {address!r}; check the address (tcp://HOST:PORT), and that 'dask scheduler' runs there"
-        ) from error
-    try:
-        yield client
-    finally:
-        client.close(timeout=CONNECT_SECONDS)
-
-
-def _read_address(path: Path) -> str:
-    """Return the address in a scheduler file; raises ClusterError if there is none."""
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["address"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ClusterError(
-            f"{path} holds no scheduler's address; give the file that 'dask scheduler --scheduler-file' writes, while it runs"
-        ) from error
 
 
 def _explain(error: Exception, batch: Batch) -> Exception:

@@ -4,14 +4,12 @@ A worker takes a whole batch and writes its shard itself; only the shard's summa
 """
 
 import multiprocessing
-import os
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
@@ -20,7 +18,8 @@ from queue import Empty, SimpleQueue
 from cmr_planes.build import Batch, BuildPlan, build_batch
 from cmr_planes.errors import ShardError
 from cmr_planes.options import ExtractOptions
-from cmr_planes.shards.schema import ShardSummary
+from cmr_planes.shards.records import ShardSummary
+from cmr_planes.system.pool import end_with_parent, sigint_ignored, stop_pool
 
 OnProgress = Callable[[int], None]
 """Called with the number of subjects done so far."""
@@ -68,7 +67,7 @@ def run_batches(
     try:
         summaries = run_on_executor(plan, pool, build_batch_in_worker, lambda _: on_progress(counter.value), _explain, on_shard)
     except BaseException:
-        _stop(pool)
+        stop_pool(pool)
         raise
     pool.shutdown()
     return summaries
@@ -105,7 +104,7 @@ def run_on_executor(
     """
     ended: SimpleQueue[Future[ShardSummary]] = SimpleQueue()
     batches: dict[Future[ShardSummary], Batch] = {}
-    with _sigint_ignored():  # workers that start here are deaf to Ctrl-C from their first moment
+    with sigint_ignored():  # workers that start here are deaf to Ctrl-C from their first moment
         for batch in plan.pending:
             future = executor.submit(build, batch, plan.out, plan.options)
             batches[future] = batch
@@ -174,33 +173,4 @@ _worker_state: dict[str, "Synchronized[int]"] = {}
 def _start_worker(counter: "Synchronized[int]") -> None:
     """Prepare a worker: it counts subjects, and ends with its parent, however that ends."""
     _worker_state["counter"] = counter
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Wait for the parent's end; what this process has not sealed then is made again by the next run."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-@contextmanager
-def _sigint_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C for a moment, in the main thread, where alone it can be."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _stop(pool: ProcessPoolExecutor) -> None:
-    """End a pool at once; half-written shards stay under their temporary names and are removed by the next run."""
-    processes: Sequence[multiprocessing.process.BaseProcess] = list((pool._processes or {}).values())  # noqa: SLF001  # no public way
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
-        process.terminate()
+    threading.Thread(target=end_with_parent, daemon=True).start()

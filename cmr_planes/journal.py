@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from cmr_planes.errors import Note, Rejection, ShardError
-from cmr_planes.shards.schema import JSON, ShardSummary
+from cmr_planes.shards.records import ShardSummary
+from cmr_planes.system.json_text import JSON
 
 
 class Journal:

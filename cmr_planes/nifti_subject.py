@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cmr_planes.annotate import read_annotations
-from cmr_planes.annotations.files import LabelFile, stem_of
+from cmr_planes.annotations.files import LabelFile
 from cmr_planes.annotations.model import Annotation, LabelFormat, PlacedLabels
+from cmr_planes.annotations.reading import read_annotations
 from cmr_planes.dicom.phases import (
     MIN_SEARCH_FRAMES,
     blood_pool_curve,
@@ -19,13 +19,15 @@ from cmr_planes.dicom.phases import (
     nearest_frame,
 )
 from cmr_planes.dicom.sources import SubjectSource
+from cmr_planes.discovery.nifti_sets import VolumeName, parse_name, stated_phases
 from cmr_planes.errors import CmrPlanesError, GeometryError, Note, NoteCode, Rejection, RejectionCode, StudyError
 from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, compute_positions, middle_slice, order_from_base
-from cmr_planes.nifti_images import VolumeFrames, VolumeName, parse_name, read_frames, stated_phases
+from cmr_planes.nifti_images import VolumeFrames, read_frames
 from cmr_planes.options import ExtractOptions
-from cmr_planes.shards.schema import SubjectRecord, ViewRecord
+from cmr_planes.shards.records import SubjectRecord, ViewRecord
 from cmr_planes.subject import ExtractedSubject, unforeseen
 from cmr_planes.subject_labels import lay_on_records
+from cmr_planes.system.names import stem_of
 from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice, Structure
 
 SAME_PLANE_MM = 0.5
@@ -50,7 +52,7 @@ def extract_nifti(source: SubjectSource, options: ExtractOptions) -> ExtractedSu
     Parameters
     ----------
     source
-        The subject's images and label maps, as :func:`cmr_planes.nifti_images.find_nifti_subjects` finds them.
+        The subject's images and label maps, as :func:`cmr_planes.discovery.nifti_sets.find_nifti_subjects` finds them.
     options
         What to make of them.
 

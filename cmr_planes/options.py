@@ -1,12 +1,16 @@
 """What a user may choose for an extraction: one frozen value, stored in the catalogue."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from cmr_planes.annotate import LabelSource
+from cmr_planes.annotations.reading import LabelSource
 from cmr_planes.dicom.names import NameTable, load_names
+from cmr_planes.errors import ShardError
 from cmr_planes.geometry import BoxLayout
-from cmr_planes.pseudonyms import CONFIGURATION_FIELD, Pseudonyms
-from cmr_planes.shards.schema import JSON, Codec
+from cmr_planes.pseudonyms import Pseudonyms
+from cmr_planes.shards.schema import Codec
+from cmr_planes.system.json_text import JSON
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
 
 
@@ -55,3 +59,18 @@ class ExtractOptions:
             "annotations": None if self.labels is None else self.labels.to_json(),
             CONFIGURATION_FIELD: None if self.pseudonyms is None else self.pseudonyms.check_value,
         }
+
+
+CONFIGURATION_FIELD = "pseudonymised"
+"""The field of a catalogue's configuration that holds :attr:`Pseudonyms.check_value`, None without pseudonyms."""
+
+
+def check_pseudonym_key(out: Path, configuration: Mapping[str, JSON], pseudonyms: Pseudonyms | None) -> None:
+    """Raise ShardError unless a catalogue was made with these pseudonyms, or with none as here."""
+    made_with = configuration.get(CONFIGURATION_FIELD)
+    if made_with == (None if pseudonyms is None else pseudonyms.check_value):
+        return
+    if pseudonyms is None:
+        raise ShardError(f"{out} holds pseudonyms; give --pseudonymise with the key file that it was made with")
+    what = "without --pseudonymise; leave it out" if made_with is None else "with another key file; give that one"
+    raise ShardError(f"{out} was made {what}, or choose another OUT")

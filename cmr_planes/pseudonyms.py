@@ -11,23 +11,20 @@ import io
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from cmr_planes.dicom.sources import SubjectSource
 from cmr_planes.errors import ShardError, SourceError
-from cmr_planes.shards.schema import JSON
-from cmr_planes.shards.sealing import sealed
+from cmr_planes.system.whole_file import sealed
 
 MIN_KEY_BYTES = 32
 """Bytes that a key file has at least, as many as SHA-256 gives."""
 MAX_KEY_BYTES = 1 << 16
 """Bytes that it has at most: a longer file is something else."""
 
-CONFIGURATION_FIELD = "pseudonymised"
-"""The field of a catalogue's configuration that holds :attr:`Pseudonyms.check_value`, None without pseudonyms."""
 
 _LENGTH = 20
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
@@ -142,17 +139,6 @@ def load_pseudonyms(path: Path) -> Pseudonyms:
             "head -c 32 /dev/urandom > KEYFILE"
         )
     return Pseudonyms(secret)
-
-
-def check_key(out: Path, configuration: Mapping[str, JSON], pseudonyms: Pseudonyms | None) -> None:
-    """Raise ShardError unless a catalogue was made with these pseudonyms, or with none as here."""
-    made_with = configuration.get(CONFIGURATION_FIELD)
-    if made_with == (None if pseudonyms is None else pseudonyms.check_value):
-        return
-    if pseudonyms is None:
-        raise ShardError(f"{out} holds pseudonyms; give --pseudonymise with the key file that it was made with")
-    what = "without --pseudonymise; leave it out" if made_with is None else "with another key file; give that one"
-    raise ShardError(f"{out} was made {what}, or choose another OUT")
 
 
 def mapping_path(out: Path) -> Path:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cmr_planes.annotate import read_annotations
 from cmr_planes.annotations.files import LabelFile
 from cmr_planes.annotations.model import Annotation, PlacedLabels
+from cmr_planes.annotations.reading import read_annotations
 from cmr_planes.dicom.agreement import line_agreement
-from cmr_planes.dicom.frame_choice import FrameImages, choose_frames, end_diastolic_image, find_cycle_phases
+from cmr_planes.dicom.frame_choice import choose_frames, end_diastolic_image, find_cycle_phases
+from cmr_planes.dicom.frame_images import FrameImages
 from cmr_planes.dicom.headers import HeaderScan, read_headers
 from cmr_planes.dicom.phases import MIN_SEARCH_FRAMES, CyclePhases
 from cmr_planes.dicom.pixels import PixelReader
@@ -32,7 +33,7 @@ from cmr_planes.errors import (
 from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, compute_positions, middle_slice
 from cmr_planes.geometry.arrays import FloatArray, IntArray
 from cmr_planes.options import ExtractOptions
-from cmr_planes.shards.schema import SubjectRecord, ViewRecord
+from cmr_planes.shards.records import SubjectRecord, ViewRecord
 from cmr_planes.subject_labels import AnnotatedCycle, annotated_cycle, annotated_views, instance_ref, lay_on_records
 from cmr_planes.views import CardiacView, PhaseChoice
 
@@ -118,7 +119,7 @@ def _extract_views(
     source: SubjectSource, options: ExtractOptions, annotations: Sequence[Annotation], findings: _Findings
 ) -> tuple[ViewRecord, ...]:
     """Read headers, choose views and phases, place positions."""
-    scan = read_headers(source)
+    scan = read_headers(source.paths, source.study_uid)
     _note_scan(scan, findings)
     frames, remarks = choose_study(scan.frames)
     for code, sentence in remarks:

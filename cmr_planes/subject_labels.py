@@ -12,7 +12,7 @@ from cmr_planes.dicom.phases import CyclePhases
 from cmr_planes.dicom.studies import CineSlice
 from cmr_planes.errors import AnnotationError
 from cmr_planes.geometry.arrays import IntArray
-from cmr_planes.shards.schema import InstanceRef, ViewRecord
+from cmr_planes.shards.records import InstanceRef, ViewRecord
 from cmr_planes.views import CardiacView
 
 SAME_MOMENT = 0.12

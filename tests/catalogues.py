@@ -6,7 +6,8 @@ from pathlib import Path
 
 from cmr_planes.errors import Note, NoteCode
 from cmr_planes.shards.catalogue import write_catalogue
-from cmr_planes.shards.schema import Codec, SubjectRecord
+from cmr_planes.shards.records import SubjectRecord
+from cmr_planes.shards.schema import Codec
 from cmr_planes.shards.write import write_shard
 from tests.records import make_subject, rejected_subject
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from cmr_planes.dicom.headers import FileRef, FrameHeader
+from cmr_planes.dicom.frames import FileRef, FrameHeader
+from cmr_planes.dicom.headers import HeaderScan, read_headers
 from cmr_planes.dicom.names import load_names
+from cmr_planes.dicom.sources import SubjectSource
 from cmr_planes.dicom.studies import CineSlice, CineStudy, find_cine_slices
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.phantom.simple import SimpleStudy
@@ -90,3 +92,8 @@ def moved(plane: ImagePlane, *, shift_mm: Any = (0, 0, 0), rotation: Any = None)
         row_cosine=turn @ plane.row_cosine,
         column_cosine=turn @ plane.column_cosine,
     )
+
+
+def read_subject(subject: SubjectSource) -> HeaderScan:
+    """Read the headers of a subject's files."""
+    return read_headers(subject.paths, subject.study_uid)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cmr_planes.errors import Note, NoteCode, Rejection, RejectionCode
 from cmr_planes.geometry import VIEW_LINES, BoxLayout, ImagePlane, Positions, compute_positions, middle_slice
-from cmr_planes.shards.schema import SubjectRecord, ViewRecord
+from cmr_planes.shards.records import SubjectRecord, ViewRecord
 from cmr_planes.views import TARGET_VIEWS, CardiacView
 
 NORMALS = {

@@ -15,10 +15,10 @@ from pydicom.errors import InvalidDicomError
 from cmr_planes.annotations.classes import ClassMap, check_anatomy
 from cmr_planes.annotations.model import Annotation, LabelFormat, LabelVolume, Moment
 from cmr_planes.annotations.nifti import moment_from_name
+from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.errors import AnnotationError, CmrPlanesError
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray, LabelArray
-from cmr_planes.quiet import quiet_pydicom
 from cmr_planes.views import Structure
 
 MAX_BYTES = 1 << 28

@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 
 from cmr_planes.annotations.model import LabelFormat
 from cmr_planes.errors import AnnotationError, SourceError
+from cmr_planes.system.names import stem_of
 
 MAX_MEMBER_BYTES = 1 << 30
 """Bytes to which a zip's member may inflate; cvi42 workspaces take up to 100 MB."""
@@ -49,21 +50,6 @@ class LabelFile:
     def stem(self) -> str:
         """The file's name without its suffix."""
         return stem_of(self.parts[-1])
-
-
-def stem_of(name: str) -> str:
-    """Return a file's name without a suffix of ours, of a zip, or of DICOM.
-
-    Examples
-    --------
-    >>> stem_of("patient001_frame01_gt.nii.gz")
-    'patient001_frame01_gt'
-    """
-    lower = name.lower()
-    for suffix in (*sorted(_SUFFIXES, key=len, reverse=True), ".zip", ".dcm", ".txt"):
-        if lower.endswith(suffix):
-            return name[: -len(suffix)]
-    return name
 
 
 def find_label_files(root: Path, only: LabelFormat | None = None) -> list[LabelFile]:

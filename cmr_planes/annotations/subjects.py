@@ -4,8 +4,9 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from cmr_planes.annotations.files import LabelFile, stem_of
+from cmr_planes.annotations.files import LabelFile
 from cmr_planes.annotations.model import LabelFormat
+from cmr_planes.system.names import stem_of
 
 _AFTER_KEY = re.compile(r"[_.\-\s]")
 _LABEL_WORDS = ("gt", "label", "labels", "mask", "seg", "segmentation", "truth")

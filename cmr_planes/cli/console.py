@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol
+from typing import Any, ParamSpec, Protocol
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -29,10 +29,6 @@ from rich.text import Text
 
 from cmr_planes.errors import CmrPlanesError, ExitCode, SourceError
 from cmr_planes.run_lock import only_run
-from cmr_planes.views import CardiacView
-
-if TYPE_CHECKING:
-    from cmr_planes.report import Reason
 
 P = ParamSpec("P")
 
@@ -159,12 +155,6 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     for row in rows:
         result.add_row(*(Text(_cell(value)) for value in row))
     return result
-
-
-def reasons_table(title: str, reasons: "Sequence[Reason]") -> Table:
-    """Build the table of how often something was left out or noted, and why."""
-    rows = [(each.code, CardiacView(each.view).title if each.view else "whole subject", each.count) for each in reasons]
-    return table(title, ("reason", "view", "times"), rows)
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401  # whatever JSON can hold

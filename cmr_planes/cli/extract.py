@@ -11,12 +11,13 @@ from typing import Any
 import click
 from rich.table import Table
 
-from cmr_planes.annotate import LabelSource
 from cmr_planes.annotations.classes import ClassMap
+from cmr_planes.annotations.reading import LabelSource
 from cmr_planes.build import BuildPlan, finish, make_plan, prepare
 from cmr_planes.cli.annotate import read_classes
-from cmr_planes.cli.console import alone_on, is_quiet, print_json, progress, reasons_table, remark, reports_errors, stdout, table
-from cmr_planes.cli.options import log_option, pseudonymise_option, quiet_option
+from cmr_planes.cli.console import alone_on, is_quiet, print_json, progress, remark, reports_errors, stdout, table
+from cmr_planes.cli.options import pseudonymise_option
+from cmr_planes.cli.reasons import reasons_table
 from cmr_planes.cluster import run_on_cluster
 from cmr_planes.dicom.names import NameTable, load_names
 from cmr_planes.errors import ExitCode, Note, Rejection, SourceError
@@ -26,7 +27,10 @@ from cmr_planes.journal import Journal
 from cmr_planes.options import ExtractOptions
 from cmr_planes.report import CatalogueSummary, closing_sentence, summarise, to_json
 from cmr_planes.shards.read import Catalogue
-from cmr_planes.shards.schema import JSON, Codec, ShardSummary
+from cmr_planes.shards.records import ShardSummary
+from cmr_planes.shards.schema import Codec
+from cmr_planes.system.json_text import JSON
+from cmr_planes.terminal.options import log_option, quiet_option
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
 
 

@@ -14,9 +14,9 @@ from pydicom.filereader import read_dataset
 from cmr_planes.dicom.archive import ByteSource
 from cmr_planes.dicom.elements import PARSE_ERRORS, Encoding, dataset_stream, find_encoding
 from cmr_planes.dicom.frames import FrameHeader
+from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.dicom.values import double, number, place, text, texts, unsigned_long
 from cmr_planes.errors import UnreadableFileError
-from cmr_planes.quiet import quiet_pydicom
 
 MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
 MAX_FRAMES = 20_000

@@ -4,6 +4,7 @@ Files are listed in a fixed order and called by their number in it, because file
 a file ends in :attr:`HeaderScan.unreadable`, never in an exception.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,12 +14,9 @@ from cmr_planes.dicom.enhanced import is_multi_frame, read_multi_frame
 from cmr_planes.dicom.frames import FileRef, FrameHeader
 from cmr_planes.dicom.listing import is_member_candidate, is_zip, list_files
 from cmr_planes.dicom.manifest import cross_check, is_manifest, read_manifest
-from cmr_planes.dicom.sources import SubjectSource
+from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.dicom.values import double, integer, moment, number, place, text, texts
 from cmr_planes.errors import NoteCode, RejectionCode, UnreadableFileError
-from cmr_planes.quiet import quiet_pydicom
-
-__all__ = ["FileRef", "FrameHeader", "HeaderScan", "UnreadableFile", "read_headers"]
 
 IMAGE_TYPE = 0x0008_0008
 SOP_CLASS_UID = 0x0008_0016
@@ -80,8 +78,6 @@ class HeaderScan:
     """Every frame of every image, in the order of the files."""
     n_files: int
     """Files that were looked at; a zip or folder that cannot be opened counts as one."""
-    n_other: int
-    """DICOM files that are no images: reports, PDFs, presentation states."""
     unreadable: tuple[UnreadableFile, ...]
     """Files, folders and zips that could not be read."""
     notes: tuple[tuple[NoteCode, str], ...]
@@ -97,37 +93,36 @@ class _Progress:
     failures: list[tuple[str, int, UnreadableFileError]] = field(default_factory=list)
     notes: list[tuple[NoteCode, str]] = field(default_factory=list)
     n_files: int = 0
-    n_other: int = 0
     n_containers: int = 0
 
     def add(self, ref: FileRef, source: ByteSource) -> None:
         """Read one file's header."""
-        frames = _read_file(ref, source)
-        self.n_other += not frames
-        self.frames += [frame for frame in frames if self.study_uid in ("", frame.study_uid)]
+        self.frames += [frame for frame in _read_file(ref, source) if self.study_uid in ("", frame.study_uid)]
 
 
-def read_headers(subject: SubjectSource) -> HeaderScan:
+def read_headers(paths: Sequence[Path], study_uid: str = "") -> HeaderScan:
     """Read the headers of all of a subject's files.
 
     Parameters
     ----------
-    subject
-        Where they lie. With a ``study_uid``, frames of other studies are left out.
+    paths
+        Folders, zips and files, in the order in which they are read.
+    study_uid
+        A StudyInstanceUID: frames of other studies are left out. Empty to keep all.
 
     Returns
     -------
         What was read and what could not be. Zip members are streamed, as far as their headers reach.
     """
-    progress = _Progress(subject.study_uid)
+    progress = _Progress(study_uid)
     with quiet_pydicom():
-        for path in subject.paths:
+        for path in paths:
             progress.n_containers += 1
             if is_zip(path.name) and not path.is_dir():
                 _read_zip(path, progress)
             else:
                 _read_path(path, progress)
-    counts = {"file": progress.n_files, "zip": len(subject.paths), "folder": len(subject.paths)}
+    counts = {"file": progress.n_files, "zip": len(paths), "folder": len(paths)}
     unreadable = []
     for kind, index, error in progress.failures:
         name = f"{kind} {index} of {counts[kind]}"
@@ -135,7 +130,6 @@ def read_headers(subject: SubjectSource) -> HeaderScan:
     return HeaderScan(
         frames=tuple(progress.frames),
         n_files=progress.n_files,
-        n_other=progress.n_other,
         unreadable=tuple(unreadable),
         notes=tuple(progress.notes),
     )

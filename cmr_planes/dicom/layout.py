@@ -11,9 +11,9 @@ from pathlib import Path
 from cmr_planes.dicom.archive import FileBytes
 from cmr_planes.dicom.elements import read_elements
 from cmr_planes.dicom.listing import is_candidate, is_new, is_zip, scan_folder
+from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.dicom.values import text
 from cmr_planes.errors import UnreadableFileError
-from cmr_planes.quiet import quiet_pydicom
 
 MAX_DEPTH = 100
 """Folders nested deeper are not looked at."""

@@ -29,8 +29,8 @@ from cmr_planes.dicom.pixel_format import (
     take_stored_bits,
     to_unsigned,
 )
+from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.errors import CmrPlanesError, SourceChangedError, UnreadablePixelsError
-from cmr_planes.quiet import quiet_pydicom
 
 _FLOAT_PIXEL_DATA = 0x7FE0_0008
 """The first of the elements that hold pixels."""

@@ -10,9 +10,9 @@ from functools import lru_cache
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.valuerep import TEXT_VR_DELIMS
 
+from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.errors import CmrPlanesError, InvalidAttributeError, MissingAttributeError
 from cmr_planes.geometry import ImagePlane
-from cmr_planes.quiet import quiet_pydicom
 
 _PADDING = b" \x00\t\r\n"
 _INTEGER_LIMIT = (1 << 31) - 1

@@ -11,8 +11,7 @@ import numpy as np
 from cmr_planes.errors import ShardError
 from cmr_planes.shards.files import DAMAGE_ERRORS, get_table, is_ours, open_file, read_json_attribute
 from cmr_planes.shards.labels import find_label_files, mark_annotated, read_annotations
-from cmr_planes.shards.schema import JSON, Codec, FileKind, Group, RootAttribute, check_key, configuration_digest
-from cmr_planes.shards.sealing import file_sha256, read_checksum, sealed
+from cmr_planes.shards.schema import Codec, FileKind, Group, RootAttribute, check_subject_key, configuration_digest
 from cmr_planes.shards.tables import (
     ANNOTATIONS_COLUMNS,
     ANNOTATIONS_TABLE,
@@ -30,6 +29,8 @@ from cmr_planes.shards.tables import (
     texts,
 )
 from cmr_planes.shards.write import LIBVER, create_table, write_root_attributes, write_table
+from cmr_planes.system.json_text import JSON
+from cmr_planes.system.whole_file import file_sha256, read_checksum, sealed
 
 _CACHE_BYTES = 1 << 22
 
@@ -200,7 +201,7 @@ def _link_subjects(data: h5py.Group, subjects: Table, name: str) -> None:
     try:
         keys = texts(subjects["subject"][subjects["n_images"] > 0])
         for key in keys:
-            check_key(key)
+            check_subject_key(key)
     except ValueError as error:
         raise ShardError(f"shard {name!r} holds a subject's key that cannot be one: it is damaged; run with --overwrite") from error
     for key in keys:

@@ -8,8 +8,9 @@ import h5py
 import hdf5plugin  # noqa: F401  # registers the filter
 
 from cmr_planes.errors import ShardError
-from cmr_planes.shards.schema import SCHEMA_VERSION, FileKind, RootAttribute, ShardSummary
-from cmr_planes.shards.sealing import file_sha256, read_checksum
+from cmr_planes.shards.records import ShardSummary
+from cmr_planes.shards.schema import SCHEMA_VERSION, FileKind, RootAttribute
+from cmr_planes.system.whole_file import file_sha256, read_checksum
 
 DAMAGE_ERRORS = (
     OSError,

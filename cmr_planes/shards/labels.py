@@ -15,10 +15,10 @@ import numpy as np
 from cmr_planes.errors import ShardError
 from cmr_planes.geometry.arrays import BoolArray, LabelArray
 from cmr_planes.shards.files import DAMAGE_ERRORS, check_size, get_table, open_file
-from cmr_planes.shards.schema import Attribute, Codec, Dataset, FileKind, Group, RootAttribute, check_key
-from cmr_planes.shards.sealing import file_sha256, read_checksum, sealed
+from cmr_planes.shards.schema import Attribute, Codec, Dataset, FileKind, Group, RootAttribute, check_subject_key
 from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Table, join_tables, make_table, texts
 from cmr_planes.shards.write import LIBVER, create_group, software_versions, write_images, write_root_attributes, write_table
+from cmr_planes.system.whole_file import file_sha256, read_checksum, sealed
 from cmr_planes.views import CardiacView, Structure
 
 STRUCTURE_NAMES = tuple(structure.title for structure in Structure)
@@ -93,7 +93,7 @@ def write_label_file(path: Path, labels: LabelTree, *, codec: Codec = Codec.BITS
         file.attrs[RootAttribute.CODEC] = codec.value
         root = create_group(file.id, Group.LABELS)
         for key, views in labels.items():
-            check_key(key)
+            check_subject_key(key)
             subject = create_group(root, key)
             for view, value in views.items():
                 group = create_group(subject, view.value)
@@ -165,7 +165,7 @@ def mark_annotated(index: Table, path: Path) -> list[str]:
                 for name, group in views.items()
             }
             for key, _ in found:
-                check_key(key)
+                check_subject_key(key)
         except DAMAGE_ERRORS as error:
             raise _damaged(path) from error
     for (key, name), (shape, annotated) in found.items():

@@ -4,25 +4,13 @@ This module is the single truth of the format; ``docs/catalogue.md`` explains it
 """
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cmr_planes.errors import Note, Rejection
-from cmr_planes.geometry import ImagePlane, Positions
-from cmr_planes.geometry.arrays import FloatArray, IntArray
-from cmr_planes.views import CardiacView
+from cmr_planes.system.json_text import JSON, canonical_json
 
 SCHEMA_VERSION = 1
 """Version of the format. A reader refuses a newer one."""
-
-JSON: TypeAlias = "str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None"
-"""A value that JSON can hold."""
 
 
 class FileKind(StrEnum):
@@ -43,42 +31,6 @@ class Codec(StrEnum):
     """Bitshuffle and LZ4 (HDF5 filter 32008, of hdf5plugin): about ten times as fast as gzip."""
     GZIP = "gzip"
     """Byte shuffle and deflate, level 4: for readers without the plugin."""
-
-
-@dataclass(frozen=True, slots=True)
-class SubjectOutcome:
-    """What became of one subject, and when: for the log of a run, never for a shard."""
-
-    subject: str
-    """The subject's key."""
-    n_images: int
-    """2D images that are stored."""
-    rejections: tuple[Rejection, ...]
-    """What was left out."""
-    notes: tuple[Note, ...]
-    """What is worth knowing."""
-    ended: float
-    """When it was done, in seconds since 1970."""
-    seconds: float
-    """How long it took."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShardSummary:
-    """What is known of a sealed shard without opening it again."""
-
-    name: str
-    """File name."""
-    sha256: str
-    """Checksum of the file, 64 hexadecimal digits."""
-    n_bytes: int
-    """Size of the file."""
-    n_subjects: int
-    """Subjects that the shard accounts for, the rejected ones among them."""
-    n_images: int
-    """2D images."""
-    outcomes: tuple[SubjectOutcome, ...] = field(default=(), compare=False, repr=False)
-    """What became of the subjects, in their order; empty where that is no longer known."""
 
 
 class RootAttribute:
@@ -187,28 +139,18 @@ CLIP_POLICY = "border"
 INSTANCE_DIGEST_LENGTH = 16
 """Hexadecimal digits of an instance's digest."""
 
-CHECKSUM_SUFFIX = ".sha256"
-"""Added to a shard's name: the file beside it that ``sha256sum --check`` reads."""
-
-PART_SUFFIX = ".part"
-"""Added to a name while the file is being written."""
 
 DAMAGED_SUFFIX = ".damaged"
 """Added to the name of a damaged file that is set aside so that it is made anew."""
 
 
-def check_key(key: str) -> None:
+def check_subject_key(key: str) -> None:
     """Raise ``ValueError`` unless ``key`` can name a subject in HDF5: not empty, no ``/``, no leading dot, no control character."""
     if not key or key.startswith(".") or "/" in key or not key.isprintable():
         raise ValueError(
             f"subject key {key!r} cannot name a group in HDF5: it must not be empty, start with a dot, or hold '/' or control "
             "characters"
         )
-
-
-def canonical_json(value: Mapping[str, JSON]) -> str:
-    """Write JSON so that equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def configuration_digest(configuration: Mapping[str, JSON]) -> str:
@@ -237,64 +179,3 @@ def instance_digest(sop_instance_uid: str, frame_number: int, salt: str) -> str:
         return ""
     text = f"{salt} {sop_instance_uid} {frame_number}"
     return hashlib.sha256(text.encode()).hexdigest()[:INSTANCE_DIGEST_LENGTH]
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceRef:
-    """One frame of one DICOM instance, as annotations refer to it."""
-
-    sop_instance_uid: str = field(repr=False)
-    """Empty if not known."""
-    frame_number: int
-    """The frame in a multi-frame instance, from 1; 0 for the only frame of another."""
-    instance_number: int
-    """InstanceNumber, 0 if not known."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ViewRecord:
-    """The images of one view of one subject, and the positions on them.
-
-    Slices of SAX run from base to apex; long-axis views have one slice.
-    """
-
-    view: CardiacView
-    """Which view."""
-    image: NDArray[np.uint16]
-    """Shape (phase, slice, row, column), stored intensities."""
-    phases: tuple[str, ...]
-    """Name of each phase: ``"ed"``, ``"es"``, or with all frames kept ``"000"``, ``"001"``, … in order of time."""
-    frame_numbers: IntArray
-    """Shape (phase, slice): place of the frame in its slice's cycle, ordered by time, from 1."""
-    trigger_time_ms: FloatArray
-    """Shape (phase, slice): time after the R wave, NaN where the headers do not say."""
-    planes: tuple[ImagePlane, ...]
-    """One plane a slice."""
-    positions: tuple[Positions, ...] | None
-    """One set of nine positions a slice, the same at each phase, or None if the view was kept without."""
-    line_agreement: FloatArray | None
-    """Shape (slice, 2): correlation of the two images along each line at ED, NaN where too short; None without positions."""
-    rescale: tuple[float, float]
-    """Slope and intercept that turn stored intensities into the scanner's values (1, 0 if none are given)."""
-    manufacturer: str
-    """Manufacturer, or empty."""
-    field_strength_t: float
-    """MagneticFieldStrength in tesla, NaN if not given."""
-    instances: tuple[tuple[InstanceRef, ...], ...] | None = None
-    """By phase and slice: the DICOM instance of each image; None where the images are not DICOM. UIDs are stored as digests."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SubjectRecord:
-    """What became of one subject."""
-
-    key: str
-    """The name under which the subject is stored."""
-    participant: str
-    """The person: the same for repeat visits, so that splits keep a person on one side."""
-    views: tuple[ViewRecord, ...]
-    """Views that are stored; empty if the subject was rejected."""
-    rejections: tuple[Rejection, ...]
-    """What was left out."""
-    notes: tuple[Note, ...]
-    """What is worth knowing."""

@@ -4,139 +4,10 @@ A file is written under a temporary name in its own folder, flushed to the disk,
 path: when its own driver meets a full disk it cannot close the file any more and brings the process down at exit.
 """
 
-import hashlib
-import io
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cmr_planes.errors import ShardError
-from cmr_planes.shards.schema import CHECKSUM_SUFFIX, DAMAGED_SUFFIX, PART_SUFFIX
-
-
-class LatchingFile(io.FileIO):
-    """An unbuffered file that keeps its first failure and from then on swallows what is written.
-
-    HDF5 can then always close the file in peace; :meth:`check` tells whether the file is any good.
-    """
-
-    failure: BaseException | None = None
-    """The first failure of a write, None so far."""
-
-    def write(self, data: "bytes | memoryview") -> int:  # type: ignore[override]  # any buffer will do, these are what comes
-        """Write all of ``data``, or keep the failure; returns its length either way."""
-        view = memoryview(data).cast("B")
-        n_bytes = len(view)
-        if self.failure is None:
-            try:
-                while len(view):
-                    view = view[super().write(view) :]
-            except BaseException as error:  # noqa: BLE001  # an interrupt in here must not reach HDF5 either; check() raises it
-                self.failure = error
-        return n_bytes
-
-    def truncate(self, size: int | None = None) -> int:
-        """Set the file's size, or keep the failure."""
-        if self.failure is None:
-            try:
-                return super().truncate(size)
-            except BaseException as error:  # noqa: BLE001  # as above
-                self.failure = error
-        return size or 0
-
-    def check(self) -> None:
-        """Raise the first failure, if there was one."""
-        if self.failure is not None:
-            raise self.failure
-
-
-@contextmanager
-def sealed(path: Path, *, checksum: bool = False, private: bool = False) -> Iterator[LatchingFile]:
-    """Write a file that appears under its name only when it is complete and on the disk.
-
-    Parameters
-    ----------
-    path
-        The file; one that is there is replaced at the end.
-    checksum
-        Whether to put a file ``<name>.sha256`` beside it. It comes last, and an old one goes first: at no moment does a checksum
-        stand beside another file than its own.
-    private
-        Whether only the owner may read it, from its first byte.
-
-    Yields
-    ------
-        An empty file, open for reading and writing.
-
-    Raises
-    ------
-    ShardError
-        The file cannot be written: no space, no permission, no such folder. Nothing is left behind.
-    """
-    part = path.with_name(path.name + PART_SUFFIX)
-    try:
-        if private:
-            part.unlink(missing_ok=True)  # what a killed run left may have another mode
-        stream = LatchingFile(part, "w+", opener=_open_private if private else None)
-    except OSError as error:
-        raise write_error(path, error) from error
-    is_filled = False
-    try:
-        with stream:
-            yield stream
-            is_filled = True
-            stream.check()
-            os.fsync(stream.fileno())
-        if checksum:
-            with _checksum_ready(path, file_sha256(part)):
-                part.replace(path)
-        else:
-            part.replace(path)
-        _sync_folder(path.parent)
-    except BaseException as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        cause = stream.failure or error
-        if isinstance(cause, OSError) and (is_filled or cause is stream.failure):
-            raise write_error(path, cause) from cause
-        if cause is not error:
-            raise cause from error
-        raise
-
-
-def write_error(path: Path, error: OSError) -> ShardError:
-    """Say in one sentence that ``path`` could not be written, why, and what to do."""
-    reason = error.strerror or str(error)
-    return ShardError(
-        f"{path.name} could not be written in {str(path.parent)!r} ({reason}); check the free space and the permissions there and "
-        "run the same command again: what is sealed is kept"
-    )
-
-
-def _open_private(path: str, flags: int) -> int:
-    """Open a file that nobody else may read."""
-    return os.open(path, flags, 0o600)
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, 64 hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def checksum_path(path: Path) -> Path:
-    """Return the path of a shard's checksum file."""
-    return path.with_name(path.name + CHECKSUM_SUFFIX)
-
-
-def read_checksum(path: Path) -> str | None:
-    """Return the checksum that stands beside a shard, None if there is none or it is not one."""
-    try:
-        digest = checksum_path(path).read_text(encoding="ascii", errors="replace").split(" ", 1)[0]
-    except OSError:
-        return None
-    return digest if len(digest) == 64 and set(digest) <= set("0123456789abcdef") else None
+from cmr_planes.shards.schema import DAMAGED_SUFFIX
+from cmr_planes.system.whole_file import checksum_path, sync_folder, write_error
 
 
 def move_sealed(path: Path, folder: Path) -> None:
@@ -153,7 +24,7 @@ def move_sealed(path: Path, folder: Path) -> None:
         checksum_path(path).replace(folder / checksum_path(path).name)
     except OSError as error:
         raise write_error(folder / path.name, error) from error
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
 def remove_sealed(folder: Path) -> None:
@@ -170,32 +41,3 @@ def put_aside(path: Path) -> None:
     checksum_path(path).unlink(missing_ok=True)
     if path.exists():
         path.replace(path.with_name(path.name + DAMAGED_SUFFIX))
-
-
-@contextmanager
-def _checksum_ready(path: Path, digest: str) -> Iterator[None]:
-    """Have a checksum on the disk, in the form of ``sha256sum``, while its file is put in place; then put it beside the file."""
-    target = checksum_path(path)
-    part = target.with_name(target.name + PART_SUFFIX)
-    try:
-        with part.open("w", encoding="utf-8") as stream:
-            stream.write(f"{digest}  {path.name}\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        target.unlink(missing_ok=True)
-        yield
-        part.replace(target)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring a rename to the disk, where the file system knows how."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from cmr_planes.errors import Note, Rejection
 from cmr_planes.geometry.arrays import IntArray
-from cmr_planes.shards.schema import Dataset, Group, SubjectRecord, ViewRecord
+from cmr_planes.shards.records import SubjectRecord, ViewRecord
+from cmr_planes.shards.schema import Dataset, Group
 from cmr_planes.views import PositionClass, Structure
 
 Table: TypeAlias = NDArray[np.void]

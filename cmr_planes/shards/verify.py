@@ -13,8 +13,9 @@ from cmr_planes.errors import ShardError
 from cmr_planes.shards.catalogue import read_configuration
 from cmr_planes.shards.files import DAMAGE_ERRORS, get_table, open_file
 from cmr_planes.shards.schema import FileKind
-from cmr_planes.shards.sealing import checksum_path, file_sha256, put_aside, write_error
+from cmr_planes.shards.sealing import put_aside
 from cmr_planes.shards.tables import LABEL_FILES_TABLE, SHARDS_TABLE, texts
+from cmr_planes.system.whole_file import checksum_path, file_sha256, write_error
 
 
 class Damage(StrEnum):

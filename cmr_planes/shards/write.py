@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from cmr_planes.errors import ShardError
 from cmr_planes.geometry import VIEW_LINES, Positions, draw_mask
+from cmr_planes.shards.records import ShardSummary, SubjectRecord, ViewRecord
 from cmr_planes.shards.schema import (
     CLIP_POLICY,
     INSTANCE_DIGEST_LENGTH,
-    JSON,
     SCHEMA_VERSION,
     Attribute,
     Codec,
@@ -30,16 +30,13 @@ from cmr_planes.shards.schema import (
     FileKind,
     Group,
     RootAttribute,
-    ShardSummary,
-    SubjectRecord,
-    ViewRecord,
-    canonical_json,
-    check_key,
+    check_subject_key,
     configuration_digest,
     instance_digest,
 )
-from cmr_planes.shards.sealing import read_checksum, sealed
 from cmr_planes.shards.tables import Table, TableRows
+from cmr_planes.system.json_text import JSON, canonical_json
+from cmr_planes.system.whole_file import read_checksum, sealed
 from cmr_planes.views import PositionClass, position_name
 
 LIBVER = ("v110", "v110")
@@ -156,7 +153,7 @@ def create_table(file: h5py.File, name: str, dtype: np.dtype[np.void], n_rows: i
 
 def check_record(record: SubjectRecord) -> None:
     """Raise ``ValueError`` where a record contradicts itself."""
-    check_key(record.key)
+    check_subject_key(record.key)
     views = [view.view for view in record.views]
     if len(set(views)) < len(views):
         raise ValueError(f"subject {record.key!r} has a view twice: {[view.value for view in views]}")

@@ -2,7 +2,7 @@
 
 import click
 
-from cmr_planes.cli import LazyCommand, LazyGroup
+from cmr_planes.terminal.lazy import LazyCommand, LazyGroup
 
 COMMANDS = {
     "pretext": LazyCommand("cmr_train.cli.pretext", "Learn the nine positions, from images that nobody has annotated."),

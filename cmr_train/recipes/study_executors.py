@@ -9,8 +9,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Protocol
 
-from cmr_planes.cluster import connected
 from cmr_planes.errors import ClusterError
+from cmr_planes.system.dask_client import connected
 from cmr_train.recipes.study_job import Job, Outcome, run_job
 
 

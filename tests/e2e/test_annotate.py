@@ -8,13 +8,13 @@ import h5py
 import numpy as np
 import pytest
 
-from cmr_planes.dicom.headers import read_headers
 from cmr_planes.dicom.sources import find_subjects
 from cmr_planes.phantom.dicom_writer import write_cine
 from cmr_planes.phantom.simple import SimpleStudy, write_study
 from cmr_planes.shards.read import Catalogue
 from cmr_planes.views import CardiacView, Structure
 from tests.cohorts import digests, extract, run, small_study
+from tests.headers import read_subject
 from tests.labels import (
     ACDC,
     LV,
@@ -295,7 +295,7 @@ def test_annotators_and_uids_reach_no_output(out: Path, labels: Path, source: Pa
     (labels / "SYN-0001.cvi42wsx").write_bytes(data)
     printed = [run("annotate", out, labels, "-v").output, run("inspect", out, "-v").output]
     (subject, *_) = find_subjects([source])
-    uids = {frame.sop_instance_uid for frame in read_headers(subject).frames}
+    uids = {frame.sop_instance_uid for frame in read_subject(subject).frames}
     assert len(uids) > 50
     stored = b"".join(file.read_bytes() for file in (out, *out.parent.glob("out.*/*")))
     with h5py.File(out) as file:

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from cmr_planes import subject as subject_module
-from cmr_planes.annotations.nifti import read_volume
 from cmr_planes.build import make_plan
-from cmr_planes.dicom.headers import read_headers
 from cmr_planes.dicom.pixels import PixelReader
 from cmr_planes.dicom.sources import find_subjects
 from cmr_planes.errors import RejectionCode
+from cmr_planes.nifti.volumes import read_volume
 from cmr_planes.shards.read import Catalogue
 from tests.cohorts import extract, run, small_study, write_biobank_zips, write_folders
+from tests.headers import read_subject
 from tests.labels import save_nifti
 
 WHOLE = "9000001_2"
@@ -41,7 +41,7 @@ def images(out: Path) -> dict[str, int]:
 
 def short_axis_file(source: Path) -> Path:
     """Return a file of the first subject whose image is looked at."""
-    frames = read_headers(find_subjects([source])[0]).frames
+    frames = read_subject(find_subjects([source])[0]).frames
     return next(frame.file.path for frame in frames if "sax" in frame.series_description.lower())
 
 
@@ -49,8 +49,8 @@ def after_headers(monkeypatch: pytest.MonkeyPatch, do: Callable[[], None]) -> No
     """Have something done once, when the headers of the first subject were read."""
     read, todo = subject_module.read_headers, [do]
 
-    def read_headers(source):
-        scan = read(source)
+    def read_headers(*arguments):
+        scan = read(*arguments)
         if todo:
             todo.pop()()
         return scan

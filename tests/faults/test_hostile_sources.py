@@ -18,13 +18,14 @@ import pytest
 from pydicom.dataset import Dataset
 
 from cmr_planes.dicom import archive, elements, enhanced, layout
-from cmr_planes.dicom.headers import HeaderScan, read_headers
+from cmr_planes.dicom.headers import HeaderScan
 from cmr_planes.dicom.pixels import read_frames
 from cmr_planes.dicom.sources import SubjectSource, find_subjects
 from cmr_planes.errors import RejectionCode, SourceError, UnreadablePixelsError
 from cmr_planes.phantom.dicom_writer import TransferSyntax, write_files
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.simple import encode_study, simple_study
+from tests.headers import read_subject
 
 RNG = np.random.default_rng(20)
 
@@ -37,7 +38,7 @@ def datas(
 
 
 def scan_of(*paths: Path) -> HeaderScan:
-    return read_headers(SubjectSource(key="S", participant="S", paths=paths, root=paths[0].parent))
+    return read_subject(SubjectSource(key="S", participant="S", paths=paths, root=paths[0].parent))
 
 
 def write_zip(path: Path, members: dict[str, bytes]) -> Path:
@@ -79,7 +80,7 @@ def test_a_folder_of_pdfs_without_suffix(tmp_path: Path) -> None:
     for index in range(3):
         (tmp_path / f"{index}").write_bytes(b"%PDF-1.7\n" + bytes(3000))
     (subject,) = find_subjects([tmp_path])
-    scan = read_headers(subject)
+    scan = read_subject(subject)
     assert (scan.frames, scan.n_files, len(scan.unreadable)) == ((), 3, 3)
 
 
@@ -92,7 +93,7 @@ def test_a_dicomdir_by_another_name_is_counted(tmp_path: Path) -> None:
     directory.file_meta.MediaStorageSOPClassUID = pydicom.uid.MediaStorageDirectoryStorage
     directory.save_as(tmp_path / "index")
     scan = scan_of(tmp_path)
-    assert (scan.frames, scan.n_files, scan.n_other, scan.unreadable) == ((), 1, 1, ())
+    assert (scan.frames, scan.n_files, scan.unreadable) == ((), 1, ())
 
 
 @pytest.mark.parametrize("syntax", [TransferSyntax.EXPLICIT_LITTLE, TransferSyntax.IMPLICIT_LITTLE, TransferSyntax.DEFLATED])
@@ -149,7 +150,7 @@ def test_pipes_and_sockets_do_not_hang(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(os.path.relpath(tmp_path / "socket"))
         (subject,) = find_subjects([tmp_path])
-        scan = read_headers(subject)
+        scan = read_subject(subject)
     assert (len(scan.frames), scan.n_files, scan.unreadable) == (1, 1, ())
     with pytest.raises(SourceError, match="neither a folder"):
         find_subjects([tmp_path / "pipe"])
@@ -161,7 +162,7 @@ def test_a_file_that_vanishes_after_planning(tmp_path: Path) -> None:
     path.write_bytes(datas()[0])
     (subject,) = find_subjects([path])
     path.unlink()
-    assert sentences(read_headers(subject)) == ["file 1 of 1 cannot be opened (no such file or directory)"]
+    assert sentences(read_subject(subject)) == ["file 1 of 1 cannot be opened (no such file or directory)"]
 
 
 # permission
@@ -205,7 +206,7 @@ def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_subject_without_permission_is_a_subject_that_cannot_be_read(closed: Path) -> None:
     subjects = find_subjects([closed.parent])
     assert [subject.key for subject in subjects] == ["closed", "p1", "p2"]
-    scan = read_headers(subjects[0])
+    scan = read_subject(subjects[0])
     assert scan.frames == ()
     assert sentences(scan) == ["folder 1 of 1 cannot be listed in full (permission denied)"]
 
@@ -246,7 +247,7 @@ def test_a_zip_cut_in_the_middle(tmp_path: Path, part: float) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * part)])
     (subject,) = find_subjects([tmp_path])
-    scan = read_headers(subject)
+    scan = read_subject(subject)
     assert (scan.frames, scan.n_files) == ((), 1)
     (sentence,) = sentences(scan)
     assert re.fullmatch(r"zip 1 of 1 is no complete zip \(.* \d+ bytes\); fetch it again", sentence)
@@ -256,7 +257,7 @@ def test_one_of_two_zips_cut_off_leaves_the_other(tmp_path: Path) -> None:
     good = write_zip(tmp_path / "9000001_20208_2_0.zip", {"a": datas()[0]})
     (tmp_path / "9000001_20209_2_0.zip").write_bytes(good.read_bytes()[:-30])
     (subject,) = find_subjects([tmp_path])
-    scan = read_headers(subject)
+    scan = read_subject(subject)
     assert len(scan.frames) == 1
     assert sentences(scan)[0].startswith("zip 2 of 2 is no complete zip")
 
@@ -313,7 +314,7 @@ def test_names_that_lead_out_of_the_zip_do_no_harm(tmp_path: Path, names: tuple[
     path = write_zip(folder / "a.zip", dict(zip(names, [datas()[0], datas()[1][:700]], strict=True)))
     before = sorted(tmp_path.rglob("*"))
     (subject,) = find_subjects([path])
-    scan = read_headers(subject)
+    scan = read_subject(subject)
     read_frames(scan.frames)
     assert sorted(tmp_path.rglob("*")) == before
     assert "evil" not in repr((scan.unreadable, scan.notes))
@@ -462,4 +463,4 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     assert len(subjects) == 2
     for subject in subjects:
         subject.key.encode()
-        assert len(read_headers(subject).frames) == 2
+        assert len(read_subject(subject).frames) == 2

@@ -22,7 +22,8 @@ from cmr_planes.phantom.simple import SimpleStudy, encode_study, simple_study
 from cmr_planes.shards.catalogue import write_catalogue
 from cmr_planes.shards.labelling import write_labels
 from cmr_planes.shards.labels import ViewLabels
-from cmr_planes.shards.schema import Codec, InstanceRef
+from cmr_planes.shards.records import InstanceRef
+from cmr_planes.shards.schema import Codec
 from cmr_planes.shards.write import write_shard
 from cmr_planes.views import CardiacView, Structure
 from tests.fuzz.zip_records import pack

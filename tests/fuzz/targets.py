@@ -8,19 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from cmr_planes.annotate import read_annotations, target_of
+from cmr_planes.annotate import target_of
 from cmr_planes.annotations.files import LabelFile, find_label_files
 from cmr_planes.annotations.matching import annotated_frames, match
 from cmr_planes.annotations.model import LabelFormat
+from cmr_planes.annotations.reading import read_annotations
 from cmr_planes.build import make_plan
-from cmr_planes.dicom.headers import HeaderScan, read_headers
+from cmr_planes.dicom.headers import HeaderScan
 from cmr_planes.dicom.manifest import cross_check, parse_manifest
 from cmr_planes.dicom.names import load_names
 from cmr_planes.dicom.pixels import read_frames
 from cmr_planes.dicom.sources import SubjectSource, find_subjects
+from cmr_planes.discovery.nifti_sets import find_nifti_subjects
 from cmr_planes.errors import AnnotationError, CmrPlanesError, SourceError, UnreadablePixelsError
 from cmr_planes.label_report import labels_to_json, summarise_labels
-from cmr_planes.nifti_images import find_nifti_subjects
 from cmr_planes.nifti_subject import extract_nifti
 from cmr_planes.options import ExtractOptions
 from cmr_planes.report import closing_sentence, summarise, to_json
@@ -28,7 +29,8 @@ from cmr_planes.shards.catalogue import is_catalogue
 from cmr_planes.shards.labelling import refresh_catalogue
 from cmr_planes.shards.labels import read_label_file
 from cmr_planes.shards.read import Catalogue
-from cmr_planes.shards.schema import Codec, SubjectRecord, check_key
+from cmr_planes.shards.records import SubjectRecord
+from cmr_planes.shards.schema import Codec, check_subject_key
 from cmr_planes.shards.verify import verify_catalogue
 from cmr_planes.shards.write import write_shard
 from cmr_planes.subject import ExtractedSubject, extract_subject
@@ -37,6 +39,7 @@ from tests.fuzz import bytewise, dicom_tree, hdf5_objects, nifti_fields, seeds
 from tests.fuzz.harness import FindingError, Target, check_messages, check_sentences
 from tests.fuzz.text_trees import mutate_json, mutate_xml
 from tests.fuzz.zip_records import inner_mutation, mutation, pack, unpack
+from tests.headers import read_subject
 
 _OPTIONS = ExtractOptions(layout=seeds.LAYOUT)
 _NIFTI_OPTIONS = ExtractOptions(layout=seeds.LAYOUT, nifti=True)
@@ -54,7 +57,7 @@ def _file(folder: Path, data: bytes, name: str = "image") -> Path:
 
 
 def _scan(path: Path) -> HeaderScan:
-    scan = read_headers(_source(path))
+    scan = read_subject(_source(path))
     check_sentences(item.sentence for item in scan.unreadable)
     check_sentences(sentence for _, sentence in scan.notes)
     return scan
@@ -62,10 +65,8 @@ def _scan(path: Path) -> HeaderScan:
 
 def _header(data: bytes, folder: Path) -> str:
     scan = _scan(_file(folder, data))
-    if scan.n_files != 1 or bool(scan.frames) + bool(scan.unreadable) + bool(scan.n_other) != 1:
-        raise FindingError(
-            f"{len(scan.frames)} frames, {len(scan.unreadable)} unreadable, {scan.n_other} others of {scan.n_files} files"
-        )
+    if scan.n_files != 1 or (scan.frames and scan.unreadable):
+        raise FindingError(f"{len(scan.frames)} frames, {len(scan.unreadable)} unreadable of {scan.n_files} files")
     return "frames" if scan.frames else "unreadable" if scan.unreadable else "no image"
 
 
@@ -116,7 +117,7 @@ def _listing(data: bytes, folder: Path) -> str:
         with contextlib.suppress(SourceError):
             subjects = find([folder / "S"])
         for subject in subjects:
-            check_key(subject.key)
+            check_subject_key(subject.key)
         if len({subject.key for subject in subjects}) < len(subjects):
             raise FindingError("two subjects have one key")
         n_subjects.append(len(subjects))

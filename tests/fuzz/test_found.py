@@ -12,26 +12,26 @@ import pytest
 
 from cmr_planes.annotations.dicom_seg import read_dicom_seg
 from cmr_planes.annotations.files import find_label_files
-from cmr_planes.annotations.nifti import read_volume
 from cmr_planes.dicom import frame_choice
-from cmr_planes.dicom.headers import read_headers
 from cmr_planes.dicom.names import load_names
 from cmr_planes.dicom.phases import find_phases
 from cmr_planes.dicom.sources import SubjectSource, find_subjects
 from cmr_planes.dicom.values import integer, number
+from cmr_planes.discovery.nifti_sets import find_nifti_subjects
 from cmr_planes.errors import AnnotationError, InvalidPlaneError, ShardError, SourceError
 from cmr_planes.geometry import ImagePlane
-from cmr_planes.nifti_images import find_nifti_subjects
+from cmr_planes.nifti.volumes import read_volume
 from cmr_planes.options import ExtractOptions
 from cmr_planes.shards.labelling import refresh_catalogue
 from cmr_planes.shards.labels import read_label_file
 from cmr_planes.shards.read import Catalogue
-from cmr_planes.shards.schema import check_key
+from cmr_planes.shards.schema import check_subject_key
 from cmr_planes.shards.verify import verify_catalogue
 from cmr_planes.subject import extract_subject
 from cmr_planes.views import CardiacView
 from tests.fuzz import dicom_tree, seeds
 from tests.fuzz.zip_records import pack, unpack
+from tests.headers import read_subject
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_functional_group_that_is_no_sequence(tmp_path: Path) -> None:
     holder[index] = dicom_tree.Element(0x00209111, b"FD", bytes(13))
     path = tmp_path / "image"
     path.write_bytes(dicom_tree.write(file))
-    scan = read_headers(SubjectSource(key="S", participant="S", paths=(path,), root=tmp_path))
+    scan = read_subject(SubjectSource(key="S", participant="S", paths=(path,), root=tmp_path))
     assert [item.sentence for item in scan.unreadable] == ["file 1 of 1 has functional groups that cannot be read; export it again"]
 
 
@@ -84,13 +84,13 @@ def test_file_names_that_no_group_can_have(tmp_path: Path, name: str) -> None:
     for subjects in (find_subjects([tmp_path]), find_nifti_subjects([tmp_path])):
         assert len({subject.key for subject in subjects}) == 2
         for subject in subjects:
-            check_key(subject.key)
+            check_subject_key(subject.key)
 
 
 def test_a_biobank_name_that_no_group_can_have(tmp_path: Path) -> None:
     (tmp_path / "9\n_20209_2_0.zip").write_bytes(seeds.zips()[0])
     (subject,) = find_subjects([tmp_path])
-    check_key(subject.key)
+    check_subject_key(subject.key)
 
 
 def test_images_of_a_subject_have_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,12 +16,14 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from cmr_planes.dicom import archive
-from cmr_planes.dicom.headers import FrameHeader, HeaderScan, read_headers
+from cmr_planes.dicom.frames import FrameHeader
+from cmr_planes.dicom.headers import HeaderScan
 from cmr_planes.dicom.sources import SubjectSource, find_subjects
 from cmr_planes.errors import InvalidPlaneError, RejectionCode
 from cmr_planes.phantom.dicom_writer import CineSeries, Study, TransferSyntax, Vendor, write_cine
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.simple import SimpleStudy, encode_study, simple_study
+from tests.headers import read_subject
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the real scans are not here")
@@ -48,7 +50,7 @@ def scan_of(tmp_path: Path, datas: Iterable[bytes]) -> HeaderScan:
     folder.mkdir()
     for index, data in enumerate(datas):
         (folder / f"{index:04d}").write_bytes(data)
-    return read_headers(subject_of(folder))
+    return read_subject(subject_of(folder))
 
 
 def one_frame(tmp_path: Path, data: bytes) -> FrameHeader:
@@ -124,7 +126,7 @@ def assert_like_pydicom(frame: FrameHeader, dataset: Dataset) -> None:
 def test_headers_equal_pydicoms_in_every_encoding(tmp_path: Path, syntax: TransferSyntax, vendor: Vendor) -> None:
     datas = [file.data for file in encode_study(tiny(vendor=vendor, private_bytes=20_000), transfer_syntax=syntax)]
     scan = scan_of(tmp_path, datas)
-    assert (scan.n_files, scan.n_other, scan.unreadable, scan.notes) == (4, 0, (), ())
+    assert (scan.n_files, scan.unreadable, scan.notes) == (4, (), ())
     for frame, data in zip(scan.frames, datas, strict=True):
         assert_like_pydicom(frame, pydicom.dcmread(io.BytesIO(data)))
         assert (frame.frame_index, frame.n_frames, frame.rescale) == (0, 1, (1.0, 0.0))
@@ -137,8 +139,8 @@ def test_a_zip_says_what_its_folder_says(tmp_path: Path, compression: int) -> No
     for name, data in members.items():
         (tmp_path / "folder").mkdir(exist_ok=True)
         (tmp_path / "folder" / name).write_bytes(data)
-    zipped = read_headers(subject_of(write_zip(tmp_path / "a.zip", members, compression=compression))).frames
-    loose = read_headers(subject_of(tmp_path / "folder")).frames
+    zipped = read_subject(subject_of(write_zip(tmp_path / "a.zip", members, compression=compression))).frames
+    loose = read_subject(subject_of(tmp_path / "folder")).frames
     assert [frame.file.member for frame in zipped] == [frame.file.path.name for frame in loose] == sorted(members)
     assert [frame.trigger_time_ms for frame in zipped] == [frame.trigger_time_ms for frame in loose]
 
@@ -146,7 +148,7 @@ def test_a_zip_says_what_its_folder_says(tmp_path: Path, compression: int) -> No
 def test_two_zips_are_read_in_their_order(tmp_path: Path) -> None:
     files = encode_study(tiny())
     paths = [write_zip(tmp_path / f"{index}.zip", {"x.dcm": files[index].data}) for index in (1, 0)]
-    assert [frame.file.path for frame in read_headers(subject_of(*paths)).frames] == paths
+    assert [frame.file.path for frame in read_subject(subject_of(*paths)).frames] == paths
 
 
 def test_only_the_wanted_study_is_kept(tmp_path: Path) -> None:
@@ -155,7 +157,7 @@ def test_only_the_wanted_study_is_kept(tmp_path: Path) -> None:
         for index, file in enumerate(encode_study(study)):
             (tmp_path / f"{study.study.name}{index}").write_bytes(file.data)
     uid = studies[1].study.study_uid
-    assert {frame.study_uid for frame in read_headers(subject_of(tmp_path, study_uid=uid)).frames} == {uid}
+    assert {frame.study_uid for frame in read_subject(subject_of(tmp_path, study_uid=uid)).frames} == {uid}
 
 
 def test_frames_of_one_place_share_their_plane(tmp_path: Path) -> None:
@@ -249,7 +251,7 @@ def test_nothing_beyond_the_header_is_needed(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(archive.MemberBytes, "head", measured)
     files = encode_study(tiny(private_bytes=90_000))
-    scan = read_headers(subject_of(write_zip(tmp_path / "a.zip", {f"{index}.dcm": file.data for index, file in enumerate(files)})))
+    scan = read_subject(subject_of(write_zip(tmp_path / "a.zip", {f"{index}.dcm": file.data for index, file in enumerate(files)})))
     assert len(scan.frames) == 4
     assert max(inflated) <= 8192 < 90_000 < len(files[0].data)
 
@@ -262,7 +264,7 @@ def test_a_long_private_group_before_the_geometry(tmp_path: Path) -> None:
     dataset.save_as(stream)
     data = stream.getvalue()
     assert_like_pydicom(one_frame(tmp_path, data), pydicom.dcmread(io.BytesIO(data)))
-    (zipped,) = read_headers(subject_of(write_zip(tmp_path / "a.zip", {"x": data}))).frames
+    (zipped,) = read_subject(subject_of(write_zip(tmp_path / "a.zip", {"x": data}))).frames
     assert_like_pydicom(zipped, pydicom.dcmread(io.BytesIO(data)))
 
 
@@ -376,7 +378,7 @@ def test_dicom_files_without_an_image_are_counted(tmp_path: Path) -> None:
     stream = io.BytesIO()
     report.save_as(stream)
     scan = scan_of(tmp_path, [stream.getvalue(), first_file()])
-    assert (len(scan.frames), scan.n_files, scan.n_other, scan.unreadable) == (1, 2, 1, ())
+    assert (len(scan.frames), scan.n_files, scan.unreadable) == (1, 2, ())
 
 
 # privacy
@@ -412,7 +414,7 @@ def test_nothing_that_identifies_is_kept(tmp_path: Path) -> None:
     folder.mkdir()
     for index, data in enumerate(datas):
         (folder / f"SECRET_{index}").write_bytes(data)
-    scan = read_headers(subject_of(folder))
+    scan = read_subject(subject_of(folder))
     assert len(scan.frames) == 2
     assert len(scan.unreadable) == 2
     shown = repr([(frame.defect, str(frame.defect), frame.plane, frame.series_description) for frame in scan.frames])
@@ -461,7 +463,7 @@ def test_every_frame_of_an_enhanced_instance_has_its_place_and_time(tmp_path: Pa
 def test_an_enhanced_header_longer_than_the_first_read(tmp_path: Path) -> None:
     data, _, _ = enhanced(n_frames=400)
     assert len(data) > 1200 * 32 * 36 * 2 + (256 << 10)
-    (zipped,) = [read_headers(subject_of(write_zip(tmp_path / "a.zip", {"x.dcm": data})))]
+    (zipped,) = [read_subject(subject_of(write_zip(tmp_path / "a.zip", {"x.dcm": data})))]
     assert len(zipped.frames) == 1200
     assert zipped.frames[-1].trigger_time_ms == pytest.approx(997.5)
 
@@ -502,8 +504,8 @@ def test_converted_instances_keep_trigger_times_among_unassigned_attributes(tmp_
 @needs_data
 def test_every_siemens_header_equals_pydicoms() -> None:
     (subject,) = find_subjects([DATA / "siemens_cine_case"])
-    scan = read_headers(subject)
-    assert (len(scan.frames), scan.unreadable, scan.n_other) == (110, (), 0)
+    scan = read_subject(subject)
+    assert (len(scan.frames), scan.unreadable) == (110, ())
     for frame in scan.frames:
         assert_like_pydicom(frame, pydicom.dcmread(frame.file.path, stop_before_pixels=True))
 
@@ -513,7 +515,7 @@ def test_every_siemens_header_equals_pydicoms() -> None:
 @pytest.mark.parametrize(("stem", "count"), [("SCD0000101", 240), ("SCD0000201", 260)])
 def test_every_sunnybrook_header_equals_pydicoms(stem: str, count: int) -> None:
     path = DATA / "sunnybrook" / f"{stem}.zip"
-    scan = read_headers(subject_of(path))
+    scan = read_subject(subject_of(path))
     assert (len(scan.frames), scan.n_files, scan.unreadable) == (count, count, ())
     with zipfile.ZipFile(path) as zipped:
         for frame in scan.frames[::7]:

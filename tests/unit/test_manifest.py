@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from cmr_planes.dicom.headers import read_headers
 from cmr_planes.dicom.manifest import ManifestRow, is_manifest, parse_manifest
 from cmr_planes.dicom.sources import find_subjects
 from cmr_planes.errors import NoteCode
 from cmr_planes.phantom.dicom_writer import DicomFile
 from cmr_planes.phantom.simple import encode_study, simple_study
+from tests.headers import read_subject
 
 HEADER = "filename,patientid,date,modality,seriesid,series discription"
 US_DATE = "Aug 30, 2015 9:12:33 AM"
@@ -34,7 +34,7 @@ def notes_for(
             target.writestr(f"{file.sop_instance_uid}.dcm", file.data)
         target.writestr(name, "\n".join([header, *rows]) + "\n")
     (subject,) = find_subjects([path])
-    scan = read_headers(subject)
+    scan = read_subject(subject)
     assert len(scan.frames) == len(files)
     assert scan.unreadable == ()
     return scan.notes

@@ -14,13 +14,14 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from cmr_planes.dicom import archive, pixels
-from cmr_planes.dicom.headers import FileRef, FrameHeader, read_headers
+from cmr_planes.dicom.frames import FileRef, FrameHeader
 from cmr_planes.dicom.pixels import PixelReader, read_frames
 from cmr_planes.dicom.sources import SubjectSource, find_subjects
 from cmr_planes.errors import RejectionCode, SourceChangedError, UnreadablePixelsError
 from cmr_planes.phantom.dicom_writer import TransferSyntax
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.simple import SimpleStudy, encode_study, simple_study
+from tests.headers import read_subject
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the real scans are not here")
@@ -33,7 +34,7 @@ def tiny(**changes: object) -> SimpleStudy:
 
 
 def headers_of(*paths: Path) -> tuple[FrameHeader, ...]:
-    return read_headers(SubjectSource(key="S", participant="S", paths=paths, root=paths[0].parent)).frames
+    return read_subject(SubjectSource(key="S", participant="S", paths=paths, root=paths[0].parent)).frames
 
 
 def header_of(tmp_path: Path, data: bytes) -> FrameHeader:
@@ -304,7 +305,7 @@ def test_a_file_that_vanished(tmp_path: Path) -> None:
 @needs_data
 def test_real_siemens_images_equal_pydicoms() -> None:
     (subject,) = find_subjects([DATA / "siemens_cine_case"])
-    frames = read_headers(subject).frames[::3]
+    frames = read_subject(subject).frames[::3]
     for frame, image in zip(frames, read_frames(frames), strict=True):
         np.testing.assert_array_equal(image, pydicom.dcmread(frame.file.path).pixel_array)
 

@@ -18,7 +18,8 @@ from cmr_planes.shards.catalogue import (
     read_shard_configuration,
     write_catalogue,
 )
-from cmr_planes.shards.schema import Codec, SubjectRecord
+from cmr_planes.shards.records import SubjectRecord
+from cmr_planes.shards.schema import Codec
 from cmr_planes.shards.write import write_shard
 from cmr_planes.views import CardiacView
 from tests.records import make_subject, rejected_subject

@@ -10,9 +10,10 @@ import psutil
 import pytest
 
 from cmr_planes.errors import ShardError
-from cmr_planes.shards.schema import Codec, SubjectRecord
-from cmr_planes.shards.sealing import LatchingFile, read_checksum, sealed
+from cmr_planes.shards.records import SubjectRecord
+from cmr_planes.shards.schema import Codec
 from cmr_planes.shards.write import write_shard
+from cmr_planes.system.whole_file import LatchingFile, read_checksum, sealed
 from cmr_planes.views import CardiacView
 from tests.catalogues import write_batches
 from tests.records import make_subject, rejected_subject

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmr_planes.geometry import BoxLayout, BoxUnits, draw_mask
-from cmr_planes.shards.schema import Codec, SubjectRecord, ViewRecord, check_key
+from cmr_planes.shards.records import SubjectRecord, ViewRecord
+from cmr_planes.shards.schema import Codec, check_subject_key
 from cmr_planes.shards.write import write_shard
 from cmr_planes.views import CardiacView, PositionClass, position_name
 from tests.records import make_subject, make_view, rejected_subject
@@ -197,7 +198,7 @@ def test_a_key_that_hdf5_would_misread_is_refused(tmp_path: Path, subject: Subje
 @given(key=st.text(min_size=1, max_size=40))
 def test_a_key_that_is_accepted_names_one_group(key: str) -> None:
     try:
-        check_key(key)
+        check_subject_key(key)
     except ValueError:
         return
     with h5py.File("memory", "w", driver="core", backing_store=False) as file:

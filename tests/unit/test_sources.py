@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from cmr_planes.dicom.headers import read_headers
 from cmr_planes.dicom.sources import SubjectSource, find_subjects
 from cmr_planes.errors import SourceError
 from cmr_planes.phantom.dicom_writer import Override, write_cine
 from cmr_planes.phantom.simple import simple_study
+from tests.headers import read_subject
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 NO_UIDS: dict[str, Override] = {
@@ -61,7 +61,7 @@ def keys(subjects: Sequence[SubjectSource]) -> list[str]:
 
 
 def n_frames(subject: SubjectSource) -> int:
-    return len(read_headers(subject).frames)
+    return len(read_subject(subject).frames)
 
 
 # UK Biobank
@@ -209,7 +209,7 @@ def test_a_flat_folder_of_several_studies_is_a_subject_each(tmp_path: Path) -> N
     assert keys(subjects) == sorted(hashlib.sha256(uid.encode()).hexdigest()[:12] for uid in uids)
     assert all(re.fullmatch("[0-9a-f]{12}", key) for key in keys(subjects))
     for subject in subjects:
-        frames = read_headers(subject).frames
+        frames = read_subject(subject).frames
         assert len(frames) == 4
         assert len({frame.study_uid for frame in frames}) == 1
         assert subject.study_uid not in repr(subject)
@@ -225,7 +225,7 @@ def test_series_folders_of_two_studies_are_sorted_by_study(tmp_path: Path) -> No
         write_flat(tmp_path / f"SER{number:04d}", name, views=("2ch",) if number < 2 else ("4ch",))
     subjects = find_subjects([tmp_path])
     assert [len(subject.paths) for subject in subjects] == [2, 2]
-    assert [{frame.study_uid for frame in read_headers(subject).frames} for subject in subjects] == [
+    assert [{frame.study_uid for frame in read_subject(subject).frames} for subject in subjects] == [
         {subject.study_uid} for subject in subjects
     ]
 
@@ -274,7 +274,7 @@ def test_what_is_no_image_is_skipped(tmp_path: Path) -> None:
     names = (".hidden/x", "__MACOSX/._1", "Series_2ch/.DS_Store", "DICOMDIR", "report.pdf", "notes.txt", "contours/i.txt")
     touch(*(tmp_path / "case" / name for name in names))
     (subject,) = find_subjects([tmp_path / "case"])
-    scan = read_headers(subject)
+    scan = read_subject(subject)
     assert (scan.n_files, len(scan.frames), scan.unreadable) == (4, 4, ())
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmr_planes.dicom.headers import FileRef
+from cmr_planes.dicom.frames import FileRef
 from cmr_planes.dicom.studies import choose_study, is_complete, order_remarks
 from cmr_planes.errors import InvalidPlaneError, NoteCode
 from cmr_planes.geometry import ImagePlane

@@ -1,4 +1,4 @@
-"""Keeping quiet what other libraries say of a file."""
+"""Keeping quiet what pydicom says of a file."""
 
 import logging
 import warnings
@@ -17,14 +17,3 @@ def quiet_pydicom() -> Iterator[None]:
             yield
     finally:
         logger.propagate = propagated
-
-
-@contextmanager
-def quiet_nibabel() -> Iterator[None]:
-    """Keep what nibabel remarks on a header from the user while a file is read: what matters ends in a sentence of our own."""
-    logger = logging.getLogger("nibabel.global")
-    was_disabled, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = was_disabled

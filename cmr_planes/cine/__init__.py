@@ -1,0 +1,1 @@
+"""From frames to cine slices, views, phases and chosen frames. No bytes are read here, and nothing is stored."""

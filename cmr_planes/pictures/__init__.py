@@ -1,0 +1,1 @@
+"""Drawing with matplotlib, and the colours of both programs. No catalogue is opened here."""

@@ -1,0 +1,108 @@
+"""The values that go into a shard, and what is known of it once it is written."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_planes.errors import Note, Rejection
+from cmr_planes.geometry import ImagePlane, Positions
+from cmr_planes.geometry.arrays import FloatArray, IntArray
+from cmr_planes.views import CardiacView
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectOutcome:
+    """What became of one subject, and when: for the log of a run, never for a shard."""
+
+    subject: str
+    """The subject's key."""
+    n_images: int
+    """2D images that are stored."""
+    rejections: tuple[Rejection, ...]
+    """What was left out."""
+    notes: tuple[Note, ...]
+    """What is worth knowing."""
+    ended: float
+    """When it was done, in seconds since 1970."""
+    seconds: float
+    """How long it took."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSummary:
+    """What is known of a sealed shard without opening it again."""
+
+    name: str
+    """File name."""
+    sha256: str
+    """Checksum of the file, 64 hexadecimal digits."""
+    n_bytes: int
+    """Size of the file."""
+    n_subjects: int
+    """Subjects that the shard accounts for, the rejected ones among them."""
+    n_images: int
+    """2D images."""
+    outcomes: tuple[SubjectOutcome, ...] = field(default=(), compare=False, repr=False)
+    """What became of the subjects, in their order; empty where that is no longer known."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRef:
+    """One frame of one DICOM instance, as annotations refer to it."""
+
+    sop_instance_uid: str = field(repr=False)
+    """Empty if not known."""
+    frame_number: int
+    """The frame in a multi-frame instance, from 1; 0 for the only frame of another."""
+    instance_number: int
+    """InstanceNumber, 0 if not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ViewRecord:
+    """The images of one view of one subject, and the positions on them.
+
+    Slices of SAX run from base to apex; long-axis views have one slice.
+    """
+
+    view: CardiacView
+    """Which view."""
+    image: NDArray[np.uint16]
+    """Shape (phase, slice, row, column), stored intensities."""
+    phases: tuple[str, ...]
+    """Name of each phase: ``"ed"``, ``"es"``, or with all frames kept ``"000"``, ``"001"``, … in order of time."""
+    frame_numbers: IntArray
+    """Shape (phase, slice): place of the frame in its slice's cycle, ordered by time, from 1."""
+    trigger_time_ms: FloatArray
+    """Shape (phase, slice): time after the R wave, NaN where the headers do not say."""
+    planes: tuple[ImagePlane, ...]
+    """One plane a slice."""
+    positions: tuple[Positions, ...] | None
+    """One set of nine positions a slice, the same at each phase, or None if the view was kept without."""
+    line_agreement: FloatArray | None
+    """Shape (slice, 2): correlation of the two images along each line at ED, NaN where too short; None without positions."""
+    rescale: tuple[float, float]
+    """Slope and intercept that turn stored intensities into the scanner's values (1, 0 if none are given)."""
+    manufacturer: str
+    """Manufacturer, or empty."""
+    field_strength_t: float
+    """MagneticFieldStrength in tesla, NaN if not given."""
+    instances: tuple[tuple[InstanceRef, ...], ...] | None = None
+    """By phase and slice: the DICOM instance of each image; None where the images are not DICOM. UIDs are stored as digests."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SubjectRecord:
+    """What became of one subject."""
+
+    key: str
+    """The name under which the subject is stored."""
+    participant: str
+    """The person: the same for repeat visits, so that splits keep a person on one side."""
+    views: tuple[ViewRecord, ...]
+    """Views that are stored; empty if the subject was rejected."""
+    rejections: tuple[Rejection, ...]
+    """What was left out."""
+    notes: tuple[Note, ...]
+    """What is worth knowing."""
