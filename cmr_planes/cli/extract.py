@@ -15,7 +15,6 @@ from cmr_planes.annotations.classes import ClassMap
 from cmr_planes.annotations.reading import LabelSource
 from cmr_planes.build import BuildPlan, finish, make_plan, prepare
 from cmr_planes.cli.annotate import read_classes
-from cmr_planes.cli.console import alone_on, is_quiet, print_json, progress, remark, reports_errors, stdout, table
 from cmr_planes.cli.options import pseudonymise_option
 from cmr_planes.cli.reasons import reasons_table
 from cmr_planes.cluster import run_on_cluster
@@ -30,6 +29,7 @@ from cmr_planes.shards.read import Catalogue
 from cmr_planes.shards.records import ShardSummary
 from cmr_planes.shards.schema import Codec
 from cmr_planes.system.json_text import JSON
+from cmr_planes.terminal.console import alone_on, is_quiet, print_json, progress, remark, reports_errors, stdout, table
 from cmr_planes.terminal.options import log_option, quiet_option
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
 

@@ -9,7 +9,7 @@ from cmr_planes.views import CardiacView
 
 if TYPE_CHECKING:
     from cmr_planes.report import Reason
-from cmr_planes.cli.console import table
+from cmr_planes.terminal.console import table
 
 
 def reasons_table(title: str, reasons: "Sequence[Reason]") -> Table:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from cmr_planes.cli.console import alone_on, print_json, progress, reports_errors, stdout, table
 from cmr_planes.errors import ExitCode
 from cmr_planes.shards.verify import Finding, extract_made_labels, is_label_file, read_sealed_files, set_aside, verify_catalogue
+from cmr_planes.terminal.console import alone_on, print_json, progress, reports_errors, stdout, table
 from cmr_planes.terminal.options import quiet_option
 
 

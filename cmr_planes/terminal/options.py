@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cmr_planes.cli.console import QUIET
+from cmr_planes.terminal.console import QUIET
 
 
 def _quiet(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: ARG001  # click's signature

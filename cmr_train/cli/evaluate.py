@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
-from cmr_planes.cli.console import print_json, progress, reports_errors, say, stdout, table
 from cmr_planes.errors import ExitCode
 from cmr_planes.shards.read import Catalogue
+from cmr_planes.terminal.console import print_json, progress, reports_errors, say, stdout, table
 from cmr_planes.terminal.options import quiet_option
 from cmr_train.choices import DeviceKind, Subset
 from cmr_train.cli.options import EnumChoice

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from cmr_planes.cli.console import say
 from cmr_planes.errors import ExitCode
+from cmr_planes.terminal.console import say
 from cmr_planes.views import TARGET_VIEWS, CardiacView
 from cmr_train.choices import CacheKind, DeviceKind, LossKind, Precision, Preset, Schedule, Sharing, TransferMode
 from cmr_train.config import GROUPS

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from cmr_planes.cli.console import reports_errors
 from cmr_planes.errors import ExitCode
+from cmr_planes.terminal.console import reports_errors
 from cmr_train.choices import Preset, Recipe
 from cmr_train.cli.options import (
     DATA_OPTIONS,

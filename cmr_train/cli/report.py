@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from cmr_planes.cli.console import reports_errors
 from cmr_planes.errors import ExitCode
+from cmr_planes.terminal.console import reports_errors
 
 
 @click.command()

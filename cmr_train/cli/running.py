@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cmr_planes.cli.console import alone_on, print_json, say, stderr
 from cmr_planes.errors import ExitCode
+from cmr_planes.terminal.console import alone_on, print_json, say, stderr
 from cmr_train.checkpoint import FINAL_NAME, LAST_NAME
 from cmr_train.config import RunConfig
 from cmr_train.distributed import world_from_environment

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cmr_planes.cli.console import print_json, reports_errors, say, stderr, stdout, table
 from cmr_planes.errors import ExitCode
+from cmr_planes.terminal.console import print_json, reports_errors, say, stderr, stdout, table
 from cmr_planes.views import TARGET_VIEWS
 from cmr_train.choices import DeviceKind, Preset, TransferMode
 from cmr_train.cli.options import PATH, EnumChoice, lists_problems

@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from cmr_planes.cli.console import table
+from cmr_planes.terminal.console import table
 from cmr_train.cli.evaluate import DIGITS, spread_text
 from cmr_train.metrics import Metric
 from cmr_train.report.analysis import Entry, best, entries_of

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cmr_planes.errors import CmrPlanesError, InUseError
-from cmr_planes.run_lock import only_run
+from cmr_planes.system.run_lock import only_run
 from cmr_train.config import RunConfig
 
 CELL_NAME, LOG_NAME = "cell.json", "log.txt"

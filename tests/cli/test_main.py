@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from cmr_planes.cli import COMMANDS, main
-from cmr_planes.cli.console import progress, reports_errors, table
 from cmr_planes.errors import ExitCode, ShardError, SourceError
+from cmr_planes.terminal.console import progress, reports_errors, table
 
 
 def test_help_lists_every_command_and_imports_nothing_heavy() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cmr_planes.run_lock import only_run
+from cmr_planes.system.run_lock import only_run
 from cmr_train.recipes import study_job
 from cmr_train.recipes.study import run_study
 from cmr_train.recipes.study_file import parse_study

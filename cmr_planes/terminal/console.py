@@ -28,7 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cmr_planes.errors import CmrPlanesError, ExitCode, SourceError
-from cmr_planes.run_lock import only_run
+from cmr_planes.system.run_lock import only_run
 
 P = ParamSpec("P")
 
@@ -80,7 +80,7 @@ def remark(sentence: str) -> None:
 
 @contextmanager
 def alone_on(out: Path) -> Iterator[None]:
-    """Be the only run on an output (:func:`cmr_planes.run_lock.only_run`), or say that this cannot be known."""
+    """Be the only run on an output (:func:`cmr_planes.system.run_lock.only_run`), or say that this cannot be known."""
     with only_run(out) as is_certain:
         if not is_certain:
             say(f"the file system of {out} knows no locks: see to it that no other run works on it", style="yellow")
