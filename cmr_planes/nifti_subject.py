@@ -22,7 +22,7 @@ from cmr_planes.dicom.sources import SubjectSource
 from cmr_planes.discovery.nifti_sets import VolumeName, parse_name, stated_phases
 from cmr_planes.errors import CmrPlanesError, GeometryError, Note, NoteCode, Rejection, RejectionCode, StudyError
 from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, compute_positions, middle_slice, order_from_base
-from cmr_planes.nifti_images import VolumeFrames, read_frames
+from cmr_planes.nifti.images import VolumeFrames, read_frames
 from cmr_planes.options import ExtractOptions
 from cmr_planes.shards.records import SubjectRecord, ViewRecord
 from cmr_planes.subject import ExtractedSubject, unforeseen

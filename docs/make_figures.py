@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from cmr_planes.render import Panel, draw_sheet, save_sheet
+from cmr_planes.pictures.contact_sheet import Panel, draw_sheet, save_sheet
 from cmr_planes.shards.read import Catalogue
 from cmr_planes.views import CardiacView
 

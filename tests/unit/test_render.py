@@ -7,7 +7,7 @@ import pytest
 from matplotlib.image import imread
 from matplotlib.patches import Rectangle
 
-from cmr_planes.render import COLOURS, Panel, box_letters, draw_sheet, orientation_letters, save_sheet
+from cmr_planes.pictures.contact_sheet import COLOURS, Panel, box_letters, draw_sheet, orientation_letters, save_sheet
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PositionClass
 from tests.records import make_view
 
