@@ -8,8 +8,8 @@ from cmr_planes.annotations.classes import ClassMap
 from cmr_planes.annotations.files import LabelFile, find_label_files
 from cmr_planes.annotations.matching import match
 from cmr_planes.annotations.model import PlacedLabels, TargetView
+from cmr_planes.annotations.ownership import assign_files
 from cmr_planes.annotations.reading import LabelSource, read_annotations
-from cmr_planes.annotations.subjects import assign_files
 from cmr_planes.errors import AnnotationError, SourceError
 from cmr_planes.options import CONFIGURATION_FIELD, check_pseudonym_key
 from cmr_planes.pseudonyms import Pseudonyms

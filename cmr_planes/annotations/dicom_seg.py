@@ -14,7 +14,7 @@ from pydicom.errors import InvalidDicomError
 
 from cmr_planes.annotations.classes import ClassMap, check_anatomy
 from cmr_planes.annotations.model import Annotation, LabelFormat, LabelVolume, Moment
-from cmr_planes.annotations.nifti import moment_from_name
+from cmr_planes.annotations.nifti_labels import moment_from_name
 from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.errors import AnnotationError, CmrPlanesError
 from cmr_planes.geometry import ImagePlane

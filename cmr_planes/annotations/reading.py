@@ -9,7 +9,7 @@ from cmr_planes.annotations.cvi42 import read_cvi42
 from cmr_planes.annotations.dicom_seg import read_dicom_seg
 from cmr_planes.annotations.files import LabelFile, open_label_file
 from cmr_planes.annotations.model import Annotation, LabelFormat
-from cmr_planes.annotations.nifti import read_nifti_labels
+from cmr_planes.annotations.nifti_labels import read_nifti_labels
 from cmr_planes.annotations.sunnybrook import read_sunnybrook
 from cmr_planes.errors import AnnotationError
 from cmr_planes.system.json_text import JSON

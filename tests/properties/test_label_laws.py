@@ -14,7 +14,7 @@ from cmr_planes.annotations.cvi42 import read_cvi42
 from cmr_planes.annotations.dicom_seg import read_dicom_seg
 from cmr_planes.annotations.matching import match
 from cmr_planes.annotations.model import TargetView
-from cmr_planes.annotations.nifti import read_nifti_labels
+from cmr_planes.annotations.nifti_labels import read_nifti_labels
 from cmr_planes.errors import AnnotationError
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.phantom.dicom_writer import write_cine

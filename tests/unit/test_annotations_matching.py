@@ -9,8 +9,8 @@ import pytest
 from cmr_planes.annotations.files import LabelFile
 from cmr_planes.annotations.matching import annotated_frames, match
 from cmr_planes.annotations.model import Annotation, Contour, ContourImage, LabelFormat, LabelVolume, Moment, Outline
+from cmr_planes.annotations.ownership import assign_files
 from cmr_planes.annotations.placing import place_on_plane
-from cmr_planes.annotations.subjects import assign_files
 from cmr_planes.errors import AnnotationError
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.views import CardiacPhase, CardiacView, Structure

@@ -8,7 +8,7 @@ import pytest
 
 from cmr_planes.annotations.classes import PRESETS, check_anatomy, classes_from_name, parse_classes, view_from_name
 from cmr_planes.annotations.model import Moment
-from cmr_planes.annotations.nifti import moment_from_name, read_nifti_labels
+from cmr_planes.annotations.nifti_labels import moment_from_name, read_nifti_labels
 from cmr_planes.errors import AnnotationError
 from cmr_planes.views import CardiacPhase, CardiacView, Structure
 from tests.labels import ACDC, MNMS, heart_labels, recode, save_nifti
