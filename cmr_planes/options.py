@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cmr_planes.annotations.reading import LabelSource
-from cmr_planes.dicom.names import NameTable, load_names
+from cmr_planes.cine.series_names import NameTable, load_names
 from cmr_planes.errors import ShardError
 from cmr_planes.geometry import BoxLayout
 from cmr_planes.pseudonyms import Pseudonyms

@@ -11,15 +11,15 @@ import numpy as np
 from cmr_planes.annotations.files import LabelFile
 from cmr_planes.annotations.model import Annotation, PlacedLabels
 from cmr_planes.annotations.reading import read_annotations
-from cmr_planes.dicom.agreement import line_agreement
-from cmr_planes.dicom.frame_choice import choose_frames, end_diastolic_image, find_cycle_phases
+from cmr_planes.cine.acquisitions import CineSlice, CineStudy, choose_study, find_cine_slices, order_remarks
+from cmr_planes.cine.frame_choice import choose_frames, end_diastolic_image, find_cycle_phases
+from cmr_planes.cine.line_agreement import line_agreement
+from cmr_planes.cine.phases import MIN_SEARCH_FRAMES, CyclePhases
+from cmr_planes.cine.view_selection import ViewSelection, select_views
 from cmr_planes.dicom.frame_images import FrameImages
 from cmr_planes.dicom.headers import HeaderScan, read_headers
-from cmr_planes.dicom.phases import MIN_SEARCH_FRAMES, CyclePhases
 from cmr_planes.dicom.pixels import PixelReader
 from cmr_planes.dicom.sources import SubjectSource
-from cmr_planes.dicom.studies import CineSlice, CineStudy, choose_study, find_cine_slices, order_remarks
-from cmr_planes.dicom.view_selection import ViewSelection, select_views
 from cmr_planes.errors import (
     CmrPlanesError,
     GeometryError,

@@ -7,9 +7,9 @@ import numpy as np
 
 from cmr_planes.annotations.matching import annotated_frames, belongs, match
 from cmr_planes.annotations.model import Annotation, PlacedLabels, TargetView
+from cmr_planes.cine.acquisitions import CineSlice
+from cmr_planes.cine.phases import CyclePhases
 from cmr_planes.dicom.frames import FrameHeader
-from cmr_planes.dicom.phases import CyclePhases
-from cmr_planes.dicom.studies import CineSlice
 from cmr_planes.errors import AnnotationError
 from cmr_planes.geometry.arrays import IntArray
 from cmr_planes.shards.records import InstanceRef, ViewRecord

@@ -14,9 +14,9 @@ from cmr_planes.annotations.matching import annotated_frames, match
 from cmr_planes.annotations.model import LabelFormat
 from cmr_planes.annotations.reading import read_annotations
 from cmr_planes.build import make_plan
+from cmr_planes.cine.series_names import load_names
 from cmr_planes.dicom.headers import HeaderScan
 from cmr_planes.dicom.manifest import cross_check, parse_manifest
-from cmr_planes.dicom.names import load_names
 from cmr_planes.dicom.pixels import read_frames
 from cmr_planes.dicom.sources import SubjectSource, find_subjects
 from cmr_planes.discovery.nifti_sets import find_nifti_subjects

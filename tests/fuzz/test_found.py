@@ -12,9 +12,9 @@ import pytest
 
 from cmr_planes.annotations.dicom_seg import read_dicom_seg
 from cmr_planes.annotations.files import find_label_files
-from cmr_planes.dicom import frame_choice
-from cmr_planes.dicom.names import load_names
-from cmr_planes.dicom.phases import find_phases
+from cmr_planes.cine import frame_choice
+from cmr_planes.cine.phases import find_phases
+from cmr_planes.cine.series_names import load_names
 from cmr_planes.dicom.sources import SubjectSource, find_subjects
 from cmr_planes.dicom.values import integer, number
 from cmr_planes.discovery.nifti_sets import find_nifti_subjects

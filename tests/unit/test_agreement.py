@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmr_planes.dicom.agreement import line_agreement
+from cmr_planes.cine.line_agreement import line_agreement
 from cmr_planes.errors import ParallelPlanesError
 from cmr_planes.geometry import ImagePlane
 

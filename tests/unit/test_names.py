@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cmr_planes.dicom.names import load_names
+from cmr_planes.cine.series_names import load_names
 from cmr_planes.errors import SourceError
 from cmr_planes.views import CardiacView
 

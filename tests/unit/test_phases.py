@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmr_planes.dicom.phases import (
+from cmr_planes.cine.phases import (
     ED_WINDOW,
     ES_WINDOW,
     blood_pool_curve,

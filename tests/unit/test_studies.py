@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cmr_planes.cine.acquisitions import choose_study, is_complete, order_remarks
 from cmr_planes.dicom.frames import FileRef
-from cmr_planes.dicom.studies import choose_study, is_complete, order_remarks
 from cmr_planes.errors import InvalidPlaneError, NoteCode
 from cmr_planes.geometry import ImagePlane
 from tests.headers import as_slice, as_study, cine_frames, moved

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from cmr_planes.dicom.view_selection import ViewSelection, select_views
+from cmr_planes.cine.view_selection import ViewSelection, select_views
 from cmr_planes.errors import NoteCode, RejectionCode
 from cmr_planes.geometry.stack import slice_levels_mm
 from cmr_planes.phantom.simple import ORIENTATIONS, SimpleStudy, simple_study

@@ -1,7 +1,7 @@
 """Which cine slices are SAX, 2Ch, 3Ch and 4Ch: geometry judges, names break ties.
 
 The short axis is known by its normal, which runs along the left ventricle: left, anterior and inferior in the patient, and along
-the line in which the long-axis planes meet. :mod:`cmr_planes.dicom.long_axis` tells the long-axis views apart.
+the line in which the long-axis planes meet. :mod:`cmr_planes.cine.long_axis` tells the long-axis views apart.
 """
 
 from collections import Counter
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cmr_planes.dicom.long_axis import SAME_PLACE_DEG, LongAxisPlane, judge_planes
-from cmr_planes.dicom.studies import CineSlice, CineStudy, is_complete, share_orientation
+from cmr_planes.cine.acquisitions import CineSlice, CineStudy, is_complete, share_orientation
+from cmr_planes.cine.long_axis import SAME_PLACE_DEG, LongAxisPlane, judge_planes
 from cmr_planes.errors import GeometryError, Note, NoteCode, RejectionCode
 from cmr_planes.geometry import (
     ImagePlane,

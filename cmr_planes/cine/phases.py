@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from cmr_planes.dicom.studies import CineSlice
+from cmr_planes.cine.acquisitions import CineSlice
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray
 

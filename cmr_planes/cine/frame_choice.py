@@ -6,9 +6,8 @@ from statistics import mode
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.dicom.frame_images import FrameImages
-from cmr_planes.dicom.frames import FrameHeader
-from cmr_planes.dicom.phases import (
+from cmr_planes.cine.acquisitions import CineSlice
+from cmr_planes.cine.phases import (
     N_SEARCH_SLICES,
     CyclePhases,
     blood_pool_curve,
@@ -20,8 +19,9 @@ from cmr_planes.dicom.phases import (
     phases_from_headers,
     search_frames,
 )
-from cmr_planes.dicom.studies import CineSlice
-from cmr_planes.dicom.view_selection import ViewSelection
+from cmr_planes.cine.view_selection import ViewSelection
+from cmr_planes.dicom.frame_images import FrameImages
+from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.errors import GeometryError
 from cmr_planes.geometry import VIEW_LINES, ImagePlane, intersect_three_planes, middle_slice
 from cmr_planes.geometry.arrays import FloatArray, IntArray

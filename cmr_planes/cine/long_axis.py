@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cmr_planes.dicom.studies import CineSlice
+from cmr_planes.cine.acquisitions import CineSlice
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray, unit
 from cmr_planes.geometry.stack import apex_direction

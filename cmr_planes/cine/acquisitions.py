@@ -8,8 +8,8 @@ from statistics import median
 
 import numpy as np
 
+from cmr_planes.cine.series_names import NameTable
 from cmr_planes.dicom.frames import FrameHeader
-from cmr_planes.dicom.names import NameTable
 from cmr_planes.errors import CmrPlanesError, Note, NoteCode
 from cmr_planes.geometry import ImagePlane, angle_between_normals_deg
 from cmr_planes.views import CardiacView
