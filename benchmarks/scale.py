@@ -27,7 +27,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from cmr_planes.build import BuildPlan, finish, make_plan, prepare, shard_path
-from cmr_planes.dicom.sources import SubjectSource, find_subjects
+from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.executors import run_batches
 from cmr_planes.geometry import BoxLayout
 from cmr_planes.options import ExtractOptions

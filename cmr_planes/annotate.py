@@ -10,9 +10,9 @@ from cmr_planes.annotations.matching import match
 from cmr_planes.annotations.model import PlacedLabels, TargetView
 from cmr_planes.annotations.ownership import assign_files
 from cmr_planes.annotations.reading import LabelSource, read_annotations
+from cmr_planes.discovery.pseudonyms import Pseudonyms
 from cmr_planes.errors import AnnotationError, SourceError
 from cmr_planes.options import CONFIGURATION_FIELD, check_pseudonym_key
-from cmr_planes.pseudonyms import Pseudonyms
 from cmr_planes.shards.labelling import refresh_catalogue, write_label_files
 from cmr_planes.shards.labels import ViewLabels
 from cmr_planes.shards.read import Catalogue, ViewAttributes

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from cmr_planes.annotate import assign_labels, view_labels
 from cmr_planes.annotations.files import LabelFile
-from cmr_planes.dicom.sources import SubjectSource, find_subjects
 from cmr_planes.discovery.nifti_sets import find_nifti_subjects
+from cmr_planes.discovery.pseudonyms import MappingRow, mapping_path, write_mapping
+from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import ShardError
 from cmr_planes.nifti_subject import extract_nifti
 from cmr_planes.options import ExtractOptions, check_pseudonym_key
-from cmr_planes.pseudonyms import MappingRow, mapping_path, write_mapping
 from cmr_planes.shards.catalogue import is_catalogue, write_catalogue
 from cmr_planes.shards.labels import ViewLabels, label_folder, write_label_file
 from cmr_planes.shards.records import ShardSummary, SubjectOutcome, SubjectRecord

@@ -11,8 +11,8 @@ from cmr_planes.annotations.files import LabelFile
 from cmr_planes.annotations.model import Annotation, LabelFormat, PlacedLabels
 from cmr_planes.annotations.reading import read_annotations
 from cmr_planes.cine.phases import MIN_SEARCH_FRAMES, blood_pool_curve, difference_curve, disc_mask, find_phases, nearest_frame
-from cmr_planes.dicom.sources import SubjectSource
 from cmr_planes.discovery.nifti_sets import VolumeName, parse_name, stated_phases
+from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import CmrPlanesError, GeometryError, Note, NoteCode, Rejection, RejectionCode, StudyError
 from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, compute_positions, middle_slice, order_from_base
 from cmr_planes.nifti.images import VolumeFrames, read_frames

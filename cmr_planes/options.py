@@ -6,9 +6,9 @@ from pathlib import Path
 
 from cmr_planes.annotations.reading import LabelSource
 from cmr_planes.cine.series_names import NameTable, load_names
+from cmr_planes.discovery.pseudonyms import Pseudonyms
 from cmr_planes.errors import ShardError
 from cmr_planes.geometry import BoxLayout
-from cmr_planes.pseudonyms import Pseudonyms
 from cmr_planes.shards.schema import Codec
 from cmr_planes.system.json_text import JSON
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice

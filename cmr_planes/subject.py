@@ -19,7 +19,7 @@ from cmr_planes.cine.view_selection import ViewSelection, select_views
 from cmr_planes.dicom.frame_images import FrameImages
 from cmr_planes.dicom.headers import HeaderScan, read_headers
 from cmr_planes.dicom.pixels import PixelReader
-from cmr_planes.dicom.sources import SubjectSource
+from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import (
     CmrPlanesError,
     GeometryError,

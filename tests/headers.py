@@ -10,7 +10,7 @@ from cmr_planes.cine.acquisitions import CineSlice, CineStudy, find_cine_slices
 from cmr_planes.cine.series_names import load_names
 from cmr_planes.dicom.frames import FileRef, FrameHeader
 from cmr_planes.dicom.headers import HeaderScan, read_headers
-from cmr_planes.dicom.sources import SubjectSource
+from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.phantom.simple import SimpleStudy
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from cmr_planes.discovery.pseudonyms import Pseudonyms, load_pseudonyms
 from cmr_planes.errors import SourceError
-from cmr_planes.pseudonyms import Pseudonyms, load_pseudonyms
 
 
 def _pseudonyms(context: click.Context, parameter: click.Parameter, value: Path | None) -> Pseudonyms | None:  # noqa: ARG001  # click's signature

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmr_planes.dicom.sources import SubjectSource, key_text
+from cmr_planes.discovery.subjects import SubjectSource, key_text
 from cmr_planes.errors import SourceError
 from cmr_planes.system.names import stem_of
 from cmr_planes.views import CardiacPhase, CardiacView

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from cmr_planes.dicom.sources import find_subjects
+from cmr_planes.discovery.subjects import find_subjects
 from cmr_planes.phantom.dicom_writer import write_cine
 from cmr_planes.phantom.simple import SimpleStudy, write_study
 from cmr_planes.shards.read import Catalogue

@@ -13,7 +13,7 @@ import pytest
 from cmr_planes import subject as subject_module
 from cmr_planes.build import make_plan
 from cmr_planes.dicom.pixels import PixelReader
-from cmr_planes.dicom.sources import find_subjects
+from cmr_planes.discovery.subjects import find_subjects
 from cmr_planes.errors import RejectionCode
 from cmr_planes.nifti.volumes import read_volume
 from cmr_planes.shards.read import Catalogue

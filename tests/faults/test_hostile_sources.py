@@ -17,10 +17,11 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from cmr_planes.dicom import archive, elements, enhanced, layout
+from cmr_planes.dicom import archive, elements, enhanced
 from cmr_planes.dicom.headers import HeaderScan
 from cmr_planes.dicom.pixels import read_frames
-from cmr_planes.dicom.sources import SubjectSource, find_subjects
+from cmr_planes.discovery import folders as layout
+from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import RejectionCode, SourceError, UnreadablePixelsError
 from cmr_planes.phantom.dicom_writer import TransferSyntax, write_files
 from cmr_planes.phantom.enhanced_writer import write_enhanced

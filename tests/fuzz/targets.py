@@ -18,8 +18,8 @@ from cmr_planes.cine.series_names import load_names
 from cmr_planes.dicom.headers import HeaderScan
 from cmr_planes.dicom.manifest import cross_check, parse_manifest
 from cmr_planes.dicom.pixels import read_frames
-from cmr_planes.dicom.sources import SubjectSource, find_subjects
 from cmr_planes.discovery.nifti_sets import find_nifti_subjects
+from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import AnnotationError, CmrPlanesError, SourceError, UnreadablePixelsError
 from cmr_planes.label_report import labels_to_json, summarise_labels
 from cmr_planes.nifti_subject import extract_nifti

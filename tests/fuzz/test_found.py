@@ -15,9 +15,9 @@ from cmr_planes.annotations.files import find_label_files
 from cmr_planes.cine import frame_choice
 from cmr_planes.cine.phases import find_phases
 from cmr_planes.cine.series_names import load_names
-from cmr_planes.dicom.sources import SubjectSource, find_subjects
 from cmr_planes.dicom.values import integer, number
 from cmr_planes.discovery.nifti_sets import find_nifti_subjects
+from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import AnnotationError, InvalidPlaneError, ShardError, SourceError
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.nifti.volumes import read_volume

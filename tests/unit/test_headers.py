@@ -18,7 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from cmr_planes.dicom import archive
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.dicom.headers import HeaderScan
-from cmr_planes.dicom.sources import SubjectSource, find_subjects
+from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import InvalidPlaneError, RejectionCode
 from cmr_planes.phantom.dicom_writer import CineSeries, Study, TransferSyntax, Vendor, write_cine
 from cmr_planes.phantom.enhanced_writer import write_enhanced

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cmr_planes.dicom.manifest import ManifestRow, is_manifest, parse_manifest
-from cmr_planes.dicom.sources import find_subjects
+from cmr_planes.discovery.subjects import find_subjects
 from cmr_planes.errors import NoteCode
 from cmr_planes.phantom.dicom_writer import DicomFile
 from cmr_planes.phantom.simple import encode_study, simple_study

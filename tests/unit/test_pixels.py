@@ -16,7 +16,7 @@ from pydicom.uid import UID
 from cmr_planes.dicom import archive, pixels
 from cmr_planes.dicom.frames import FileRef, FrameHeader
 from cmr_planes.dicom.pixels import PixelReader, read_frames
-from cmr_planes.dicom.sources import SubjectSource, find_subjects
+from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import RejectionCode, SourceChangedError, UnreadablePixelsError
 from cmr_planes.phantom.dicom_writer import TransferSyntax
 from cmr_planes.phantom.enhanced_writer import write_enhanced

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cmr_planes.dicom.sources import SubjectSource
+from cmr_planes.discovery.pseudonyms import MAX_KEY_BYTES, MappingRow, Pseudonyms, load_pseudonyms, write_mapping
+from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import ShardError, SourceError
-from cmr_planes.pseudonyms import MAX_KEY_BYTES, MappingRow, Pseudonyms, load_pseudonyms, write_mapping
 
 SECRET = bytes(range(32))
 

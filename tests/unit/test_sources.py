@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cmr_planes.dicom.sources import SubjectSource, find_subjects
+from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import SourceError
 from cmr_planes.phantom.dicom_writer import Override, write_cine
 from cmr_planes.phantom.simple import simple_study

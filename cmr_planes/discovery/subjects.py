@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from cmr_planes.dicom.layout import Group, all_folders, find_groups, walk
 from cmr_planes.dicom.listing import is_candidate, is_zip
+from cmr_planes.discovery.folders import Group, all_folders, find_groups, walk
 from cmr_planes.errors import SourceError
 
 UKB_CINE_FIELDS = ("20208", "20209")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from cmr_planes.dicom.sources import SubjectSource
+from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import ShardError, SourceError
 from cmr_planes.system.whole_file import sealed
 
