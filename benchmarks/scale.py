@@ -32,10 +32,10 @@ from cmr_planes.executors import run_batches
 from cmr_planes.geometry import BoxLayout
 from cmr_planes.options import ExtractOptions
 from cmr_planes.phantom.simple import encode_study, simple_study
-from cmr_planes.report import summarise
 from cmr_planes.shards.read import Catalogue
 from cmr_planes.shards.records import SubjectRecord
-from cmr_planes.shards.write import write_shard
+from cmr_planes.shards.shard_writer import write_shard
+from cmr_planes.shards.summary import summarise
 from cmr_planes.subject import extract_subject
 from cmr_planes.system.whole_file import checksum_path, read_checksum
 from cmr_planes.views import CardiacView

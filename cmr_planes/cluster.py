@@ -19,11 +19,11 @@ from cmr_planes.build import PLAN_NAME, Batch, BuildPlan, build_batch, is_sealed
 from cmr_planes.errors import ClusterError
 from cmr_planes.executors import OnProgress, OnShard, run_on_executor
 from cmr_planes.options import ExtractOptions
-from cmr_planes.shards.files import read_shard_summary
-from cmr_planes.shards.labels import label_folder
+from cmr_planes.shards.label_files import label_folder
+from cmr_planes.shards.opening import read_shard_summary
 from cmr_planes.shards.records import ShardSummary
 from cmr_planes.shards.sealing import move_sealed
-from cmr_planes.shards.write import software_versions
+from cmr_planes.shards.shard_writer import software_versions
 from cmr_planes.system.dask_client import connected
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cmr_planes.errors import Note, NoteCode
-from cmr_planes.shards.catalogue import write_catalogue
+from cmr_planes.shards.catalogue_writer import write_catalogue
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.schema import Codec
-from cmr_planes.shards.write import write_shard
+from cmr_planes.shards.shard_writer import write_shard
 from tests.records import make_subject, rejected_subject
 
 

@@ -24,10 +24,10 @@ from cmr_planes.executors import run_batches
 from cmr_planes.geometry import BoxLayout, BoxUnits
 from cmr_planes.journal import Journal
 from cmr_planes.options import ExtractOptions
-from cmr_planes.report import CatalogueSummary, closing_sentence, summarise, to_json
 from cmr_planes.shards.read import Catalogue
 from cmr_planes.shards.records import ShardSummary
 from cmr_planes.shards.schema import Codec
+from cmr_planes.shards.summary import CatalogueSummary, closing_sentence, summarise, to_json
 from cmr_planes.system.json_text import JSON
 from cmr_planes.terminal.console import alone_on, is_quiet, print_json, progress, remark, reports_errors, stdout, table
 from cmr_planes.terminal.options import log_option, quiet_option

@@ -8,7 +8,7 @@ from rich.table import Table
 from cmr_planes.views import CardiacView
 
 if TYPE_CHECKING:
-    from cmr_planes.report import Reason
+    from cmr_planes.shards.summary import Reason
 from cmr_planes.terminal.console import table
 
 

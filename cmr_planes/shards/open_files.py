@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import h5py
 
 from cmr_planes.errors import ShardError
-from cmr_planes.shards.files import DAMAGE_ERRORS, check_size, open_file
+from cmr_planes.shards.opening import DAMAGE_ERRORS, check_size, open_file
 from cmr_planes.shards.schema import FileKind, Group
 
 MAX_OPEN_SHARDS = 256

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from cmr_planes.errors import Note, NoteCode, Rejection, RejectionCode, ShardError
 from cmr_planes.geometry.arrays import BoolArray, LabelArray
-from cmr_planes.shards.attributes import ViewAttributes, read_view_attributes
 from cmr_planes.shards.columns import AnnotationTable, ImageIndex, Subjects, ViewTable
-from cmr_planes.shards.files import DAMAGE_ERRORS, get_table, open_file, read_json_attribute, table_length
 from cmr_planes.shards.open_files import OpenFiles
+from cmr_planes.shards.opening import DAMAGE_ERRORS, get_table, open_file, read_json_attribute, table_length
 from cmr_planes.shards.schema import Attribute, Dataset, FileKind, Group, RootAttribute
 from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Table, make_table, texts
+from cmr_planes.shards.view_attributes import ViewAttributes, read_view_attributes
 from cmr_planes.views import CardiacView
 
 __all__ = ["AnnotationTable", "Catalogue", "ImageIndex", "Subjects", "ViewAttributes", "ViewTable"]

@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 
 from cmr_planes.errors import ShardError
-from cmr_planes.shards.catalogue import read_configuration
-from cmr_planes.shards.files import DAMAGE_ERRORS, get_table, open_file
+from cmr_planes.shards.catalogue_writer import read_configuration
+from cmr_planes.shards.opening import DAMAGE_ERRORS, get_table, open_file
 from cmr_planes.shards.schema import FileKind
 from cmr_planes.shards.sealing import put_aside
 from cmr_planes.shards.tables import LABEL_FILES_TABLE, SHARDS_TABLE, texts

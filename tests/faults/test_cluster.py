@@ -19,7 +19,7 @@ from cmr_planes import cluster
 from cmr_planes.build import build_batch, make_plan, prepare
 from cmr_planes.errors import ClusterError
 from cmr_planes.options import ExtractOptions
-from cmr_planes.shards.write import software_versions
+from cmr_planes.shards.shard_writer import software_versions
 from cmr_planes.views import CardiacView
 from tests.cohorts import SMALL_BOXES, digests, extract, run, write_folders
 from tests.labels import ACDC, heart_labels, recode, save_nifti

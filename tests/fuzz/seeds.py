@@ -19,12 +19,12 @@ from cmr_planes.options import ExtractOptions
 from cmr_planes.phantom.dicom_model import TransferSyntax
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.simple import SimpleStudy, encode_study, simple_study
-from cmr_planes.shards.catalogue import write_catalogue
-from cmr_planes.shards.labelling import write_labels
-from cmr_planes.shards.labels import ViewLabels
+from cmr_planes.shards.catalogue_writer import write_catalogue
+from cmr_planes.shards.label_files import ViewLabels
+from cmr_planes.shards.label_merging import write_labels
 from cmr_planes.shards.records import InstanceRef
 from cmr_planes.shards.schema import Codec
-from cmr_planes.shards.write import write_shard
+from cmr_planes.shards.shard_writer import write_shard
 from cmr_planes.views import CardiacView, Structure
 from tests.fuzz.zip_records import pack
 from tests.labels import ACDC, cvi42_contour, cvi42_workspace, dicom_seg, heart_labels, make_target, polygons, recode, save_nifti

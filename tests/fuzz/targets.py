@@ -21,18 +21,18 @@ from cmr_planes.dicom.pixels import read_frames
 from cmr_planes.discovery.nifti_sets import find_nifti_subjects
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import AnnotationError, CmrPlanesError, SourceError, UnreadablePixelsError
-from cmr_planes.label_report import labels_to_json, summarise_labels
 from cmr_planes.nifti_subject import extract_nifti
 from cmr_planes.options import ExtractOptions
-from cmr_planes.report import closing_sentence, summarise, to_json
-from cmr_planes.shards.catalogue import is_catalogue
-from cmr_planes.shards.labelling import refresh_catalogue
-from cmr_planes.shards.labels import read_label_file
+from cmr_planes.shards.catalogue_writer import is_catalogue
+from cmr_planes.shards.label_files import read_label_file
+from cmr_planes.shards.label_merging import refresh_catalogue
+from cmr_planes.shards.label_summary import labels_to_json, summarise_labels
 from cmr_planes.shards.read import Catalogue
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.schema import Codec, check_subject_key
+from cmr_planes.shards.shard_writer import write_shard
+from cmr_planes.shards.summary import closing_sentence, summarise, to_json
 from cmr_planes.shards.verify import verify_catalogue
-from cmr_planes.shards.write import write_shard
 from cmr_planes.subject import ExtractedSubject, extract_subject
 from cmr_planes.views import CardiacView
 from tests.fuzz import bytewise, dicom_tree, hdf5_objects, nifti_fields, seeds

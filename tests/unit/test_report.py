@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from cmr_planes.errors import Note, NoteCode, Rejection, RejectionCode
-from cmr_planes.report import Spread, closing_sentence, summarise, to_json
 from cmr_planes.shards.columns import Subjects, ViewTable
+from cmr_planes.shards.summary import Spread, closing_sentence, summarise, to_json
 from cmr_planes.views import CardiacView
 
 

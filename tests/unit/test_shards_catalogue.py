@@ -11,16 +11,10 @@ import numpy as np
 import pytest
 
 from cmr_planes.errors import ShardError
-from cmr_planes.shards.catalogue import (
-    is_catalogue,
-    is_shard,
-    read_configuration,
-    read_shard_configuration,
-    write_catalogue,
-)
+from cmr_planes.shards.catalogue_writer import is_catalogue, is_shard, read_configuration, read_shard_configuration, write_catalogue
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.schema import Codec
-from cmr_planes.shards.write import write_shard
+from cmr_planes.shards.shard_writer import write_shard
 from cmr_planes.views import CardiacView
 from tests.records import make_subject, rejected_subject
 

@@ -12,7 +12,7 @@ import pytest
 from cmr_planes.errors import ShardError
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.schema import Codec
-from cmr_planes.shards.write import write_shard
+from cmr_planes.shards.shard_writer import write_shard
 from cmr_planes.system.whole_file import LatchingFile, read_checksum, sealed
 from cmr_planes.views import CardiacView
 from tests.catalogues import write_batches
@@ -74,7 +74,7 @@ def test_a_full_disk_ends_in_one_sentence_and_leaves_nothing(tmp_path: Path, lim
         from pathlib import Path
         from cmr_planes.errors import ShardError
         from cmr_planes.shards.schema import Codec
-        from cmr_planes.shards.write import write_shard
+        from cmr_planes.shards.shard_writer import write_shard
         from tests.records import make_subject
         from cmr_planes.views import CardiacView
 
@@ -105,7 +105,7 @@ def test_a_full_disk_leaves_the_old_catalogue(tmp_path: Path, limit: int) -> Non
         import resource, signal
         from pathlib import Path
         from cmr_planes.errors import ShardError
-        from cmr_planes.shards.catalogue import write_catalogue
+        from cmr_planes.shards.catalogue_writer import write_catalogue
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))

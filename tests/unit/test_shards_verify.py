@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from cmr_planes.errors import ShardError
-from cmr_planes.shards.catalogue import write_catalogue
+from cmr_planes.shards.catalogue_writer import write_catalogue
 from cmr_planes.shards.schema import Codec
+from cmr_planes.shards.shard_writer import write_shard
 from cmr_planes.shards.verify import Damage, SealedShard, verify_catalogue
-from cmr_planes.shards.write import write_shard
 from cmr_planes.views import CardiacView
 from tests.records import make_subject
 

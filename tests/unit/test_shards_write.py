@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from cmr_planes.geometry import BoxLayout, BoxUnits, draw_mask
 from cmr_planes.shards.records import SubjectRecord, ViewRecord
 from cmr_planes.shards.schema import Codec, check_subject_key
-from cmr_planes.shards.write import write_shard
+from cmr_planes.shards.shard_writer import write_shard
 from cmr_planes.views import CardiacView, PositionClass, position_name
 from tests.records import make_subject, make_view, rejected_subject
 

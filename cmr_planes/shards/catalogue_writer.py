@@ -9,9 +9,10 @@ import h5py
 import numpy as np
 
 from cmr_planes.errors import ShardError
-from cmr_planes.shards.files import DAMAGE_ERRORS, get_table, is_ours, open_file, read_json_attribute
-from cmr_planes.shards.labels import find_label_files, mark_annotated, read_annotations
+from cmr_planes.shards.label_files import find_label_files, mark_annotated, read_annotations
+from cmr_planes.shards.opening import DAMAGE_ERRORS, get_table, is_ours, open_file, read_json_attribute
 from cmr_planes.shards.schema import Codec, FileKind, Group, RootAttribute, check_subject_key, configuration_digest
+from cmr_planes.shards.shard_writer import LIBVER, create_table, write_root_attributes, write_table
 from cmr_planes.shards.tables import (
     ANNOTATIONS_COLUMNS,
     ANNOTATIONS_TABLE,
@@ -28,7 +29,6 @@ from cmr_planes.shards.tables import (
     make_table,
     texts,
 )
-from cmr_planes.shards.write import LIBVER, create_table, write_root_attributes, write_table
 from cmr_planes.system.json_text import JSON
 from cmr_planes.system.whole_file import file_sha256, read_checksum, sealed
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cmr_planes.errors import GeometryError
 from cmr_planes.geometry import BoxLayout, BoxUnits, ImagePlane
 from cmr_planes.geometry.arrays import FloatArray, IntArray
-from cmr_planes.shards.files import DAMAGE_ERRORS, check_size
+from cmr_planes.shards.opening import DAMAGE_ERRORS, check_size
 from cmr_planes.shards.schema import Attribute, Dataset
 from cmr_planes.views import CardiacView
 
