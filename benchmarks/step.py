@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from cmr_planes.shards.read import Catalogue
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from cmr_train.checkpoint import make_network
 from cmr_train.choices import DeviceKind, Head, Recipe

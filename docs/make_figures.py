@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from cmr_planes.pictures.contact_sheet import Panel, draw_sheet, save_sheet
-from cmr_planes.shards.read import Catalogue
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 
 PANELS = {CardiacView.SAX: [(0, 2), (0, 5), (1, 5)], CardiacView.FOUR_CHAMBER: [(0, 0), (1, 0)]}

@@ -24,7 +24,7 @@ from cmr_planes.executors import run_batches
 from cmr_planes.geometry import BoxLayout, BoxUnits
 from cmr_planes.journal import Journal
 from cmr_planes.options import ExtractOptions
-from cmr_planes.shards.read import Catalogue
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.records import ShardSummary
 from cmr_planes.shards.schema import Codec
 from cmr_planes.shards.summary import CatalogueSummary, closing_sentence, summarise, to_json

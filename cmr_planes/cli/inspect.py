@@ -9,8 +9,8 @@ from rich.table import Table
 
 from cmr_planes.cli.reasons import reasons_table
 from cmr_planes.errors import ExitCode, Note, Rejection
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.label_summary import LabelSummary, labels_to_json, summarise_labels
-from cmr_planes.shards.read import Catalogue
 from cmr_planes.shards.summary import CatalogueSummary, Spread, ViewSummary, closing_sentence, summarise, to_json
 from cmr_planes.terminal.console import print_json, reports_errors, stdout, table
 from cmr_planes.views import PositionClass, Structure, position_name

@@ -11,7 +11,7 @@ import click
 from cmr_planes.errors import ExitCode, NoteCode
 from cmr_planes.geometry.arrays import BoolArray
 from cmr_planes.pictures.contact_sheet import Panel, draw_sheet, save_sheet
-from cmr_planes.shards.read import Catalogue, ViewAttributes
+from cmr_planes.shards.catalogue import Catalogue, ViewAttributes
 from cmr_planes.terminal.console import progress, reports_errors, say
 from cmr_planes.terminal.options import quiet_option
 from cmr_planes.views import TARGET_VIEWS, CardiacPhase, CardiacView

@@ -36,7 +36,7 @@ def summarise_labels(annotations: AnnotationTable, views: ViewTable) -> tuple[La
     Parameters
     ----------
     annotations, views
-        The tables, as :class:`cmr_planes.shards.read.Catalogue` returns them.
+        The tables, as :class:`cmr_planes.shards.catalogue.Catalogue` returns them.
     """
     sizes = zip(views.n_phases.tolist(), views.n_slices.tolist(), strict=True)
     totals = {

@@ -128,7 +128,7 @@ def summarise(subjects: Subjects, views: ViewTable, rejections: Sequence[Rejecti
     Parameters
     ----------
     subjects, views, rejections, notes
-        The tables, as :class:`cmr_planes.shards.read.Catalogue` returns them.
+        The tables, as :class:`cmr_planes.shards.catalogue.Catalogue` returns them.
 
     Returns
     -------

@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 
 from cmr_planes.errors import ExitCode
-from cmr_planes.shards.read import Catalogue
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.terminal.console import print_json, progress, reports_errors, say, stdout, table
 from cmr_planes.terminal.options import quiet_option
 from cmr_train.choices import DeviceKind, Subset

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.shards.read import Catalogue, ImageIndex
+from cmr_planes.shards.catalogue import Catalogue, ImageIndex
 from cmr_planes.views import PositionClass
 from cmr_train.checkpoint import Run, write_json, write_whole
 from cmr_train.choices import Head, Subset

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cmr_planes.shards.read import Catalogue
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from cmr_train.checkpoint import LAST_NAME, make_network, newest_pretext, read_config, read_split, read_weights, write_json
 from cmr_train.choices import Head, Preset, Recipe, TransferMode

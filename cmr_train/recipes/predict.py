@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.shards.read import Catalogue
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacPhase, CardiacView
 from cmr_train.checkpoint import Run, write_whole
 from cmr_train.choices import Head

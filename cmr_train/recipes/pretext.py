@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cmr_planes.shards.read import Catalogue
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_train.checkpoint import make_network
 from cmr_train.choices import Head
 from cmr_train.config import RunConfig

@@ -170,7 +170,7 @@ def _alone(out: Path) -> Iterator[None]:
 
 def _train_and_evaluate(job: Job) -> bool:
     """Train, score on the test set and seal; return whether it got so far."""
-    from cmr_planes.shards.read import Catalogue
+    from cmr_planes.shards.catalogue import Catalogue
     from cmr_train.checkpoint import FINAL_NAME, load_run, write_json
     from cmr_train.choices import Recipe, Subset
     from cmr_train.devices import prepare

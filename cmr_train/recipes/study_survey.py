@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from cmr_planes.shards.read import Catalogue
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_train.choices import Head, Subset, TransferMode
 from cmr_train.config import DataConfig, RunConfig
 from cmr_train.data.splits import choose_participants

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.errors import CmrPlanesError
-from cmr_planes.shards.read import Catalogue, ImageIndex
+from cmr_planes.shards.catalogue import Catalogue, ImageIndex
 from cmr_planes.views import CardiacPhase
 from cmr_train.checkpoint import FINAL_NAME, load_run
 from cmr_train.choices import Subset, TransferMode

@@ -11,7 +11,7 @@ import pytest
 from cmr_planes.discovery.subjects import find_subjects
 from cmr_planes.phantom.dicom_writer import write_cine
 from cmr_planes.phantom.simple import SimpleStudy, write_study
-from cmr_planes.shards.read import Catalogue
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView, Structure
 from tests.cohorts import digests, extract, run, small_study
 from tests.headers import read_subject

@@ -18,9 +18,9 @@ from click.testing import CliRunner
 
 from cmr_planes.geometry import BoxLayout
 from cmr_planes.phantom.simple import simple_study, write_study
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import write_catalogue
 from cmr_planes.shards.label_files import ViewLabels, write_label_file
-from cmr_planes.shards.read import Catalogue
 from cmr_planes.views import CardiacView, Structure
 from cmr_train.checkpoint import CONFIG_NAME, FINAL_NAME, load_run
 from cmr_train.choices import Recipe

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cmr_planes.shards.read import Catalogue
+from cmr_planes.shards.catalogue import Catalogue
 from tests.cohorts import SMALL_BOXES, digests, extract, run, write_folders
 
 

@@ -11,7 +11,7 @@ import nibabel
 import pytest
 
 from cmr_planes.phantom.simple import SimpleStudy, write_study
-from cmr_planes.shards.read import Catalogue
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from tests.cohorts import SMALL_BOXES, digests, extract, run, small_study, write_biobank_zips
 from tests.e2e.test_annotate import workspace, write_acdc

@@ -6,7 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from cmr_planes.shards.read import Catalogue
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from tests.cohorts import run
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import pytest
 import torch
 
-from cmr_planes.shards.read import Catalogue
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Recipe, Subset, TransferMode
 from cmr_train.errors import CheckpointError

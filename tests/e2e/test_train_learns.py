@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from cmr_planes.geometry import BoxLayout
-from cmr_planes.shards.read import Catalogue
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView, PositionClass
 from cmr_train.checkpoint import load_run
 from cmr_train.inference import label_images

@@ -16,7 +16,7 @@ from cmr_planes.dicom.pixels import PixelReader
 from cmr_planes.discovery.subjects import find_subjects
 from cmr_planes.errors import RejectionCode
 from cmr_planes.nifti.volumes import read_volume
-from cmr_planes.shards.read import Catalogue
+from cmr_planes.shards.catalogue import Catalogue
 from tests.cohorts import extract, run, small_study, write_biobank_zips, write_folders
 from tests.headers import read_subject
 from tests.labels import save_nifti

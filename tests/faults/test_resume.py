@@ -14,7 +14,7 @@ import pytest
 
 from cmr_planes.build import PLAN_NAME
 from cmr_planes.phantom.simple import write_study
-from cmr_planes.shards.read import Catalogue
+from cmr_planes.shards.catalogue import Catalogue
 from tests.cohorts import SMALL_BOXES, digests, extract, small_study, write_folders
 
 N_SUBJECTS = 6

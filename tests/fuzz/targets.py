@@ -23,11 +23,11 @@ from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import AnnotationError, CmrPlanesError, SourceError, UnreadablePixelsError
 from cmr_planes.nifti_subject import extract_nifti
 from cmr_planes.options import ExtractOptions
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import is_catalogue
 from cmr_planes.shards.label_files import read_label_file
 from cmr_planes.shards.label_merging import refresh_catalogue
 from cmr_planes.shards.label_summary import labels_to_json, summarise_labels
-from cmr_planes.shards.read import Catalogue
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.schema import Codec, check_subject_key
 from cmr_planes.shards.shard_writer import write_shard

@@ -22,9 +22,9 @@ from cmr_planes.errors import AnnotationError, InvalidPlaneError, ShardError, So
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.nifti.volumes import read_volume
 from cmr_planes.options import ExtractOptions
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.label_files import read_label_file
 from cmr_planes.shards.label_merging import refresh_catalogue
-from cmr_planes.shards.read import Catalogue
 from cmr_planes.shards.schema import check_subject_key
 from cmr_planes.shards.verify import verify_catalogue
 from cmr_planes.subject import extract_subject

@@ -16,8 +16,8 @@ import pytest
 from cmr_planes.errors import Note, NoteCode, RejectionCode, ShardError
 from cmr_planes.geometry import BoxLayout, draw_mask
 from cmr_planes.shards import open_files
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import write_catalogue
-from cmr_planes.shards.read import Catalogue
 from cmr_planes.shards.schema import Codec
 from cmr_planes.shards.shard_writer import write_shard
 from cmr_planes.views import CardiacView
