@@ -26,17 +26,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from cmr_planes.build import BuildPlan, finish, make_plan, prepare, shard_path
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
-from cmr_planes.executors import run_batches
+from cmr_planes.extraction.job import BuildPlan, finish, make_plan, prepare, shard_path
+from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.extraction.run import run_batches
+from cmr_planes.extraction.subject import extract_subject
 from cmr_planes.geometry import BoxLayout
-from cmr_planes.options import ExtractOptions
 from cmr_planes.phantom.simple import encode_study, simple_study
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.shard_writer import write_shard
 from cmr_planes.shards.summary import summarise
-from cmr_planes.subject import extract_subject
 from cmr_planes.system.whole_file import checksum_path, read_checksum
 from cmr_planes.views import CardiacView
 

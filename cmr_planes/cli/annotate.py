@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from cmr_planes.annotate import AnnotateSummary, SubjectFailure, annotate_catalogue
 from cmr_planes.annotations.classes import PRESETS, ClassMap, parse_classes
 from cmr_planes.annotations.model import LabelFormat
 from cmr_planes.annotations.reading import LabelSource
 from cmr_planes.cli.options import pseudonymise_option
 from cmr_planes.discovery.pseudonyms import Pseudonyms
 from cmr_planes.errors import ExitCode
-from cmr_planes.journal import Journal
+from cmr_planes.extraction.annotating import AnnotateSummary, SubjectFailure, annotate_catalogue
+from cmr_planes.extraction.run_log import Journal
 from cmr_planes.terminal.console import alone_on, print_json, progress, reports_errors
 from cmr_planes.terminal.options import log_option, quiet_option
 

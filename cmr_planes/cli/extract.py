@@ -13,17 +13,17 @@ from rich.table import Table
 
 from cmr_planes.annotations.classes import ClassMap
 from cmr_planes.annotations.reading import LabelSource
-from cmr_planes.build import BuildPlan, finish, make_plan, prepare
 from cmr_planes.cine.series_names import NameTable, load_names
 from cmr_planes.cli.annotate import read_classes
 from cmr_planes.cli.options import pseudonymise_option
 from cmr_planes.cli.reasons import reasons_table
-from cmr_planes.cluster import run_on_cluster
 from cmr_planes.errors import ExitCode, Note, Rejection, SourceError
-from cmr_planes.executors import run_batches
+from cmr_planes.extraction.cluster import run_on_cluster
+from cmr_planes.extraction.job import BuildPlan, finish, make_plan, prepare
+from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.extraction.run import run_batches
+from cmr_planes.extraction.run_log import Journal
 from cmr_planes.geometry import BoxLayout, BoxUnits
-from cmr_planes.journal import Journal
-from cmr_planes.options import ExtractOptions
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.records import ShardSummary
 from cmr_planes.shards.schema import Codec

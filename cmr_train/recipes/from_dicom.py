@@ -1,11 +1,11 @@
-"""A catalogue of one view made from DICOM for a prediction: the one place where the trainer uses ``cmr_planes.build``."""
+"""A catalogue of one view made from DICOM for a prediction: the one place where the trainer uses ``cmr_planes.extraction.job``."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cmr_planes.build import finish, make_plan, prepare
-from cmr_planes.executors import run_batches
-from cmr_planes.options import ExtractOptions
+from cmr_planes.extraction.job import finish, make_plan, prepare
+from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.extraction.run import run_batches
 from cmr_planes.views import CardiacView, PhaseChoice
 
 

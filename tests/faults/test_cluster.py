@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from distributed import Client
 
-from cmr_planes import cluster
-from cmr_planes.build import build_batch, make_plan, prepare
 from cmr_planes.errors import ClusterError
-from cmr_planes.options import ExtractOptions
+from cmr_planes.extraction import cluster
+from cmr_planes.extraction.job import build_batch, make_plan, prepare
+from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.shards.shard_writer import software_versions
 from cmr_planes.views import CardiacView
 from tests.cohorts import SMALL_BOXES, digests, extract, run, write_folders
@@ -27,20 +27,20 @@ from tests.records import make_plane
 
 N_SUBJECTS = 6
 STALLER = """
-import pathlib, time, cmr_planes.build
+import pathlib, time, cmr_planes.extraction.job
 def extract_subject(subject, *arguments):
     pathlib.Path({!r}).touch()
     time.sleep(600)
-cmr_planes.build.extract_subject = extract_subject
+cmr_planes.extraction.job.extract_subject = extract_subject
 """
 """A worker's preload: it begins a batch, says so, and does not end it."""
 KILLER = """
-import os, cmr_planes.build
-def extract_subject(subject, *arguments, before=cmr_planes.build.extract_subject):
+import os, cmr_planes.extraction.job
+def extract_subject(subject, *arguments, before=cmr_planes.extraction.job.extract_subject):
     if subject.key == "SYN-0003":
         os._exit(9)
     return before(subject, *arguments)
-cmr_planes.build.extract_subject = extract_subject
+cmr_planes.extraction.job.extract_subject = extract_subject
 """
 """A worker's preload: one subject ends the process, as a lack of memory would."""
 

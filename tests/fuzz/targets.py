@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from cmr_planes.annotate import target_of
 from cmr_planes.annotations.files import LabelFile, find_label_files
 from cmr_planes.annotations.matching import annotated_frames, match
 from cmr_planes.annotations.model import LabelFormat
 from cmr_planes.annotations.reading import read_annotations
-from cmr_planes.build import make_plan
 from cmr_planes.cine.series_names import load_names
 from cmr_planes.dicom.headers import HeaderScan
 from cmr_planes.dicom.manifest import cross_check, parse_manifest
@@ -21,8 +19,11 @@ from cmr_planes.dicom.pixels import read_frames
 from cmr_planes.discovery.nifti_sets import find_nifti_subjects
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import AnnotationError, CmrPlanesError, SourceError, UnreadablePixelsError
-from cmr_planes.nifti_subject import extract_nifti
-from cmr_planes.options import ExtractOptions
+from cmr_planes.extraction.annotating import target_of
+from cmr_planes.extraction.job import make_plan
+from cmr_planes.extraction.nifti_subject import extract_nifti
+from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.extraction.subject import ExtractedSubject, extract_subject
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import is_catalogue
 from cmr_planes.shards.label_files import read_label_file
@@ -33,7 +34,6 @@ from cmr_planes.shards.schema import Codec, check_subject_key
 from cmr_planes.shards.shard_writer import write_shard
 from cmr_planes.shards.summary import closing_sentence, summarise, to_json
 from cmr_planes.shards.verify import verify_catalogue
-from cmr_planes.subject import ExtractedSubject, extract_subject
 from cmr_planes.views import CardiacView
 from tests.fuzz import bytewise, dicom_tree, hdf5_objects, nifti_fields, seeds
 from tests.fuzz.harness import FindingError, Target, check_messages, check_sentences

@@ -19,15 +19,15 @@ from cmr_planes.dicom.values import integer, number
 from cmr_planes.discovery.nifti_sets import find_nifti_subjects
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import AnnotationError, InvalidPlaneError, ShardError, SourceError
+from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.extraction.subject import extract_subject
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.nifti.volumes import read_volume
-from cmr_planes.options import ExtractOptions
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.label_files import read_label_file
 from cmr_planes.shards.label_merging import refresh_catalogue
 from cmr_planes.shards.schema import check_subject_key
 from cmr_planes.shards.verify import verify_catalogue
-from cmr_planes.subject import extract_subject
 from cmr_planes.views import CardiacView
 from tests.fuzz import dicom_tree, seeds
 from tests.fuzz.zip_records import pack, unpack

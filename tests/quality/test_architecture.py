@@ -25,7 +25,7 @@ def test_packages_and_their_commands_load_nothing_heavy(module):
 
 def test_masks_are_made_without_torch():
     code = (
-        "import sys; sys.modules['torch'] = None; import cmr_planes.cli.extract, cmr_planes.cli.show, cmr_planes.executors;"
+        "import sys; sys.modules['torch'] = None; import cmr_planes.cli.extract, cmr_planes.cli.show, cmr_planes.extraction.run;"
         "print(any(name.split('.')[0] == 'cmr_train' for name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

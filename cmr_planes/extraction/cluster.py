@@ -15,10 +15,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cmr_planes.build import PLAN_NAME, Batch, BuildPlan, build_batch, is_sealed, remove_leftovers, shard_folder, shard_path
 from cmr_planes.errors import ClusterError
-from cmr_planes.executors import OnProgress, OnShard, run_on_executor
-from cmr_planes.options import ExtractOptions
+from cmr_planes.extraction.job import (
+    PLAN_NAME,
+    Batch,
+    BuildPlan,
+    build_batch,
+    is_sealed,
+    remove_leftovers,
+    shard_folder,
+    shard_path,
+)
+from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.extraction.run import OnProgress, OnShard, run_on_executor
 from cmr_planes.shards.label_files import label_folder
 from cmr_planes.shards.opening import read_shard_summary
 from cmr_planes.shards.records import ShardSummary
@@ -96,7 +105,7 @@ def build_on_worker(batch: Batch, out: Path, options: ExtractOptions, *, version
     Parameters
     ----------
     batch, out, options
-        As of :func:`cmr_planes.build.build_batch`.
+        As of :func:`cmr_planes.extraction.job.build_batch`.
     versions
         The software of the machine that collects the shards.
 

@@ -15,9 +15,9 @@ from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from cmr_planes.build import Batch, BuildPlan, build_batch
 from cmr_planes.errors import ShardError
-from cmr_planes.options import ExtractOptions
+from cmr_planes.extraction.job import Batch, BuildPlan, build_batch
+from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.shards.records import ShardSummary
 from cmr_planes.system.pool import end_with_parent, sigint_ignored, stop_pool
 

@@ -30,11 +30,11 @@ from cmr_planes.errors import (
     StudyError,
     UnreadablePixelsError,
 )
+from cmr_planes.extraction.annotated_frames import AnnotatedCycle, annotated_cycle, annotated_views, instance_ref, lay_on_records
+from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, compute_positions, middle_slice
 from cmr_planes.geometry.arrays import FloatArray, IntArray
-from cmr_planes.options import ExtractOptions
 from cmr_planes.shards.records import SubjectRecord, ViewRecord
-from cmr_planes.subject_labels import AnnotatedCycle, annotated_cycle, annotated_views, instance_ref, lay_on_records
 from cmr_planes.views import CardiacView, PhaseChoice
 
 LOW_AGREEMENT = 0.5

@@ -14,12 +14,12 @@ from cmr_planes.cine.phases import MIN_SEARCH_FRAMES, blood_pool_curve, differen
 from cmr_planes.discovery.nifti_sets import VolumeName, parse_name, stated_phases
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import CmrPlanesError, GeometryError, Note, NoteCode, Rejection, RejectionCode, StudyError
+from cmr_planes.extraction.annotated_frames import lay_on_records
+from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.extraction.subject import ExtractedSubject, unforeseen
 from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, compute_positions, middle_slice, order_from_base
 from cmr_planes.nifti.images import VolumeFrames, read_frames
-from cmr_planes.options import ExtractOptions
 from cmr_planes.shards.records import SubjectRecord, ViewRecord
-from cmr_planes.subject import ExtractedSubject, unforeseen
-from cmr_planes.subject_labels import lay_on_records
 from cmr_planes.system.names import stem_of
 from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice, Structure
 

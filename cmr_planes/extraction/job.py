@@ -13,20 +13,20 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
 
-from cmr_planes.annotate import assign_labels, view_labels
 from cmr_planes.annotations.files import LabelFile
 from cmr_planes.discovery.nifti_sets import find_nifti_subjects
 from cmr_planes.discovery.pseudonyms import MappingRow, mapping_path, write_mapping
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import ShardError
-from cmr_planes.nifti_subject import extract_nifti
-from cmr_planes.options import ExtractOptions, check_pseudonym_key
+from cmr_planes.extraction.annotating import assign_labels, view_labels
+from cmr_planes.extraction.nifti_subject import extract_nifti
+from cmr_planes.extraction.options import ExtractOptions, check_pseudonym_key
+from cmr_planes.extraction.subject import extract_subject
 from cmr_planes.shards.catalogue_writer import is_catalogue, write_catalogue
 from cmr_planes.shards.label_files import ViewLabels, label_folder, write_label_file
 from cmr_planes.shards.records import ShardSummary, SubjectOutcome, SubjectRecord
 from cmr_planes.shards.sealing import remove_sealed
 from cmr_planes.shards.shard_writer import software_versions, write_shard
-from cmr_planes.subject import extract_subject
 from cmr_planes.system.json_text import JSON, canonical_json
 from cmr_planes.system.whole_file import read_checksum, sealed
 from cmr_planes.views import CardiacView

@@ -12,7 +12,7 @@ from cmr_planes.annotations.ownership import assign_files
 from cmr_planes.annotations.reading import LabelSource, read_annotations
 from cmr_planes.discovery.pseudonyms import Pseudonyms
 from cmr_planes.errors import AnnotationError, SourceError
-from cmr_planes.options import CONFIGURATION_FIELD, check_pseudonym_key
+from cmr_planes.extraction.options import CONFIGURATION_FIELD, check_pseudonym_key
 from cmr_planes.shards.catalogue import Catalogue, ViewAttributes
 from cmr_planes.shards.label_files import ViewLabels
 from cmr_planes.shards.label_merging import refresh_catalogue, write_label_files
