@@ -31,7 +31,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from cmr_planes.phantom.simple import encode_study, simple_study
+from cmr_planes.phantom.small_study import encode_study, simple_study
 
 FIRST_EID = 9_000_001
 PRIVATE_BYTES = 90_000

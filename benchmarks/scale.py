@@ -32,7 +32,7 @@ from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.run import run_batches
 from cmr_planes.extraction.subject import extract_subject
 from cmr_planes.geometry import BoxLayout
-from cmr_planes.phantom.simple import encode_study, simple_study
+from cmr_planes.phantom.small_study import encode_study, simple_study
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.shard_writer import write_shard

@@ -11,7 +11,7 @@ import numpy as np
 from click.testing import CliRunner, Result
 
 from cmr_planes.cli import main
-from cmr_planes.phantom.simple import SimpleStudy, encode_study, simple_study, write_study
+from cmr_planes.phantom.small_study import SimpleStudy, encode_study, simple_study, write_study
 from tests.labels import ACDC, heart_labels, recode, save_nifti
 
 SMALL: dict[str, Any] = {

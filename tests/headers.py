@@ -12,7 +12,7 @@ from cmr_planes.dicom.frames import FileRef, FrameHeader
 from cmr_planes.dicom.headers import HeaderScan, read_headers
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.geometry import ImagePlane
-from cmr_planes.phantom.simple import SimpleStudy
+from cmr_planes.phantom.small_study import SimpleStudy
 
 TEMPLATE = FrameHeader(
     file=FileRef(Path("image")),

@@ -11,8 +11,8 @@ from cmr_planes.errors import ExitCode, SourceError
 from cmr_planes.phantom.acquisition import Protocol
 from cmr_planes.phantom.cohort import CohortOptions, make_cohort
 from cmr_planes.phantom.layouts import Layout
+from cmr_planes.phantom.people import DEFAULT_FRACTIONS, Pathology
 from cmr_planes.phantom.quirks import Quirk
-from cmr_planes.phantom.subjects import DEFAULT_FRACTIONS, Pathology
 from cmr_planes.terminal.console import print_json, progress, reports_errors
 from cmr_planes.terminal.options import quiet_option
 

@@ -8,8 +8,8 @@ from cmr_planes.errors import GeometryError
 from cmr_planes.geometry import VIEW_LINES, BoxLayout, DecidingAxis, ImagePlane, Positions, compute_positions, middle_slice
 from cmr_planes.geometry.arrays import FloatArray, unit
 from cmr_planes.phantom.dicom_writer import CineSeries, Vendor
+from cmr_planes.phantom.people import Subject
 from cmr_planes.phantom.rendering import Scanner, render_cine
-from cmr_planes.phantom.subjects import Subject
 from cmr_planes.views import TARGET_VIEWS, CardiacView
 
 LINE_ANGLES_DEG = {CardiacView.FOUR_CHAMBER: 0.0, CardiacView.TWO_CHAMBER: 70.0, CardiacView.THREE_CHAMBER: 130.0}

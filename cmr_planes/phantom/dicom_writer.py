@@ -12,7 +12,7 @@ It serves the tests' fixtures and the synthetic cohort alike. In short::
 A series of several planes (GE, Philips, mixed series) is written as several ``CineSeries`` with the same ``series_uid`` (or the
 same number and description, from which it is derived) and rising ``first_instance_number``.
 :mod:`cmr_planes.phantom.enhanced_writer` writes the same ``CineSeries`` as one Enhanced MR instance, and
-:func:`cmr_planes.phantom.simple.simple_study` makes a whole cheap study for tests.
+:func:`cmr_planes.phantom.small_study.simple_study` makes a whole cheap study for tests.
 
 ``overrides`` of a study, then those of a series, are applied last: keyword to value, None to delete the element, or a function
 from the frame's index to such a value. They may break the standard; that is what they are for.

@@ -19,7 +19,7 @@ from cmr_planes.phantom.heart import (
     papillary_muscles,
     sac,
 )
-from cmr_planes.phantom.subjects import Subject
+from cmr_planes.phantom.people import Subject
 from cmr_planes.phantom.torso import great_vessels, paint_torso
 
 HEART_MARGIN_MM = 4.0

@@ -11,7 +11,7 @@ from cmr_planes.geometry.arrays import FloatArray, LabelArray
 from cmr_planes.phantom.fields import Field
 from cmr_planes.phantom.heart import heart_labels, heart_state
 from cmr_planes.phantom.painting import paint_still, paint_window, plan_scene, plane_points, to_heart
-from cmr_planes.phantom.subjects import Subject
+from cmr_planes.phantom.people import Subject
 
 MAX_STORED = 4095
 """Largest value of 12 bits."""

@@ -10,7 +10,7 @@ import pytest
 
 from cmr_planes.discovery.subjects import find_subjects
 from cmr_planes.phantom.dicom_writer import write_cine
-from cmr_planes.phantom.simple import SimpleStudy, write_study
+from cmr_planes.phantom.small_study import SimpleStudy, write_study
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView, Structure
 from tests.cohorts import digests, extract, run, small_study

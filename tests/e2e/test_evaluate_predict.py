@@ -17,7 +17,7 @@ import torch
 from click.testing import CliRunner
 
 from cmr_planes.geometry import BoxLayout
-from cmr_planes.phantom.simple import simple_study, write_study
+from cmr_planes.phantom.small_study import simple_study, write_study
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import write_catalogue
 from cmr_planes.shards.label_files import ViewLabels, write_label_file
@@ -344,7 +344,7 @@ def dicom(tmp_path_factory):
 
 
 def blood_pool_ml(phase: float) -> float:
-    """Volume of five slices of the blood pool of cmr_planes.phantom.simple, an ellipsoid, at a fraction of the cycle."""
+    """Volume of five slices of the blood pool of cmr_planes.phantom.small_study, an ellipsoid, at a fraction of the cycle."""
     squeeze = 1 - 0.3 * math.exp(-(((phase - 0.38 + 0.5) % 1 - 0.5) ** 2) / (2 * 0.13**2))
     along_mm, across_mm = 42.0 * (0.5 + 0.5 * squeeze), 25.0 * squeeze
     areas_mm2 = [math.pi * across_mm**2 * (1 - (level * 9.0 / along_mm) ** 2) for level in (-2, -1, 0, 1, 2)]

@@ -15,7 +15,7 @@ from scipy.ndimage import center_of_mass, label
 from cmr_planes.geometry import VIEW_LINES
 from cmr_planes.phantom.dicom_writer import TransferSyntax, write_cine, write_files
 from cmr_planes.phantom.enhanced_writer import write_enhanced
-from cmr_planes.phantom.simple import ES_FRACTION, write_study
+from cmr_planes.phantom.small_study import ES_FRACTION, write_study
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from tests import jpeg_lossless

@@ -22,7 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from cmr_planes.dicom.headers import IMAGE_POSITION_PATIENT, TRIGGER_TIME
 from cmr_planes.phantom.enhanced_writer import write_enhanced
-from cmr_planes.phantom.simple import encode_study
+from cmr_planes.phantom.small_study import encode_study
 from cmr_planes.shards.catalogue import Catalogue
 from tests.cohorts import SMALL_BOXES, digests, run, small_study
 from tests.confidentiality_profile import IDENTIFYING

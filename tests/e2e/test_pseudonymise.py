@@ -10,7 +10,7 @@ from pathlib import Path
 import nibabel
 import pytest
 
-from cmr_planes.phantom.simple import SimpleStudy, write_study
+from cmr_planes.phantom.small_study import SimpleStudy, write_study
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from tests.cohorts import SMALL_BOXES, digests, extract, run, small_study, write_biobank_zips

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from cmr_planes.cli import COMMANDS, main
 from cmr_planes.errors import ExitCode, RejectionCode
-from cmr_planes.phantom.simple import simple_study, write_study
+from cmr_planes.phantom.small_study import simple_study, write_study
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 

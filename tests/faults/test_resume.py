@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from cmr_planes.extraction.job import PLAN_NAME
-from cmr_planes.phantom.simple import write_study
+from cmr_planes.phantom.small_study import write_study
 from cmr_planes.shards.catalogue import Catalogue
 from tests.cohorts import SMALL_BOXES, digests, extract, small_study, write_folders
 

@@ -18,7 +18,7 @@ from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.geometry import BoxLayout
 from cmr_planes.phantom.dicom_model import TransferSyntax
 from cmr_planes.phantom.enhanced_writer import write_enhanced
-from cmr_planes.phantom.simple import SimpleStudy, encode_study, simple_study
+from cmr_planes.phantom.small_study import SimpleStudy, encode_study, simple_study
 from cmr_planes.shards.catalogue_writer import write_catalogue
 from cmr_planes.shards.label_files import ViewLabels
 from cmr_planes.shards.label_merging import write_labels

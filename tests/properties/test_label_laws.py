@@ -18,7 +18,7 @@ from cmr_planes.annotations.nifti_labels import read_nifti_labels
 from cmr_planes.errors import AnnotationError
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.phantom.dicom_writer import write_cine
-from cmr_planes.phantom.simple import simple_study
+from cmr_planes.phantom.small_study import simple_study
 from cmr_planes.views import CardiacView
 from tests.labels import (
     ACDC,

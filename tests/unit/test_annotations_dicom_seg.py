@@ -12,7 +12,7 @@ from cmr_planes.annotations.matching import match
 from cmr_planes.annotations.model import Annotation, LabelFormat
 from cmr_planes.errors import AnnotationError
 from cmr_planes.phantom.dicom_writer import write_cine
-from cmr_planes.phantom.simple import simple_study
+from cmr_planes.phantom.small_study import simple_study
 from cmr_planes.views import CardiacView, Structure
 from tests.labels import LV, MYO, RV, dicom_seg, heart_labels, make_target
 

@@ -9,7 +9,7 @@ from cmr_planes.dicom.manifest import ManifestRow, is_manifest, parse_manifest
 from cmr_planes.discovery.subjects import find_subjects
 from cmr_planes.errors import NoteCode
 from cmr_planes.phantom.dicom_writer import DicomFile
-from cmr_planes.phantom.simple import encode_study, simple_study
+from cmr_planes.phantom.small_study import encode_study, simple_study
 from tests.headers import read_subject
 
 HEADER = "filename,patientid,date,modality,seriesid,series discription"

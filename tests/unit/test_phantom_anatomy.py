@@ -9,8 +9,8 @@ from cmr_planes.phantom.cycle import CardiacCycle
 from cmr_planes.phantom.fields import FAR_MM, ellipsoid, tube
 from cmr_planes.phantom.heart import heart_fields, heart_labels, heart_state
 from cmr_planes.phantom.painting import paint_window, plan_scene
+from cmr_planes.phantom.people import DEFAULT_FRACTIONS, Pathology, Subject, choose_pathology, heart_axes, sample_subject
 from cmr_planes.phantom.rendering import label_plane
-from cmr_planes.phantom.subjects import DEFAULT_FRACTIONS, Pathology, Subject, choose_pathology, heart_axes, sample_subject
 from cmr_planes.views import CardiacView, Structure
 
 STEP_MM = 1.5

@@ -26,7 +26,7 @@ from cmr_planes.phantom.dicom_writer import (
     write_files,
 )
 from cmr_planes.phantom.enhanced_writer import write_enhanced
-from cmr_planes.phantom.simple import encode_study, simple_study
+from cmr_planes.phantom.small_study import encode_study, simple_study
 
 BIN = Path(sys.executable).parent
 AUDITED = re.compile(r"(?<![\d.])[1-6]\d{6}(?!\d)")

@@ -20,7 +20,7 @@ from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import RejectionCode, SourceChangedError, UnreadablePixelsError
 from cmr_planes.phantom.dicom_writer import TransferSyntax
 from cmr_planes.phantom.enhanced_writer import write_enhanced
-from cmr_planes.phantom.simple import SimpleStudy, encode_study, simple_study
+from cmr_planes.phantom.small_study import SimpleStudy, encode_study, simple_study
 from tests.headers import read_subject
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"

@@ -12,7 +12,7 @@ import pytest
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import SourceError
 from cmr_planes.phantom.dicom_writer import Override, write_cine
-from cmr_planes.phantom.simple import simple_study
+from cmr_planes.phantom.small_study import simple_study
 from tests.headers import read_subject
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from cmr_planes.cine.view_selection import ViewSelection, select_views
 from cmr_planes.errors import NoteCode, RejectionCode
 from cmr_planes.geometry.stack import slice_levels_mm
-from cmr_planes.phantom.simple import ORIENTATIONS, SimpleStudy, simple_study
+from cmr_planes.phantom.small_study import ORIENTATIONS, SimpleStudy, simple_study
 from cmr_planes.views import CardiacView
 from tests.headers import as_study, cine_frames, moved, study_frames
 
