@@ -16,16 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmr_planes.errors import ClusterError
-from cmr_planes.extraction.job import (
-    PLAN_NAME,
-    Batch,
-    BuildPlan,
-    build_batch,
-    is_sealed,
-    remove_leftovers,
-    shard_folder,
-    shard_path,
-)
+from cmr_planes.extraction.plan import PLAN_NAME, ShardPlan, BuildPlan, is_sealed, shard_folder, shard_path
+from cmr_planes.extraction.job import build_batch, remove_leftovers
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.run import OnProgress, OnShard, run_on_executor
 from cmr_planes.shards.label_files import label_folder
@@ -99,7 +91,7 @@ def run_on_cluster(
     return summaries
 
 
-def build_on_worker(batch: Batch, out: Path, options: ExtractOptions, *, versions: Mapping[str, str]) -> ShardSummary:
+def build_on_worker(batch: ShardPlan, out: Path, options: ExtractOptions, *, versions: Mapping[str, str]) -> ShardSummary:
     """Make one shard on a worker, one at a time whatever the worker's threads.
 
     Parameters
@@ -142,7 +134,7 @@ def build_on_worker(batch: Batch, out: Path, options: ExtractOptions, *, version
 _one_at_a_time = threading.Lock()
 
 
-def _check_worker(batch: Batch, out: Path, versions: Mapping[str, str]) -> None:
+def _check_worker(batch: ShardPlan, out: Path, versions: Mapping[str, str]) -> None:
     """Raise ClusterError unless this machine has the same software and sees the same folders."""
     found = software_versions()
     differing = [name for name in versions if found.get(name) != versions[name]]
@@ -210,7 +202,7 @@ class _WorkerWatch:
             raise _lost_scheduler() from error
 
 
-def _explain(error: Exception, batch: Batch) -> Exception:
+def _explain(error: Exception, batch: ShardPlan) -> Exception:
     """Say in one sentence why a batch was not made, where it is not the batch's own error."""
     from distributed.scheduler import KilledWorker
 

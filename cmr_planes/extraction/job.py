@@ -4,163 +4,30 @@ The plan, which subject goes into which shard, is written first and never change
 shard holds the same bytes whichever worker makes it and however often the run is killed, so what is there need not be made again.
 """
 
-import importlib.metadata
-import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import accumulate
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from cmr_planes.annotations.files import LabelFile
-from cmr_planes.discovery.nifti_sets import find_nifti_subjects
-from cmr_planes.discovery.pseudonyms import MappingRow, mapping_path, write_mapping
-from cmr_planes.discovery.subjects import SubjectSource, find_subjects
+from cmr_planes.discovery.pseudonyms import mapping_path, write_mapping
 from cmr_planes.errors import ShardError
-from cmr_planes.extraction.annotating import assign_labels, view_labels
+from cmr_planes.extraction.annotating import view_labels
 from cmr_planes.extraction.nifti_subject import extract_nifti
-from cmr_planes.extraction.options import ExtractOptions, check_pseudonym_key
+from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.extraction.plan import PLAN_NAME, ShardPlan, BuildPlan, identity, shard_path
 from cmr_planes.extraction.subject import extract_subject
-from cmr_planes.shards.catalogue_writer import is_catalogue, write_catalogue
+from cmr_planes.shards.catalogue_writer import write_catalogue
 from cmr_planes.shards.label_files import ViewLabels, label_folder, write_label_file
 from cmr_planes.shards.records import ShardSummary, SubjectOutcome, SubjectRecord
 from cmr_planes.shards.sealing import remove_sealed
 from cmr_planes.shards.shard_writer import software_versions, write_shard
-from cmr_planes.system.json_text import JSON, canonical_json
-from cmr_planes.system.whole_file import read_checksum, sealed
+from cmr_planes.system.json_text import canonical_json
+from cmr_planes.system.whole_file import sealed
 from cmr_planes.views import CardiacView
-
-PLAN_NAME = "plan.json"
-"""The plan's name among the shards."""
 
 OnSubject = Callable[[], None]
 """Called whenever a subject is done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """The subjects of one shard."""
-
-    number: int
-    """The shard's number."""
-    subjects: tuple[SubjectSource, ...]
-    """In the order in which they are stored."""
-    label_files: Mapping[str, Sequence[LabelFile]] = field(default_factory=dict)
-    """The annotation files of each subject that has any."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildPlan:
-    """What a run has to do."""
-
-    out: Path
-    """The catalogue."""
-    options: ExtractOptions
-    """What to make."""
-    batches: tuple[tuple[str, ...], ...]
-    """Keys of the subjects of every shard, done or not."""
-    pending: tuple[Batch, ...]
-    """Shards that are not there yet."""
-    mapping: tuple[MappingRow, ...] = ()
-    """What the subjects are called in the sources; empty without pseudonyms."""
-
-    @property
-    def shard_folder(self) -> Path:
-        """Where the shards lie: ``out.shards`` beside ``out.h5``."""
-        return shard_folder(self.out)
-
-    @property
-    def n_subjects(self) -> int:
-        """Number of subjects, done or not."""
-        return sum(len(keys) for keys in self.batches)
-
-    def first_numbers(self) -> list[int]:
-        """Return the place in the catalogue, from 1, of each shard's first subject."""
-        return [*accumulate((len(keys) for keys in self.batches[:-1]), initial=1)]
-
-    @property
-    def n_pending_subjects(self) -> int:
-        """Number of subjects still to do."""
-        return sum(len(batch.subjects) for batch in self.pending)
-
-
-def shard_folder(out: Path) -> Path:
-    """Return the folder of a catalogue's shards."""
-    return out.with_suffix(".shards")
-
-
-def shard_path(out: Path, number: int) -> Path:
-    """Return the path of a catalogue's shard."""
-    return shard_folder(out) / f"{number:05d}.h5"
-
-
-def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, overwrite: bool = False) -> BuildPlan:
-    """Find the subjects and decide what is left to do; writes nothing.
-
-    Parameters
-    ----------
-    sources
-        Folders, zips or files.
-    out
-        The catalogue to make, or to go on with.
-    options
-        What to make.
-    overwrite
-        Whether to begin anew where ``out`` exists.
-
-    Returns
-    -------
-        The plan.
-
-    Raises
-    ------
-    SourceError
-        A source does not exist or holds no subject.
-    ShardError
-        ``out`` is not one of ours, or was begun with another configuration or version.
-    """
-    if out.exists() and not is_catalogue(out):
-        raise ShardError(f"{out} exists and is not a catalogue of cmr-planes; choose another name, it is left as it is")
-    found = (find_nifti_subjects if options.nifti else find_subjects)(sources)
-    mapping: Sequence[MappingRow] = ()
-    if options.pseudonyms is not None:
-        found, mapping = options.pseudonyms.rename(found)
-    subjects = {subject.key: subject for subject in found}
-    known = [] if overwrite else _read_plan(out, options)
-    planned = {key for keys in known for key in keys}
-    new = [key for key in subjects if key not in planned]
-    added = [tuple(new[start : start + options.shard_size]) for start in range(0, len(new), options.shard_size)]
-    batches = (*known, *added)
-    unsealed = [(number, keys) for number, keys in enumerate(batches) if overwrite or not is_sealed(shard_path(out, number))]
-    lacking = [key for number, keys in unsealed if number < len(known) for key in keys]
-    if lacking and not any(key in subjects for key in lacking):
-        raise ShardError(
-            f"none of the subjects that {out} still lacks is in the sources; give the same sources again, or --overwrite"
-        )
-    labels = _label_files(options, list(subjects.values())) if unsealed else {}
-    pending = tuple(
-        Batch(
-            number,
-            tuple(subjects.get(key) or _vanished(key) for key in keys),
-            {key: labels[key] for key in keys if key in labels},
-        )
-        for number, keys in unsealed
-    )
-    return BuildPlan(out=out, options=options, batches=batches, pending=pending, mapping=tuple(mapping))
-
-
-def _label_files(options: ExtractOptions, subjects: Sequence[SubjectSource]) -> Mapping[str, Sequence[LabelFile]]:
-    """Return the annotation files of each subject; raises SourceError where there are none at all."""
-    if options.labels is None or options.nifti:  # label maps lie beside NIfTI images
-        return {}
-    keys, participants = [subject.key for subject in subjects], [subject.participant for subject in subjects]
-    return assign_labels(options.labels, keys, participants, options.pseudonyms)
-
-
-def is_sealed(path: Path) -> bool:
-    """Tell whether a shard is complete: it stands under its name, with its checksum beside it."""
-    return path.is_file() and read_checksum(path) is not None
 
 
 def prepare(plan: BuildPlan, *, overwrite: bool = False) -> None:
@@ -189,7 +56,7 @@ def prepare(plan: BuildPlan, *, overwrite: bool = False) -> None:
         ) from error
     if plan.options.pseudonyms is not None:
         write_mapping(mapping_path(plan.out), plan.mapping, plan.options.pseudonyms)
-    text = canonical_json({**_identity(plan.options), "batches": [list(keys) for keys in plan.batches]})
+    text = canonical_json({**identity(plan.options), "batches": [list(keys) for keys in plan.batches]})
     with sealed(folder / PLAN_NAME) as stream:
         stream.write(text.encode())
 
@@ -203,7 +70,7 @@ def remove_leftovers(folder: Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
-def build_batch(batch: Batch, out: Path, options: ExtractOptions, on_subject: OnSubject | None = None) -> ShardSummary:
+def build_batch(batch: ShardPlan, out: Path, options: ExtractOptions, on_subject: OnSubject | None = None) -> ShardSummary:
     """Make one shard, and its labels where there are annotations; runs in any process that sees the sources and the output folder.
 
     Parameters
@@ -256,48 +123,3 @@ def finish(plan: BuildPlan) -> None:
     """Write the catalogue over all shards of the plan."""
     shards = [shard_path(plan.out, number) for number in range(len(plan.batches))]
     write_catalogue(plan.out, shards, configuration=plan.options.to_json(), versions=software_versions())
-
-
-def _vanished(key: str) -> SubjectSource:
-    """Stand in for a subject that was planned and is no longer there; it ends as a rejection."""
-    return SubjectSource(key=key, participant=key, paths=(), root=Path(), study_uid="")
-
-
-def _identity(options: ExtractOptions) -> dict[str, JSON]:
-    """Return what must be equal for a run to go on with an output."""
-    return {"cmr_planes_version": importlib.metadata.version("cmr-planes"), "configuration": options.to_json()}
-
-
-def _read_plan(out: Path, options: ExtractOptions) -> list[tuple[str, ...]]:
-    """Return the batches of an earlier run with the same configuration; none if there was no run."""
-    path = shard_folder(out) / PLAN_NAME
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        batches = [tuple(map(str, keys)) for keys in stored.pop("batches")]
-    except FileNotFoundError:
-        if out.exists():
-            raise ShardError(f"{path} is missing, so that {out} cannot be added to; restore it, or use --overwrite") from None
-        return []
-    except OSError as error:
-        raise ShardError(f"{path} cannot be read ({error.strerror}); check the path, its permissions and its folder") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ShardError(f"{path} cannot be read as a plan ({type(error).__name__}); restore it, or use --overwrite") from error
-    configuration = stored.get("configuration")
-    check_pseudonym_key(out, configuration if isinstance(configuration, Mapping) else {}, options.pseudonyms)
-    difference = _first_difference(stored, _identity(options))
-    if difference:
-        raise ShardError(f"{out} was begun with {difference}; use the same options, another OUT, or --overwrite")
-    return batches
-
-
-def _first_difference(stored: Mapping[str, JSON], wanted: Mapping[str, JSON]) -> str:
-    """Name the first value that differs between two configurations, or return an empty text."""
-    for name, value in wanted.items():
-        before = stored.get(name)
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
-            inner = _first_difference(before, value)
-            if inner:
-                return inner
-        elif before != value:
-            return f"{name} = {before!r}, not {value!r}"
-    return ""

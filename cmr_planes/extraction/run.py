@@ -16,7 +16,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from cmr_planes.errors import ShardError
-from cmr_planes.extraction.job import Batch, BuildPlan, build_batch
+from cmr_planes.extraction.plan import ShardPlan, BuildPlan
+from cmr_planes.extraction.job import build_batch
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.shards.records import ShardSummary
 from cmr_planes.system.pool import end_with_parent, sigint_ignored, stop_pool
@@ -76,9 +77,9 @@ def run_batches(
 def run_on_executor(
     plan: BuildPlan,
     executor: Executor,
-    build: Callable[[Batch, Path, ExtractOptions], ShardSummary],
+    build: Callable[[ShardPlan, Path, ExtractOptions], ShardSummary],
     on_poll: Callable[[Sequence[ShardSummary]], None],
-    explain: Callable[[Exception, Batch], Exception],
+    explain: Callable[[Exception, ShardPlan], Exception],
     on_shard: OnShard = lambda _: None,
 ) -> list[ShardSummary]:
     """Make all pending shards on any executor.
@@ -103,7 +104,7 @@ def run_on_executor(
         One summary a shard, in the order of completion.
     """
     ended: SimpleQueue[Future[ShardSummary]] = SimpleQueue()
-    batches: dict[Future[ShardSummary], Batch] = {}
+    batches: dict[Future[ShardSummary], ShardPlan] = {}
     with sigint_ignored():  # workers that start here are deaf to Ctrl-C from their first moment
         for batch in plan.pending:
             future = executor.submit(build, batch, plan.out, plan.options)
@@ -124,7 +125,7 @@ def run_on_executor(
     return summaries
 
 
-def _explain(error: Exception, batch: Batch) -> Exception:  # noqa: ARG001  # a broken pool breaks all batches
+def _explain(error: Exception, batch: ShardPlan) -> Exception:  # noqa: ARG001  # a broken pool breaks all batches
     """Say in one sentence that a worker died; any other error is the batch's own."""
     if isinstance(error, BrokenProcessPool):
         return ShardError(
@@ -155,7 +156,7 @@ def _run_here(plan: BuildPlan, on_progress: OnProgress, on_shard: OnShard) -> li
     return summaries
 
 
-def build_batch_in_worker(batch: Batch, out: Path, options: ExtractOptions) -> ShardSummary:
+def build_batch_in_worker(batch: ShardPlan, out: Path, options: ExtractOptions) -> ShardSummary:
     """Make one shard in a worker of the local pool, counting subjects in shared memory."""
     counter = _worker_state["counter"]
 

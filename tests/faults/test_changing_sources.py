@@ -14,7 +14,7 @@ from cmr_planes.dicom.pixels import PixelReader
 from cmr_planes.discovery.subjects import find_subjects
 from cmr_planes.errors import RejectionCode
 from cmr_planes.extraction import subject as subject_module
-from cmr_planes.extraction.job import make_plan
+from cmr_planes.extraction.plan import make_plan
 from cmr_planes.nifti.volumes import read_volume
 from cmr_planes.shards.catalogue import Catalogue
 from tests.cohorts import extract, run, small_study, write_biobank_zips, write_folders

@@ -1,0 +1,195 @@
+"""Which subject goes into which shard, and what is left to do.
+
+The plan is written first and never changes; later runs add shards for new subjects.
+"""
+
+import importlib.metadata
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
+
+from cmr_planes.annotations.files import LabelFile
+from cmr_planes.discovery.nifti_sets import find_nifti_subjects
+from cmr_planes.discovery.pseudonyms import MappingRow
+from cmr_planes.discovery.subjects import SubjectSource, find_subjects
+from cmr_planes.errors import ShardError
+from cmr_planes.extraction.annotating import assign_labels
+from cmr_planes.extraction.options import ExtractOptions, check_pseudonym_key
+from cmr_planes.shards.catalogue_writer import is_catalogue
+from cmr_planes.system.json_text import JSON
+from cmr_planes.system.whole_file import read_checksum
+
+PLAN_NAME = "plan.json"
+"""The plan's name among the shards."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardPlan:
+    """The subjects of one shard."""
+
+    number: int
+    """The shard's number."""
+    subjects: tuple[SubjectSource, ...]
+    """In the order in which they are stored."""
+    label_files: Mapping[str, Sequence[LabelFile]] = field(default_factory=dict)
+    """The annotation files of each subject that has any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPlan:
+    """What a run has to do."""
+
+    out: Path
+    """The catalogue."""
+    options: ExtractOptions
+    """What to make."""
+    batches: tuple[tuple[str, ...], ...]
+    """Keys of the subjects of every shard, done or not."""
+    pending: tuple[ShardPlan, ...]
+    """Shards that are not there yet."""
+    mapping: tuple[MappingRow, ...] = ()
+    """What the subjects are called in the sources; empty without pseudonyms."""
+
+    @property
+    def shard_folder(self) -> Path:
+        """Where the shards lie: ``out.shards`` beside ``out.h5``."""
+        return shard_folder(self.out)
+
+    @property
+    def n_subjects(self) -> int:
+        """Number of subjects, done or not."""
+        return sum(len(keys) for keys in self.batches)
+
+    def first_numbers(self) -> list[int]:
+        """Return the place in the catalogue, from 1, of each shard's first subject."""
+        return [*accumulate((len(keys) for keys in self.batches[:-1]), initial=1)]
+
+    @property
+    def n_pending_subjects(self) -> int:
+        """Number of subjects still to do."""
+        return sum(len(batch.subjects) for batch in self.pending)
+
+
+def shard_folder(out: Path) -> Path:
+    """Return the folder of a catalogue's shards."""
+    return out.with_suffix(".shards")
+
+
+def shard_path(out: Path, number: int) -> Path:
+    """Return the path of a catalogue's shard."""
+    return shard_folder(out) / f"{number:05d}.h5"
+
+
+def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, overwrite: bool = False) -> BuildPlan:
+    """Find the subjects and decide what is left to do; writes nothing.
+
+    Parameters
+    ----------
+    sources
+        Folders, zips or files.
+    out
+        The catalogue to make, or to go on with.
+    options
+        What to make.
+    overwrite
+        Whether to begin anew where ``out`` exists.
+
+    Returns
+    -------
+        The plan.
+
+    Raises
+    ------
+    SourceError
+        A source does not exist or holds no subject.
+    ShardError
+        ``out`` is not one of ours, or was begun with another configuration or version.
+    """
+    if out.exists() and not is_catalogue(out):
+        raise ShardError(f"{out} exists and is not a catalogue of cmr-planes; choose another name, it is left as it is")
+    found = (find_nifti_subjects if options.nifti else find_subjects)(sources)
+    mapping: Sequence[MappingRow] = ()
+    if options.pseudonyms is not None:
+        found, mapping = options.pseudonyms.rename(found)
+    subjects = {subject.key: subject for subject in found}
+    known = [] if overwrite else _read_plan(out, options)
+    planned = {key for keys in known for key in keys}
+    new = [key for key in subjects if key not in planned]
+    added = [tuple(new[start : start + options.shard_size]) for start in range(0, len(new), options.shard_size)]
+    batches = (*known, *added)
+    unsealed = [(number, keys) for number, keys in enumerate(batches) if overwrite or not is_sealed(shard_path(out, number))]
+    lacking = [key for number, keys in unsealed if number < len(known) for key in keys]
+    if lacking and not any(key in subjects for key in lacking):
+        raise ShardError(
+            f"none of the subjects that {out} still lacks is in the sources; give the same sources again, or --overwrite"
+        )
+    labels = _label_files(options, list(subjects.values())) if unsealed else {}
+    pending = tuple(
+        ShardPlan(
+            number,
+            tuple(subjects.get(key) or _vanished(key) for key in keys),
+            {key: labels[key] for key in keys if key in labels},
+        )
+        for number, keys in unsealed
+    )
+    return BuildPlan(out=out, options=options, batches=batches, pending=pending, mapping=tuple(mapping))
+
+
+def _label_files(options: ExtractOptions, subjects: Sequence[SubjectSource]) -> Mapping[str, Sequence[LabelFile]]:
+    """Return the annotation files of each subject; raises SourceError where there are none at all."""
+    if options.labels is None or options.nifti:  # label maps lie beside NIfTI images
+        return {}
+    keys, participants = [subject.key for subject in subjects], [subject.participant for subject in subjects]
+    return assign_labels(options.labels, keys, participants, options.pseudonyms)
+
+
+def is_sealed(path: Path) -> bool:
+    """Tell whether a shard is complete: it stands under its name, with its checksum beside it."""
+    return path.is_file() and read_checksum(path) is not None
+
+
+def _vanished(key: str) -> SubjectSource:
+    """Stand in for a subject that was planned and is no longer there; it ends as a rejection."""
+    return SubjectSource(key=key, participant=key, paths=(), root=Path(), study_uid="")
+
+
+def identity(options: ExtractOptions) -> dict[str, JSON]:
+    """Return what must be equal for a run to go on with an output."""
+    return {"cmr_planes_version": importlib.metadata.version("cmr-planes"), "configuration": options.to_json()}
+
+
+def _read_plan(out: Path, options: ExtractOptions) -> list[tuple[str, ...]]:
+    """Return the batches of an earlier run with the same configuration; none if there was no run."""
+    path = shard_folder(out) / PLAN_NAME
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        batches = [tuple(map(str, keys)) for keys in stored.pop("batches")]
+    except FileNotFoundError:
+        if out.exists():
+            raise ShardError(f"{path} is missing, so that {out} cannot be added to; restore it, or use --overwrite") from None
+        return []
+    except OSError as error:
+        raise ShardError(f"{path} cannot be read ({error.strerror}); check the path, its permissions and its folder") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ShardError(f"{path} cannot be read as a plan ({type(error).__name__}); restore it, or use --overwrite") from error
+    configuration = stored.get("configuration")
+    check_pseudonym_key(out, configuration if isinstance(configuration, Mapping) else {}, options.pseudonyms)
+    difference = _first_difference(stored, identity(options))
+    if difference:
+        raise ShardError(f"{out} was begun with {difference}; use the same options, another OUT, or --overwrite")
+    return batches
+
+
+def _first_difference(stored: Mapping[str, JSON], wanted: Mapping[str, JSON]) -> str:
+    """Name the first value that differs between two configurations, or return an empty text."""
+    for name, value in wanted.items():
+        before = stored.get(name)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            inner = _first_difference(before, value)
+            if inner:
+                return inner
+        elif before != value:
+            return f"{name} = {before!r}, not {value!r}"
+    return ""
