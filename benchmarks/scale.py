@@ -27,9 +27,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
-from cmr_planes.extraction.plan import BuildPlan, make_plan, shard_path
 from cmr_planes.extraction.job import finish, prepare
 from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.extraction.plan import BuildPlan, make_plan, shard_path
 from cmr_planes.extraction.run import run_batches
 from cmr_planes.extraction.subject import extract_subject
 from cmr_planes.geometry import BoxLayout

@@ -19,9 +19,9 @@ from cmr_planes.cli.options import pseudonymise_option
 from cmr_planes.cli.reasons import reasons_table
 from cmr_planes.errors import ExitCode, Note, Rejection, SourceError
 from cmr_planes.extraction.cluster import run_on_cluster
-from cmr_planes.extraction.plan import BuildPlan, make_plan
 from cmr_planes.extraction.job import finish, prepare
 from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.extraction.plan import BuildPlan, make_plan
 from cmr_planes.extraction.run import run_batches
 from cmr_planes.extraction.run_log import Journal
 from cmr_planes.geometry import BoxLayout, BoxUnits

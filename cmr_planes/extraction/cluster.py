@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmr_planes.errors import ClusterError
-from cmr_planes.extraction.plan import PLAN_NAME, ShardPlan, BuildPlan, is_sealed, shard_folder, shard_path
 from cmr_planes.extraction.job import build_batch, remove_leftovers
 from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.extraction.plan import PLAN_NAME, BuildPlan, ShardPlan, is_sealed, shard_folder, shard_path
 from cmr_planes.extraction.run import OnProgress, OnShard, run_on_executor
 from cmr_planes.shards.label_files import label_folder
 from cmr_planes.shards.opening import read_shard_summary

@@ -15,7 +15,7 @@ from cmr_planes.errors import ShardError
 from cmr_planes.extraction.annotating import view_labels
 from cmr_planes.extraction.nifti_subject import extract_nifti
 from cmr_planes.extraction.options import ExtractOptions
-from cmr_planes.extraction.plan import PLAN_NAME, ShardPlan, BuildPlan, identity, shard_path
+from cmr_planes.extraction.plan import PLAN_NAME, BuildPlan, ShardPlan, identity, shard_path
 from cmr_planes.extraction.subject import extract_subject
 from cmr_planes.shards.catalogue_writer import write_catalogue
 from cmr_planes.shards.label_files import ViewLabels, label_folder, write_label_file

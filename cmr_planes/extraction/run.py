@@ -16,9 +16,9 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from cmr_planes.errors import ShardError
-from cmr_planes.extraction.plan import ShardPlan, BuildPlan
 from cmr_planes.extraction.job import build_batch
 from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.extraction.plan import BuildPlan, ShardPlan
 from cmr_planes.shards.records import ShardSummary
 from cmr_planes.system.pool import end_with_parent, sigint_ignored, stop_pool
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cmr_planes.extraction.job import finish, prepare
-from cmr_planes.extraction.plan import make_plan
 from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.extraction.plan import make_plan
 from cmr_planes.extraction.run import run_batches
 from cmr_planes.views import CardiacView, PhaseChoice
 

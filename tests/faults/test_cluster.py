@@ -18,8 +18,8 @@ from distributed import Client
 from cmr_planes.errors import ClusterError
 from cmr_planes.extraction import cluster
 from cmr_planes.extraction.job import build_batch, prepare
-from cmr_planes.extraction.plan import make_plan
 from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.extraction.plan import make_plan
 from cmr_planes.shards.shard_writer import software_versions
 from cmr_planes.views import CardiacView
 from tests.cohorts import SMALL_BOXES, digests, extract, run, write_folders

@@ -20,9 +20,9 @@ from cmr_planes.discovery.nifti_sets import find_nifti_subjects
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import AnnotationError, CmrPlanesError, SourceError, UnreadablePixelsError
 from cmr_planes.extraction.annotating import target_of
-from cmr_planes.extraction.plan import make_plan
 from cmr_planes.extraction.nifti_subject import extract_nifti
 from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.extraction.plan import make_plan
 from cmr_planes.extraction.subject import ExtractedSubject, extract_subject
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import is_catalogue
