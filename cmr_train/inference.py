@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cmr_train.checkpoint import Run
+from cmr_train.runs.run import Run
 from cmr_train.data.datasets import scale
 from cmr_train.data.images import fit, intensity_window, resample, resampled_shape, unfit, unresample
 

@@ -7,17 +7,11 @@ number of processes.
 
 import hashlib
 import os
-import platform
 from enum import IntEnum
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
-
-PACKAGES = ("cmr-planes", "torch", "numpy", "scipy", "h5py")
-"""Packages whose versions a run records."""
 
 
 class Stream(IntEnum):
@@ -46,39 +40,11 @@ def generator(seed: int, stream: Stream, *place: int) -> np.random.Generator:
     return np.random.default_rng((seed, stream, *place))
 
 
-def initialise(model: nn.Module, seed: int) -> None:
-    """Draw a network's weights anew, each tensor from its own stream, so that adding a head changes no other weight.
-
-    The distributions are torch's own: uniform within one over the square root of the inputs of an output.
-    """
-    for name, module in model.named_modules():
-        if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            continue
-        inputs = module.weight[0].numel()  # torch counts the same way for a transposed convolution
-        bound = inputs**-0.5
-        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big")
-        random = generator(seed, Stream.WEIGHTS, key)
-        with torch.no_grad():
-            for tensor in module.parameters(recurse=False):
-                tensor.copy_(torch.from_numpy(random.uniform(-bound, bound, tuple(tensor.shape)).astype(np.float32)))
-
-
 def use_deterministic_kernels() -> None:
     """Let torch use only kernels whose result does not vary from run to run; slower on CUDA."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS when it starts; torch asks for it
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what a result depends on."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
 
 
 def file_sha256(path: Path) -> str:

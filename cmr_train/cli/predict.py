@@ -20,7 +20,7 @@ from cmr_train.choices import DeviceKind
 from cmr_train.cli.options import EnumChoice
 
 if TYPE_CHECKING:
-    from cmr_train.checkpoint import Run
+    from cmr_train.runs.run import Run
     from cmr_train.recipes.predict import PredictedSubject
     from cmr_train.volumes import Function
 
@@ -69,7 +69,7 @@ def predict(
       cmr-train predict runs/finetune-sax new_scans/ -o segmented
       cmr-train predict runs/finetune-sax out.h5 -o segmented --no-pictures
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
-    from cmr_train.checkpoint import load_run
+    from cmr_train.runs.run import load_run
     from cmr_train.devices import choose_device
     from cmr_train.recipes import predict as recipe
 

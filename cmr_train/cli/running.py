@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import alone_on, print_json, say, stderr
-from cmr_train.checkpoint import FINAL_NAME, LAST_NAME
+from cmr_train.runs.folder import FINAL_NAME, LAST_NAME
 from cmr_train.config import RunConfig
 from cmr_train.distributed import world_from_environment
 from cmr_train.errors import ConfigError

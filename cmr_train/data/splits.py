@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
-DEFAULT_FRACTIONS = (0.7, 0.1, 0.2)
-"""Training, validation, test."""
+from cmr_train.config import DEFAULT_FRACTIONS
 
 
 @dataclass(frozen=True, slots=True)

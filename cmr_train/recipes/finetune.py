@@ -6,7 +6,9 @@ from typing import Any
 
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
-from cmr_train.checkpoint import LAST_NAME, make_network, newest_pretext, read_config, read_split, read_weights, write_json
+from cmr_train.runs.folder import LAST_NAME, newest_pretext, read_config, read_split
+from cmr_train.runs.run import make_network, read_weights
+from cmr_train.runs.files import write_json
 from cmr_train.choices import Head, Preset, Recipe, TransferMode
 from cmr_train.config import RunConfig, TransferConfig, inherited
 from cmr_train.data.splits import Split
@@ -17,7 +19,7 @@ from cmr_train.models.unet import UNet
 from cmr_train.presets import configure
 from cmr_train.recipes.session import WEIGHTS_NAME, Reporter, Session, carry_out, open_folder
 from cmr_train.recipes.tasks import choose_images, make_tasks
-from cmr_train.reproducibility import initialise
+from cmr_train.models.initial_weights import initialise
 from cmr_train.state import make_state
 from cmr_train.transfer import LoadReport, freeze, load_weights
 

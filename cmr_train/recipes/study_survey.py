@@ -15,7 +15,7 @@ from cmr_train.data.splits import choose_participants
 from cmr_train.devices import Compute
 from cmr_train.distributed import World
 from cmr_train.errors import ConfigError
-from cmr_train.recipes.evaluate import choose_subjects
+from cmr_train.evaluation.selection import choose_subjects
 from cmr_train.recipes.session import Reporter, Session
 from cmr_train.recipes.study_plan import Cell, Plan
 from cmr_train.recipes.tasks import choose_images

@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from cmr_train.checkpoint import write_whole
+from cmr_train.runs.files import write_whole
 from cmr_train.report import tables, wording
 from cmr_train.report.analysis import entries, paper_rows
 from cmr_train.report.results import read_study

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.views import CardiacView
-from cmr_train.checkpoint import CONFIG_NAME, read_config, read_json
+from cmr_train.runs.folder import CONFIG_NAME, read_config, read_json
 from cmr_train.choices import TransferMode
 from cmr_train.config import VIEW_STRUCTURES, RunConfig
 from cmr_train.errors import CheckpointError

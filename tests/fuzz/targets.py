@@ -230,7 +230,7 @@ def _read_all(out: Path) -> None:
 
 
 def _run(data: bytes, folder: Path) -> str:
-    from cmr_train.checkpoint import load_run
+    from cmr_train.runs.run import load_run
 
     for name, content in unpack(data).items():
         if name and "/" not in name:

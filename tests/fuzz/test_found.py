@@ -274,7 +274,7 @@ def test_columns_and_datasets_of_other_types(out: Path) -> None:
     ],
 )
 def test_configurations_that_no_run_has(tmp_path: Path, group: str, changes: object) -> None:
-    from cmr_train.checkpoint import load_run
+    from cmr_train.runs.run import load_run
     from cmr_train.errors import CheckpointError
 
     for name, data in unpack(seeds.runs()[0]).items():
@@ -287,7 +287,9 @@ def test_configurations_that_no_run_has(tmp_path: Path, group: str, changes: obj
 
 
 def test_weights_of_another_network_are_refused_before_one_is_made(tmp_path: Path) -> None:
-    from cmr_train.checkpoint import load_run, read_config, write_json
+    from cmr_train.runs.run import load_run
+    from cmr_train.runs.folder import read_config
+    from cmr_train.runs.files import write_json
     from cmr_train.config import NetworkConfig
     from cmr_train.errors import CheckpointError
 

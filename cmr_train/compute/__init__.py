@@ -1,0 +1,1 @@
+"""Devices, processes and random numbers. Nothing here knows an image or a network."""

@@ -1,0 +1,1 @@
+"""Scores, distances, volumes and statistics, on arrays. No network is run here."""
