@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cmr_train.runs.run import Run
 from cmr_train.data.datasets import scale
 from cmr_train.data.images import fit, intensity_window, resample, resampled_shape, unfit, unresample
+from cmr_train.runs.run import Run
 
 IMAGES_AT_ONCE = 16
 """Images in a batch: enough for a GPU, few enough for a laptop."""

@@ -13,12 +13,12 @@ import torch
 from torch import nn
 
 from cmr_train.choices import Head, Schedule
+from cmr_train.compute.devices import Compute
+from cmr_train.compute.distributed import World
 from cmr_train.config import RunConfig, TrainingConfig
 from cmr_train.data.augment import Augmentation, adjust, transform
 from cmr_train.data.batches import Batch, BatchOptions, Order, batches
 from cmr_train.data.datasets import PlaneDataset
-from cmr_train.devices import Compute
-from cmr_train.distributed import World
 from cmr_train.errors import DivergedError
 from cmr_train.losses import Loss
 from cmr_train.models.unet import UNet

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from cmr_train.choices import Head, Sharing
+from cmr_train.compute.devices import Compute
+from cmr_train.compute.distributed import World
 from cmr_train.config import RunConfig, TrainingConfig
-from cmr_train.devices import Compute
-from cmr_train.distributed import World
 from cmr_train.models.unet import UNet
 from cmr_train.transfer import StatisticsBank, set_training
 

@@ -19,8 +19,8 @@ from cmr_train.score_files import PER_SUBJECT_NAME, SUMMARY_NAME
 from cmr_train.scores import Comparison, GroupSummary, Spread
 
 if TYPE_CHECKING:
-    from cmr_train.runs.run import Run
     from cmr_train.recipes.evaluate import Evaluation
+    from cmr_train.runs.run import Run
 
 DIGITS = {Metric.DICE: 3, Metric.BAI2019: 2, Metric.ALL_BORDERS: 2, Metric.HAUSDORFF95: 2}
 """Decimals in the tables."""
@@ -62,9 +62,9 @@ def evaluate(
       cmr-train evaluate runs/finetune-sax --baseline runs/scratch-sax
       cmr-train evaluate runs/finetune-sax --data hospital.h5 --subset all --json
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
-    from cmr_train.runs.run import load_run
-    from cmr_train.devices import choose_device
+    from cmr_train.compute.devices import choose_device
     from cmr_train.recipes import evaluate as recipe
+    from cmr_train.runs.run import load_run
 
     chosen = choose_device(device)
     loaded, other = load_run(run, chosen), None if baseline is None else load_run(baseline, chosen)

@@ -20,8 +20,8 @@ from cmr_train.choices import DeviceKind
 from cmr_train.cli.options import EnumChoice
 
 if TYPE_CHECKING:
-    from cmr_train.runs.run import Run
     from cmr_train.recipes.predict import PredictedSubject
+    from cmr_train.runs.run import Run
     from cmr_train.volumes import Function
 
 LISTED = 20
@@ -69,9 +69,9 @@ def predict(
       cmr-train predict runs/finetune-sax new_scans/ -o segmented
       cmr-train predict runs/finetune-sax out.h5 -o segmented --no-pictures
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
-    from cmr_train.runs.run import load_run
-    from cmr_train.devices import choose_device
+    from cmr_train.compute.devices import choose_device
     from cmr_train.recipes import predict as recipe
+    from cmr_train.runs.run import load_run
 
     loaded = load_run(run, choose_device(device))
     with _opened(sources, loaded, phases, out) as catalogue:

@@ -11,11 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import alone_on, print_json, say, stderr
-from cmr_train.runs.folder import FINAL_NAME, LAST_NAME
+from cmr_train.compute.distributed import world_from_environment
 from cmr_train.config import RunConfig
-from cmr_train.distributed import world_from_environment
 from cmr_train.errors import ConfigError
 from cmr_train.recipes.session import Reporter, config_to_resume, is_begun
+from cmr_train.runs.folder import FINAL_NAME, LAST_NAME
 from cmr_train.tracking import VALIDATION_MEAN, Record
 
 QUIET_SECONDS = 60.0

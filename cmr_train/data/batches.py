@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from cmr_train.compute.random_numbers import Stream, generator
 from cmr_train.data.augment import Augmentation, draw_matrices, draw_noise, draw_powers
 from cmr_train.data.datasets import PlaneDataset, Sample
-from cmr_train.reproducibility import Stream, generator
 
 AHEAD = 3
 """Batches that are read before they are needed."""

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cmr_train.reproducibility import Stream, generator
+from cmr_train.compute.random_numbers import Stream, generator
 
 
 def initialise(model: nn.Module, seed: int) -> None:

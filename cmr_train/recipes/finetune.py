@@ -6,20 +6,20 @@ from typing import Any
 
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
-from cmr_train.runs.folder import LAST_NAME, newest_pretext, read_config, read_split
-from cmr_train.runs.run import make_network, read_weights
-from cmr_train.runs.files import write_json
 from cmr_train.choices import Head, Preset, Recipe, TransferMode
+from cmr_train.compute.devices import prepare
+from cmr_train.compute.distributed import check_batch, joined, world_from_environment
 from cmr_train.config import RunConfig, TransferConfig, inherited
 from cmr_train.data.splits import Split
-from cmr_train.devices import prepare
-from cmr_train.distributed import check_batch, joined, world_from_environment
 from cmr_train.errors import ConfigError, TrainError
+from cmr_train.models.initial_weights import initialise
 from cmr_train.models.unet import UNet
 from cmr_train.presets import configure
 from cmr_train.recipes.session import WEIGHTS_NAME, Reporter, Session, carry_out, open_folder
 from cmr_train.recipes.tasks import choose_images, make_tasks
-from cmr_train.models.initial_weights import initialise
+from cmr_train.runs.files import write_json
+from cmr_train.runs.folder import LAST_NAME, newest_pretext, read_config, read_split
+from cmr_train.runs.run import make_network, read_weights
 from cmr_train.state import make_state
 from cmr_train.transfer import LoadReport, freeze, load_weights
 

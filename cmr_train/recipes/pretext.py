@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from cmr_planes.shards.catalogue import Catalogue
-from cmr_train.runs.run import make_network
 from cmr_train.choices import Head
+from cmr_train.compute.devices import prepare
+from cmr_train.compute.distributed import check_batch, joined, world_from_environment
 from cmr_train.config import RunConfig
-from cmr_train.devices import prepare
-from cmr_train.distributed import check_batch, joined, world_from_environment
+from cmr_train.models.initial_weights import initialise
 from cmr_train.recipes.session import Reporter, Session, carry_out, open_folder
 from cmr_train.recipes.tasks import choose_images, make_tasks
-from cmr_train.models.initial_weights import initialise
+from cmr_train.runs.run import make_network
 from cmr_train.state import make_state
 
 

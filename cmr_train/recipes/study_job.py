@@ -171,16 +171,16 @@ def _alone(out: Path) -> Iterator[None]:
 def _train_and_evaluate(job: Job) -> bool:
     """Train, score on the test set and seal; return whether it got so far."""
     from cmr_planes.shards.catalogue import Catalogue
-    from cmr_train.runs.folder import FINAL_NAME
-    from cmr_train.runs.run import load_run
-    from cmr_train.runs.files import write_json
     from cmr_train.choices import Recipe, Subset
-    from cmr_train.devices import prepare
+    from cmr_train.compute.devices import prepare
     from cmr_train.evaluation.selection import choose_subjects
     from cmr_train.recipes.evaluate import evaluate, write_evaluation
     from cmr_train.recipes.finetune import finetune
     from cmr_train.recipes.pretext import pretext
     from cmr_train.recipes.session import Reporter
+    from cmr_train.runs.files import write_json
+    from cmr_train.runs.folder import FINAL_NAME
+    from cmr_train.runs.run import load_run
 
     start, out = time.perf_counter(), Path(job.out)
     config = RunConfig.from_json(job.config)

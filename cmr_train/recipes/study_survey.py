@@ -10,10 +10,10 @@ import torch
 
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_train.choices import Head, Subset, TransferMode
+from cmr_train.compute.devices import Compute
+from cmr_train.compute.distributed import World
 from cmr_train.config import DataConfig, RunConfig
 from cmr_train.data.splits import choose_participants
-from cmr_train.devices import Compute
-from cmr_train.distributed import World
 from cmr_train.errors import ConfigError
 from cmr_train.evaluation.selection import choose_subjects
 from cmr_train.recipes.session import Reporter, Session

@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from cmr_planes.errors import CmrPlanesError
 from cmr_planes.shards.catalogue import Catalogue, ImageIndex
 from cmr_planes.views import CardiacPhase
-from cmr_train.runs.folder import FINAL_NAME
-from cmr_train.runs.run import load_run
 from cmr_train.choices import Subset, TransferMode
+from cmr_train.compute.random_numbers import file_sha256
 from cmr_train.config import RunConfig
 from cmr_train.errors import CheckpointError, TrainError
+from cmr_train.evaluation.selection import choose_subjects
 from cmr_train.inference import label_images
 from cmr_train.metrics import Metric
-from cmr_train.evaluation.selection import choose_subjects
 from cmr_train.report.results import CellResult, RunResult, StudyResults
-from cmr_train.reproducibility import file_sha256
+from cmr_train.runs.folder import FINAL_NAME
+from cmr_train.runs.run import load_run
 from cmr_train.scores import MEAN, POOLED
 
 

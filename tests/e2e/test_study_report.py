@@ -17,8 +17,8 @@ from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Recipe, Subset, TransferMode
 from cmr_train.errors import CheckpointError
-from cmr_train.presets import configure
 from cmr_train.evaluation.selection import choose_subjects
+from cmr_train.presets import configure
 from cmr_train.report import write_report
 from tests.study_folders import SETTINGS, make_study
 from tests.training import annotate, small_catalogue

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from cmr_planes.views import CardiacView, Structure
-from cmr_train.runs.run import load_run
 from cmr_train.runs.folder import newest_pretext
+from cmr_train.runs.run import load_run
 from tests.training import annotate, options, small_catalogue, train
 
 ROOT = Path(__file__).parents[2]

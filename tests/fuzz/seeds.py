@@ -235,12 +235,12 @@ def _copy_group(source: h5py.Group, target: h5py.Group) -> None:
 
 def runs() -> list[bytes]:
     """Containers of a finished run of the trainer with a tiny network."""
-    from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME, SPLIT_NAME
-    from cmr_train.runs.run import make_network
     from cmr_train.checkpoint import save_checkpoint
-    from cmr_train.runs.files import write_json
     from cmr_train.choices import Recipe
     from cmr_train.presets import configure
+    from cmr_train.runs.files import write_json
+    from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME, SPLIT_NAME
+    from cmr_train.runs.run import make_network
 
     config = configure(Recipe.PRETEXT, rows=16, columns=16, base_channels=2, levels=1, device="cpu")
     with tempfile.TemporaryDirectory() as name:

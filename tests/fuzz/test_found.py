@@ -274,8 +274,8 @@ def test_columns_and_datasets_of_other_types(out: Path) -> None:
     ],
 )
 def test_configurations_that_no_run_has(tmp_path: Path, group: str, changes: object) -> None:
-    from cmr_train.runs.run import load_run
     from cmr_train.errors import CheckpointError
+    from cmr_train.runs.run import load_run
 
     for name, data in unpack(seeds.runs()[0]).items():
         (tmp_path / name).write_bytes(data)
@@ -287,11 +287,11 @@ def test_configurations_that_no_run_has(tmp_path: Path, group: str, changes: obj
 
 
 def test_weights_of_another_network_are_refused_before_one_is_made(tmp_path: Path) -> None:
-    from cmr_train.runs.run import load_run
-    from cmr_train.runs.folder import read_config
-    from cmr_train.runs.files import write_json
     from cmr_train.config import NetworkConfig
     from cmr_train.errors import CheckpointError
+    from cmr_train.runs.files import write_json
+    from cmr_train.runs.folder import read_config
+    from cmr_train.runs.run import load_run
 
     for name, data in unpack(seeds.runs()[0]).items():
         (tmp_path / name).write_bytes(data)

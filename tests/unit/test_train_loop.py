@@ -7,18 +7,18 @@ import pytest
 import torch
 
 from cmr_planes.views import CardiacView
-from cmr_train.runs.run import make_network
 from cmr_train.choices import Head, LossKind, Recipe, Schedule, Sharing, TransferMode
+from cmr_train.compute.devices import Compute
+from cmr_train.compute.distributed import World
 from cmr_train.config import TrainingConfig
 from cmr_train.data.batches import Order
 from cmr_train.data.datasets import PlaneDataset, Target
-from cmr_train.devices import Compute
-from cmr_train.distributed import World
 from cmr_train.errors import CheckpointError, DivergedError
 from cmr_train.loop import Hooks, Task, learning_rate, train
 from cmr_train.losses import cross_entropy, weighted_cross_entropy
-from cmr_train.models.unet import UNet
 from cmr_train.models.initial_weights import initialise
+from cmr_train.models.unet import UNet
+from cmr_train.runs.run import make_network
 from cmr_train.state import make_state, restore, state_to_save
 from cmr_train.tracking import Record, keep_until
 from cmr_train.transfer import StatisticsBank, load_weights, set_training

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Head, Recipe
+from cmr_train.compute.devices import prepare
 from cmr_train.config import class_names
 from cmr_train.data.datasets import PlaneDataset, Target
-from cmr_train.devices import prepare
 from cmr_train.errors import ConfigError, TrainError
+from cmr_train.models.initial_weights import initialise
 from cmr_train.models.unet import UNet
 from cmr_train.recipes.pretext import pretext
 from cmr_train.recipes.session import Reporter
-from cmr_train.models.initial_weights import initialise
 from cmr_train.validation import Validation, mean_dice
 from tests.training import SIZE, small_catalogue, small_config
 

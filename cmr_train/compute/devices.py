@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 
 from cmr_train.choices import DeviceKind, Precision
+from cmr_train.compute.random_numbers import use_deterministic_kernels
 from cmr_train.config import RuntimeConfig
 from cmr_train.errors import TrainError
-from cmr_train.reproducibility import use_deterministic_kernels
 
 
 @dataclass(frozen=True, slots=True)
