@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from cmr_planes.views import CardiacView, PositionClass, position_name
-from cmr_train.checkpoint import save_checkpoint
 from cmr_train.choices import Recipe, TransferMode
 from cmr_train.config import VIEW_STRUCTURES, RunConfig
 from cmr_train.data.splits import Split
 from cmr_train.metrics import Score
 from cmr_train.models.initial_weights import initialise
 from cmr_train.presets import configure
+from cmr_train.runs.checkpoint import save_checkpoint
 from cmr_train.runs.files import write_json
 from cmr_train.runs.run import make_network
 from cmr_train.score_files import per_subject_csv

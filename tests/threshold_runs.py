@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from cmr_planes.views import CardiacView
-from cmr_train.checkpoint import save_checkpoint
 from cmr_train.choices import Recipe, TransferMode
 from cmr_train.data.splits import Split
 from cmr_train.models.unet import UNet
 from cmr_train.presets import configure
+from cmr_train.runs.checkpoint import save_checkpoint
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME, SPLIT_NAME
 from cmr_train.runs.run import make_network

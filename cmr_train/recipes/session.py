@@ -12,7 +12,6 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from cmr_planes.shards.catalogue import Catalogue
-from cmr_train.checkpoint import load_checkpoint, save_checkpoint
 from cmr_train.compute.devices import Compute
 from cmr_train.compute.distributed import World, share_statistics
 from cmr_train.compute.random_numbers import file_sha256
@@ -22,6 +21,7 @@ from cmr_train.errors import CheckpointError, ConfigError, TrainError
 from cmr_train.loop import Hooks, Task, train
 from cmr_train.models.unet import UNet
 from cmr_train.presets import differences
+from cmr_train.runs.checkpoint import load_checkpoint, save_checkpoint
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME, LAST_NAME, SPLIT_NAME, read_config, read_json
 from cmr_train.runs.versions import versions

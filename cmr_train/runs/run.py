@@ -6,12 +6,12 @@ from pathlib import Path
 import torch
 
 from cmr_planes.views import CardiacView
-from cmr_train.checkpoint import load_checkpoint
 from cmr_train.choices import Head
 from cmr_train.config import RunConfig
 from cmr_train.data.splits import Split
 from cmr_train.errors import CheckpointError
 from cmr_train.models.unet import UNet
+from cmr_train.runs.checkpoint import load_checkpoint
 from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME, LAST_NAME, read_config, read_split
 
 

@@ -340,7 +340,7 @@ def test_a_hostile_or_damaged_checkpoint_is_refused(data, pretext_run, tmp_path,
 
 
 def test_a_full_disk_is_said_and_leaves_the_last_checkpoint(data, tmp_path, monkeypatch):
-    from cmr_train import checkpoint
+    from cmr_train.runs import checkpoint
 
     assert train("pretext", "--data", data, "--out", tmp_path / "run", *options(iterations=2)).exit_code == 0
     before = (tmp_path / "run" / "final.pt").read_bytes()

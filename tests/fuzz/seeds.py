@@ -235,9 +235,9 @@ def _copy_group(source: h5py.Group, target: h5py.Group) -> None:
 
 def runs() -> list[bytes]:
     """Containers of a finished run of the trainer with a tiny network."""
-    from cmr_train.checkpoint import save_checkpoint
     from cmr_train.choices import Recipe
     from cmr_train.presets import configure
+    from cmr_train.runs.checkpoint import save_checkpoint
     from cmr_train.runs.files import write_json
     from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME, SPLIT_NAME
     from cmr_train.runs.run import make_network
