@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.ndimage import gaussian_filter1d
 
-from cmr_train.metrics import PERCENTILE, score_volume
+from cmr_train.evaluation.metrics import PERCENTILE, score_volume
 
 CLASSES = (1, 2, 3)
 ROWS, COLUMNS, SLICES, PHASES = 208, 180, 10, 2

@@ -13,14 +13,14 @@ from cmr_planes.views import CardiacView, PositionClass, position_name
 from cmr_train.choices import Recipe, TransferMode
 from cmr_train.config import VIEW_STRUCTURES, RunConfig
 from cmr_train.data.splits import Split
-from cmr_train.metrics import Score
+from cmr_train.evaluation.metrics import Score
+from cmr_train.evaluation.score_files import per_subject_csv
+from cmr_train.evaluation.scores import ScoredVolume, ScoreTable
 from cmr_train.models.initial_weights import initialise
 from cmr_train.presets import configure
 from cmr_train.runs.checkpoint import save_checkpoint
 from cmr_train.runs.files import write_json
 from cmr_train.runs.run import make_network
-from cmr_train.score_files import per_subject_csv
-from cmr_train.scores import ScoredVolume, ScoreTable
 
 MODES = ("scratch", "decoder", "all", "multitask")
 GAINS = {"scratch": 0.0, "decoder": 0.08, "all": 0.12, "multitask": 0.15}

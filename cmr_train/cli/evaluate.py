@@ -14,9 +14,9 @@ from cmr_planes.terminal.console import print_json, progress, reports_errors, sa
 from cmr_planes.terminal.options import quiet_option
 from cmr_train.choices import DeviceKind, Subset
 from cmr_train.cli.options import EnumChoice
-from cmr_train.metrics import Metric
-from cmr_train.score_files import PER_SUBJECT_NAME, SUMMARY_NAME
-from cmr_train.scores import Comparison, GroupSummary, Spread
+from cmr_train.evaluation.metrics import Metric
+from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME
+from cmr_train.evaluation.scores import Comparison, GroupSummary, Spread
 
 if TYPE_CHECKING:
     from cmr_train.recipes.evaluate import Evaluation

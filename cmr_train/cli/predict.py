@@ -20,9 +20,9 @@ from cmr_train.choices import DeviceKind
 from cmr_train.cli.options import EnumChoice
 
 if TYPE_CHECKING:
+    from cmr_train.evaluation.volumes import Function
     from cmr_train.recipes.predict import PredictedSubject
     from cmr_train.runs.run import Run
-    from cmr_train.volumes import Function
 
 LISTED = 20
 """Subjects whose volumes are printed; ``volumes.csv`` has all."""

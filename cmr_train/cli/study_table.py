@@ -9,12 +9,12 @@ from rich.text import Text
 
 from cmr_planes.terminal.console import table
 from cmr_train.cli.evaluate import DIGITS, spread_text
-from cmr_train.metrics import Metric
+from cmr_train.evaluation.metrics import Metric
+from cmr_train.evaluation.score_files import number
+from cmr_train.evaluation.scores import MEAN
 from cmr_train.report.analysis import Entry, best, entries_of
 from cmr_train.report.results import StudyResults
 from cmr_train.report.tables import p_text
-from cmr_train.score_files import number
-from cmr_train.scores import MEAN
 
 
 def dice_entries(results: StudyResults) -> tuple[Entry, ...]:

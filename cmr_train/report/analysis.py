@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from cmr_planes.views import CardiacView
 from cmr_train.choices import TransferMode
-from cmr_train.metrics import Metric
+from cmr_train.evaluation.metrics import Metric
+from cmr_train.evaluation.scores import MEAN, Spread, spread
+from cmr_train.evaluation.statistics import crossed_interval, signed_rank_p
 from cmr_train.report.results import CellResult, Curve, StudyResults
-from cmr_train.scores import MEAN, Spread, spread
-from cmr_train.statistics import crossed_interval, signed_rank_p
 
 METRICS = (Metric.DICE, Metric.BAI2019)
 """What the report is about."""

@@ -10,10 +10,10 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from cmr_train.choices import TransferMode
-from cmr_train.metrics import Metric
+from cmr_train.evaluation.metrics import Metric
+from cmr_train.evaluation.scores import MEAN
 from cmr_train.report.analysis import Entry, Learning
 from cmr_train.report.figures import INK, people
-from cmr_train.scores import MEAN
 
 LineStyle = Literal["-", "--", "-.", ":"]
 

@@ -15,13 +15,13 @@ from cmr_train.choices import Subset, TransferMode
 from cmr_train.compute.random_numbers import file_sha256
 from cmr_train.config import RunConfig
 from cmr_train.errors import CheckpointError, TrainError
+from cmr_train.evaluation.metrics import Metric
+from cmr_train.evaluation.scores import MEAN, POOLED
 from cmr_train.evaluation.selection import choose_subjects
 from cmr_train.inference import label_images
-from cmr_train.metrics import Metric
 from cmr_train.report.results import CellResult, RunResult, StudyResults
 from cmr_train.runs.folder import FINAL_NAME
 from cmr_train.runs.run import load_run
-from cmr_train.scores import MEAN, POOLED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

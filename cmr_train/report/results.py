@@ -15,13 +15,13 @@ from cmr_planes.views import CardiacView
 from cmr_train.choices import TransferMode
 from cmr_train.config import VIEW_STRUCTURES, RunConfig
 from cmr_train.errors import CheckpointError
-from cmr_train.metrics import Metric
+from cmr_train.evaluation.metrics import Metric
+from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, read_per_subject_csv
+from cmr_train.evaluation.scores import MEAN, POOLED, ScoreTable
 from cmr_train.recipes.study import STUDY_NAME
 from cmr_train.recipes.study_job import CELL_NAME, State
 from cmr_train.recipes.study_plan import PRETEXTS
 from cmr_train.runs.folder import CONFIG_NAME, read_config, read_json
-from cmr_train.score_files import PER_SUBJECT_NAME, read_per_subject_csv
-from cmr_train.scores import MEAN, POOLED, ScoreTable
 from cmr_train.tracking import METRICS_NAME
 
 MISSING = "missing"

@@ -3,10 +3,10 @@
 import dataclasses
 
 from cmr_train.config import GROUPS
-from cmr_train.metrics import Metric
+from cmr_train.evaluation.metrics import Metric
+from cmr_train.evaluation.scores import MEAN, POOLED, spread
 from cmr_train.report.results import RunResult, StudyResults
 from cmr_train.report.tables import NOTHING, Cell, Table, digits, duration, plain_number, to_csv
-from cmr_train.scores import MEAN, POOLED, spread
 
 
 def positions_table(run: RunResult) -> Table | None:

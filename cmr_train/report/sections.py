@@ -8,13 +8,13 @@ from pathlib import Path
 
 from cmr_planes.views import CardiacView, PositionClass, position_name
 from cmr_train.config import VIEW_STRUCTURES
-from cmr_train.metrics import Metric
+from cmr_train.evaluation.metrics import Metric
+from cmr_train.evaluation.scores import MEAN
 from cmr_train.report import charts, figures, run_tables, tables, wording
 from cmr_train.report.analysis import METRICS, Entry, Learning, PaperRow, learning
 from cmr_train.report.pictures import examples, pretext_example
 from cmr_train.report.results import StudyResults
 from cmr_train.report.tables import Table
-from cmr_train.scores import MEAN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -9,10 +9,10 @@ from itertools import groupby
 from urllib.parse import quote
 
 from cmr_train.choices import TransferMode
-from cmr_train.metrics import Metric
+from cmr_train.evaluation.metrics import Metric
+from cmr_train.evaluation.scores import MEAN
 from cmr_train.report.analysis import OF_BEST, Entry, Learning, PaperRow, best, needed
 from cmr_train.report.results import StudyResults
-from cmr_train.scores import MEAN
 
 NOTHING = "–"
 """Stands where there is no value."""

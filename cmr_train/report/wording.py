@@ -4,12 +4,12 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from cmr_train.choices import TransferMode
-from cmr_train.metrics import Metric
+from cmr_train.evaluation.metrics import Metric
+from cmr_train.evaluation.scores import MEAN
 from cmr_train.report.analysis import Entry, Learning, last_quarter_change, verdict
 from cmr_train.report.pictures import Example, PretextExample
 from cmr_train.report.results import RunResult, StudyResults
 from cmr_train.report.tables import digits, p_text, signed
-from cmr_train.scores import MEAN
 
 
 def what_was_compared(results: StudyResults) -> str:

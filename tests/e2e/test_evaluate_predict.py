@@ -25,10 +25,10 @@ from cmr_planes.views import CardiacView, Structure
 from cmr_train.choices import Recipe
 from cmr_train.cli import main
 from cmr_train.data.images import normalise
-from cmr_train.metrics import Metric
+from cmr_train.evaluation.metrics import Metric
+from cmr_train.evaluation.statistics import paired_difference
 from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME
 from cmr_train.runs.run import load_run
-from cmr_train.statistics import paired_difference
 from tests import metric_oracles as oracles
 from tests.catalogues import write_batches
 from tests.cohorts import run as planes

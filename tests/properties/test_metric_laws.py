@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cmr_train.metrics import Metric, score_volume
+from cmr_train.evaluation.metrics import Metric, score_volume
 
 DISTANCES = [metric for metric in Metric if metric is not Metric.DICE]
 spacings = st.tuples(*[st.floats(0.2, 5.0)] * 2)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from cmr_train.contours import all_borders, outer_contours
-from cmr_train.metrics import Metric, Score, score_volume
+from cmr_train.evaluation.contour_distances import all_borders, outer_contours
+from cmr_train.evaluation.metrics import Metric, Score, score_volume
 from tests import metric_oracles as oracles
 
 ISOTROPIC = (1.82, 1.82)

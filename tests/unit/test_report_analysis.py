@@ -10,12 +10,12 @@ import pytest
 
 from cmr_planes.views import CardiacView
 from cmr_train.choices import TransferMode
-from cmr_train.metrics import Metric
+from cmr_train.evaluation.metrics import Metric
+from cmr_train.evaluation.scores import MEAN
+from cmr_train.evaluation.statistics import CONFIDENCE, N_RESAMPLES, crossed_interval, paired_difference
 from cmr_train.report import tables, wording
 from cmr_train.report.analysis import best, compare, entries, last_quarter_change, learning, mean_curve, needed, paper_rows
 from cmr_train.report.results import Curve, read_curve, read_study
-from cmr_train.scores import MEAN
-from cmr_train.statistics import CONFIDENCE, N_RESAMPLES, crossed_interval, paired_difference
 from tests.study_folders import make_study
 
 SCRATCH, DECODER, ALL, MULTITASK = TransferMode

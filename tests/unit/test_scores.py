@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from cmr_train.metrics import Metric, Score
-from cmr_train.scores import MEAN, POOLED, ScoredVolume, ScoreTable, compare, spread
+from cmr_train.evaluation.metrics import Metric, Score
+from cmr_train.evaluation.scores import MEAN, POOLED, ScoredVolume, ScoreTable, compare, spread
 
 NAN = math.nan
 EMPTY = Score(dice=NAN, bai2019_mm=NAN, all_borders_mm=NAN, hausdorff95_mm=NAN, n_scored=0, n_missed=0, n_invented=0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cmr_train.statistics import paired_difference
+from cmr_train.evaluation.statistics import paired_difference
 
 
 def test_mean_difference_is_values_minus_baseline():
@@ -80,7 +80,7 @@ def test_equal_methods_are_not_different():
 
 def test_many_subjects_are_resampled_in_parts(monkeypatch):
     values = np.random.default_rng(5).normal(size=50)
-    monkeypatch.setattr("cmr_train.statistics._VALUES_AT_ONCE", 1000)
+    monkeypatch.setattr("cmr_train.evaluation.statistics._VALUES_AT_ONCE", 1000)
     parts = paired_difference(values, np.zeros(50))
     monkeypatch.undo()
     assert parts == paired_difference(values, np.zeros(50))

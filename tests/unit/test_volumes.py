@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cmr_planes.views import Structure
-from cmr_train.volumes import Function, slice_distances_mm, structure_volumes_ml, voxel_volumes_ml
+from cmr_train.evaluation.volumes import Function, slice_distances_mm, structure_volumes_ml, voxel_volumes_ml
 
 
 def stack(places_mm, normal=(0.0, 0.6, 0.8)):

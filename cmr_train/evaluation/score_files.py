@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from cmr_planes.views import CardiacView
-from cmr_train.metrics import Metric, Score
-from cmr_train.scores import Comparison, GroupSummary, ScoredVolume, ScoreTable
+from cmr_train.evaluation.metrics import Metric, Score
+from cmr_train.evaluation.scores import Comparison, GroupSummary, ScoredVolume, ScoreTable
 
 PER_SUBJECT_NAME, SUMMARY_NAME = "per_subject.csv", "summary.json"
 """What an evaluation writes."""

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cmr_train.contours import BoolArray, FloatArray, IntArray, all_borders, directed_distances, outer_contours
+from cmr_train.evaluation.contour_distances import BoolArray, FloatArray, IntArray, all_borders, directed_distances, outer_contours
 
 PERCENTILE = 95
 """Of the directed distances, for Hausdorff's distance; in percent."""

@@ -1,4 +1,4 @@
-"""Contours of masks, and the distances between them: the geometry under :mod:`cmr_train.metrics`.
+"""Contours of masks, and the distances between them: the geometry under :mod:`cmr_train.evaluation.metrics`.
 
 A *layer* is one mask of a stack: one structure in one slice. All layers are worked on at once.
 """

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.views import CardiacPhase
-from cmr_train.metrics import Metric, Score
-from cmr_train.statistics import PairedDifference, paired_difference
+from cmr_train.evaluation.metrics import Metric, Score
+from cmr_train.evaluation.statistics import PairedDifference, paired_difference
 
 POOLED = "pooled"
 """Stands for all phases of a subject: the mean of its values."""
