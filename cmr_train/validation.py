@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from cmr_train.compute.devices import Compute
 from cmr_train.data.datasets import PlaneDataset
-from cmr_train.inference import IMAGES_AT_ONCE
 from cmr_train.models.unet import UNet
+from cmr_train.prediction.inference import IMAGES_AT_ONCE
 from cmr_train.tracking import VALIDATION_MEAN
 from cmr_train.transfer import set_training
 

@@ -16,7 +16,7 @@ from cmr_train.errors import TrainError
 from cmr_train.evaluation.metrics import score_volume
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME, comparisons_json, per_subject_csv, summary_json
 from cmr_train.evaluation.scores import Comparison, ScoredVolume, ScoreTable, compare
-from cmr_train.inference import label_images
+from cmr_train.prediction.inference import label_images
 from cmr_train.runs.files import write_json, write_whole
 from cmr_train.runs.run import Run
 

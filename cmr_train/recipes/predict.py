@@ -14,9 +14,9 @@ from cmr_planes.views import CardiacPhase, CardiacView
 from cmr_train.choices import Head
 from cmr_train.config import class_names
 from cmr_train.evaluation.volumes import Function, voxel_volumes_ml
-from cmr_train.inference import label_images
-from cmr_train.nifti import write_labels
-from cmr_train.overlays import Sheet, draw
+from cmr_train.prediction.inference import label_images
+from cmr_train.prediction.label_volumes import write_labels
+from cmr_train.prediction.overlays import Sheet, draw
 from cmr_train.runs.files import write_whole
 from cmr_train.runs.run import Run
 

@@ -18,7 +18,7 @@ from cmr_train.errors import CheckpointError, TrainError
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN, POOLED
 from cmr_train.evaluation.selection import choose_subjects
-from cmr_train.inference import label_images
+from cmr_train.prediction.inference import label_images
 from cmr_train.report.results import CellResult, RunResult, StudyResults
 from cmr_train.runs.folder import FINAL_NAME
 from cmr_train.runs.run import load_run

@@ -7,7 +7,7 @@ import torch
 from cmr_planes.geometry import BoxLayout
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView, PositionClass
-from cmr_train.inference import label_images
+from cmr_train.prediction.inference import label_images
 from cmr_train.runs.run import load_run
 from tests.training import small_catalogue, train
 

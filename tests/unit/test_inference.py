@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cmr_train.inference import IMAGES_AT_ONCE, label_images
+from cmr_train.prediction.inference import IMAGES_AT_ONCE, label_images
 from cmr_train.runs.run import load_run
 from tests.threshold_runs import write_run
 

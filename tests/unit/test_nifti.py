@@ -11,7 +11,7 @@ import pytest
 
 from cmr_planes.phantom.dicom_writer import write_cine, write_files
 from cmr_planes.phantom.small_study import simple_study
-from cmr_train.nifti import encode_labels, volume_affine_ras, write_labels
+from cmr_train.prediction.label_volumes import encode_labels, volume_affine_ras, write_labels
 
 DCM2NIIX = Path(sys.executable).parent / "dcm2niix"
 
