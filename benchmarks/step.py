@@ -23,12 +23,12 @@ from cmr_train.compute.devices import Compute, prepare
 from cmr_train.data.augment import transform
 from cmr_train.data.batches import BatchOptions, Order, batches
 from cmr_train.data.datasets import PlaneDataset, Target
-from cmr_train.loop import Task, augmentation, step
-from cmr_train.losses import cross_entropy
 from cmr_train.models.initial_weights import initialise
 from cmr_train.presets import configure
 from cmr_train.runs.run import make_network
-from cmr_train.state import TrainState, make_state
+from cmr_train.training.loop import Task, augmentation, step
+from cmr_train.training.losses import cross_entropy
+from cmr_train.training.state import TrainState, make_state
 
 
 def main() -> None:

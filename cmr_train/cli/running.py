@@ -14,9 +14,9 @@ from cmr_planes.terminal.console import alone_on, print_json, say, stderr
 from cmr_train.compute.distributed import world_from_environment
 from cmr_train.config import RunConfig
 from cmr_train.errors import ConfigError
-from cmr_train.recipes.session import Reporter, config_to_resume, is_begun
 from cmr_train.runs.folder import FINAL_NAME, LAST_NAME
-from cmr_train.tracking import VALIDATION_MEAN, Record
+from cmr_train.training.session import Reporter, config_to_resume, is_begun
+from cmr_train.training.tracking import VALIDATION_MEAN, Record
 
 QUIET_SECONDS = 60.0
 """Where stderr is no terminal, a line is printed at most so often."""

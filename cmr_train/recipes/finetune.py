@@ -15,13 +15,13 @@ from cmr_train.errors import ConfigError, TrainError
 from cmr_train.models.initial_weights import initialise
 from cmr_train.models.unet import UNet
 from cmr_train.presets import configure
-from cmr_train.recipes.session import WEIGHTS_NAME, Reporter, Session, carry_out, open_folder
-from cmr_train.recipes.tasks import choose_images, make_tasks
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import LAST_NAME, newest_pretext, read_config, read_split
 from cmr_train.runs.run import make_network, read_weights
-from cmr_train.state import make_state
-from cmr_train.transfer import LoadReport, freeze, load_weights
+from cmr_train.training.session import WEIGHTS_NAME, Reporter, Session, carry_out, open_folder
+from cmr_train.training.state import make_state
+from cmr_train.training.tasks import choose_images, make_tasks
+from cmr_train.training.transfer import LoadReport, freeze, load_weights
 
 
 def configure_finetune(preset: Preset, runs: Path, given: Mapping[str, Any]) -> RunConfig:

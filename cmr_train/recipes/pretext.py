@@ -8,10 +8,10 @@ from cmr_train.compute.devices import prepare
 from cmr_train.compute.distributed import check_batch, joined, world_from_environment
 from cmr_train.config import RunConfig
 from cmr_train.models.initial_weights import initialise
-from cmr_train.recipes.session import Reporter, Session, carry_out, open_folder
-from cmr_train.recipes.tasks import choose_images, make_tasks
 from cmr_train.runs.run import make_network
-from cmr_train.state import make_state
+from cmr_train.training.session import Reporter, Session, carry_out, open_folder
+from cmr_train.training.state import make_state
+from cmr_train.training.tasks import choose_images, make_tasks
 
 
 def pretext(config: RunConfig, out: Path, *, resume: bool = False, overwrite: bool = False, reporter: Reporter) -> bool:
@@ -20,7 +20,7 @@ def pretext(config: RunConfig, out: Path, *, resume: bool = False, overwrite: bo
     Parameters
     ----------
     config
-        What to do; of a run that is resumed, :func:`cmr_train.recipes.session.config_to_resume`.
+        What to do; of a run that is resumed, :func:`cmr_train.training.session.config_to_resume`.
     out
         The run's folder.
     resume

@@ -11,13 +11,13 @@ from typing import Any
 from cmr_train.compute.random_numbers import file_sha256
 from cmr_train.config import RunConfig, RuntimeConfig
 from cmr_train.errors import ConfigError
-from cmr_train.loop import stop_signal
 from cmr_train.recipes.study_executors import Handle, Submit
 from cmr_train.recipes.study_job import CELL_NAME, Job, Outcome, State, is_done
 from cmr_train.recipes.study_plan import CELLS, PRETEXTS, Cell, Plan, Pretext
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import CONFIG_NAME, read_config, read_json
 from cmr_train.runs.versions import versions
+from cmr_train.training.loop import stop_signal
 
 STUDY_NAME, STOP_NAME = "study.json", "stop"
 """What a study was told; the file that asks its runs to stop."""

@@ -177,10 +177,10 @@ def _train_and_evaluate(job: Job) -> bool:
     from cmr_train.recipes.evaluate import evaluate, write_evaluation
     from cmr_train.recipes.finetune import finetune
     from cmr_train.recipes.pretext import pretext
-    from cmr_train.recipes.session import Reporter
     from cmr_train.runs.files import write_json
     from cmr_train.runs.folder import FINAL_NAME
     from cmr_train.runs.run import load_run
+    from cmr_train.training.session import Reporter
 
     start, out = time.perf_counter(), Path(job.out)
     config = RunConfig.from_json(job.config)

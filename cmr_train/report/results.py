@@ -22,7 +22,7 @@ from cmr_train.recipes.study import STUDY_NAME
 from cmr_train.recipes.study_job import CELL_NAME, State
 from cmr_train.recipes.study_plan import PRETEXTS
 from cmr_train.runs.folder import CONFIG_NAME, read_config, read_json
-from cmr_train.tracking import METRICS_NAME
+from cmr_train.training.tracking import METRICS_NAME
 
 MISSING = "missing"
 """State of a run that has not ended."""

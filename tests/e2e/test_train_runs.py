@@ -143,7 +143,7 @@ def test_the_quick_preset_and_options_of_the_loss_run(data, tmp_path):
 
 @pytest.mark.parametrize("recipe", ["pretext", "finetune"])
 def test_resuming_after_a_stop_gives_the_same_weights(data, pretext_run, tmp_path, recipe, monkeypatch):
-    from cmr_train.recipes import session
+    from cmr_train.training import session
 
     small = ("--data", data, *options(iterations=7), *(() if recipe == "pretext" else ("--pretext", pretext_run, "--beta", 2)))
     assert train(recipe, "--out", tmp_path / "whole", *small).exit_code == 0

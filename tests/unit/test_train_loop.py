@@ -14,14 +14,14 @@ from cmr_train.config import TrainingConfig
 from cmr_train.data.batches import Order
 from cmr_train.data.datasets import PlaneDataset, Target
 from cmr_train.errors import CheckpointError, DivergedError
-from cmr_train.loop import Hooks, Task, learning_rate, train
-from cmr_train.losses import cross_entropy, weighted_cross_entropy
 from cmr_train.models.initial_weights import initialise
 from cmr_train.models.unet import UNet
 from cmr_train.runs.run import make_network
-from cmr_train.state import make_state, restore, state_to_save
-from cmr_train.tracking import Record, keep_until
-from cmr_train.transfer import StatisticsBank, load_weights, set_training
+from cmr_train.training.loop import Hooks, Task, learning_rate, train
+from cmr_train.training.losses import cross_entropy, weighted_cross_entropy
+from cmr_train.training.state import make_state, restore, state_to_save
+from cmr_train.training.tracking import Record, keep_until
+from cmr_train.training.transfer import StatisticsBank, load_weights, set_training
 from tests.training import SIZE, open_index, small_catalogue, small_config
 
 CPU = Compute(torch.device("cpu"), is_bfloat16=False)

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from cmr_train.choices import LossKind
-from cmr_train.losses import class_weights, cross_entropy, dice_cross_entropy, make_loss, weighted_cross_entropy
 from cmr_train.models.initial_weights import initialise
 from cmr_train.models.unet import UNet
+from cmr_train.training.losses import class_weights, cross_entropy, dice_cross_entropy, make_loss, weighted_cross_entropy
 
 CPU = torch.device("cpu")
 

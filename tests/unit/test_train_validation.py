@@ -18,8 +18,8 @@ from cmr_train.errors import ConfigError, TrainError
 from cmr_train.models.initial_weights import initialise
 from cmr_train.models.unet import UNet
 from cmr_train.recipes.pretext import pretext
-from cmr_train.recipes.session import Reporter
-from cmr_train.validation import Validation, mean_dice
+from cmr_train.training.session import Reporter
+from cmr_train.training.validation import Validation, mean_dice
 from tests.training import SIZE, small_catalogue, small_config
 
 

@@ -12,7 +12,7 @@ from cmr_train.compute.devices import Compute
 from cmr_train.compute.distributed import World
 from cmr_train.config import RunConfig, TrainingConfig
 from cmr_train.models.unet import UNet
-from cmr_train.transfer import StatisticsBank, set_training
+from cmr_train.training.transfer import StatisticsBank, set_training
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

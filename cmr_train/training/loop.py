@@ -20,10 +20,10 @@ from cmr_train.data.augment import Augmentation, adjust, transform
 from cmr_train.data.batches import Batch, BatchOptions, Order, batches
 from cmr_train.data.datasets import PlaneDataset
 from cmr_train.errors import DivergedError
-from cmr_train.losses import Loss
 from cmr_train.models.unet import UNet
-from cmr_train.state import TrainState
-from cmr_train.tracking import Record
+from cmr_train.training.losses import Loss
+from cmr_train.training.state import TrainState
+from cmr_train.training.tracking import Record
 
 WARM_UP = 0.3
 """Share of a one-cycle schedule in which the learning rate rises."""

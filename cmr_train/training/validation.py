@@ -10,8 +10,8 @@ from cmr_train.compute.devices import Compute
 from cmr_train.data.datasets import PlaneDataset
 from cmr_train.models.unet import UNet
 from cmr_train.prediction.inference import IMAGES_AT_ONCE
-from cmr_train.tracking import VALIDATION_MEAN
-from cmr_train.transfer import set_training
+from cmr_train.training.tracking import VALIDATION_MEAN
+from cmr_train.training.transfer import set_training
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -18,16 +18,16 @@ from cmr_train.compute.random_numbers import file_sha256
 from cmr_train.config import RunConfig
 from cmr_train.data.splits import Split
 from cmr_train.errors import CheckpointError, ConfigError, TrainError
-from cmr_train.loop import Hooks, Task, train
 from cmr_train.models.unet import UNet
 from cmr_train.presets import differences
 from cmr_train.runs.checkpoint import load_checkpoint, save_checkpoint
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME, LAST_NAME, SPLIT_NAME, read_config, read_json
 from cmr_train.runs.versions import versions
-from cmr_train.state import TrainState, restore, state_to_save
-from cmr_train.tracking import EVENTS_NAME, METRICS_NAME, Record, Tracker
-from cmr_train.validation import Validation
+from cmr_train.training.loop import Hooks, Task, train
+from cmr_train.training.state import TrainState, restore, state_to_save
+from cmr_train.training.tracking import EVENTS_NAME, METRICS_NAME, Record, Tracker
+from cmr_train.training.validation import Validation
 
 WEIGHTS_NAME = "weights.json"
 """Which pretrained tensors were taken over."""

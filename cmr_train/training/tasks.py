@@ -15,10 +15,10 @@ from cmr_train.data.datasets import PlaneDataset, Target, choose_cache, class_fr
 from cmr_train.data.memory import free_bytes
 from cmr_train.data.splits import Split, choose_participants, split_participants
 from cmr_train.errors import TrainError
-from cmr_train.loop import Task
-from cmr_train.losses import make_loss
-from cmr_train.recipes.session import Session
-from cmr_train.validation import Validation
+from cmr_train.training.loop import Task
+from cmr_train.training.losses import make_loss
+from cmr_train.training.session import Session
+from cmr_train.training.validation import Validation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
