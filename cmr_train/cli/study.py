@@ -15,13 +15,13 @@ from cmr_planes.terminal.console import print_json, reports_errors, say, stderr,
 from cmr_planes.views import TARGET_VIEWS
 from cmr_train.choices import DeviceKind, Preset, TransferMode
 from cmr_train.cli.options import PATH, EnumChoice, lists_problems
-from cmr_train.recipes.study_file import parse_study, read_document
-from cmr_train.recipes.study_plan import Cell, Plan, make_plan
+from cmr_train.study.plan import Cell, Plan, make_plan
+from cmr_train.study.study_file import parse_study, read_document
 
 if TYPE_CHECKING:
-    from cmr_train.recipes.study import Event
-    from cmr_train.recipes.study_executors import Submit
-    from cmr_train.recipes.study_job import Outcome
+    from cmr_train.study.engines import Submit
+    from cmr_train.study.job import Outcome
+    from cmr_train.study.run import Event
 
 STUDIES = Path("studies")
 """The folder in which studies are, if none is given."""
@@ -99,9 +99,9 @@ def study(
     described = parse_study(_document(file, given))
     folder = out or STUDIES / described.slug
     plan = make_plan(described, folder)
-    from cmr_train.recipes import study as recipe
-    from cmr_train.recipes.study_job import is_done
-    from cmr_train.recipes.study_survey import survey
+    from cmr_train.study import run as recipe
+    from cmr_train.study.job import is_done
+    from cmr_train.study.survey import survey
 
     facts = survey(plan)
     digests = recipe.catalogue_digests(plan)
@@ -191,7 +191,7 @@ def _engine(
     executor: str, folder: Path, n_jobs: int, gpus: tuple[str, ...], scheduler: str | None, slurm: Mapping[str, str]
 ) -> "AbstractContextManager[Submit]":
     """Return the engine that was asked for."""
-    from cmr_train.recipes.study_executors import dask_executor, local_executor, slurm_executor
+    from cmr_train.study.engines import dask_executor, local_executor, slurm_executor
 
     if executor == "slurm":
         return slurm_executor((folder / "slurm").absolute(), slurm)
@@ -205,7 +205,7 @@ def _engine(
 @contextmanager
 def _progress(plan: Plan, n_done: int) -> "Iterator[Callable[[Event], None]]":
     """Show a line for runs done and left; where stderr is no terminal, a line for each run."""
-    from cmr_train.recipes.study_job import State
+    from cmr_train.study.job import State
 
     console = stderr()
     n_all = len(plan.pretexts) + len(plan.runs)
@@ -237,9 +237,9 @@ def _progress(plan: Plan, n_done: int) -> "Iterator[Callable[[Event], None]]":
 def _say_end(folder: Path, outcomes: "Mapping[str, Outcome]", *, as_json: bool) -> ExitCode:
     """Print the table and where the report lies; return how the study ended."""
     from cmr_train.cli.study_table import dice_entries, entries_json, results_table
-    from cmr_train.recipes.study_job import State
     from cmr_train.report import write_report
     from cmr_train.report.results import read_study
+    from cmr_train.study.job import State
 
     states = [outcome.state for outcome in outcomes.values()]
     if State.STOPPED in states:

@@ -18,10 +18,10 @@ from cmr_train.errors import CheckpointError
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, read_per_subject_csv
 from cmr_train.evaluation.scores import MEAN, POOLED, ScoreTable
-from cmr_train.recipes.study import STUDY_NAME
-from cmr_train.recipes.study_job import CELL_NAME, State
-from cmr_train.recipes.study_plan import PRETEXTS
 from cmr_train.runs.folder import CONFIG_NAME, read_config, read_json
+from cmr_train.study.job import CELL_NAME, State
+from cmr_train.study.plan import PRETEXTS
+from cmr_train.study.run import STUDY_NAME
 from cmr_train.training.tracking import METRICS_NAME
 
 MISSING = "missing"

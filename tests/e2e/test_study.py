@@ -14,12 +14,12 @@ from distributed import LocalCluster
 
 from cmr_train.recipes.finetune import finetune
 from cmr_train.recipes.pretext import pretext
-from cmr_train.recipes.study import catalogue_digests, prepare_folder, run_study
-from cmr_train.recipes.study_executors import dask_executor, slurm_executor
-from cmr_train.recipes.study_file import parse_study, read_document
-from cmr_train.recipes.study_job import State
-from cmr_train.recipes.study_plan import Pretext, make_plan
-from cmr_train.recipes.study_survey import survey
+from cmr_train.study.engines import dask_executor, slurm_executor
+from cmr_train.study.job import State
+from cmr_train.study.plan import Pretext, make_plan
+from cmr_train.study.run import catalogue_digests, prepare_folder, run_study
+from cmr_train.study.study_file import parse_study, read_document
+from cmr_train.study.survey import survey
 from cmr_train.training.session import Reporter
 from tests.training import SMALL, annotate, small_catalogue, train
 

@@ -11,9 +11,9 @@ from cmr_planes.views import CardiacView
 from cmr_train.choices import LossKind, Preset, Sharing, TransferMode
 from cmr_train.data.splits import choose_participants
 from cmr_train.errors import ConfigError
-from cmr_train.recipes.study_file import parse_study, read_document
-from cmr_train.recipes.study_plan import Plan, make_plan
-from cmr_train.recipes.study_survey import Cohort
+from cmr_train.study.plan import Plan, make_plan
+from cmr_train.study.study_file import parse_study, read_document
+from cmr_train.study.survey import Cohort
 
 FOLDER = Path("studies/s")
 

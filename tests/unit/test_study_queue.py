@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from cmr_planes.system.run_lock import only_run
-from cmr_train.recipes import study_job
-from cmr_train.recipes.study import run_study
-from cmr_train.recipes.study_file import parse_study
-from cmr_train.recipes.study_job import Job, Outcome, State
-from cmr_train.recipes.study_plan import Plan, make_plan
+from cmr_train.study import job as study_job
+from cmr_train.study.job import Job, Outcome, State
+from cmr_train.study.plan import Plan, make_plan
+from cmr_train.study.run import run_study
+from cmr_train.study.study_file import parse_study
 
 DONE = Outcome(state=State.DONE)
 

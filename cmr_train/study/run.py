@@ -11,12 +11,12 @@ from typing import Any
 from cmr_train.compute.random_numbers import file_sha256
 from cmr_train.config import RunConfig, RuntimeConfig
 from cmr_train.errors import ConfigError
-from cmr_train.recipes.study_executors import Handle, Submit
-from cmr_train.recipes.study_job import CELL_NAME, Job, Outcome, State, is_done
-from cmr_train.recipes.study_plan import CELLS, PRETEXTS, Cell, Plan, Pretext
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import CONFIG_NAME, read_config, read_json
 from cmr_train.runs.versions import versions
+from cmr_train.study.engines import Handle, Submit
+from cmr_train.study.job import CELL_NAME, Job, Outcome, State, is_done
+from cmr_train.study.plan import CELLS, PRETEXTS, Cell, Plan, Pretext
 from cmr_train.training.loop import stop_signal
 
 STUDY_NAME, STOP_NAME = "study.json", "stop"
@@ -120,7 +120,7 @@ def run_study(
     submit
         Hands a job to an engine.
     facts
-        What :func:`cmr_train.recipes.study_survey.survey` found.
+        What :func:`cmr_train.study.survey.survey` found.
     threads
         CPU threads of each run that does not say so itself; None for torch's choice.
     on_event

@@ -1,6 +1,6 @@
 """One run of a study in a process of its own: trained, evaluated on the test set, and sealed by ``cell.json``.
 
-:func:`run_job` starts the process and watches it, wherever an engine puts it; ``python -m cmr_train.recipes.study_job`` is the
+:func:`run_job` starts the process and watches it, wherever an engine puts it; ``python -m cmr_train.study.job`` is the
 process. It goes on with what is in its folder, so a run that was killed only has to be started again.
 """
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from cmr_planes.errors import ClusterError
 from cmr_planes.system.dask_client import connected
-from cmr_train.recipes.study_job import Job, Outcome, run_job
+from cmr_train.study.job import Job, Outcome, run_job
 
 
 class Engine(StrEnum):

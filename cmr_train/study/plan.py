@@ -10,7 +10,7 @@ from cmr_train.choices import Preset, Recipe, TransferMode
 from cmr_train.config import RunConfig, TransferConfig, inherited
 from cmr_train.errors import ConfigError
 from cmr_train.presets import configure
-from cmr_train.recipes.study_file import DEFAULT_VARIANT, Study
+from cmr_train.study.study_file import DEFAULT_VARIANT, Study
 
 PRETEXTS, CELLS = "pretexts", "cells"
 """Folders of a study's runs."""

@@ -16,7 +16,7 @@ from cmr_train.config import DataConfig, RunConfig
 from cmr_train.data.splits import choose_participants
 from cmr_train.errors import ConfigError
 from cmr_train.evaluation.selection import choose_subjects
-from cmr_train.recipes.study_plan import Cell, Plan
+from cmr_train.study.plan import Cell, Plan
 from cmr_train.training.session import Reporter, Session
 from cmr_train.training.tasks import choose_images
 
