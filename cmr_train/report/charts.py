@@ -13,7 +13,7 @@ from cmr_train.choices import TransferMode
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
 from cmr_train.report.analysis import Entry, Learning
-from cmr_train.report.figures import INK, people
+from cmr_train.report.drawings import INK, people
 
 LineStyle = Literal["-", "--", "-.", ":"]
 

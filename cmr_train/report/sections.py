@@ -10,9 +10,10 @@ from cmr_planes.views import CardiacView, PositionClass, position_name
 from cmr_train.config import VIEW_STRUCTURES
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
-from cmr_train.report import charts, figures, run_tables, tables, wording
+from cmr_train.report import charts, run_tables, tables, wording
+from cmr_train.report import drawings as figures
 from cmr_train.report.analysis import METRICS, Entry, Learning, PaperRow, learning
-from cmr_train.report.pictures import examples, pretext_example
+from cmr_train.report.examples import examples, pretext_example
 from cmr_train.report.results import StudyResults
 from cmr_train.report.tables import Table
 

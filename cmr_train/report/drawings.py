@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cmr_train.choices import TransferMode
 from cmr_train.data.images import normalise
 from cmr_train.prediction.overlays import COLOURS
-from cmr_train.report.pictures import Example, PretextExample
+from cmr_train.report.examples import Example, PretextExample
 
 CONTOUR_LINES: tuple[tuple[float, tuple[float, ...]], ...] = (
     (0, (1, 0)),
