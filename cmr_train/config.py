@@ -24,10 +24,12 @@ from cmr_train.choices import (
     Sharing,
     TransferMode,
 )
-from cmr_train.config import DEFAULT_FRACTIONS
 from cmr_train.errors import ConfigError
 
 Group = TypeVar("Group")
+
+DEFAULT_FRACTIONS = (0.7, 0.1, 0.2)
+"""Training, validation, test."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,7 +284,3 @@ def _convert(hint: Any, value: Any) -> Any:  # noqa: ANN401  # the inverse of _p
     if type(value) is not hint:
         raise TypeError(f"{value!r:.40} is no {hint.__name__}")
     return value
-
-
-DEFAULT_FRACTIONS = (0.7, 0.1, 0.2)
-"""Training, validation, test."""

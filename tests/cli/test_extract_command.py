@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.cohorts import extract, run, write_folders
+from tests.helpers.cohorts import extract, run, write_folders
 
 
 @pytest.fixture(scope="module")

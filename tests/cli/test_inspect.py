@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from cmr_planes.cli import main
 from cmr_planes.errors import ExitCode
-from tests.catalogues import make_catalogue, write_batches
-from tests.records import make_subject, rejected_subject
+from tests.helpers.catalogues import make_catalogue, write_batches
+from tests.helpers.records import make_subject, rejected_subject
 
 
 @pytest.fixture

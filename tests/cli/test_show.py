@@ -11,8 +11,8 @@ from cmr_planes.cli import main
 from cmr_planes.errors import ExitCode
 from cmr_planes.pictures.contact_sheet import Panel
 from cmr_planes.views import CardiacView
-from tests.catalogues import make_catalogue, write_batches
-from tests.records import make_subject, rejected_subject
+from tests.helpers.catalogues import make_catalogue, write_batches
+from tests.helpers.records import make_subject, rejected_subject
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from cmr_planes.cli import main
 from cmr_planes.errors import ExitCode
-from tests.catalogues import make_catalogue
+from tests.helpers.catalogues import make_catalogue
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from cmr_planes.phantom.dicom_writer import write_cine
 from cmr_planes.phantom.small_study import SimpleStudy, write_study
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView, Structure
-from tests.cohorts import digests, extract, run, small_study
-from tests.headers import read_subject
-from tests.labels import (
+from tests.helpers.cohorts import digests, extract, run, small_study
+from tests.helpers.headers import read_subject
+from tests.helpers.labels import (
     ACDC,
     LV,
     MNMS,
@@ -30,7 +30,7 @@ from tests.labels import (
     recode,
     save_nifti,
 )
-from tests.records import make_plane
+from tests.helpers.records import make_plane
 
 SAX, FOUR = CardiacView.SAX, CardiacView.FOUR_CHAMBER
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -29,12 +29,12 @@ from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.statistics import paired_difference
 from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME
 from cmr_train.runs.run import load_run
-from tests import metric_oracles as oracles
-from tests.catalogues import write_batches
-from tests.cohorts import run as planes
-from tests.cohorts import small_study
-from tests.records import make_subject
-from tests.threshold_runs import write_run
+from tests.helpers import metric_oracles as oracles
+from tests.helpers.catalogues import write_batches
+from tests.helpers.cohorts import run as planes
+from tests.helpers.cohorts import small_study
+from tests.helpers.records import make_subject
+from tests.helpers.threshold_runs import write_run
 
 SUNNYBROOK = Path(__file__).parents[3] / "shared" / "data" / "sunnybrook" / "SCD0000101.zip"
 """A real short-axis stack, where it is at hand; never part of the repository."""
@@ -67,7 +67,7 @@ def one_sentence(result, code: int, *words: str) -> None:
 
 
 def is_bright(image, threshold: float):
-    """What a network of tests.threshold_runs finds."""
+    """What a network of tests.helpers.threshold_runs finds."""
     return normalise(image) > np.float32(threshold)
 
 

@@ -18,8 +18,8 @@ from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.small_study import ES_FRACTION, write_study
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
-from tests import jpeg_lossless
-from tests.cohorts import SMALL, digests, extract, run, small_study, write_biobank_zips, write_folders
+from tests.helpers import jpeg_lossless
+from tests.helpers.cohorts import SMALL, digests, extract, run, small_study, write_biobank_zips, write_folders
 
 
 def codes(out: Path) -> set[tuple[str, str]]:

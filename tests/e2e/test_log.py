@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cmr_planes.shards.catalogue import Catalogue
-from tests.cohorts import SMALL_BOXES, digests, extract, run, write_folders
+from tests.helpers.cohorts import SMALL_BOXES, digests, extract, run, write_folders
 
 
 @pytest.fixture(scope="module")

@@ -24,12 +24,12 @@ from cmr_planes.dicom.headers import IMAGE_POSITION_PATIENT, TRIGGER_TIME
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.small_study import encode_study
 from cmr_planes.shards.catalogue import Catalogue
-from tests.cohorts import SMALL_BOXES, digests, run, small_study
-from tests.confidentiality_profile import IDENTIFYING
 from tests.e2e.test_annotate import workspace
-from tests.leaks import contents, files_under
-from tests.planting import NOT_IN_IMAGES, finds, mark, plant, planted_uid, planted_value, plants, spoil
-from tests.training import options, train
+from tests.helpers.cohorts import SMALL_BOXES, digests, run, small_study
+from tests.helpers.confidentiality_profile import IDENTIFYING
+from tests.helpers.leaks import contents, files_under
+from tests.helpers.planting import NOT_IN_IMAGES, finds, mark, plant, planted_uid, planted_value, plants, spoil
+from tests.helpers.training import options, train
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # planted values are not what pydicom expects
 

@@ -13,9 +13,9 @@ import pytest
 from cmr_planes.phantom.small_study import SimpleStudy, write_study
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
-from tests.cohorts import SMALL_BOXES, digests, extract, run, small_study, write_biobank_zips
 from tests.e2e.test_annotate import workspace, write_acdc
-from tests.leaks import contents, files_under, found_in
+from tests.helpers.cohorts import SMALL_BOXES, digests, extract, run, small_study, write_biobank_zips
+from tests.helpers.leaks import contents, files_under, found_in
 
 ORIGINALS = ("9000001", "9000002", "PATIENT-A", "PATIENT-B")
 SIZE_ONE = ("--shard-size", 1)

@@ -8,7 +8,7 @@ import pytest
 
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
-from tests.cohorts import run
+from tests.helpers.cohorts import run
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 

@@ -21,7 +21,7 @@ from cmr_train.study.run import catalogue_digests, prepare_folder, run_study
 from cmr_train.study.study_file import parse_study, read_document
 from cmr_train.study.survey import survey
 from cmr_train.training.session import Reporter
-from tests.training import SMALL, annotate, small_catalogue, train
+from tests.helpers.training import SMALL, annotate, small_catalogue, train
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {**SMALL, "iterations": 30, "checkpoint_every": 2}

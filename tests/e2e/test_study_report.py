@@ -20,8 +20,8 @@ from cmr_train.errors import CheckpointError
 from cmr_train.evaluation.selection import choose_subjects
 from cmr_train.presets import configure
 from cmr_train.report import write_report
-from tests.study_folders import SETTINGS, make_study
-from tests.training import annotate, small_catalogue
+from tests.helpers.study_folders import SETTINGS, make_study
+from tests.helpers.training import annotate, small_catalogue
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 VOID = {"meta", "link", "img", "br"}

@@ -9,7 +9,7 @@ from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView, PositionClass
 from cmr_train.prediction.inference import label_images
 from cmr_train.runs.run import load_run
-from tests.training import small_catalogue, train
+from tests.helpers.training import small_catalogue, train
 
 SIZE = 64
 QUICK = ("--preset", "quick", "--rows", SIZE, "--columns", SIZE, "--iterations", 150, "--threads", 1)

@@ -16,7 +16,7 @@ import torch
 from cmr_planes.views import CardiacView, Structure
 from cmr_train.runs.folder import newest_pretext
 from cmr_train.runs.run import load_run
-from tests.training import annotate, options, small_catalogue, train
+from tests.helpers.training import annotate, options, small_catalogue, train
 
 ROOT = Path(__file__).parents[2]
 
@@ -340,7 +340,7 @@ def test_a_hostile_or_damaged_checkpoint_is_refused(data, pretext_run, tmp_path,
 
 
 def test_a_full_disk_is_said_and_leaves_the_last_checkpoint(data, tmp_path, monkeypatch):
-    from cmr_train.runs import checkpoint
+    from cmr_train.runs import files
 
     assert train("pretext", "--data", data, "--out", tmp_path / "run", *options(iterations=2)).exit_code == 0
     before = (tmp_path / "run" / "final.pt").read_bytes()
@@ -348,7 +348,7 @@ def test_a_full_disk_is_said_and_leaves_the_last_checkpoint(data, tmp_path, monk
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         checkpoint.save_checkpoint(tmp_path / "run" / "final.pt", {"model": {}})
     assert (tmp_path / "run" / "final.pt").read_bytes() == before

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.forked import Job, make_jobs
+from tests.helpers.forked import Job, make_jobs
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ from cmr_planes.extraction import subject as subject_module
 from cmr_planes.extraction.plan import make_plan
 from cmr_planes.nifti.volumes import read_volume
 from cmr_planes.shards.catalogue import Catalogue
-from tests.cohorts import extract, run, small_study, write_biobank_zips, write_folders
-from tests.headers import read_subject
-from tests.labels import save_nifti
+from tests.helpers.cohorts import extract, run, small_study, write_biobank_zips, write_folders
+from tests.helpers.headers import read_subject
+from tests.helpers.labels import save_nifti
 
 WHOLE = "9000001_2"
 

@@ -22,9 +22,9 @@ from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.plan import make_plan
 from cmr_planes.shards.shard_writer import software_versions
 from cmr_planes.views import CardiacView
-from tests.cohorts import SMALL_BOXES, digests, extract, run, write_folders
-from tests.labels import ACDC, heart_labels, recode, save_nifti
-from tests.records import make_plane
+from tests.helpers.cohorts import SMALL_BOXES, digests, extract, run, write_folders
+from tests.helpers.labels import ACDC, heart_labels, recode, save_nifti
+from tests.helpers.records import make_plane
 
 N_SUBJECTS = 6
 STALLER = """
@@ -220,7 +220,7 @@ def test_options_that_contradict_each_other_are_bad_arguments(source, tmp_path, 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense"])
 def test_a_scheduler_that_does_not_answer_is_one_sentence(source, tmp_path, monkeypatch, address):
-    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("cmr_planes.system.dask_client.CONNECT_SECONDS", 0.5)
     result = run("extract", source, tmp_path / "out.h5", "--scheduler", address)
     assert result.exit_code == 1
     assert f"no Dask scheduler answers at '{address}'" in result.stderr

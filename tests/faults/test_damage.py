@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cmr_planes.errors import ExitCode
-from tests.cohorts import extract, run, write_folders, write_label_maps
+from tests.helpers.cohorts import extract, run, write_folders, write_label_maps
 
 N_SUBJECTS = 3
 PER_SHARD = ("--shard-size", 1, "--classes", "acdc")

@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from tests.forked import Running, complete, content, finished
+from tests.helpers.forked import Running, complete, content, finished
 
 
 @pytest.mark.parametrize("name", ["extract", "annotate", "train"])

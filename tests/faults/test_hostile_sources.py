@@ -26,7 +26,7 @@ from cmr_planes.errors import RejectionCode, SourceError, UnreadablePixelsError
 from cmr_planes.phantom.dicom_writer import TransferSyntax, write_files
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.small_study import encode_study, simple_study
-from tests.headers import read_subject
+from tests.helpers.headers import read_subject
 
 RNG = np.random.default_rng(20)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.forked import Running, complete, content, finished
+from tests.helpers.forked import Running, complete, content, finished
 
 
 @pytest.mark.parametrize("name", ["extract", "annotate", "train"])

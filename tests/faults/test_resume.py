@@ -15,7 +15,7 @@ import pytest
 from cmr_planes.extraction.plan import PLAN_NAME
 from cmr_planes.phantom.small_study import write_study
 from cmr_planes.shards.catalogue import Catalogue
-from tests.cohorts import SMALL_BOXES, digests, extract, small_study, write_folders
+from tests.helpers.cohorts import SMALL_BOXES, digests, extract, small_study, write_folders
 
 N_SUBJECTS = 6
 

@@ -13,8 +13,8 @@ import pytest
 from cmr_planes.errors import InUseError
 from cmr_planes.system import run_lock
 from cmr_planes.system.run_lock import lock_path, only_run
-from tests.cohorts import extract, run, write_folders
-from tests.training import options, small_catalogue, train
+from tests.helpers.cohorts import extract, run, write_folders
+from tests.helpers.training import options, small_catalogue, train
 
 HOLD = "import sys; from pathlib import Path; from cmr_planes.system.run_lock import only_run\nwith only_run(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
 

@@ -28,8 +28,18 @@ from cmr_planes.shards.schema import Codec
 from cmr_planes.shards.shard_writer import write_shard
 from cmr_planes.views import CardiacView, Structure
 from tests.fuzz.zip_records import pack
-from tests.labels import ACDC, cvi42_contour, cvi42_workspace, dicom_seg, heart_labels, make_target, polygons, recode, save_nifti
-from tests.records import make_subject, rejected_subject
+from tests.helpers.labels import (
+    ACDC,
+    cvi42_contour,
+    cvi42_workspace,
+    dicom_seg,
+    heart_labels,
+    make_target,
+    polygons,
+    recode,
+    save_nifti,
+)
+from tests.helpers.records import make_subject, rejected_subject
 
 LAYOUT = BoxLayout(size=3, gap=6)
 """Boxes that suit the small images."""

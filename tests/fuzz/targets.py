@@ -39,7 +39,7 @@ from tests.fuzz import bytewise, dicom_tree, hdf5_objects, nifti_fields, seeds
 from tests.fuzz.harness import FindingError, Target, check_messages, check_sentences
 from tests.fuzz.text_trees import mutate_json, mutate_xml
 from tests.fuzz.zip_records import inner_mutation, mutation, pack, unpack
-from tests.headers import read_subject
+from tests.helpers.headers import read_subject
 
 _OPTIONS = ExtractOptions(layout=seeds.LAYOUT)
 _NIFTI_OPTIONS = ExtractOptions(layout=seeds.LAYOUT, nifti=True)

@@ -12,7 +12,6 @@ import pytest
 
 from cmr_planes.annotations.dicom_seg import read_dicom_seg
 from cmr_planes.annotations.files import find_label_files
-from cmr_planes.cine import frame_choice
 from cmr_planes.cine.phases import find_phases
 from cmr_planes.cine.series_names import load_names
 from cmr_planes.dicom.values import integer, number
@@ -31,7 +30,7 @@ from cmr_planes.shards.verify import verify_catalogue
 from cmr_planes.views import CardiacView
 from tests.fuzz import dicom_tree, seeds
 from tests.fuzz.zip_records import pack, unpack
-from tests.headers import read_subject
+from tests.helpers.headers import read_subject
 
 
 @pytest.fixture
@@ -97,7 +96,7 @@ def test_images_of_a_subject_have_a_bound(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "a.zip").write_bytes(seeds.subjects()[0])
     options = ExtractOptions(layout=seeds.LAYOUT)
     whole = extract_subject(find_subjects([tmp_path])[0], options, ()).record
-    monkeypatch.setattr(frame_choice, "MAX_BYTES", 20 * 32 * 32 * 2)  # of 48 images
+    monkeypatch.setattr("cmr_planes.dicom.frame_images.MAX_BYTES", 20 * 32 * 32 * 2)  # of 48 images
     record = extract_subject(find_subjects([tmp_path])[0], options, ()).record
     assert sum(view.image.size for view in record.views) < sum(view.image.size for view in whole.views)
     sentences = [message.sentence for message in (*record.rejections, *record.notes)]

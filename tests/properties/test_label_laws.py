@@ -20,7 +20,7 @@ from cmr_planes.geometry import ImagePlane
 from cmr_planes.phantom.dicom_writer import write_cine
 from cmr_planes.phantom.small_study import simple_study
 from cmr_planes.views import CardiacView
-from tests.labels import (
+from tests.helpers.labels import (
     ACDC,
     LV,
     MNMS,
@@ -37,8 +37,8 @@ from tests.labels import (
     recode,
     save_nifti,
 )
-from tests.records import make_plane
-from tests.strategies import rotations
+from tests.helpers.records import make_plane
+from tests.helpers.strategies import rotations
 
 SAX, FOUR = CardiacView.SAX, CardiacView.FOUR_CHAMBER
 FLIPS = st.lists(st.integers(0, 2), unique=True)

@@ -12,8 +12,8 @@ from cmr_planes.errors import ParallelPlanesError
 from cmr_planes.geometry import ImagePlane, intersect_planes, intersect_three_planes, line_in_image
 from cmr_planes.geometry.tolerances import MAX_CONDITION_NUMBER, PARALLEL_ANGLE_DEG
 from cmr_planes.views import CardiacView
-from tests import oracles
-from tests.strategies import (
+from tests.helpers import oracles
+from tests.helpers.strategies import (
     cropped,
     flipped_left_right,
     flipped_up_down,

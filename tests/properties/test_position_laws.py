@@ -11,8 +11,8 @@ from cmr_planes.errors import LinesTooCloseError
 from cmr_planes.geometry import VIEW_LINES, BoxLayout, BoxUnits, DecidingAxis, Positions, compute_positions, draw_mask
 from cmr_planes.geometry.tolerances import MIN_ALIGNMENT, MIN_LINE_ANGLE_DEG, MIN_VISIBLE_BOXES
 from cmr_planes.views import N_POSITIONS, TARGET_VIEWS, CardiacView, PositionClass
-from tests import oracles
-from tests.strategies import (
+from tests.helpers import oracles
+from tests.helpers.strategies import (
     cropped,
     flipped_left_right,
     flipped_up_down,

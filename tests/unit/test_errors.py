@@ -26,7 +26,7 @@ from cmr_planes.errors import (
     WeakAlignmentError,
 )
 from cmr_planes.geometry import BoxLayout, DecidingAxis, ImagePlane, compute_positions, intersect_planes
-from tests.strategies import cropped, image_around, rotation_matrix
+from tests.helpers.strategies import cropped, image_around, rotation_matrix
 
 ERROR_CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, CmrPlanesError)]
 CORONAL = image_around([0, 0, 0], [0, 1, 0], spacing_mm=(1, 1), rows=161, columns=161)

@@ -1,0 +1,1 @@
+"""What tests share: strategies, oracles, small studies, cohorts and catalogues."""

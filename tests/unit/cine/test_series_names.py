@@ -1,0 +1,82 @@
+"""What series names mean: real names of many sites, and their look-alikes."""
+
+from pathlib import Path
+
+import pytest
+
+from cmr_planes.cine.series_names import load_names
+from cmr_planes.errors import SourceError
+from cmr_planes.views import CardiacView
+
+NAMES = load_names()
+
+SEEN = {
+    "sax": """SAX_FIESTA_BH tfisp_cine_sax short_axis_stack_cine_trufi_retro bFFE_BH_SA short_axis_cine SHORT_AXIS SA_CINE_SENSE
+        SAX_EF_CINE CINE_SA_WHOLE_HEART CINE-SHORT_AXIS_STACK Trufi_Cine_SAX SA_STACK Funct_SA_CINE SAX_FIESTA_BH_Asset *SAX_FIESTA_BH
+        B-TFE_M2D_SA TF_Cine_Retro_iPAT_SAO CINE_segmented_SAX_b1 CINE_segmented_SAX CINE_segmented-_try_2sl_per_bh_SAX sax_5""",
+    "4ch": """4CH_FIESTA_BH bFFE_BH_4CH 4_CHAMBER_CINE 4-CHAMBERS 4CH_CINE_BH HLA_CINE HLA_CINE_SENSE CINE_HLA four_chamber_cine
+        4_CH_CINE_SENSE tfisp_cine_4_chamber_STACK HLA_STACK CINE_4CH_4_Slices B-TFE_4CH cine_4ch 4ch_function FIESTA_CINE_4cn
+        CINE_segmented_LAX_4Ch 4ch_22 TF_Cine_Retro_iPAT_4C""",
+    "2ch": """2CH_FIESTA_BH LV2CH_FIESTA_BH 2_CHAMBER_CINE bFFE_BH_vla VLA_CINE_SENSE two_chamber_cine Trufi_Cine_VLA
+        VLA_CINE_WHOLE_HEART CINE_segmented_LAX_2Ch 2ch_21 TF_Cine_Retro_iPAT_2C""",
+    "3ch": "3CH_FIESTA_BH VLAX_(LV3CH)_FIESTA_BH LVOT_CINE CINE_segmented_LAX_3Ch TF_Cine_Retro_iPAT_LVOT",
+}
+LOOK_ALIKES = """Trufi_Cine_SAX_InlineVF RV2CH_FIESTA_BH VLA_RV_2CH LOC_SAX_FIESTA_BH LOC_LAX_FIESTA_BH Cine_4CH_loc Cine_2CH_loc
+    CINE_IR 4CH_CineIR T1Map_LongT1_SA_MOCO DE_SAX PSIR_SAX PERF_SA_1 SAX_Tags_Grid real_time_cine_sax RVOT Define_SAX
+    aortic_valve_short_axis_stack_cine_trufi_retro Inline_VF_Results cine_tagging_3sl_SAX_b4 CINE_segmented_Ao_dist_InlineVF
+    DefineLongaxis_2 CINE_segmented_SAX_InlineVF"""
+
+
+@pytest.mark.parametrize(("view", "name"), [(view, name) for view, names in SEEN.items() for name in names.split()])
+def test_names_of_many_sites_hint_at_their_view(view, name):
+    assert NAMES.view(name) is CardiacView(view)
+    assert NAMES.exclusion(name) == ""
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKES.split())
+def test_look_alikes_are_left_out(name):
+    assert NAMES.exclusion(name) != ""
+
+
+@pytest.mark.parametrize("name", ["", "sBTFE_BH_M2D", "AX_CINE_STACK", "CINE_segmented_LAX", "2ch and 4ch"])
+def test_names_that_tell_nothing_or_too_much_hint_at_nothing(name):
+    assert NAMES.view(name) is None
+
+
+def test_the_first_telling_name_counts():
+    assert NAMES.view("", "protocol", "sax_5") is CardiacView.SAX
+    assert NAMES.view("4ch", "sax") is CardiacView.FOUR_CHAMBER
+
+
+def test_a_site_adds_its_own_names(tmp_path):
+    table = tmp_path / "names.toml"
+    table.write_text('[views]\nsax = ["kurze achse"]\n[exclude]\nphantom = ["^qa "]\n')
+    names = load_names(table)
+    assert names.view("Kurze-Achse_1") is CardiacView.SAX
+    assert names.view("CINE_segmented_SAX_b1") is CardiacView.SAX
+    assert names.exclusion("QA SAX") == "phantom"
+
+
+def test_the_example_table_works():
+    names = load_names(Path(__file__).parents[3] / "examples" / "names.toml")
+    assert names.view("Kurze-Achse_1") is CardiacView.SAX
+    assert names.view("Vierkammer cine") is CardiacView.FOUR_CHAMBER
+    assert names.exclusion("Uebersicht 3") == "localiser"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[views", "is not a table of names"),
+        ('[views]\n5ch = ["x"]', "'5ch' is not a valid CardiacView"),
+        ('[views]\nsax = ["("]', "is not a table of names"),
+        ("[views]\nsax = 3", "is not a table of names"),
+        ("views = 3", "is not a table of names"),
+        ("[other]", r"unknown section \[other\]"),
+    ],
+)
+def test_a_faulty_table_is_one_sentence(tmp_path, text, message):
+    table = tmp_path / "names.toml"
+    table.write_text(text)
+    with pytest.raises(SourceError, match=message):
+        load_names(table)

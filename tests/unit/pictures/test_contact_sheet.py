@@ -1,0 +1,116 @@
+"""What is drawn lies where it should: checked on the figure's own objects and on the pixels of the picture."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from matplotlib.patches import Rectangle
+
+from cmr_planes.pictures.contact_sheet import COLOURS, Panel, box_letters, draw_sheet, orientation_letters, save_sheet
+from cmr_planes.views import TARGET_VIEWS, CardiacView, PositionClass
+from tests.helpers.records import make_view
+
+
+def make_panel(view: CardiacView, *, warning: str = "", matrix: tuple[int, int] = (208, 180), with_positions: bool = True) -> Panel:
+    record = make_view(view, n_slices=1, matrix=matrix, with_positions=with_positions)
+    positions = record.positions[0] if record.positions else None
+    return Panel(
+        image=record.image[0, 0],
+        plane=record.planes[0],
+        centres_px=positions.centres_px if positions else None,
+        boxes=positions.boxes if positions else None,
+        title="subject 1",
+        warning=warning,
+    )
+
+
+@pytest.mark.parametrize("view", TARGET_VIEWS)
+def test_boxes_are_outlined_at_their_pixels_and_lettered_in_the_views_words(view: CardiacView) -> None:
+    panel = make_panel(view)
+    (axes,) = draw_sheet(view, [panel], heading="h").axes
+    outlines = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    assert len(outlines) == 9
+    for outline, (row_start, row_stop, column_start, column_stop) in zip(outlines, panel.boxes, strict=True):
+        corner = (outline.get_x(), outline.get_y(), outline.get_width(), outline.get_height())
+        assert corner == (column_start - 0.5, row_start - 0.5, column_stop - column_start, row_stop - row_start)
+    written = {text.get_text() for text in axes.texts}
+    assert {box_letters(view, position) for position in PositionClass if position} <= written
+
+
+def test_a_box_that_is_cut_is_drawn_as_far_as_it_goes() -> None:
+    panel = make_panel(CardiacView.SAX, matrix=(110, 100))
+    (axes,) = draw_sheet(CardiacView.SAX, [panel], heading="h").axes
+    for outline in axes.patches:
+        assert outline.get_x() >= -0.5
+        assert outline.get_y() >= -0.5
+        assert outline.get_x() + outline.get_width() <= 99.5
+        assert outline.get_y() + outline.get_height() <= 109.5
+    assert len(axes.patches) < 9 or min(outline.get_height() for outline in axes.patches) < 11
+
+
+def test_each_line_runs_through_the_centres_of_its_boxes() -> None:
+    panel = make_panel(CardiacView.SAX)
+    (axes,) = draw_sheet(CardiacView.SAX, [panel], heading="h").axes
+    for line, members in zip(axes.lines, ((1, 2, 3, 4, 5), (1, 6, 7, 8, 9)), strict=True):
+        first, second = np.array(line.get_xy1()), np.array(line.get_xy2())
+        along = (second - first) / np.linalg.norm(second - first)
+        for member in members:
+            offset = panel.centres_px[member - 1] - first
+            assert abs(offset[0] * along[1] - offset[1] * along[0]) < 1e-6
+
+
+@pytest.mark.parametrize("view", TARGET_VIEWS)
+def test_letters_of_a_view_are_all_different(view: CardiacView) -> None:
+    letters = [box_letters(view, position) for position in PositionClass if position]
+    assert len(set(letters)) == 9
+
+
+def test_the_letters_at_the_edges_are_those_of_the_patient() -> None:
+    assert orientation_letters(np.array([1.0, 0, 0])) == "L"
+    assert orientation_letters(np.array([0, -1.0, 0])) == "A"
+    assert orientation_letters(np.array([0, 0.1, -1.0])) == "F"
+    assert orientation_letters(np.array([-0.5, 0.8, 0.1])) == "PR"
+
+
+def test_a_picture_shows_the_colours_of_all_arms_and_repeats_byte_for_byte(tmp_path: Path) -> None:
+    panels = [make_panel(CardiacView.SAX), make_panel(CardiacView.SAX, warning="low agreement")]
+    for name in ("one.png", "two.png"):
+        save_sheet(draw_sheet(CardiacView.SAX, panels, heading="SAX"), tmp_path / name)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    picture = (imread(tmp_path / "one.png")[..., :3] * 255).round().astype(int)
+    for colour in set(COLOURS.values()):
+        wanted = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+        assert (np.abs(picture - wanted).max(axis=-1) < 12).any(), colour
+
+
+def test_a_warning_frames_the_image() -> None:
+    plain, warned = draw_sheet(
+        CardiacView.SAX, [make_panel(CardiacView.SAX), make_panel(CardiacView.SAX, warning="low")], heading="h"
+    ).axes
+    assert not any(spine.get_visible() for spine in plain.spines.values())
+    assert all(spine.get_visible() for spine in warned.spines.values())
+    assert warned.get_title().endswith("low")
+
+
+def test_an_image_without_positions_is_drawn_without_boxes() -> None:
+    (axes,) = draw_sheet(CardiacView.SAX, [make_panel(CardiacView.SAX, with_positions=False)], heading="h").axes
+    assert len(axes.images) == 1
+    assert not axes.patches
+    assert not axes.lines
+
+
+def test_an_empty_image_can_be_drawn(tmp_path: Path) -> None:
+    panel = make_panel(CardiacView.SAX)
+    black = Panel(**{name: getattr(panel, name) for name in Panel.__slots__} | {"image": np.zeros((208, 180), dtype=np.uint16)})
+    save_sheet(draw_sheet(CardiacView.SAX, [black], heading="h"), tmp_path / "black.png")
+
+
+@pytest.mark.parametrize("n_panels", [1, 2, 3, 4, 5, 9])
+def test_panels_stay_on_the_sheet_and_apart(n_panels: int) -> None:
+    panels = [make_panel(CardiacView.SAX, matrix=(180 + 10 * (number % 3), 180)) for number in range(n_panels)]
+    axes = draw_sheet(CardiacView.SAX, panels, heading="h").axes
+    assert len(axes) == n_panels
+    boxes = [each.get_position() for each in axes]
+    assert all(box.x0 >= 0 and box.x1 <= 1 and box.y0 >= 0 and box.y1 <= 1 for box in boxes)
+    assert not any(first.overlaps(second) for number, first in enumerate(boxes) for second in boxes[number + 1 :])

@@ -1,0 +1,166 @@
+"""The report's numbers against literal definitions."""
+
+import csv
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+
+from cmr_planes.views import CardiacView
+from cmr_train.choices import TransferMode
+from cmr_train.evaluation.metrics import Metric
+from cmr_train.evaluation.scores import MEAN
+from cmr_train.evaluation.statistics import CONFIDENCE, N_RESAMPLES, crossed_interval, paired_difference
+from cmr_train.report import tables, wording
+from cmr_train.report.analysis import best, compare, entries, last_quarter_change, learning, mean_curve, needed, paper_rows
+from cmr_train.report.results import Curve, read_curve, read_study
+from tests.helpers.study_folders import make_study
+
+SCRATCH, DECODER, ALL, MULTITASK = TransferMode
+
+
+def literal_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
+    """Draw rows and columns one sample at a time, and average what is there."""
+    rng = np.random.default_rng(seed)
+    means = []
+    for _ in range(N_RESAMPLES // 4):
+        rows, columns = (rng.integers(size, size=size) for size in values.shape)
+        drawn = values[rows][:, columns]
+        if not np.isnan(drawn).all():
+            means.append(np.nanmean(drawn))
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(means, (tail, 1 - tail))
+    return float(low), float(high)
+
+
+@pytest.mark.parametrize("with_gaps", [False, True], ids=["whole", "with gaps"])
+def test_the_interval_is_that_of_drawing_subjects_and_seeds(with_gaps):
+    rng = np.random.default_rng(5)
+    values = rng.normal(0.7, 0.05, (14, 1)) + rng.normal(0, 0.03, (1, 3)) + rng.normal(0, 0.01, (14, 3))
+    if with_gaps:
+        values[[0, 3, 3], [1, 0, 2]] = np.nan
+    low, high = crossed_interval(values)
+    wanted = literal_interval(values, 99)
+    assert (low, high) == pytest.approx(wanted, abs=0.05 * (wanted[1] - wanted[0]))
+    assert crossed_interval(values) == (low, high)
+
+
+def test_the_interval_of_one_seed_is_that_over_subjects_and_seeds_make_it_wider():
+    values = np.random.default_rng(1).normal(0.1, 0.04, 25)
+    known = paired_difference(values, np.zeros(25))
+    assert crossed_interval(values[:, None]) == pytest.approx((known.low, known.high), abs=0.001)
+    low, high = crossed_interval(np.stack([values, values + 0.2], axis=1))
+    assert high - low > 4 * (known.high - known.low)
+
+
+@pytest.mark.parametrize("values", [[[0.4]], [[np.nan, np.nan]], np.zeros((0, 2))], ids=["one", "none", "empty"])
+def test_one_value_has_no_interval(values):
+    assert np.isnan(crossed_interval(values)).all()
+
+
+def test_differences_are_of_pairs_only():
+    values = np.array([[0.8, 0.9], [0.7, np.nan], [0.6, 0.6]])
+    scratch = np.array([[0.5, np.nan], [0.5, 0.5], [0.4, 0.5]])
+    found = compare(values, scratch)
+    assert found is not None
+    assert found.mean == pytest.approx((0.3 + 0.2 + 0.2 + 0.1) / 4)
+    assert (found.n_subjects, found.n_seeds) == (3, 2)
+    assert found.p_value == paired_difference([0.3, 0.2, 0.15], [0, 0, 0]).p_value
+    assert compare(values, np.full((3, 2), np.nan)) is None
+
+
+def test_the_papers_numbers_are_those_of_its_tables():
+    sax, long_axis = paper_rows(CardiacView.SAX), paper_rows(CardiacView.FOUR_CHAMBER)
+    assert [(n, row.n_images) for n, row in sax.items()] == [(1, 18), (5, 102), (10, 208), (50, 980), (100, 1936)]
+    assert sax[1].dice == {SCRATCH: (0.361, 0.047), DECODER: (0.515, 0.099), ALL: (0.618, 0.068), MULTITASK: (0.704, 0.065)}
+    assert long_axis[1].dice[MULTITASK] == (0.600, 0.122)
+    assert paper_rows(CardiacView.TWO_CHAMBER) == {}
+
+
+def line(iterations: list[int], dice: list[float]) -> Curve:
+    return Curve(iterations=np.array(iterations), dice={MEAN: np.array(dice)})
+
+
+def test_the_trend_of_the_last_quarter_is_a_straight_line():
+    iterations = np.arange(10, 210, 10)
+    assert last_quarter_change(iterations, iterations / 1000) == pytest.approx(0.05)
+    late = iterations >= 150
+    noisy = np.random.default_rng(0).normal(0.8, 0.02, 20)
+    slope = np.polyfit(iterations[late], noisy[late], 1)[0]
+    assert last_quarter_change(iterations, noisy) == pytest.approx(slope * 50)
+    assert math.isnan(last_quarter_change(np.array([10, 20]), np.array([0.5, 0.6])))
+    assert math.isnan(last_quarter_change(iterations, np.full(20, np.nan)))
+
+
+def test_curves_of_seeds_are_averaged_where_they_have_values():
+    mean = mean_curve([line([10, 20], [0.2, 0.4]), line([20, 30], [0.6, np.nan])])
+    assert mean.iterations.tolist() == [10, 20, 30]
+    np.testing.assert_allclose(mean.dice[MEAN], [0.2, 0.5, np.nan])
+
+
+def test_iterations_needed_count_a_seed_that_never_came_as_infinite(tmp_path):
+    folder = make_study(tmp_path, modes=("scratch", "all"), subjects=(1,), seeds=3)
+    for seed, dice in enumerate([(0.3, 0.55, 0.9), (0.3, 0.4, 0.7), (0.1, 0.2, 0.45)]):
+        text = "".join(json.dumps({"iteration": 10 * (n + 1), "validation_mean": each}) + "\n" for n, each in enumerate(dice))
+        (folder / f"cells/all-n1-s{seed}/metrics.jsonl").write_text(text + '{"iteration": 40, "valid')
+    found = [each for each in learning(read_study(folder)) if each.mode is ALL]
+    levels = {round(each.level, 4): (each.median, each.n_reached, each.n_seeds) for (each,) in needed(found)}
+    final = round(0.95 * (0.9 + 0.7 + 0.45) / 3, 4)
+    assert levels == {0.5: (30, 2, 3), 0.6: (30, 2, 3), 0.7: (30, 2, 3), 0.8: (math.inf, 1, 3), final: (30, 2, 3)}
+
+
+def test_a_table_holds_what_the_files_say(tmp_path):
+    folder = make_study(tmp_path, subjects=(1, 5), seeds=2)
+    results = read_study(folder)
+    found = entries(results)
+    rows = list(csv.DictReader(io.StringIO(tables.entries_csv(results, found, paper_rows(results.view)))))
+    dice = {}
+    for seed in range(2):
+        with (folder / f"cells/all-n5-s{seed}/per_subject.csv").open() as file:
+            for row in csv.DictReader(file):
+                dice.setdefault((row["subject"], seed), {}).setdefault(row["structure"], []).append(float(row["dice"]))
+    values = [np.mean([np.mean(phases) for phases in each.values()]) for each in dice.values()]
+    (row,) = [
+        each
+        for each in rows
+        if (each["mode"], each["annotated_subjects"], each["metric"], each["structure"]) == ("all", "5", "dice", "mean")
+    ]
+    assert float(row["mean"]) == pytest.approx(np.mean(values), abs=1e-6)
+    assert float(row["std"]) == pytest.approx(np.std(values, ddof=1), abs=1e-6)
+    assert (row["seeds"], row["values"], row["annotated_images"]) == ("2", str(len(values)), "30")
+    assert (row["paper_mean"], row["paper_std"]) == ("0.844", "0.046")
+    assert (row["low_95"], row["high_95"]) != ("", "")
+
+
+def test_the_best_of_a_row_is_the_highest_dice_and_the_smallest_distance(tmp_path):
+    folder = make_study(tmp_path, subjects=(1,), seeds=1, gains={"scratch": 0, "decoder": 0.1, "all": 0.3, "multitask": 0.2})
+    found = entries(read_study(folder))
+    for metric in (Metric.DICE, Metric.BAI2019):
+        assert best([e for e in found if e.metric is metric and e.structure == MEAN]) == {ALL}
+    row = [e for e in found if e.metric is Metric.DICE and e.structure == MEAN]
+    assert best(row[:1]) == frozenset()
+    summary, at_one = wording.findings(read_study(folder), found, "default")
+    assert "lies above zero in 3, below zero in 0, and includes zero in 0" in summary
+    assert at_one.startswith("With 1 annotated subject, all has the highest mean Dice")
+    assert "above zero" in at_one
+
+
+def test_a_method_that_found_nothing_is_not_the_nearest(tmp_path):
+    folder = make_study(tmp_path, subjects=(1,), seeds=1, empty=("multitask-n1-s0",))
+    found = entries(read_study(folder))
+    distance = [e for e in found if e.metric is Metric.BAI2019 and e.structure == MEAN]
+    assert MULTITASK not in best(distance)
+    assert next(e for e in distance if e.mode is MULTITASK).n_scored == 0
+
+
+def test_damaged_curves_are_read_as_far_as_they_go(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    assert read_curve(path) is None
+    path.write_text('{"iteration": 2, "loss": 1}\nnonsense\n{"iteration": 4, "validation_LV": 0.5, "validation_mean": null}\n[]\n')
+    curve = read_curve(path)
+    assert curve is not None
+    assert curve.iterations.tolist() == [4]
+    assert curve.dice["LV"].tolist() == [0.5]
+    assert np.isnan(curve.dice["mean"]).all()

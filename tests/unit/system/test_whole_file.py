@@ -1,0 +1,177 @@
+"""Files are whole or not there: full disks, interrupts, vanished folders."""
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cmr_planes.errors import ShardError
+from cmr_planes.shards.records import SubjectRecord
+from cmr_planes.shards.schema import Codec
+from cmr_planes.shards.shard_writer import write_shard
+from cmr_planes.system.whole_file import LatchingFile, read_checksum, sealed
+from cmr_planes.views import CardiacView
+from tests.helpers.catalogues import write_batches
+from tests.helpers.records import make_subject, rejected_subject
+
+RECORD = make_subject(1, views=(CardiacView.SAX,), n_slices=2, matrix=(170, 160))
+
+
+def test_a_file_appears_under_its_name_only_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    path.write_bytes(b"old")
+    with sealed(path) as stream:
+        stream.write(b"new")
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("bad"), OSError(5, "input")])
+def test_whatever_ends_the_writing_leaves_the_old_file(tmp_path: Path, error: BaseException) -> None:
+    path = tmp_path / "a.h5"
+    path.write_bytes(b"old")
+
+    def write() -> None:
+        with sealed(path, checksum=True) as stream:
+            stream.write(b"new")
+            raise error
+
+    with pytest.raises(type(error)):
+        write()
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failed_write_is_kept_and_raised_later(tmp_path: Path, failure: BaseException) -> None:
+    with LatchingFile(tmp_path / "a", "w+") as stream:
+        stream.failure = failure
+        assert stream.write(b"lost") == 4
+        assert stream.truncate(10) == 10
+        assert (tmp_path / "a").stat().st_size == 0
+        with pytest.raises(type(failure)):
+            stream.check()
+
+
+def test_the_device_that_is_always_full_gives_one_sentence() -> None:
+    with LatchingFile("/dev/full", "w") as stream:
+        assert stream.write(b"x" * 100) == 100
+        with pytest.raises(OSError, match="No space left"):
+            stream.check()
+
+
+@pytest.mark.parametrize("limit", [0, 100, 3000, 30_000, 60_000, 120_000])
+def test_a_full_disk_ends_in_one_sentence_and_leaves_nothing(tmp_path: Path, limit: int) -> None:
+    """A process of its own, whose files may not grow beyond the limit: HDF5's own driver crashes here at exit."""
+    script = textwrap.dedent(
+        f"""
+        import resource, signal
+        from pathlib import Path
+        from cmr_planes.errors import ShardError
+        from cmr_planes.shards.schema import Codec
+        from cmr_planes.shards.shard_writer import write_shard
+        from tests.helpers.records import make_subject
+        from cmr_planes.views import CardiacView
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        record = make_subject(1, views=(CardiacView.SAX,), n_slices=2, matrix=(170, 160))
+        resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+        try:
+            write_shard(Path({str(tmp_path)!r}) / "00000.h5", [record], codec=Codec.GZIP, configuration={{}})
+        except ShardError as error:
+            print(error)
+        """
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.startswith("00000.h5 could not be written in")
+    assert "File too large" in run.stdout
+    assert "run the same command again" in run.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", [500, 2000, 4000, 7000])
+def test_a_full_disk_leaves_the_old_catalogue(tmp_path: Path, limit: int) -> None:
+    out = write_batches(tmp_path, [[RECORD], [rejected_subject(2)]])
+    before = out.read_bytes()
+    assert len(before) > limit
+    script = textwrap.dedent(
+        f"""
+        import resource, signal
+        from pathlib import Path
+        from cmr_planes.errors import ShardError
+        from cmr_planes.shards.catalogue_writer import write_catalogue
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+        out = Path({str(out)!r})
+        try:
+            write_catalogue(out, sorted((out.parent / "out.shards").glob("*.h5")), configuration={{"box": 11.0}}, versions={{}})
+        except ShardError as error:
+            print(error)
+        """
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.startswith("out.h5 could not be written in")
+    assert out.read_bytes() == before
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_an_interrupt_between_subjects_leaves_nothing(tmp_path: Path) -> None:
+    def records() -> Iterator[SubjectRecord]:
+        yield RECORD
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_shard(tmp_path / "00000.h5", records(), codec=Codec.GZIP, configuration={})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_the_source_is_not_taken_for_one_of_the_output(tmp_path: Path) -> None:
+    def records() -> Iterator[SubjectRecord]:
+        yield RECORD
+        raise FileNotFoundError(2, "No such file", "input.zip")
+
+    with pytest.raises(FileNotFoundError, match=r"input\.zip"):
+        write_shard(tmp_path / "00000.h5", records(), codec=Codec.GZIP, configuration={})
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ShardError, match=r"00000\.h5 could not be written in .*absent.*No such file or directory"):
+        write_shard(tmp_path / "absent" / "00000.h5", [RECORD], codec=Codec.GZIP, configuration={})
+
+
+def test_a_rename_that_fails_is_a_sentence_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(ShardError, match="Permission denied"):
+        write_shard(tmp_path / "00000.h5", [RECORD], codec=Codec.GZIP, configuration={})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_left_is_written_over(tmp_path: Path) -> None:
+    (tmp_path / "00000.h5.part").write_bytes(b"half" * 100_000)
+    summary = write_shard(tmp_path / "00000.h5", [RECORD], codec=Codec.GZIP, configuration={})
+    assert (tmp_path / "00000.h5").stat().st_size == summary.n_bytes
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_checksum_that_is_not_one_counts_as_none(tmp_path: Path) -> None:
+    path = tmp_path / "00000.h5"
+    assert read_checksum(path) is None
+    for content in ("", "abc  00000.h5\n", "g" * 64, "\N{SNOWMAN}"):
+        (tmp_path / "00000.h5.sha256").write_text(content, encoding="utf-8")
+        assert read_checksum(path) is None
+
+
+def test_writing_keeps_no_file_open(tmp_path: Path) -> None:
+    write_shard(tmp_path / "00000.h5", [RECORD], codec=Codec.GZIP, configuration={})
+    assert not any(str(tmp_path) in file.path for file in psutil.Process().open_files())
