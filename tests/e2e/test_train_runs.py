@@ -341,6 +341,7 @@ def test_a_hostile_or_damaged_checkpoint_is_refused(data, pretext_run, tmp_path,
 
 def test_a_full_disk_is_said_and_leaves_the_last_checkpoint(data, tmp_path, monkeypatch):
     from cmr_train.runs import files
+    from cmr_train.runs.checkpoint import save_checkpoint
 
     assert train("pretext", "--data", data, "--out", tmp_path / "run", *options(iterations=2)).exit_code == 0
     before = (tmp_path / "run" / "final.pt").read_bytes()
@@ -350,7 +351,7 @@ def test_a_full_disk_is_said_and_leaves_the_last_checkpoint(data, tmp_path, monk
 
     monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        checkpoint.save_checkpoint(tmp_path / "run" / "final.pt", {"model": {}})
+        save_checkpoint(tmp_path / "run" / "final.pt", {"model": {}})
     assert (tmp_path / "run" / "final.pt").read_bytes() == before
     assert not list((tmp_path / "run").glob("*.part"))
     done = train("pretext", "--data", data, "--out", tmp_path / "other", *options())
