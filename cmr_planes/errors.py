@@ -130,6 +130,23 @@ class NoteCode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that was found about a subject or one of its views; the subject is named where the finding is recorded."""
+
+    view: str
+    """The view's value (``"sax"``), or empty for the whole subject."""
+    code: RejectionCode | NoteCode
+    """The stable reason; its kind says whether something was left out."""
+    sentence: str
+    """What was found, where, what was expected, and what to do."""
+
+    @property
+    def is_rejection(self) -> bool:
+        """Whether the subject or view was left out; else it was used, and this is worth knowing about it."""
+        return isinstance(self.code, RejectionCode)
+
+
+@dataclass(frozen=True, slots=True)
 class Rejection:
     """A subject, or one view of it, that cannot be used."""
 
