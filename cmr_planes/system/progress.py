@@ -20,5 +20,5 @@ OnProgress = Callable[[Progress], None]
 """Called as steps are done, from the thread that runs the job."""
 
 
-def ignore_progress(progress: Progress) -> None:  # noqa: ARG001  # what it ignores
+def ignore_progress(progress: Progress) -> None:  # what it ignores
     """Do nothing: the default where progress is not shown."""
