@@ -98,7 +98,7 @@ def pairs(catalogue: Catalogue, index: ImageIndex) -> Iterator[Pair]:
     random = np.random.default_rng(0)
     while True:
         for row in random.permutation(len(index)):
-            address = (index.subject(row), VIEW, int(index.phase_index[row]), int(index.slice[row]))
+            address = (index.subject(row), VIEW, int(index.phase_index[row]), int(index.slice_index[row]))
             yield catalogue.image(*address), catalogue.positions(*address)
 
 

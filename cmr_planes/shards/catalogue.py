@@ -46,7 +46,7 @@ class Catalogue:
     --------
     >>> with Catalogue(Path("out.h5")) as catalogue:  # doctest: +SKIP
     ...     index = catalogue.index(CardiacView.SAX)
-    ...     image = catalogue.image(index.subject(0), CardiacView.SAX, index.phase_index[0], index.slice[0])
+    ...     image = catalogue.image(index.subject(0), CardiacView.SAX, index.phase_index[0], index.slice_index[0])
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -121,7 +121,7 @@ class Catalogue:
             rows = self._messages("notes")
             return tuple(Note(subject, view, NoteCode(code), sentence) for subject, view, code, sentence in rows)
 
-    def image(self, subject: str, view: CardiacView, phase: int, slice: int) -> NDArray[np.uint16]:  # noqa: A002  # DICOM's word
+    def image(self, subject: str, view: CardiacView, phase: int, slice_index: int) -> NDArray[np.uint16]:
         """Read one image.
 
         Parameters
@@ -132,7 +132,7 @@ class Catalogue:
             The view.
         phase
             Index of the phase, as in :attr:`ImageIndex.phase_index`.
-        slice
+        slice_index
             Index of the slice, 0 for long-axis views; SAX runs from base to apex.
 
         Returns
@@ -144,13 +144,13 @@ class Catalogue:
         ShardError
             There is no such image, or its shard is missing or damaged; the message names both.
         """
-        return cast("NDArray[np.uint16]", self._read_image(subject, view, Dataset.IMAGE, phase, slice))
+        return cast("NDArray[np.uint16]", self._read_image(subject, view, Dataset.IMAGE, phase, slice_index))
 
-    def positions(self, subject: str, view: CardiacView, phase: int, slice: int) -> LabelArray:  # noqa: A002  # DICOM's word
+    def positions(self, subject: str, view: CardiacView, phase: int, slice_index: int) -> LabelArray:
         """Read one position mask, shape (rows, columns), classes 0 to 9; otherwise as :meth:`image`."""
-        return cast("LabelArray", self._read_image(subject, view, Dataset.POSITIONS, phase, slice))
+        return cast("LabelArray", self._read_image(subject, view, Dataset.POSITIONS, phase, slice_index))
 
-    def labels(self, subject: str, view: CardiacView, phase: int, slice: int) -> LabelArray:  # noqa: A002  # DICOM's word
+    def labels(self, subject: str, view: CardiacView, phase: int, slice_index: int) -> LabelArray:
         """Read the manual labels of one image, shape (rows, columns), values of :class:`cmr_planes.views.Structure`.
 
         Raises
@@ -159,7 +159,7 @@ class Catalogue:
             The view has no labels, there is no such image, or the label file is missing or damaged. An image of a labelled view
             that is not annotated itself (:attr:`ImageIndex.annotated`) has zeros.
         """
-        return cast("LabelArray", self._read_image(subject, view, Dataset.LABELS, phase, slice, Group.LABELS))
+        return cast("LabelArray", self._read_image(subject, view, Dataset.LABELS, phase, slice_index, Group.LABELS))
 
     def labelled_structures(self, subject: str, view: CardiacView) -> BoolArray:
         """Tell which structures were drawn, shape (phase, slice, 6), in the order of :class:`cmr_planes.views.Structure`.
@@ -254,10 +254,10 @@ class Catalogue:
         return zip(*(texts(table[column]) for column in ("subject", "view", "code", "sentence")), strict=True)
 
     def _read_image(
-        self, subject: str, view: CardiacView, name: str, phase: int, level: int, group: str = Group.DATA
+        self, subject: str, view: CardiacView, name: str, phase: int, slice_index: int, group: str = Group.DATA
     ) -> NDArray[Any]:
-        with self._reading() as files, files.naming(group, subject, f"{view.value}/{name}, phase {phase}, slice {level}"):
+        with self._reading() as files, files.naming(group, subject, f"{view.value}/{name}, phase {phase}, slice {slice_index}"):
             dataset = files.dataset(group, subject, view.value, name)
-            if phase < 0 or level < 0:
+            if phase < 0 or slice_index < 0:
                 raise IndexError("an address does not count from the end")
-            return cast("NDArray[Any]", dataset[phase, level])
+            return cast("NDArray[Any]", dataset[phase, slice_index])

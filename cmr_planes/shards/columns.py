@@ -41,7 +41,7 @@ class Subjects:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageIndex:
-    """One row for each 2D image. A row's image is ``catalogue.image(index.subject(row), view, phase_index[row], slice[row])``."""
+    """One row for each 2D image, which ``catalogue.image(index.subject(row), view, phase_index[row], slice_index[row])`` reads."""
 
     subjects: Subjects
     """All subjects of the catalogue."""
@@ -53,7 +53,7 @@ class ImageIndex:
     """Shape (images,): ``ed``, ``es``, or ``000``, ``001``, … in order of time."""
     phase_index: IntArray
     """Shape (images,): place on the first axis of the view's arrays."""
-    slice: IntArray
+    slice_index: IntArray
     """Shape (images,): place on the second axis; SAX runs from base to apex."""
     rows: IntArray
     """Shape (images,): rows of the matrix."""
@@ -78,7 +78,7 @@ class ImageIndex:
             view=column("view", np.str_),
             phase=column("phase", np.str_),
             phase_index=column("phase_index", np.int64),
-            slice=column("slice", np.int64),
+            slice_index=column("slice", np.int64),
             rows=column("rows", np.int64),
             columns=column("columns", np.int64),
             has_positions=column("positions", np.bool_),

@@ -140,7 +140,7 @@ class PlaneDataset:
     def _read(self, row: int) -> tuple[NDArray[Any], NDArray[np.uint8], NDArray[np.float32]]:
         """Read an image and its mask onto the common matrix, and the image's intensities that become 0 and 1."""
         index, target = self.index, self.target
-        address = (index.subject(row), target.view, int(index.phase_index[row]), int(index.slice[row]))
+        address = (index.subject(row), target.view, int(index.phase_index[row]), int(index.slice_index[row]))
         image: NDArray[Any] = self.catalogue.image(*address)
         read_mask = self.catalogue.positions if target.head is Head.POSITIONS else self.catalogue.labels
         mask: NDArray[np.uint8] = read_mask(*address)

@@ -169,7 +169,7 @@ def _by_subject(index: ImageIndex) -> Iterator[list[_Volume]]:
                 subject=subject,
                 phase=str(index.phase[rows[0]]),
                 phase_index=phase,
-                slices=tuple(int(index.slice[row]) for row in rows),
+                slices=tuple(int(index.slice_index[row]) for row in rows),
             )
             for phase, rows in sorted(phases.items())
         ]

@@ -186,7 +186,7 @@ def _choose(index: ImageIndex, subject: str, read: Callable[[_Place], NDArray[np
             subject=subject,
             phase=str(index.phase[row]),
             phase_index=int(index.phase_index[row]),
-            level=int(index.slice[row]),
+            level=int(index.slice_index[row]),
         )
         for row in range(len(index))
         if index.subject(row) == subject

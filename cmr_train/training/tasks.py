@@ -99,7 +99,7 @@ def _wholly_drawn(session: Session, index: ImageIndex) -> ImageIndex:
         subject = index.subject(row)
         if subject not in drawn:
             drawn[subject] = np.logical_and.reduce(session.catalogue.labelled_structures(subject, view)[..., wanted], axis=-1)
-        is_whole[row] = drawn[subject][index.phase_index[row], index.slice[row]]
+        is_whole[row] = drawn[subject][index.phase_index[row], index.slice_index[row]]
     names = ", ".join(each.title for each in VIEW_STRUCTURES[view])
     if not is_whole.any():
         raise TrainError(f"on none of the {len(index)} annotated images of view {view.title} were all of {names} drawn")

@@ -28,7 +28,7 @@ def test_the_quick_preset_learns_all_nine_positions(tmp_path):
         for row in range(len(index)):
             if index.participant(row) in run.split.train:
                 continue
-            address = (index.subject(row), CardiacView.SAX, int(index.phase_index[row]), int(index.slice[row]))
+            address = (index.subject(row), CardiacView.SAX, int(index.phase_index[row]), int(index.slice_index[row]))
             truth = catalogue.positions(*address)
             found = label_images(run, [catalogue.image(*address)], [(5.5, 5.5)])[0]
             for position in PositionClass:

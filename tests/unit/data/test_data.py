@@ -233,7 +233,7 @@ def test_an_item_is_the_normalised_image_and_its_mask_on_the_common_matrix(catal
     dataset = make_dataset(catalogue_path)
     image, mask = dataset[5]
     index, catalogue = dataset.index, dataset.catalogue
-    address = (index.subject(5), CardiacView.SAX, int(index.phase_index[5]), int(index.slice[5]))
+    address = (index.subject(5), CardiacView.SAX, int(index.phase_index[5]), int(index.slice_index[5]))
     np.testing.assert_allclose(image, fit(normalise(catalogue.image(*address)), SIZE, 64)[0], atol=1e-5)
     np.testing.assert_array_equal(mask, fit(catalogue.positions(*address), SIZE, 64)[0])
 

@@ -43,7 +43,7 @@ def check_all_images(catalogue: Catalogue) -> int:
     index = catalogue.index()
     for row in range(len(index)):
         key, view = index.subject(row), CardiacView(index.view[row])
-        phase, level = int(index.phase_index[row]), int(index.slice[row])
+        phase, level = int(index.phase_index[row]), int(index.slice_index[row])
         record = next(each for each in SUBJECTS[key].views if each.view is view)
         np.testing.assert_array_equal(catalogue.image(key, view, phase, level), record.image[phase, level])
         mask = draw_mask(record.positions[level], *record.image.shape[2:])

@@ -51,7 +51,7 @@ def test_labels_come_back_by_the_image_s_address(out: Path) -> None:
         index = catalogue.index()
         marked = index.select(index.annotated)
         addresses = [
-            (marked.subject(row), marked.view[row], marked.phase_index[row], marked.slice[row]) for row in range(len(marked))
+            (marked.subject(row), marked.view[row], marked.phase_index[row], marked.slice_index[row]) for row in range(len(marked))
         ]
         assert addresses == [
             ("SYN-0002", "sax", 0, 0),
