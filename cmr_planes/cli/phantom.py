@@ -1,6 +1,5 @@
 """``cmr-planes phantom``: a synthetic cohort with known truth, as DICOM."""
 
-import os
 import shutil
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from cmr_planes.phantom.cohort import CohortOptions, make_cohort
 from cmr_planes.phantom.layouts import Layout
 from cmr_planes.phantom.people import DEFAULT_FRACTIONS, Pathology
 from cmr_planes.phantom.quirks import Quirk
+from cmr_planes.system.cores import n_cores
 from cmr_planes.terminal.console import print_json, progress, reports_errors
 from cmr_planes.terminal.options import quiet_option
 
@@ -98,7 +98,7 @@ def phantom(
     )
     start = time.perf_counter()
     with progress("phantom", n_subjects, unit="subjects") as advance:
-        make_cohort(folder, options, n_workers=workers or len(os.sched_getaffinity(0)), on_subject=advance)
+        make_cohort(folder, options, n_workers=workers or n_cores(), on_subject=advance)
     seconds = time.perf_counter() - start
     n_bytes = sum(path.stat().st_size for path in (folder / "dicom").rglob("*") if path.is_file())
     if as_json:

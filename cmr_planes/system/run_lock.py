@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import platform
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ LOCK_SUFFIX = ".lock"
 
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 _OWNER_BYTES = 1 << 10
+_POLL_SECONDS = 0.1
 
 
 def lock_path(out: Path) -> Path:
@@ -29,13 +31,15 @@ def lock_path(out: Path) -> Path:
 
 
 @contextmanager
-def only_run(out: Path) -> Iterator[bool]:
+def only_run(out: Path, *, wait_seconds: float = 0.0) -> Iterator[bool]:
     """Be the only run on an output; only the process that plans and finishes needs it, its workers do not.
 
     Parameters
     ----------
     out
         The output, a file or a folder; need not exist. The folder in which it lies is made.
+    wait_seconds
+        Time to wait for another run to end.
 
     Yields
     ------
@@ -44,13 +48,13 @@ def only_run(out: Path) -> Iterator[bool]:
     Raises
     ------
     InUseError
-        Another run works on the output.
+        Another run works on the output, and still does after the wait.
     OSError
         The folder cannot be written.
     """
     path = lock_path(out)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, is_certain = _acquire(out, path)
+    descriptor, is_certain = _wait_for(out, path, wait_seconds)
     try:
         yield is_certain
     finally:
@@ -58,6 +62,18 @@ def only_run(out: Path) -> Iterator[bool]:
             with suppress(OSError):
                 path.unlink()
         os.close(descriptor)
+
+
+def _wait_for(out: Path, path: Path, wait_seconds: float) -> tuple[int, bool]:
+    """Acquire the lock, within the time given."""
+    end = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return _acquire(out, path)
+        except InUseError:
+            if time.monotonic() >= end:
+                raise
+        time.sleep(_POLL_SECONDS)
 
 
 def _acquire(out: Path, path: Path) -> tuple[int, bool]:

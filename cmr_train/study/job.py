@@ -13,13 +13,12 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
-from cmr_planes.errors import CmrPlanesError, InUseError
+from cmr_planes.errors import CmrPlanesError
 from cmr_planes.system.run_lock import only_run
 from cmr_train.config import RunConfig
 
@@ -28,6 +27,7 @@ CELL_NAME, LOG_NAME = "cell.json", "log.txt"
 
 _POLL_SECONDS = 0.1
 _LOCK_SECONDS = 60.0
+"""A run whose starter was killed a moment ago ends within this time."""
 
 
 class State(StrEnum):
@@ -132,7 +132,7 @@ def _end_with_starter() -> None:
 
 def _carried_out(job: Job) -> Outcome:
     try:
-        with _alone(Path(job.out)):
+        with only_run(Path(job.out), wait_seconds=_LOCK_SECONDS):
             is_finished = _train_and_evaluate(job)
     except CmrPlanesError as error:
         return Outcome(state=State.FAILED, error=str(error))
@@ -144,28 +144,6 @@ def _carried_out(job: Job) -> Outcome:
         where = str(Path(job.out) / LOG_NAME)
         return Outcome(state=State.FAILED, error=f"unexpected {type(error).__name__}; {where!r} holds the traceback")
     return Outcome(state=State.DONE if is_finished else State.STOPPED)
-
-
-@contextlib.contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Be the only run in a folder; wait for one whose starter was killed a moment ago.
-
-    Raises
-    ------
-    InUseError
-        Another is at it and stays.
-    """
-    end = time.monotonic() + _LOCK_SECONDS
-    with contextlib.ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(only_run(out))
-                break
-            except InUseError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(_POLL_SECONDS)
-        yield
 
 
 def _train_and_evaluate(job: Job) -> bool:

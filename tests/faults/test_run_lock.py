@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,6 +96,26 @@ def test_a_file_system_without_locks_is_said_to_be_one(tmp_path, monkeypatch):
     result = extract(write_folders(tmp_path / "dicom", 1), tmp_path / "out.h5")
     assert result.exit_code == 0
     assert "knows no locks: see to it that no other run works on it" in result.stderr
+
+
+def test_a_run_may_wait_for_the_one_before_it(tmp_path):
+    out = tmp_path / "out.h5"
+    with held(out) as process:
+        ending = threading.Timer(0.3, process.kill)
+        ending.start()
+        with only_run(out, wait_seconds=30.0) as is_certain:
+            assert is_certain
+            assert process.wait() < 0
+        ending.join()
+
+
+def test_a_run_that_waited_in_vain_is_refused(tmp_path):
+    out = tmp_path / "out.h5"
+    with held(out) as process:
+        start = time.monotonic()
+        with pytest.raises(InUseError, match=f"process {process.pid}, begun"), only_run(out, wait_seconds=0.2):
+            pass
+        assert time.monotonic() - start >= 0.2
 
 
 def _count(out: str, n: int) -> int:
