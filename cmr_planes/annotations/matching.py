@@ -19,11 +19,15 @@ from cmr_planes.annotations.model import (
 from cmr_planes.annotations.placing import MAX_OFFSET_PX, SlicePlacement, place_on_plane
 from cmr_planes.annotations.rasterise import draw_contours, drawn_structures
 from cmr_planes.errors import AnnotationError
+from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import BoolArray, LabelArray
 from cmr_planes.views import CardiacPhase, CardiacView, Structure
 
 InstanceKey = Callable[[str, int], str]
 """From a SOPInstanceUID and a frame (from 1; 0 in instances of one frame) to what :attr:`TargetView.instance_keys` has for it."""
+
+Place = Callable[[LabelVolume, ImagePlane], SlicePlacement]
+"""Lays a label map on a plane: :func:`cmr_planes.annotations.placing.place_on_plane`, or a function that keeps its results."""
 
 _KEEP_FRAMES = "'extract --annotations' keeps the annotated frames, 'extract --phases all' every frame"
 
@@ -55,7 +59,9 @@ class _Canvas:
         self.sources.add(source)
 
 
-def match(annotations: Sequence[Annotation], targets: Sequence[TargetView], instance_key: InstanceKey) -> Matched:
+def match(
+    annotations: Sequence[Annotation], targets: Sequence[TargetView], instance_key: InstanceKey, place: Place = place_on_plane
+) -> Matched:
     """Lay a subject's annotations on its images.
 
     Parameters
@@ -66,6 +72,8 @@ def match(annotations: Sequence[Annotation], targets: Sequence[TargetView], inst
         The subject's views.
     instance_key
         How instances are named in ``targets``.
+    place
+        Lays a label map on a plane.
 
     Returns
     -------
@@ -82,7 +90,7 @@ def match(annotations: Sequence[Annotation], targets: Sequence[TargetView], inst
     for annotation in annotations:
         if annotation.contour_images:
             _place_contours(annotation, canvases, instance_key, remarks, problems)
-        _place_volumes(annotation, canvases, instance_key, remarks, problems)
+        _place_volumes(annotation, canvases, instance_key, place, remarks, problems)
     views = {view: _finished(canvas) for view, canvas in canvases.items() if canvas.structures.any()}
     if not views:
         raise AnnotationError("; ".join(dict.fromkeys(problems)) or "holds no labels")
@@ -93,7 +101,7 @@ def match(annotations: Sequence[Annotation], targets: Sequence[TargetView], inst
 
 
 def annotated_frames(
-    annotations: Sequence[Annotation], target: TargetView, instance_key: InstanceKey
+    annotations: Sequence[Annotation], target: TargetView, instance_key: InstanceKey, place: Place = place_on_plane
 ) -> Mapping[int, frozenset[int]]:
     """Find the frames that annotations are of.
 
@@ -105,30 +113,33 @@ def annotated_frames(
         A view with all frames: its phases are the frames of the cycle.
     instance_key
         How instances are named in ``target``.
+    place
+        Lays a label map on a plane.
 
     Returns
     -------
         By slice, the indices of the phases; slices without annotation are left out. Label maps that name a phase only, not a frame,
-        tell nothing.
+        add nothing.
     """
     found: defaultdict[int, set[int]] = defaultdict(set)
     for annotation in annotations:
-        places = [place for image in annotation.contour_images for place in _images_of(image, target, instance_key)]
+        for image in annotation.contour_images:
+            for phase, slice_index in _images_of(image, target, instance_key):
+                found[slice_index].add(phase)
         for volume in annotation.volumes:
-            if volume.labels.any() and (volume.sop_instance_uid or volume.moment.frame_number is not None):
-                levels = [level for level, each in enumerate(_placements(volume, target)) if each.labels is not None]
-                places += [(phase, level) for level in levels for phase in _phases_of(volume, target, level, instance_key) or ()]
-        for phase, level in places:
-            found[level].add(phase)
-    return {level: frozenset(phases) for level, phases in found.items()}
+            if volume.sop_instance_uid or volume.moment.frame_number is not None:
+                for slice_index in _labelled_slices(volume, target, place):
+                    found[slice_index].update(_phases_of(volume, target, slice_index, instance_key) or ())
+    return {slice_index: frozenset(phases) for slice_index, phases in found.items() if phases}
 
 
-def belongs(annotations: Sequence[Annotation], target: TargetView, instance_key: InstanceKey) -> bool:
-    """Tell whether any annotation is of a view, at whatever moment; ``target`` as in :func:`annotated_frames`."""
-    if annotated_frames(annotations, target, instance_key):
-        return True
-    volumes = (volume for annotation in annotations for volume in annotation.volumes if volume.view in (None, target.view))
-    return any(placed.labels is not None and placed.labels.any() for volume in volumes for placed in _placements(volume, target))
+def belongs(
+    annotations: Sequence[Annotation], target: TargetView, instance_key: InstanceKey, place: Place = place_on_plane
+) -> bool:
+    """Return whether any annotation is of a view, at whatever moment; parameters as in :func:`annotated_frames`."""
+    return any(_images_of(image, target, instance_key) for annotation in annotations for image in annotation.contour_images) or any(
+        _labelled_slices(volume, target, place) for annotation in annotations for volume in annotation.volumes
+    )
 
 
 def _place_contours(
@@ -182,47 +193,57 @@ def _place_volumes(
     annotation: Annotation,
     canvases: Mapping[CardiacView, _Canvas],
     instance_key: InstanceKey,
+    place: Place,
     remarks: list[str],
     problems: list[str],
 ) -> None:
     """Lay label maps on the images at their place and moment."""
-    misfits: list[tuple[float, CardiacView, SlicePlacement]] = []
     lost: Counter[str] = Counter()
+    beside: defaultdict[CardiacView, dict[int, float]] = defaultdict(dict)
     n_placed = 0
     for volume in annotation.volumes:
-        fits = False
-        for canvas in canvases.values():
-            if volume.view not in (None, canvas.target.view):
-                continue
-            placements = _placements(volume, canvas.target)
-            misfits += [(each.offset_mm, canvas.target.view, each) for each in placements if each.labels is None]
-            placed = {level: each.labels for level, each in enumerate(placements) if each.labels is not None}
-            fits |= bool(placed)
-            for level in _annotated_levels(placed):
-                phases = _phases_of(volume, canvas.target, level, instance_key)
-                lost[_lost_sentence(volume)] += phases is None or not phases
-                for phase in phases or ():
-                    canvas.put(phase, level, placed[level], volume.structures, annotation.source.value)
-                    n_placed += 1
-        if fits:
+        of_views = {view: _placements(volume, canvas.target, place) for view, canvas in canvases.items()}
+        if not any(placement.labels is not None for placements in of_views.values() for placement in placements):
+            problems.append(_misfit_sentence(volume, of_views))
             continue
-        problems.append(_misfit_sentence(volume, misfits))
-    remarks += [f"{count} slices of label maps were left out: {sentence}" for sentence, count in lost.items() if count and n_placed]
-    problems += [sentence for sentence, count in lost.items() if count and not n_placed]
-    inside = [(offset, view) for offset, view, each in misfits if each.is_covered]
-    if inside and n_placed:
-        offset, view = max(inside, key=lambda item: item[0])
-        remarks.append(
-            f"{len(inside)} {view.title} slices lie up to {offset:.1f} mm from the label map's (at most half a pixel is allowed) "
-            "and got no labels"
-        )
+        for view, placements in of_views.items():
+            for slice_index, placement in enumerate(placements):
+                if placement.labels is None and placement.is_covered:
+                    beside[view][slice_index] = max(placement.offset_mm, beside[view].get(slice_index, 0.0))
+            placed = {index: placement.labels for index, placement in enumerate(placements) if placement.labels is not None}
+            for slice_index in _annotated_slices(placed):
+                phases = _phases_of(volume, canvases[view].target, slice_index, instance_key)
+                lost[_lost_sentence(volume)] += not phases
+                for phase in phases or ():
+                    canvases[view].put(phase, slice_index, placed[slice_index], volume.structures, annotation.source.value)
+                    n_placed += 1
+    if n_placed:
+        remarks += [f"{count} slices of label maps were left out: {sentence}" for sentence, count in lost.items() if count]
+        remarks += [_beside_sentence(view, offsets_mm) for view, offsets_mm in beside.items()]
+    else:
+        problems += [sentence for sentence, count in lost.items() if count]
 
 
-def _placements(volume: LabelVolume, target: TargetView) -> list[SlicePlacement]:
-    return [place_on_plane(volume, plane) for plane in target.planes]
+def _placements(volume: LabelVolume, target: TargetView, place: Place) -> list[SlicePlacement]:
+    """Lay a label map on every slice of a view; none where it names another view."""
+    return [place(volume, plane) for plane in target.planes] if volume.view in (None, target.view) else []
 
 
-def _annotated_levels(placed: Mapping[int, LabelArray]) -> list[int]:
+def _labelled_slices(volume: LabelVolume, target: TargetView, place: Place) -> list[int]:
+    """Return the slices that a label map fits and is not empty on."""
+    placements = enumerate(_placements(volume, target, place))
+    return [index for index, placement in placements if placement.labels is not None and placement.labels.any()]
+
+
+def _beside_sentence(view: CardiacView, offsets_mm: Mapping[int, float]) -> str:
+    """Say which slices a label map misses, though it reaches beyond them."""
+    return (
+        f"{len(offsets_mm)} {view.title} slices lie up to {max(offsets_mm.values()):.1f} mm from the label map's (at most half a "
+        "pixel is allowed) and got no labels"
+    )
+
+
+def _annotated_slices(placed: Mapping[int, LabelArray]) -> list[int]:
     """Return the slices that were annotated: all of the label map, but for empty ones between labelled ones, and empty maps."""
     labelled = [level for level, labels in placed.items() if labels.any()]
     if not labelled:
@@ -259,14 +280,15 @@ def _lost_sentence(volume: LabelVolume) -> str:
     return f"{what} is not in the catalogue; {_KEEP_FRAMES}"
 
 
-def _misfit_sentence(volume: LabelVolume, misfits: Sequence[tuple[float, CardiacView, SlicePlacement]]) -> str:
-    """Say how far a label map is from the images."""
-    if not misfits:
+def _misfit_sentence(volume: LabelVolume, of_views: Mapping[CardiacView, Sequence[SlicePlacement]]) -> str:
+    """Say how far a label map that fits no slice is from the nearest one."""
+    offsets = [(placement.offset_mm, view) for view, placements in of_views.items() for placement in placements]
+    if not offsets:
         view = "" if volume.view is None else f"{volume.view.title} "
         return f"the subject has no {view}images that the label map could belong to"
-    offset, view, _ = min(misfits, key=lambda item: item[0])
+    offset_mm, nearest = min(offsets, key=lambda item: item[0])
     return (
-        f"the label map lies {offset:.1f} mm from the nearest {view.title} slice, and at most half a pixel is allowed: it is "
+        f"the label map lies {offset_mm:.1f} mm from the nearest {nearest.title} slice, and at most half a pixel is allowed: it is "
         "another patient's, or its geometry was lost"
     )
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from cmr_planes.annotations.matching import annotated_frames, belongs, match
 from cmr_planes.annotations.model import Annotation, PlacedLabels, TargetView
+from cmr_planes.annotations.placing import place_on_plane
 from cmr_planes.cine.acquisitions import CineSlice
 from cmr_planes.cine.phases import CyclePhases
 from cmr_planes.dicom.frames import FrameHeader
@@ -28,8 +30,6 @@ class AnnotatedCycle:
     """The subject's."""
     frames: Mapping[CardiacView, Mapping[int, frozenset[int]]]
     """By view and slice, the annotated frames."""
-    views: frozenset[CardiacView]
-    """Views that are annotated at all."""
 
     def override(self, view: CardiacView, slices: Sequence[CineSlice], frame_index: IntArray) -> IntArray:
         """Take the annotated frame of each slice where there is one near end-diastole or end-systole.
@@ -66,38 +66,63 @@ def cyclic_distance(first: float, second: float) -> float:
     return min(apart, 1.0 - apart)
 
 
-def annotated_cycle(
-    annotations: Sequence[Annotation],
-    views: Mapping[CardiacView, Sequence[CineSlice]],
-    automatic: CyclePhases,
-    annotated: frozenset[CardiacView],
-) -> AnnotatedCycle:
-    """Let annotations say when end-diastole and end-systole are.
+class SubjectAnnotations:
+    """A subject's annotations during its extraction. Each label map is laid on each plane once, whatever is asked of it.
 
     Parameters
     ----------
     annotations
         What the subject's files say.
-    views
-        The chosen slices of each view.
-    automatic
-        What was found in headers and images.
-    annotated
-        The :func:`annotated_views`.
-
-    Returns
-    -------
-        The moments that are annotated: of two, the one nearer to each of the automatic ones; of one, in place of the nearer; of
-        many, the nearest ones. Without annotations that name frames, ``automatic``.
     """
-    frames = {view: annotated_frames(annotations, whole_target(view, slices), extraction_key) for view, slices in views.items()}
-    fractions = [
-        frame / len(views[view][level].frames)
-        for view, levels in frames.items()
-        for level, of_slice in levels.items()
-        for frame in of_slice
-    ]
-    return AnnotatedCycle(_choose(_moments(fractions), automatic), frames, annotated)
+
+    def __init__(self, annotations: Sequence[Annotation]) -> None:
+        self._annotations = tuple(annotations)
+        self._place = cache(place_on_plane)  # label maps and planes are compared by identity
+
+    def views_among(self, views: Mapping[CardiacView, Sequence[CineSlice]]) -> frozenset[CardiacView]:
+        """Return the views, by their slices, that any annotation is of."""
+        return frozenset(
+            view
+            for view, slices in views.items()
+            if belongs(self._annotations, whole_target(view, slices), extraction_key, self._place)
+        )
+
+    def cycle(self, views: Mapping[CardiacView, Sequence[CineSlice]], automatic: CyclePhases) -> AnnotatedCycle:
+        """Let annotations decide when end-diastole and end-systole are.
+
+        Parameters
+        ----------
+        views
+            The chosen slices of each view.
+        automatic
+            What was found in headers and images.
+
+        Returns
+        -------
+            The moments that are annotated: of two, the one nearer to each of the automatic ones; of one, in place of the nearer; of
+            many, the nearest ones. Without annotations that name frames, ``automatic``.
+        """
+        frames = {
+            view: annotated_frames(self._annotations, whole_target(view, slices), extraction_key, self._place)
+            for view, slices in views.items()
+        }
+        fractions = [
+            frame / len(views[view][slice_index].frames)
+            for view, of_slices in frames.items()
+            for slice_index, of_slice in of_slices.items()
+            for frame in of_slice
+        ]
+        return AnnotatedCycle(_choose(_moments(fractions), automatic), frames)
+
+    def labels_on(self, records: Sequence[ViewRecord]) -> tuple[Mapping[CardiacView, PlacedLabels], tuple[str, ...]]:
+        """Lay the annotations on the views that were kept; return the labels by view, and what was not used or is incomplete."""
+        if not self._annotations or not records:
+            return {}, ()
+        try:
+            matched = match(self._annotations, [_target_of_record(record) for record in records], extraction_key, self._place)
+        except AnnotationError as error:
+            return {}, (f"no annotation was used: {error}",)
+        return matched.views, matched.remarks
 
 
 def _moments(fractions: Sequence[float]) -> list[float]:
@@ -125,24 +150,6 @@ def _choose(moments: Sequence[float], automatic: CyclePhases) -> CyclePhases:
     pairs = [(first, second) for first in moments for second in moments if first != second]
     best = min(pairs, key=lambda pair: cyclic_distance(pair[0], ed) + cyclic_distance(pair[1], expected_es))
     return CyclePhases(ed=best[0], es=best[1])
-
-
-def annotated_views(annotations: Sequence[Annotation], views: Mapping[CardiacView, Sequence[CineSlice]]) -> frozenset[CardiacView]:
-    """Return the views that any annotation is of."""
-    return frozenset(view for view, slices in views.items() if belongs(annotations, whole_target(view, slices), extraction_key))
-
-
-def lay_on_records(
-    annotations: Sequence[Annotation], records: Sequence[ViewRecord]
-) -> tuple[Mapping[CardiacView, PlacedLabels], tuple[str, ...]]:
-    """Lay annotations on the views that were kept; return the labels by view, and what was not used or is incomplete."""
-    if not annotations or not records:
-        return {}, ()
-    try:
-        matched = match(annotations, [_target_of_record(record) for record in records], extraction_key)
-    except AnnotationError as error:
-        return {}, (f"no annotation was used: {error}",)
-    return matched.views, matched.remarks
 
 
 def _target_of_record(record: ViewRecord) -> TargetView:

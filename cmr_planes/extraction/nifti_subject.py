@@ -14,7 +14,7 @@ from cmr_planes.cine.phases import MIN_SEARCH_FRAMES, blood_pool_curve, differen
 from cmr_planes.discovery.nifti_sets import VolumeName, parse_name, stated_phases
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import CmrPlanesError, GeometryError, Note, NoteCode, Rejection, RejectionCode, StudyError
-from cmr_planes.extraction.annotated_frames import lay_on_records
+from cmr_planes.extraction.annotated_frames import SubjectAnnotations
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.subject import ExtractedSubject, unforeseen
 from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, compute_positions, middle_slice, order_from_base
@@ -65,7 +65,7 @@ def extract_nifti(source: SubjectSource, options: ExtractOptions) -> ExtractedSu
         images = {path: name for path, name in names.items() if not name.is_label}
         frames = _choose_all(images, annotations, options, source.key, rejections)
         views = tuple(_record(view, frames, options, source.key, notes) for view in frames)
-        labels, remarks = lay_on_records(annotations, views)
+        labels, remarks = SubjectAnnotations(annotations).labels_on(views)
         notes += [Note(source.key, "", NoteCode.LABELS, sentence) for sentence in (*failures, *remarks)]
     except CmrPlanesError as error:
         rejections.append(Rejection(source.key, "", error.code, str(error)))

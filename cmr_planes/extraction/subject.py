@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cmr_planes.annotations.files import LabelFile
-from cmr_planes.annotations.model import Annotation, PlacedLabels
+from cmr_planes.annotations.model import PlacedLabels
 from cmr_planes.annotations.reading import read_annotations
 from cmr_planes.cine.acquisitions import CineSlice, CineStudy, choose_study, find_cine_slices, order_remarks
 from cmr_planes.cine.frame_choice import choose_frames, end_diastolic_image, find_cycle_phases
@@ -30,7 +30,7 @@ from cmr_planes.errors import (
     StudyError,
     UnreadablePixelsError,
 )
-from cmr_planes.extraction.annotated_frames import AnnotatedCycle, annotated_cycle, annotated_views, instance_ref, lay_on_records
+from cmr_planes.extraction.annotated_frames import AnnotatedCycle, SubjectAnnotations, instance_ref
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, compute_positions, middle_slice
 from cmr_planes.geometry.arrays import FloatArray, IntArray
@@ -90,9 +90,10 @@ def extract_subject(source: SubjectSource, options: ExtractOptions, label_files:
     views: tuple[ViewRecord, ...] = ()
     labels: Mapping[CardiacView, PlacedLabels] = {}
     try:
-        annotations, failures = read_annotations(label_files, None if options.labels is None else options.labels.classes)
+        read, failures = read_annotations(label_files, None if options.labels is None else options.labels.classes)
+        annotations = SubjectAnnotations(read)
         views = _extract_views(source, options, annotations, findings)
-        labels, remarks = lay_on_records(annotations, views)
+        labels, remarks = annotations.labels_on(views)
         findings.notes += [Note(source.key, "", NoteCode.LABELS, sentence) for sentence in (*failures, *remarks)]
     except CmrPlanesError as error:
         findings.reject("", error.code, str(error))
@@ -116,7 +117,7 @@ def unforeseen(subject: str, error: Exception) -> Rejection:
 
 
 def _extract_views(
-    source: SubjectSource, options: ExtractOptions, annotations: Sequence[Annotation], findings: _Findings
+    source: SubjectSource, options: ExtractOptions, annotations: SubjectAnnotations, findings: _Findings
 ) -> tuple[ViewRecord, ...]:
     """Read headers, choose views and phases, place positions."""
     scan = read_headers(source.paths, source.study_uid)
@@ -129,18 +130,21 @@ def _extract_views(
         raise _no_cine(study, len(frames))
     selection = select_views(study, source.key)
     findings.notes += selection.notes
-    annotated = annotated_views(annotations, selection.views)
+    annotated = annotations.views_among(selection.views)
     targets = [view for view in options.views if _is_possible(view, selection, options, annotated, findings)]
     if not targets:
         return ()
     _note_frames_of_reference(selection, findings)
     with PixelReader() as reader:
         images = FrameImages(reader)
-        choice = annotated_cycle(annotations, selection.views, find_cycle_phases(selection, images), annotated)
+        choice = annotations.cycle(selection.views, find_cycle_phases(selection, images))
         cycle = choice.cycle
         if cycle.es is None and options.phases is PhaseChoice.ED_ES:
             findings.note("", NoteCode.FEW_FRAMES, _few_frames_sentence(selection))
-        records = [_make_view(view, selection, choice, images, options, findings) for view in targets]
+        records = [
+            _make_view(view, selection, choice, images, options, findings, keep_images=options.keep_all or view in annotated)
+            for view in targets
+        ]
     return tuple(record for record in records if record is not None)
 
 
@@ -231,6 +235,8 @@ def _make_view(
     images: FrameImages,
     options: ExtractOptions,
     findings: _Findings,
+    *,
+    keep_images: bool,
 ) -> ViewRecord | None:
     """Make the record of one view, or reject it."""
     cycle = choice.cycle
@@ -242,9 +248,7 @@ def _make_view(
     keep = _readable_slices(slices, frame_index, images, view, findings)
     positions: list[Positions] | None = None
     if all(line.view in selection.views for line in VIEW_LINES[view]):
-        keep, positions = _place_positions(
-            view, slices, keep, selection, options, findings, keep_images=options.keep_all or view in choice.views
-        )
+        keep, positions = _place_positions(view, slices, keep, selection, options, findings, keep_images=keep_images)
     if not keep:
         return None
     slices = [slices[index] for index in keep]

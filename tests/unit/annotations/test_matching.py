@@ -78,6 +78,30 @@ def test_labels_off_in_the_plane_are_refused_with_the_distance(axis: str, shift_
         assert f"lies {shift_mm:.1f} mm" in str(caught.value)
 
 
+def test_each_label_map_is_reported_with_its_own_distance_and_view() -> None:
+    long_axis = make_plane(FOUR, matrix=(120, 110))
+    labels = heart_labels(long_axis, long_axis.centre_mm)[None]
+    maps = [
+        volume(moved(PLANES, 10 * PLANES[0].row_cosine), TRUTH, view=SAX),
+        volume(moved(PLANES, 20 * PLANES[0].row_cosine), TRUTH, ES, view=SAX),
+        volume(moved([long_axis], 40 * long_axis.row_cosine), labels, view=FOUR),
+    ]
+    expected = ["lies 10.0 mm from the nearest SAX", "lies 20.0 mm from the nearest SAX", "lies 40.0 mm from the nearest 4Ch"]
+    for order in (slice(None), slice(None, None, -1)):
+        with pytest.raises(AnnotationError) as caught:
+            match([nifti(*maps[order])], [TARGET, make_target(FOUR, [long_axis])], key)
+        sentences = str(caught.value).split("; ")
+        assert [part in sentence for part, sentence in zip(expected[order], sentences, strict=True)] == [True] * 3
+
+
+def test_slices_that_a_label_map_misses_are_counted_by_view_and_without_those_of_maps_that_fit_nowhere() -> None:
+    planes = [*PLANES[:3], *moved(PLANES[3:], 2 * PLANES[0].row_cosine)]
+    elsewhere = volume(moved(PLANES, 10 * PLANES[0].row_cosine), TRUTH, ES)
+    remarks = match([nifti(volume(PLANES, TRUTH), elsewhere)], [make_target(SAX, planes)], key).remarks
+    assert "2 SAX slices lie up to 2.0 mm from the label map's (at most half a pixel is allowed) and got no labels" in remarks
+    assert any(remark.startswith("the label map lies 8.0 mm from the nearest SAX slice") for remark in remarks)
+
+
 @pytest.mark.parametrize("shift_mm", [1.2, 4.0, -3.5])
 def test_labels_off_across_the_plane_are_refused_with_the_distance(shift_mm: float) -> None:
     shifted = volume(moved(PLANES, shift_mm * PLANES[0].normal), TRUTH)
