@@ -56,7 +56,7 @@ def read_classes(context: click.Context, parameter: click.Parameter, value: str 
 @log_option
 @quiet_option
 @click.option("-v", "--verbose", is_flag=True, help="List every subject's findings, with the subjects' keys.")
-@reports_errors
+@reports_errors(interrupted="labels that are written are kept, and the same command writes the others")
 def annotate(
     catalogue: Path,
     *,

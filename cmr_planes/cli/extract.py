@@ -30,8 +30,9 @@ from cmr_planes.shards.records import ShardSummary
 from cmr_planes.shards.schema import Codec
 from cmr_planes.shards.summary import CatalogueSummary, closing_sentence, summarise, to_json
 from cmr_planes.system.json_text import JSON
-from cmr_planes.terminal.console import alone_on, is_quiet, print_json, progress, remark, reports_errors, stdout, table
+from cmr_planes.terminal.console import alone_on, is_quiet, print_json, progress, remark, reports_errors, stdout
 from cmr_planes.terminal.options import log_option, quiet_option
+from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
 
 
@@ -138,7 +139,7 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 @log_option
 @quiet_option
 @click.option("-v", "--verbose", count=True, help="Name what is left out as it happens, with the subjects' keys; -vv notes too.")
-@reports_errors
+@reports_errors(interrupted="shards that are sealed are kept, and the same command resumes from there")
 def extract(
     *,
     sources: tuple[Path, ...],
@@ -306,4 +307,4 @@ def _summary_table(summary: CatalogueSummary, n_bytes: int, n_new: int, seconds:
         ("images in this run", f"{n_new:,}"),
         ("images a second", f"{n_new / seconds:,.0f}"),
     ]
-    return table("Extracted", ("what", "how many"), rows)
+    return table("Extracted", {"what": Kind.TEXT, "how many": Kind.NUMBER}, rows)

@@ -12,7 +12,9 @@ from cmr_planes.errors import ExitCode, Note, Rejection
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.label_summary import LabelSummary, labels_to_json, summarise_labels
 from cmr_planes.shards.summary import CatalogueSummary, Spread, ViewSummary, closing_sentence, summarise, to_json
-from cmr_planes.terminal.console import print_json, reports_errors, stdout, table
+from cmr_planes.terminal.console import print_json, reports_errors, stdout
+from cmr_planes.terminal.tables import Kind, table
+from cmr_planes.terminal.text import NO_VALUE, decimals
 from cmr_planes.views import PositionClass, Structure, position_name
 
 LISTED = 20
@@ -23,7 +25,7 @@ LISTED = 20
 @click.argument("catalogue", metavar="OUT.h5", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 @click.option("-v", "--verbose", is_flag=True, help="List every rejection and note, with the subjects' keys.")
-@reports_errors
+@reports_errors(interrupted="the catalogue is unchanged")
 def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
     """Count what OUT.h5 holds: subjects, images, positions, annotations, and what was left out and why.
 
@@ -61,13 +63,17 @@ def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
 def _tables(summary: CatalogueSummary, *, verbose: bool) -> Iterator[Table]:
     """Lay the summary out."""
     if summary.views:
-        heads = ("view", "subjects", "with positions", "slices", "images", "matrix (rows × columns)", "pixel size, mm")
-        yield table("Images", heads, [_image_row(view) for view in summary.views])
+        columns = {
+            "view": Kind.TEXT,
+            **dict.fromkeys(("subjects", "with positions", "slices", "images"), Kind.NUMBER),
+            "matrix (rows × columns)": Kind.TEXT,
+            "pixel size, mm": Kind.NUMBER,
+        }
+        yield table("Images", columns, [_image_row(view) for view in summary.views])
     if any(view.n_with_positions for view in summary.views):
-        quality = ("view", "alignment (0 to 1)", "angle of the lines, degrees", "agreement along the lines (-1 to 1)")
-        yield table(
-            "Positions: least, median, largest", quality, [_quality_row(view) for view in summary.views if view.n_with_positions]
-        )
+        measures = ("alignment (0 to 1)", "angle of the lines, degrees", "agreement along the lines (-1 to 1)")
+        rows = [_quality_row(view) for view in summary.views if view.n_with_positions]
+        yield table("Positions: least, median, largest", {"view": Kind.TEXT, **dict.fromkeys(measures, Kind.NUMBER)}, rows)
         yield _class_table(summary.views)
     if summary.low_agreement:
         listed = [
@@ -75,15 +81,23 @@ def _tables(summary: CatalogueSummary, *, verbose: bool) -> Iterator[Table]:
                 low.subject_number,
                 *((low.subject,) if verbose else ()),
                 low.view.title,
-                *(f"{one:.2f}" for one in low.line_agreement),
+                *(decimals(agreement, 2) for agreement in low.line_agreement),
             )
             for low in summary.low_agreement[: None if verbose else LISTED]
         ]
-        columns = ("subject", *(("key",) if verbose else ()), "view", "first line", "second line")
+        columns = {
+            "subject": Kind.NUMBER,
+            **({"key": Kind.TEXT} if verbose else {}),
+            "view": Kind.TEXT,
+            "first line": Kind.NUMBER,
+            "second line": Kind.NUMBER,
+        }
         yield table(f"Low agreement ({len(summary.low_agreement):,})", columns, listed)
     if summary.scanners:
-        scanners = [(each.manufacturer or "not given", _field(each.field_strength_t), each.n_subjects) for each in summary.scanners]
-        yield table("Scanners", ("manufacturer", "field", "subjects"), scanners)
+        scanners = [
+            (scanner.manufacturer or NO_VALUE, _field(scanner.field_strength_t), scanner.n_subjects) for scanner in summary.scanners
+        ]
+        yield table("Scanners", {"manufacturer": Kind.TEXT, "field": Kind.NUMBER, "subjects": Kind.NUMBER}, scanners)
     for title, reasons in (("Left out", summary.rejections), ("Noted", summary.notes)):
         if reasons:
             yield reasons_table(title, reasons)
@@ -98,7 +112,8 @@ def _label_tables(labels: Sequence[LabelSummary]) -> Iterator[Table]:
     """Lay out what is annotated."""
     if not labels:
         return
-    heads = ("view", "annotated subjects", "all images of it", "slices", "images", "formats (subjects)")
+    counts = ("annotated subjects", "with labels on every image", "slices", "images")
+    columns = {"view": Kind.TEXT, **dict.fromkeys(counts, Kind.NUMBER), "formats (subjects)": Kind.TEXT}
     rows = [
         (
             each.view.title,
@@ -110,8 +125,8 @@ def _label_tables(labels: Sequence[LabelSummary]) -> Iterator[Table]:
         )
         for each in labels
     ]
-    yield table("Annotations", heads, rows)
-    columns = [head for each in labels for head in (f"{each.view.title} images", f"{each.view.title} pixels, %")]
+    yield table("Annotations", columns, rows)
+    heads = [head for each in labels for head in (f"{each.view.title} images", f"{each.view.title} pixels, %")]
     classes = [
         (
             int(structure),
@@ -125,7 +140,9 @@ def _label_tables(labels: Sequence[LabelSummary]) -> Iterator[Table]:
         for structure in Structure
     ]
     yield table(
-        "Structures: images on which each was drawn or looked for, share of their pixels", ("class", "name", *columns), classes
+        "Structures: images on which each was drawn or looked for, share of their pixels",
+        {"class": Kind.NUMBER, "name": Kind.TEXT, **dict.fromkeys(heads, Kind.NUMBER)},
+        classes,
     )
 
 
@@ -154,7 +171,8 @@ def _class_table(views: Sequence[ViewSummary]) -> Table:
         (int(position), _class_name(position, shown), *(f"{100 * view.class_shares[position]:.2f}" for view in shown))
         for position in PositionClass
     ]
-    return table("Classes: share of the pixels, %", ("class", "name", *(view.view.title for view in shown)), rows)
+    columns = {"class": Kind.NUMBER, "name": Kind.TEXT, **{view.view.title: Kind.NUMBER for view in shown}}
+    return table("Classes: share of the pixels, %", columns, rows)
 
 
 def _class_name(position: PositionClass, views: Sequence[ViewSummary]) -> str:
@@ -166,7 +184,7 @@ def _message_tables(rejections: Sequence[Rejection], notes: Sequence[Note]) -> I
     for title, messages in (("Every rejection", rejections), ("Every note", notes)):
         if messages:
             rows = [(message.subject, message.view, message.code.value, message.sentence) for message in messages]
-            yield table(title, ("subject", "view", "reason", "what was found"), rows)
+            yield table(title, dict.fromkeys(("subject", "view", "reason", "what was found"), Kind.TEXT), rows)
 
 
 def _messages_json(messages: Sequence[Rejection] | Sequence[Note]) -> list[dict[str, str]]:
@@ -178,10 +196,10 @@ def _messages_json(messages: Sequence[Rejection] | Sequence[Note]) -> list[dict[
 
 def _spread(spread: Spread | None, digits: int) -> str:
     if spread is None:
-        return "not known"
+        return NO_VALUE
     words = [f"{value:.{digits}f}" for value in (spread.least, spread.median, spread.largest)]
     return words[0] if len(set(words)) == 1 else ", ".join(words)
 
 
-def _field(field_strength_t: float | None) -> str:
-    return "not given" if field_strength_t is None else f"{field_strength_t:g} T"
+def _field(field_strength_t: float | None) -> str | None:
+    return None if field_strength_t is None else f"{field_strength_t:g} T"

@@ -53,7 +53,7 @@ def _quirks(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.option("--overwrite", is_flag=True, help="Replace a cohort that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @quiet_option
-@reports_errors
+@reports_errors(interrupted="the cohort is incomplete; the same command with --overwrite replaces it")
 def phantom(
     *,
     folder: Path,

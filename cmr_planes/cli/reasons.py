@@ -9,10 +9,10 @@ from cmr_planes.views import CardiacView
 
 if TYPE_CHECKING:
     from cmr_planes.shards.summary import Reason
-from cmr_planes.terminal.console import table
+from cmr_planes.terminal.tables import Kind, table
 
 
 def reasons_table(title: str, reasons: "Sequence[Reason]") -> Table:
     """Build the table of how often something was left out or noted, and why."""
     rows = [(each.code, CardiacView(each.view).title if each.view else "whole subject", each.count) for each in reasons]
-    return table(title, ("reason", "view", "times"), rows)
+    return table(title, {"reason": Kind.TEXT, "view": Kind.TEXT, "times": Kind.NUMBER}, rows)

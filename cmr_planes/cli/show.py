@@ -64,7 +64,7 @@ class Series:
 @click.option("--per-sheet", default=12, show_default=True, type=click.IntRange(1, 100), help="Images on one sheet.")
 @click.option("-v", "--verbose", is_flag=True, help="Write the subjects' keys into the pictures.")
 @quiet_option
-@reports_errors
+@reports_errors(interrupted="pictures that are written are kept; the same command draws all of them again")
 def show(
     catalogue: Path,
     *,

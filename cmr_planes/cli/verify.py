@@ -8,8 +8,11 @@ import click
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.shards.verify import Finding, extract_made_labels, is_label_file, read_sealed_files, set_aside, verify_catalogue
-from cmr_planes.terminal.console import alone_on, print_json, progress, reports_errors, stdout, table
+from cmr_planes.terminal.console import alone_on, print_json, progress, reports_errors, stdout
 from cmr_planes.terminal.options import quiet_option
+from cmr_planes.terminal.tables import Kind, table
+
+_COLUMNS = {"shard": Kind.TEXT, "damage": Kind.TEXT, "what was found": Kind.TEXT}
 
 
 @click.command()
@@ -19,7 +22,7 @@ from cmr_planes.terminal.options import quiet_option
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @quiet_option
-@reports_errors
+@reports_errors(interrupted="the same command starts over; files that were set aside stay so")
 def verify(catalogue: Path, *, sets_aside: bool, as_json: bool) -> ExitCode:
     """Compare every shard and label file of OUT.h5 with its checksum.
 
@@ -40,7 +43,7 @@ def verify(catalogue: Path, *, sets_aside: bool, as_json: bool) -> ExitCode:
         names = {"set_aside": [finding.shard for finding in aside]} if sets_aside else {}
         print_json({"n_shards": len(shards), "findings": [_to_json(finding) for finding in findings], **names})
     elif findings:
-        stdout().print(table("Damaged shards", ("shard", "damage", "what was found"), [_to_row(each) for each in findings]))
+        stdout().print(table("Damaged shards", _COLUMNS, [_to_row(finding) for finding in findings]))
         click.echo(_next_step(catalogue, findings, aside, sets_aside=sets_aside))
     else:
         click.echo(f"{len(shards):,} of {len(shards):,} shards are as they were sealed")

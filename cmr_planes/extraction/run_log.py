@@ -7,13 +7,13 @@ no log: what became of their subjects comes back with the shard's summary.
 import json
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from cmr_planes.errors import Note, Rejection, ShardError
 from cmr_planes.shards.records import ShardSummary
+from cmr_planes.system.clock import timestamp
 from cmr_planes.system.json_text import JSON
 
 
@@ -70,8 +70,7 @@ class Journal:
         seconds
             When it happened, in seconds since 1970; None for now.
         """
-        moment = datetime.now(UTC) if seconds is None else datetime.fromtimestamp(seconds, UTC)
-        line = {"time": moment.isoformat(timespec="milliseconds"), "stage": stage, "code": code, **(values or {})}
+        line = {"time": timestamp(seconds), "stage": stage, "code": code, **(values or {})}
         self._stream.write(json.dumps(line, ensure_ascii=False, allow_nan=False).encode(errors="replace") + b"\n")
         self._stream.flush()
 

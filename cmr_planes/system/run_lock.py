@@ -12,10 +12,10 @@ import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 from cmr_planes.errors import InUseError
+from cmr_planes.system.clock import timestamp
 
 LOCK_SUFFIX = ".lock"
 """Ends the name of the file beside an output while a run works on it."""
@@ -94,7 +94,7 @@ def _acquire(out: Path, path: Path) -> tuple[int, bool]:
         if _is_same(descriptor, path):
             break
         os.close(descriptor)  # its last owner has just removed it
-    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    now = timestamp(precision="seconds")
     with suppress(OSError):  # a full disk: the lock holds all the same
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n{now}\n{platform.node()}\n".encode(), 0)

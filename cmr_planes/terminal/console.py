@@ -1,18 +1,16 @@
 """What the commands share on the terminal: results to stdout; progress and errors to stderr; no traceback for bad input.
 
-Colours follow the terminal and ``NO_COLOR``. Where stderr is no terminal there is no progress bar.
+Colours follow the terminal and ``NO_COLOR``.
 """
 
 import functools
-import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol
 
 import click
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -24,10 +22,11 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
 from cmr_planes.errors import CmrPlanesError, ExitCode, SourceError
+from cmr_planes.system.json_text import readable_json
+from cmr_planes.system.reasons import reason
 from cmr_planes.system.run_lock import only_run
 
 P = ParamSpec("P")
@@ -63,7 +62,10 @@ def stderr() -> Console:
 
 def say(sentence: str, *, style: str = "") -> None:
     """Print one line to stderr."""
-    stderr().print(Text(" ".join(sentence.split()), style=style), soft_wrap=True)
+    console = stderr()
+    with console.capture() as printed:
+        console.print(Text(" ".join(sentence.split()), style=style), soft_wrap=True)
+    sys.stderr.write(printed.get())  # a progress bar takes what is written there and draws itself below
 
 
 def is_quiet() -> bool:
@@ -136,73 +138,54 @@ def progress(description: str, total: float | None, *, unit: str) -> Iterator[Ad
         yield advance
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """Build a table: whatever is a number in the first row is set to the right.
-
-    Parameters
-    ----------
-    title
-        Its heading.
-    columns
-        Heads of the columns.
-    rows
-        Cells; integers get a thousands separator, strings stand as they are.
-    """
-    result = Table(title=title, box=SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False, min_width=len(title))
-    for place, name in enumerate(columns):
-        is_number = bool(rows) and _looks_numeric(rows[0][place])
-        result.add_column(name, justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        result.add_row(*(Text(_cell(value)) for value in row))
-    return result
-
-
 def print_json(value: Any) -> None:  # noqa: ANN401  # whatever JSON can hold
-    """Print a value as JSON to stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """Print a value as JSON to stdout; NaN becomes null."""
+    click.echo(readable_json(value))
 
 
-def reports_errors(command: Callable[P, ExitCode | None]) -> Callable[P, None]:
+def reports_errors(interrupted: str) -> Callable[[Callable[P, ExitCode | None]], Callable[P, None]]:
     """Turn what a command returns or raises into an exit code, and an error into one sentence on stderr.
 
     Parameters
     ----------
-    command
-        The body of a click command; returns an exit code, None for :attr:`ExitCode.DONE`.
+    interrupted
+        What is kept when Ctrl-C ends the command, and how to resume.
+
+    Returns
+    -------
+        A decorator for the body of a click command, which returns an exit code, None for :attr:`ExitCode.DONE`.
     """
 
-    @functools.wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            code = command(*args, **kwargs) or ExitCode.DONE
-        except KeyboardInterrupt:
-            say("interrupted; what is sealed stays, and the same command goes on from there", style="yellow")
-            code = ExitCode.INTERRUPTED
-        except SourceError as error:
-            say(f"Error: {error}", style="red")
-            code = ExitCode.NOTHING_USABLE
-        except CmrPlanesError as error:
-            say(f"Error: {error}", style="red")
-            code = ExitCode.FAILED
-        except ModuleNotFoundError as error:
-            if error.name not in TRAINING_PACKAGES:
-                raise
-            say(f"Error: training needs the package {error.name}; install it with: pip install 'cmr-planes[train]'", style="red")
-            code = ExitCode.FAILED
-        except BrokenPipeError:
-            raise  # click ends quietly when the reader of a pipe has gone
-        except OSError as error:
-            where = f"{error.filename!r}: " if error.filename else ""
-            say(f"Error: {where}{error.strerror or error}; check the path, its permissions and the free space", style="red")
-            code = ExitCode.FAILED
-        sys.exit(int(code))
+    def decorate(command: Callable[P, ExitCode | None]) -> Callable[P, None]:
+        @functools.wraps(command)
+        def run(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                code = command(*args, **kwargs) or ExitCode.DONE
+            except KeyboardInterrupt:
+                say(f"interrupted; {interrupted}", style="yellow")
+                code = ExitCode.INTERRUPTED
+            except BrokenPipeError:
+                raise  # click ends quietly when the reader of a pipe has gone
+            except (CmrPlanesError, ModuleNotFoundError, OSError) as error:
+                sentence = _sentence(error)
+                if sentence is None:
+                    raise
+                say(f"Error: {sentence}", style="red")
+                code = ExitCode.NOTHING_USABLE if isinstance(error, SourceError) else ExitCode.FAILED
+            sys.exit(int(code))
 
-    return run
+        return run
+
+    return decorate
 
 
-def _looks_numeric(value: object) -> bool:
-    return isinstance(value, int | float) or (isinstance(value, str) and value[:1].isdigit())
-
-
-def _cell(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
+def _sentence(error: CmrPlanesError | ModuleNotFoundError | OSError) -> str | None:
+    """Say what went wrong and what to do; None for a fault of the software."""
+    if isinstance(error, CmrPlanesError):
+        return str(error)
+    if isinstance(error, OSError):
+        where = f"{error.filename!r}: " if error.filename else ""
+        return f"{where}{reason(error) if error.strerror else error}; check the path, its permissions and the free space"
+    if error.name in TRAINING_PACKAGES:
+        return f"training needs the package {error.name}; install it with: pip install 'cmr-planes[train]'"
+    return None

@@ -10,8 +10,10 @@ from rich.table import Table
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.shards.catalogue import Catalogue
-from cmr_planes.terminal.console import print_json, progress, reports_errors, say, stdout, table
+from cmr_planes.terminal.console import print_json, progress, reports_errors, say, stdout
 from cmr_planes.terminal.options import quiet_option
+from cmr_planes.terminal.tables import Kind, table
+from cmr_planes.terminal.text import NO_VALUE, counted, decimals
 from cmr_train.choices import DeviceKind, Subset
 from cmr_train.cli.options import EnumChoice
 from cmr_train.evaluation.metrics import Metric
@@ -45,7 +47,7 @@ _RUN = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--device", type=EnumChoice([*DeviceKind]), default=DeviceKind.AUTO.value, show_default=True, help="What computes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @quiet_option
-@reports_errors
+@reports_errors(interrupted="no scores are written; the same command starts over")
 def evaluate(
     run: Path, *, data: Path | None, subset: Subset, baseline: Path | None, out: Path | None, device: DeviceKind, as_json: bool
 ) -> ExitCode:
@@ -85,7 +87,7 @@ def evaluate(
     for each in _tables(loaded, evaluation, baseline):
         stdout().print(each)
     click.echo(
-        f"{_counted(len(evaluation.table.subjects), 'subject')} evaluated; see {folder / PER_SUBJECT_NAME} and {SUMMARY_NAME}"
+        f"{counted(len(evaluation.table.subjects), 'subject')} evaluated; see {folder / PER_SUBJECT_NAME} and {SUMMARY_NAME}"
     )
     return ExitCode.DONE
 
@@ -93,14 +95,18 @@ def evaluate(
 def _tables(run: "Run", evaluation: "Evaluation", baseline: Path | None) -> Iterator[Table]:
     """Lay out scores, then differences."""
     shown = evaluation.table
-    title = f"{run.view.title}, {_counted(len(shown.subjects), 'subject')}: mean (standard deviation)"
-    heads = ("phase", "structure", *HEADS.values(), "slices scored", "missed", "invented", "failed", "empty")
-    yield table(title, heads, [_row(summary) for summary in shown.summaries()])
+    title = f"{run.view.title}, {counted(len(shown.subjects), 'subject')}: mean (standard deviation)"
+    numbers = (*HEADS.values(), "slices scored", "missed", "invented", "failed", "empty")
+    columns = {"phase": Kind.TEXT, "structure": Kind.TEXT, **dict.fromkeys(numbers, Kind.NUMBER)}
+    yield table(title, columns, [_row(summary) for summary in shown.summaries()])
     if evaluation.comparisons and baseline is not None:
         name = baseline.resolve().name
-        heads = ("phase", "structure", "metric", "subjects", "difference", "95 % interval (bootstrap)", "p (Wilcoxon)")
+        columns = {
+            **dict.fromkeys(("phase", "structure", "metric"), Kind.TEXT),
+            **dict.fromkeys(("subjects", "difference", "95 % interval (bootstrap)", "p (Wilcoxon)"), Kind.NUMBER),
+        }
         rows = [_difference_row(each) for each in evaluation.comparisons if each.metric in (Metric.DICE, Metric.BAI2019)]
-        yield table(f"Difference from {name}: mean over subjects, paired", heads, rows)
+        yield table(f"Difference from {name}: mean over subjects, paired", columns, rows)
 
 
 def _row(summary: GroupSummary) -> tuple[object, ...]:
@@ -124,9 +130,9 @@ def _difference_row(comparison: Comparison) -> tuple[object, ...]:
         comparison.structure,
         HEADS[comparison.metric],
         difference.n_pairs,
-        "-" if math.isnan(difference.mean) else f"{difference.mean:+.{digits}f}",
-        f"{difference.low:+.{digits}f} to {difference.high:+.{digits}f}" if has_interval else "-",
-        "-" if math.isnan(difference.p_value) else f"{difference.p_value:.2g}",
+        decimals(difference.mean, digits, signed=True),
+        f"{difference.low:+.{digits}f} to {difference.high:+.{digits}f}" if has_interval else None,
+        None if math.isnan(difference.p_value) else f"{difference.p_value:.2g}",
     )
 
 
@@ -137,10 +143,5 @@ def _phase_name(phase: str) -> str:
 def spread_text(spread: Spread, digits: int) -> str:
     """Write a mean and its standard deviation as tables show them; a dash stands for what does not exist."""
     if not spread.n_subjects:
-        return "-"
-    std = "-" if math.isnan(spread.std) else f"{spread.std:.{digits}f}"
-    return f"{spread.mean:.{digits}f} ({std})"
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+        return NO_VALUE
+    return f"{decimals(spread.mean, digits)} ({decimals(spread.std, digits)})"

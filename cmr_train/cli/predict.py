@@ -1,6 +1,5 @@
 """``cmr-train predict``: segment new scans."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,8 +12,10 @@ from rich.table import Table
 
 from cmr_planes.errors import ExitCode, Rejection
 from cmr_planes.shards.catalogue import Catalogue
-from cmr_planes.terminal.console import print_json, progress, reports_errors, say, stdout, table
+from cmr_planes.terminal.console import print_json, progress, reports_errors, say, stdout
 from cmr_planes.terminal.options import quiet_option
+from cmr_planes.terminal.tables import Kind, table
+from cmr_planes.terminal.text import counted, decimals
 from cmr_planes.views import PhaseChoice
 from cmr_train.choices import DeviceKind
 from cmr_train.cli.options import EnumChoice
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 LISTED = 20
 """Subjects whose volumes are printed; ``volumes.csv`` has all."""
 
-_HEADS = ("subject", "LV EDV, ml", "LV ESV, ml", "LV EF, %", "LV mass, g", "RV EDV, ml", "RV ESV, ml", "RV EF, %")
+_MEASURES = ("LV EDV, ml", "LV ESV, ml", "LV EF, %", "LV mass, g", "RV EDV, ml", "RV ESV, ml", "RV EF, %")
 
 
 @click.command()
@@ -46,7 +47,7 @@ _HEADS = ("subject", "LV EDV, ml", "LV ESV, ml", "LV EF, %", "LV mass, g", "RV E
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-v", "--verbose", is_flag=True, help="Print subjects' keys, and why subjects were left out.")
 @quiet_option
-@reports_errors
+@reports_errors(interrupted="files that are written are kept; the same command starts over")
 def predict(
     run: Path,
     sources: tuple[Path, ...],
@@ -111,8 +112,7 @@ def _to_json(run: "Run", done: "list[PredictedSubject]", rejections: Sequence[Re
     for number, each in enumerate(done, start=1):
         key = {"key": each.subject} if with_keys else {}
         values = {} if each.function is None else function_values(each.function)
-        cells = {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}
-        subjects.append({"subject": number, **key, "phases": list(each.phases), "n_slices": each.n_slices, **cells})
+        subjects.append({"subject": number, **key, "phases": list(each.phases), "n_slices": each.n_slices, **values})
     left_out = [
         {**({"subject": each.subject} if with_keys else {}), "view": each.view, "code": each.code.value, "sentence": each.sentence}
         for each in rejections
@@ -126,15 +126,15 @@ def _print(run: "Run", done: "list[PredictedSubject]", rejections: Sequence[Reje
     measured = [(number, each, each.function) for number, each in enumerate(done, start=1) if each.function is not None]
     if measured:
         rows = [_volume_row(each.subject if with_keys else number, function) for number, each, function in measured[:LISTED]]
-        console.print(table("Volumes", _HEADS, rows))
+        columns = {"subject": Kind.TEXT if with_keys else Kind.NUMBER, **dict.fromkeys(_MEASURES, Kind.NUMBER)}
+        console.print(table("Volumes", columns, rows))
     if rejections:
         console.print(_left_out(rejections, with_keys=with_keys))
     images = sum(len(each.phases) * each.n_slices for each in done)
-    subjects = f"{len(done):,} subject{'' if len(done) == 1 else 's'}"
     if not done:
         say(f"no subject has images of view {run.view.title}; there is nothing to segment", style="red")
         return
-    click.echo(f"{subjects} segmented, {images:,} images of view {run.view.title}; see {out}")
+    click.echo(f"{counted(len(done), 'subject')} segmented, {counted(images, 'image')} of view {run.view.title}; see {out}")
 
 
 def _volume_row(subject: object, function: "Function") -> tuple[object, ...]:
@@ -148,13 +148,13 @@ def _volume_row(subject: object, function: "Function") -> tuple[object, ...]:
         rv.end_systolic_ml,
         rv.ejection_fraction_percent,
     )
-    return subject, *("-" if math.isnan(value) else f"{value:.1f}" for value in values)
+    return subject, *(decimals(value, 1) for value in values)
 
 
 def _left_out(rejections: Sequence[Rejection], *, with_keys: bool) -> Table:
     """Lay out why subjects were left out: every sentence with the keys, else how often each reason."""
     if with_keys:
         rows: list[tuple[object, ...]] = [(each.subject, each.code.value, each.sentence) for each in rejections]
-        return table("Left out", ("subject", "reason", "what was found"), rows)
+        return table("Left out", dict.fromkeys(("subject", "reason", "what was found"), Kind.TEXT), rows)
     counts = Counter(each.code.value for each in rejections)
-    return table("Left out", ("reason", "subjects"), list(counts.items()))
+    return table("Left out", {"reason": Kind.TEXT, "subjects": Kind.NUMBER}, list(counts.items()))

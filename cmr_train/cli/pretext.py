@@ -24,7 +24,7 @@ from cmr_train.presets import configure
 
 @click.command()
 @with_options(RUN_OPTIONS, TRAINING_OPTIONS, NETWORK_OPTIONS, DATA_OPTIONS, RUNTIME_OPTIONS)
-@reports_errors
+@reports_errors(interrupted="checkpoints that are written are kept, and the same command with --resume resumes from the last one")
 @lists_problems
 def pretext(
     *,

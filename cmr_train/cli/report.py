@@ -10,7 +10,7 @@ from cmr_planes.terminal.console import reports_errors
 
 @click.command()
 @click.argument("folder", metavar="STUDY", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@reports_errors
+@reports_errors(interrupted="the report may be incomplete; the same command writes it again")
 def report(folder: Path) -> ExitCode:
     """Write the report of the study in folder STUDY, whether all of its runs are finished or not.
 

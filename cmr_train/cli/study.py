@@ -11,7 +11,8 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cmr_planes.errors import ExitCode
-from cmr_planes.terminal.console import print_json, reports_errors, say, stderr, stdout, table
+from cmr_planes.terminal.console import print_json, reports_errors, say, stderr, stdout
+from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.views import TARGET_VIEWS
 from cmr_train.choices import DeviceKind, Preset, TransferMode
 from cmr_train.cli.options import PATH, EnumChoice, lists_problems
@@ -69,7 +70,7 @@ def _pairs(context: click.Context, parameter: click.Parameter, value: tuple[str,
 @click.option("--overwrite", is_flag=True, help="Remove the runs in --out and begin anew.")
 @click.option("--dry-run", is_flag=True, help="Print the plan, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan or the result as JSON.")
-@reports_errors
+@reports_errors(interrupted="finished runs and checkpoints are kept, and the same command resumes from there")
 @lists_problems
 def study(
     *,
@@ -170,8 +171,8 @@ def _print_plan(plan: Plan, facts: Mapping[str, Mapping[str, int]], done: set[st
         span = f"{images[0]:,}" if len(images) == 1 else f"{images[0]:,} to {images[-1]:,}"
         rows.append((name, subjects, span, len(cells), sum(cell.folder in done for cell in cells)))
     shown = [(*row, row[3] - row[4]) for row in rows]  # type: ignore[operator]  # counts
-    heads = ("run", "subjects", "images", "runs", "finished", "to do")
-    stdout().print(table(f"{plan.study.name}: {len(plan.runs)} networks on {plan.study.view.title}", heads, shown))
+    columns = {"run": Kind.TEXT, **dict.fromkeys(("subjects", "images", "runs", "finished", "to do"), Kind.NUMBER)}
+    stdout().print(table(f"{plan.study.name}: {len(plan.runs)} networks on {plan.study.view.title}", columns, shown))
     n_test = next(facts[cell.folder]["n_test"] for cell in plan.runs)
     click.echo(f"All are tested on the same {n_test:,} participants.")
 

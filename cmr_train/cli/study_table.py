@@ -7,7 +7,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from cmr_planes.terminal.console import table
+from cmr_planes.terminal.tables import Kind, table
+from cmr_planes.terminal.text import NO_VALUE, decimals
 from cmr_train.cli.evaluate import DIGITS, spread_text
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.score_files import number
@@ -45,8 +46,13 @@ def results_table(results: StudyResults) -> Table:
     """Lay out the Dice of each number of subjects and method, the best of a number in bold, and the difference from scratch."""
     found = dice_entries(results)
     has_variants = len(results.variants) > 1
-    heads = ("subjects", *(("variant",) if has_variants else ()), "mode", "seeds", "Dice", "from scratch", "95 % interval", "p")
-    shown = table(f"{results.name}: Dice on the test set, mean (standard deviation)", heads, [])
+    columns = {
+        "subjects": Kind.NUMBER,
+        **({"variant": Kind.TEXT} if has_variants else {}),
+        "mode": Kind.TEXT,
+        **dict.fromkeys(("seeds", "Dice", "from scratch", "95 % interval", "p"), Kind.NUMBER),
+    }
+    shown = table(f"{results.name}: Dice on the test set, mean (standard deviation)", columns, [])
     for each in found:
         row = [other for other in found if (other.variant, other.subjects) == (each.variant, each.subjects)]
         cells = (
@@ -64,6 +70,6 @@ def results_table(results: StudyResults) -> Table:
 def _difference(entry: Entry) -> tuple[str, str, str]:
     found = entry.difference
     if found is None:
-        return "-", "-", "-"
-    interval = "-" if math.isnan(found.low) else f"{found.low:+.3f} to {found.high:+.3f}"
-    return f"{found.mean:+.3f}", interval, p_text(found.p_value).removeprefix("p ").removeprefix("= ")
+        return NO_VALUE, NO_VALUE, NO_VALUE
+    interval = NO_VALUE if math.isnan(found.low) else f"{found.low:+.3f} to {found.high:+.3f}"
+    return decimals(found.mean, 3, signed=True), interval, p_text(found.p_value).removeprefix("p ").removeprefix("= ")

@@ -132,5 +132,5 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(out: Path, tmp_path: Path)
     (tmp_path / "file").write_text("")
     result = run(out, tmp_path / "file" / "pictures")
     assert result.exit_code == ExitCode.FAILED
-    assert "Not a directory" in result.stderr
+    assert "not a directory" in result.stderr
     assert result.stderr.count("\n") == 1

@@ -1,0 +1,53 @@
+"""How counts, times and measured values are printed, in both programs."""
+
+from math import isnan
+
+NO_VALUE = "–"
+"""Stands in a table where there is no value."""
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Print a number of things.
+
+    Parameters
+    ----------
+    count
+        How many.
+    noun
+        One of them.
+    plural
+        Several of them; by default the noun with an s.
+
+    Examples
+    --------
+    >>> counted(1, "subject"), counted(1200, "subject"), counted(2, "study", "studies")
+    ('1 subject', '1,200 subjects', '2 studies')
+    """
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def duration(seconds: float) -> str:
+    """Print a length of time.
+
+    Examples
+    --------
+    >>> duration(4.26), duration(42.3), duration(3723)
+    ('4.3 s', '42 s', '1 h 02 min')
+    """
+    if seconds < 120:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60:02} min"
+
+
+def decimals(value: float | None, digits: int, *, signed: bool = False) -> str:
+    """Print a measured value with a fixed number of decimals, or a dash for None and NaN.
+
+    Examples
+    --------
+    >>> decimals(0.8964, 2), decimals(0.8964, 2, signed=True), decimals(None, 2), decimals(float("nan"), 2)
+    ('0.90', '+0.90', '–', '–')
+    """
+    if value is None or isnan(value):
+        return NO_VALUE
+    return f"{value:{'+' if signed else ''}.{digits}f}"
