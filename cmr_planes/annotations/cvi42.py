@@ -106,7 +106,7 @@ def _contour(element: Element, outline: Outline) -> Contour | None:
             if _key(item) == "SubpixelResolution":
                 resolution = float(item.text or "")
             elif _key(item) == "Points":
-                points = [_point(each) for each in item]
+                points = [_point(point) for point in item]
     except ValueError as error:
         raise AnnotationError(
             "holds a contour whose points or SubpixelResolution are no numbers; export the workspace again"

@@ -13,8 +13,8 @@ from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
 from cmr_planes.annotations.classes import ClassMap, check_anatomy
-from cmr_planes.annotations.model import Annotation, LabelFormat, LabelVolume, Moment
-from cmr_planes.annotations.nifti_labels import moment_from_name
+from cmr_planes.annotations.model import Annotation, LabelFormat, LabelVolume, TimePoint
+from cmr_planes.annotations.nifti_labels import time_point_from_name
 from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.errors import AnnotationError, CmrPlanesError
 from cmr_planes.geometry import ImagePlane
@@ -89,7 +89,7 @@ def read_dicom_seg(stream: BinaryIO, stem: str = "", classes: ClassMap | None = 
         with quiet_pydicom():
             dataset = dcmread(io.BytesIO(data))
             structures = _structures(dataset, classes)
-            volumes = tuple(_volumes(_frames(dataset), structures, moment_from_name(stem)))
+            volumes = tuple(_volumes(_frames(dataset), structures, time_point_from_name(stem)))
     except CmrPlanesError as error:
         raise AnnotationError(str(error)) from error
     except InvalidDicomError as error:
@@ -166,12 +166,12 @@ def _source(frame: Dataset) -> tuple[str, int]:
     return references.pop() if len(references) == 1 else ("", 0)
 
 
-def _volumes(frames: Iterable[_Frame], structures: Mapping[int, Structure], moment: Moment) -> list[LabelVolume]:
+def _volumes(frames: Iterable[_Frame], structures: Mapping[int, Structure], time_point: TimePoint) -> list[LabelVolume]:
     """Join the segments of each plane and instance to one label map."""
     by_image: defaultdict[tuple[object, ...], list[_Frame]] = defaultdict(list)
     for frame in frames:
-        place = tuple(np.round(frame.plane.patient_from_pixel, 3).ravel().tolist())
-        by_image[frame.sop_instance_uid, frame.frame_number, place].append(frame)
+        plane = tuple(np.round(frame.plane.patient_from_pixel, 3).ravel().tolist())
+        by_image[frame.sop_instance_uid, frame.frame_number, plane].append(frame)
     table = np.zeros(max(structures) + 1, dtype=np.uint8)
     for number, structure in structures.items():
         table[number] = structure
@@ -190,7 +190,7 @@ def _volumes(frames: Iterable[_Frame], structures: Mapping[int, Structure], mome
                 labels=labels.T[:, :, None],
                 affine_lps_mm=_affine(first.plane),
                 structures=drawn,
-                moment=moment,
+                time_point=time_point,
                 sop_instance_uid=first.sop_instance_uid,
                 frame_number=first.frame_number,
             )

@@ -93,7 +93,7 @@ def find_label_files(root: Path, only: LabelFormat | None = None) -> list[LabelF
         )
     if not wanted:
         what = "annotation files" if only is None else f"annotation files of the format {only.value!r}"
-        formats = ", ".join(each.value for each in LabelFormat)
+        formats = ", ".join(known.value for known in LabelFormat)
         raise SourceError(f"{root}: no {what} in it (known formats: {formats}); give the folder, the zip, or one file")
     return wanted
 

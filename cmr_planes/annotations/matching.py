@@ -12,15 +12,15 @@ from cmr_planes.annotations.model import (
     ContourImage,
     LabelVolume,
     Matched,
-    Moment,
-    PlacedLabels,
     TargetView,
+    TimePoint,
 )
 from cmr_planes.annotations.placing import MAX_OFFSET_PX, SlicePlacement, place_on_plane
 from cmr_planes.annotations.rasterise import draw_contours, drawn_structures
 from cmr_planes.errors import AnnotationError
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import BoolArray, LabelArray
+from cmr_planes.shards.records import ViewLabels
 from cmr_planes.views import CardiacPhase, CardiacView, Structure
 
 InstanceKey = Callable[[str, int], str]
@@ -51,11 +51,11 @@ class _Canvas:
         self.labels = np.zeros(shape, dtype=np.uint8)
         self.structures = np.zeros((*shape[:2], len(Structure)), dtype=np.bool_)
 
-    def put(self, phase: int, level: int, labels: LabelArray, drawn: Iterable[Structure], source: str) -> None:
+    def put(self, phase: int, slice_index: int, labels: LabelArray, drawn: Iterable[Structure], source: str) -> None:
         """Lay labels on an image; what other files said of other structures there is kept."""
         is_new = labels != 0
-        self.labels[phase, level][is_new] = labels[is_new]
-        self.structures[phase, level, [0, *drawn]] = True
+        self.labels[phase, slice_index][is_new] = labels[is_new]
+        self.structures[phase, slice_index, [0, *drawn]] = True
         self.sources.add(source)
 
 
@@ -127,7 +127,7 @@ def annotated_frames(
             for phase, slice_index in _images_of(image, target, instance_key):
                 found[slice_index].add(phase)
         for volume in annotation.volumes:
-            if volume.sop_instance_uid or volume.moment.frame_number is not None:
+            if volume.sop_instance_uid or volume.time_point.frame_number is not None:
                 for slice_index in _labelled_slices(volume, target, place):
                     found[slice_index].update(_phases_of(volume, target, slice_index, instance_key) or ())
     return {slice_index: frozenset(phases) for slice_index, phases in found.items() if phases}
@@ -136,7 +136,7 @@ def annotated_frames(
 def belongs(
     annotations: Sequence[Annotation], target: TargetView, instance_key: InstanceKey, place: Place = place_on_plane
 ) -> bool:
-    """Return whether any annotation is of a view, at whatever moment; parameters as in :func:`annotated_frames`."""
+    """Return whether any annotation is of a view, at any time point; parameters as in :func:`annotated_frames`."""
     return any(_images_of(image, target, instance_key) for annotation in annotations for image in annotation.contour_images) or any(
         _labelled_slices(volume, target, place) for annotation in annotations for volume in annotation.volumes
     )
@@ -152,20 +152,20 @@ def _place_contours(
     """Draw contours on the images that they name."""
     n_missing = 0
     for image in annotation.contour_images:
-        places = [(canvas, *place) for canvas in canvases.values() for place in _images_of(image, canvas.target, instance_key)]
-        if len(places) > 1 and not image.sop_instance_uid:
+        images = [(canvas, *found) for canvas in canvases.values() for found in _images_of(image, canvas.target, instance_key)]
+        if len(images) > 1 and not image.sop_instance_uid:
             raise AnnotationError(
-                f"names its images by InstanceNumber, and {len(places)} images have the number {image.instance_number}; the series "
+                f"names its images by InstanceNumber, and {len(images)} images have the number {image.instance_number}; the series "
                 "must be one"
             )
-        n_missing += not places
-        for canvas, phase, level in places:
+        n_missing += not images
+        for canvas, phase, slice_index in images:
             _, _, rows, columns = canvas.target.shape
             if _is_far_outside(image.contours, rows, columns):
                 problems.append(f"contours lie outside the {canvas.target.view.title} image of {rows} × {columns} pixels")
                 continue
             labels = draw_contours(image.contours, rows, columns)
-            canvas.put(phase, level, labels, drawn_structures(image.contours), annotation.source.value)
+            canvas.put(phase, slice_index, labels, drawn_structures(image.contours), annotation.source.value)
     if n_missing:
         sentence = f"{n_missing} of {len(annotation.contour_images)} images with contours are not in the catalogue; {_KEEP_FRAMES}"
         (problems if n_missing == len(annotation.contour_images) else remarks).append(sentence)
@@ -177,10 +177,15 @@ def _images_of(image: ContourImage, target: TargetView, instance_key: InstanceKe
         if target.instance_keys is None:
             return []
         key = instance_key(image.sop_instance_uid, 0)
-        return [(phase, level) for phase, row in enumerate(target.instance_keys) for level, each in enumerate(row) if each == key]
+        return [
+            (phase, slice_index)
+            for phase, row in enumerate(target.instance_keys)
+            for slice_index, other in enumerate(row)
+            if other == key
+        ]
     if target.instance_numbers is None or target.view is not CardiacView.SAX:
         return []
-    return [(int(phase), int(level)) for phase, level in np.argwhere(target.instance_numbers == image.instance_number)]
+    return [(int(phase), int(slice_index)) for phase, slice_index in np.argwhere(target.instance_numbers == image.instance_number)]
 
 
 def _is_far_outside(contours: Iterable[Contour], rows: int, columns: int) -> bool:
@@ -197,7 +202,7 @@ def _place_volumes(
     remarks: list[str],
     problems: list[str],
 ) -> None:
-    """Lay label maps on the images at their place and moment."""
+    """Lay label maps on the images by where they lie and when."""
     lost: Counter[str] = Counter()
     beside: defaultdict[CardiacView, dict[int, float]] = defaultdict(dict)
     n_placed = 0
@@ -245,37 +250,39 @@ def _beside_sentence(view: CardiacView, offsets_mm: Mapping[int, float]) -> str:
 
 def _annotated_slices(placed: Mapping[int, LabelArray]) -> list[int]:
     """Return the slices that were annotated: all of the label map, but for empty ones between labelled ones, and empty maps."""
-    labelled = [level for level, labels in placed.items() if labels.any()]
+    labelled = [slice_index for slice_index, labels in placed.items() if labels.any()]
     if not labelled:
         return []
-    return [level for level, labels in placed.items() if labels.any() or not min(labelled) < level < max(labelled)]
+    return [
+        slice_index for slice_index, labels in placed.items() if labels.any() or not min(labelled) < slice_index < max(labelled)
+    ]
 
 
-def _phases_of(volume: LabelVolume, target: TargetView, level: int, instance_key: InstanceKey) -> list[int] | None:
+def _phases_of(volume: LabelVolume, target: TargetView, slice_index: int, instance_key: InstanceKey) -> list[int] | None:
     """Return the phases that a label map is of at one slice; None if it does not say when it is."""
     if volume.sop_instance_uid and target.instance_keys is not None:
         numbers = {volume.frame_number, 0} if volume.frame_number == 1 else {volume.frame_number}
         keys = {instance_key(volume.sop_instance_uid, number) for number in numbers}  # some writers count the only frame as 1
-        found = [phase for phase, row in enumerate(target.instance_keys) if row[level] in keys]
-        if found or volume.moment == Moment():
+        found = [phase for phase, row in enumerate(target.instance_keys) if row[slice_index] in keys]
+        if found or volume.time_point == TimePoint():
             return found
-    moment = volume.moment
-    if moment.phase is not None and moment.phase.value in target.phases:
-        return [target.phases.index(moment.phase.value)]
-    if moment.frame_number is not None:
-        return [int(phase) for phase in np.flatnonzero(target.frame_numbers[:, level] == moment.frame_number)]
-    if moment == Moment() and len(target.phases) == 1:
+    time_point = volume.time_point
+    if time_point.phase is not None and time_point.phase.value in target.phases:
+        return [target.phases.index(time_point.phase.value)]
+    if time_point.frame_number is not None:
+        return [int(phase) for phase in np.flatnonzero(target.frame_numbers[:, slice_index] == time_point.frame_number)]
+    if time_point == TimePoint() and len(target.phases) == 1:
         return [0]
-    return None if moment == Moment() else []
+    return None if time_point == TimePoint() else []
 
 
 def _lost_sentence(volume: LabelVolume) -> str:
     """Say why a label map that lies on the images belongs to none of them."""
-    moment = volume.moment
-    if moment == Moment() and not volume.sop_instance_uid:
+    time_point = volume.time_point
+    if time_point == TimePoint() and not volume.sop_instance_uid:
         return "neither the file's name (ED, ES, frame01) nor a reference to an instance tells which phase it is of"
-    what = f"frame {moment.frame_number}" if moment.phase is None else moment.phase.value.upper()
-    if moment == Moment():
+    what = f"frame {time_point.frame_number}" if time_point.phase is None else time_point.phase.value.upper()
+    if time_point == TimePoint():
         what = "the image that it was drawn on"
     return f"{what} is not in the catalogue; {_KEEP_FRAMES}"
 
@@ -293,7 +300,7 @@ def _misfit_sentence(volume: LabelVolume, of_views: Mapping[CardiacView, Sequenc
     )
 
 
-def _finished(canvas: _Canvas) -> PlacedLabels:
+def _finished(canvas: _Canvas) -> ViewLabels:
     """Settle what was looked for: a chamber drawn on one slice of a phase was looked for on all annotated slices of it."""
     annotated = canvas.structures[..., 0]
     for structure in _MAY_BE_ABSENT:
@@ -301,12 +308,12 @@ def _finished(canvas: _Canvas) -> PlacedLabels:
         if canvas.target.view is CardiacView.SAX and structure in _ATRIA:  # conventions name them for all views
             drawn = np.any(canvas.labels == structure, axis=(1, 2, 3))
         canvas.structures[..., structure] = drawn[:, None] & annotated
-    return PlacedLabels(labels=canvas.labels, structures=canvas.structures, source=", ".join(sorted(canvas.sources)))
+    return ViewLabels(labels=canvas.labels, structures=canvas.structures, source=", ".join(sorted(canvas.sources)))
 
 
-def _gaps(view: CardiacView, placed: PlacedLabels, phases: Sequence[str]) -> list[str]:
+def _gaps(view: CardiacView, placed: ViewLabels, phases: Sequence[str]) -> list[str]:
     """Say which phases and slices of an annotated view have no labels."""
-    annotated: BoolArray = np.asarray(placed.structures.any(axis=2))
+    annotated = placed.annotated
     sentences = []
     if len(phases) <= len(CardiacPhase):
         without = [name.upper() for phase, name in enumerate(phases) if not annotated[phase].any()]

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cmr_planes.geometry import ImagePlane
-from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray, LabelArray
+from cmr_planes.geometry.arrays import FloatArray, IntArray, LabelArray
+from cmr_planes.shards.records import ViewLabels
 from cmr_planes.views import CardiacPhase, CardiacView, Structure
 
 
@@ -48,7 +49,7 @@ class Contour:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class TimePoint:
     """When in the cycle an annotation is of; both None if the file does not say."""
 
     phase: CardiacPhase | None = None
@@ -71,7 +72,7 @@ class ContourImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelVolume:
-    """A label map in the patient: a stack of slices at one moment."""
+    """A label map in the patient: a stack of slices at one time point."""
 
     labels: LabelArray
     """Shape (i, j, k), values of :class:`cmr_planes.views.Structure`."""
@@ -79,10 +80,10 @@ class LabelVolume:
     """Shape (4, 4): (i, j, k, 1) to LPS coordinates in mm."""
     structures: frozenset[Structure]
     """Structures that the file's classes can say."""
-    moment: Moment
+    time_point: TimePoint
     """When in the cycle."""
     view: CardiacView | None = None
-    """The view that the file's name tells, None if it tells none."""
+    """The view in the file's name, None if it names none."""
     sop_instance_uid: str = field(default="", repr=False)
     """The instance that the label map was drawn on, or empty."""
     frame_number: int = 0
@@ -125,22 +126,10 @@ class TargetView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PlacedLabels:
-    """Labels on the images of a view."""
-
-    labels: LabelArray
-    """Shape (phase, slice, row, column)."""
-    structures: BoolArray
-    """Shape (phase, slice, 6): which structures were drawn, or looked for and are not there; class 0 where any was."""
-    source: str
-    """The format, or formats."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Matched:
     """What became of a subject's annotations."""
 
-    views: Mapping[CardiacView, PlacedLabels]
+    views: Mapping[CardiacView, ViewLabels]
     """Labels by view; only views on which something was placed."""
     remarks: tuple[str, ...]
     """What was not placed, and what is incomplete: a sentence each."""

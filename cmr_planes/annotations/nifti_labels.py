@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cmr_planes.annotations.classes import ClassMap, check_anatomy, classes_from_name, view_from_name
-from cmr_planes.annotations.model import Annotation, LabelFormat, LabelVolume, Moment
+from cmr_planes.annotations.model import Annotation, LabelFormat, LabelVolume, TimePoint
 from cmr_planes.errors import AnnotationError
 from cmr_planes.geometry.arrays import IntArray
 from cmr_planes.nifti.volumes import LPS_FROM_RAS, read_volume
@@ -19,7 +19,7 @@ _FRAME_WORD = re.compile(r"frame[_-]?(\d{1,4})(?!\d)", re.IGNORECASE)
 
 
 def read_nifti_labels(path: Path, classes: ClassMap | None = None) -> Annotation:
-    """Read a label map of one moment, or of several (a fourth axis).
+    """Read a label map of one time point, or of several (a fourth axis).
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def read_nifti_labels(path: Path, classes: ClassMap | None = None) -> Annotation
 
     Returns
     -------
-        One volume a moment; moments without any label are left out where there are several.
+        One volume per time point; of several, those without any label are left out.
 
     Raises
     ------
@@ -49,18 +49,18 @@ def read_nifti_labels(path: Path, classes: ClassMap | None = None) -> Annotation
     values, affine_ras = read_volume(path)
     view = view_from_name(stem)
     volumes = []
-    n_moments = values.shape[3]
-    for index in range(n_moments):
+    n_time_points = values.shape[3]
+    for index in range(n_time_points):
         labels = classes.apply(_whole_numbers(values[..., index]))
         if view in (None, CardiacView.SAX):
             check_anatomy(labels)
-        if labels.any() or n_moments == 1:
+        if labels.any() or n_time_points == 1:
             volumes.append(
                 LabelVolume(
                     labels=labels,
                     affine_lps_mm=LPS_FROM_RAS @ affine_ras,
                     structures=frozenset(classes.structures.values()) - {Structure.BACKGROUND},
-                    moment=Moment(frame_number=index + 1) if n_moments > 1 else moment_from_name(stem),
+                    time_point=TimePoint(frame_number=index + 1) if n_time_points > 1 else time_point_from_name(stem),
                     view=view,
                 )
             )
@@ -79,13 +79,13 @@ def _whole_numbers(values: np.ndarray[Any, Any]) -> IntArray:
     return numbers.astype(np.int64)
 
 
-def moment_from_name(stem: str) -> Moment:
+def time_point_from_name(stem: str) -> TimePoint:
     """Return when in the cycle a label map is of, by its name.
 
     Examples
     --------
-    >>> moment_from_name("patient001_frame01_gt").frame_number, moment_from_name("label_sa_ES").phase
+    >>> time_point_from_name("patient001_frame01_gt").frame_number, time_point_from_name("label_sa_ES").phase
     (1, <CardiacPhase.ES: 'es'>)
     """
     frames, phases = _FRAME_WORD.findall(stem), _PHASE_WORD.findall(stem)
-    return Moment(phase=CardiacPhase(phases[-1].lower()) if phases else None, frame_number=int(frames[-1]) if frames else None)
+    return TimePoint(phase=CardiacPhase(phases[-1].lower()) if phases else None, frame_number=int(frames[-1]) if frames else None)

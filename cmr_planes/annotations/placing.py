@@ -51,13 +51,13 @@ def place_on_plane(volume: LabelVolume, plane: ImagePlane) -> SlicePlacement:
     across = int(np.argmax(np.abs(plane.normal @ (steps / sizes_mm))))
     corners = np.array([[c, r, 0, 1] for c in (0, plane.columns - 1) for r in (0, plane.rows - 1)], dtype=np.float64)
     at_corners = corners @ voxel_from_pixel.T
-    level = at_corners[:, across]
+    across_voxel = at_corners[:, across]
     thickness_mm = float(abs(plane.normal @ steps[:, across]))
-    nearest = int(np.clip(np.floor(level.mean() + 0.5), 0, volume.labels.shape[across] - 1))
-    across_mm = float(np.abs(level - nearest).max()) * thickness_mm
+    nearest = int(np.clip(np.floor(across_voxel.mean() + 0.5), 0, volume.labels.shape[across] - 1))
+    across_mm = float(np.abs(across_voxel - nearest).max()) * thickness_mm
     tolerance_mm = (MAX_OFFSET_PX + _ROUNDING_PX) * min(plane.row_spacing_mm, plane.column_spacing_mm)
     if across_mm > tolerance_mm:
-        beyond = max(-level.mean(), level.mean() - (volume.labels.shape[across] - 1))
+        beyond = max(-across_voxel.mean(), across_voxel.mean() - (volume.labels.shape[across] - 1))
         is_parallel = thickness_mm > PARALLEL_COSINE * sizes_mm[across]
         return SlicePlacement(across_mm, is_covered=bool(is_parallel and beyond < 0.5), labels=None)
     inside_mm = _offset_in_plane_mm(volume, plane, at_corners[:, :3], across, sizes_mm)
@@ -95,6 +95,6 @@ def _sample(volume: LabelVolume, plane: ImagePlane, voxel_from_pixel: FloatArray
     voxel[..., across] = nearest
     shape = np.array(volume.labels.shape)
     is_inside: BoolArray = np.all((voxel >= 0) & (voxel < shape), axis=-1)
-    place = np.where(is_inside[..., None], voxel, 0)
-    labels: LabelArray = np.where(is_inside, volume.labels[tuple(np.moveaxis(place, -1, 0))], 0).astype(np.uint8)
+    inside = np.where(is_inside[..., None], voxel, 0)
+    labels: LabelArray = np.where(is_inside, volume.labels[tuple(np.moveaxis(inside, -1, 0))], 0).astype(np.uint8)
     return labels

@@ -7,19 +7,19 @@ from functools import cache
 import numpy as np
 
 from cmr_planes.annotations.matching import annotated_frames, belongs, match
-from cmr_planes.annotations.model import Annotation, PlacedLabels, TargetView
+from cmr_planes.annotations.model import Annotation, TargetView
 from cmr_planes.annotations.placing import place_on_plane
 from cmr_planes.cine.acquisitions import CineSlice
 from cmr_planes.cine.phases import CyclePhases
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.errors import AnnotationError
 from cmr_planes.geometry.arrays import IntArray
-from cmr_planes.shards.records import InstanceRef, ViewRecord
+from cmr_planes.shards.records import InstanceRef, ViewLabels, ViewRecord
 from cmr_planes.views import CardiacView
 
-SAME_MOMENT = 0.12
-"""Frames that are annotated within this share of the cycle of each other are of one moment: annotators do not keep to one frame on
-all slices."""
+SAME_TIME = 0.12
+"""Annotated frames within this share of the cycle of each other are of one time point: annotators do not keep to one frame on all
+slices."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,16 +47,16 @@ class AnnotatedCycle:
         """
         chosen = frame_index.copy()
         fractions = [self.cycle.ed, self.cycle.es]
-        for level, frames in self.frames.get(view, {}).items():
-            n_frames = len(slices[level].frames)
+        for slice_index, frames in self.frames.get(view, {}).items():
+            n_frames = len(slices[slice_index].frames)
             for phase in range(len(chosen)):
                 fraction = fractions[phase]
                 if fraction is None:
                     continue
                 distance = {frame: cyclic_distance(frame / n_frames, fraction) for frame in sorted(frames)}
                 nearest = min(distance, key=lambda frame: distance[frame])
-                if distance[nearest] <= SAME_MOMENT:
-                    chosen[phase, level] = nearest
+                if distance[nearest] <= SAME_TIME:
+                    chosen[phase, slice_index] = nearest
         return chosen
 
 
@@ -99,7 +99,7 @@ class SubjectAnnotations:
 
         Returns
         -------
-            The moments that are annotated: of two, the one nearer to each of the automatic ones; of one, in place of the nearer; of
+            The annotated time points: of two, the one nearer to each of the automatic ones; of one, in place of the nearer; of
             many, the nearest ones. Without annotations that name frames, ``automatic``.
         """
         frames = {
@@ -112,9 +112,9 @@ class SubjectAnnotations:
             for slice_index, of_slice in of_slices.items()
             for frame in of_slice
         ]
-        return AnnotatedCycle(_choose(_moments(fractions), automatic), frames)
+        return AnnotatedCycle(_choose(_gatherings(fractions), automatic), frames)
 
-    def labels_on(self, records: Sequence[ViewRecord]) -> tuple[Mapping[CardiacView, PlacedLabels], tuple[str, ...]]:
+    def labels_on(self, records: Sequence[ViewRecord]) -> tuple[Mapping[CardiacView, ViewLabels], tuple[str, ...]]:
         """Lay the annotations on the views that were kept; return the labels by view, and what was not used or is incomplete."""
         if not self._annotations or not records:
             return {}, ()
@@ -125,29 +125,29 @@ class SubjectAnnotations:
         return matched.views, matched.remarks
 
 
-def _moments(fractions: Sequence[float]) -> list[float]:
-    """Return the moments around which annotated frames gather: of each gathering the most frequent, most frequent first."""
+def _gatherings(fractions: Sequence[float]) -> list[float]:
+    """Return the fractions around which annotated frames gather: of each gathering the most frequent, most frequent first."""
     counts: dict[float, int] = {}
     for fraction in sorted(fractions):
         rounded = round(fraction, 6)
         counts[rounded] = counts.get(rounded, 0) + 1
-    moments: list[float] = []
+    gatherings: list[float] = []
     for fraction in sorted(counts, key=lambda one: (-counts[one], one)):
-        if all(cyclic_distance(fraction, other) > SAME_MOMENT for other in moments):
-            moments.append(fraction)
-    return moments
+        if all(cyclic_distance(fraction, other) > SAME_TIME for other in gatherings):
+            gatherings.append(fraction)
+    return gatherings
 
 
-def _choose(moments: Sequence[float], automatic: CyclePhases) -> CyclePhases:
-    """Give end-diastole and end-systole their annotated moments."""
+def _choose(gatherings: Sequence[float], automatic: CyclePhases) -> CyclePhases:
+    """Give end-diastole and end-systole their annotated time points."""
     ed, es = automatic.ed, automatic.es
-    if not moments:
+    if not gatherings:
         return automatic
     expected_es = es if es is not None else (ed + 1 / 3) % 1.0  # systole takes a third of the cycle
-    if len(moments) == 1:
-        is_ed = cyclic_distance(moments[0], ed) <= cyclic_distance(moments[0], expected_es)
-        return CyclePhases(ed=moments[0], es=es) if is_ed else CyclePhases(ed=ed, es=moments[0])
-    pairs = [(first, second) for first in moments for second in moments if first != second]
+    if len(gatherings) == 1:
+        is_ed = cyclic_distance(gatherings[0], ed) <= cyclic_distance(gatherings[0], expected_es)
+        return CyclePhases(ed=gatherings[0], es=es) if is_ed else CyclePhases(ed=ed, es=gatherings[0])
+    pairs = [(first, second) for first in gatherings for second in gatherings if first != second]
     best = min(pairs, key=lambda pair: cyclic_distance(pair[0], ed) + cyclic_distance(pair[1], expected_es))
     return CyclePhases(ed=best[0], es=best[1])
 

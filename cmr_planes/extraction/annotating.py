@@ -7,15 +7,15 @@ from pathlib import Path
 from cmr_planes.annotations.classes import ClassMap
 from cmr_planes.annotations.files import LabelFile, find_label_files
 from cmr_planes.annotations.matching import match
-from cmr_planes.annotations.model import PlacedLabels, TargetView
+from cmr_planes.annotations.model import TargetView
 from cmr_planes.annotations.ownership import assign_files
 from cmr_planes.annotations.reading import LabelSource, read_annotations
 from cmr_planes.discovery.pseudonyms import Pseudonyms
 from cmr_planes.errors import AnnotationError, SourceError
 from cmr_planes.extraction.options import CONFIGURATION_FIELD, check_pseudonym_key
 from cmr_planes.shards.catalogue import Catalogue, ViewAttributes
-from cmr_planes.shards.label_files import ViewLabels
 from cmr_planes.shards.label_merging import refresh_catalogue, write_label_files
+from cmr_planes.shards.records import ViewLabels
 from cmr_planes.shards.schema import configuration_digest, instance_digest
 from cmr_planes.views import CardiacView
 
@@ -66,11 +66,6 @@ def _assign(
     """Give subjects their files; with ``pseudonyms`` keys and participants are such, and files are called by the original names."""
     people = dict(zip(keys, participants, strict=True))
     return assign_files(files, keys, people) if pseudonyms is None else assign_files(files, keys, people, pseudonyms.spellings)
-
-
-def view_labels(placed: PlacedLabels) -> ViewLabels:
-    """Return labels as they are stored."""
-    return ViewLabels(labels=placed.labels, structures=placed.structures, source=placed.source)
 
 
 def annotate_catalogue(
@@ -167,7 +162,7 @@ def _label_subject(
         matched = match(annotations, list(targets), lambda uid, frame: instance_digest(uid, frame, salt))
     except AnnotationError as error:
         return {}, [*failures, str(error)], []
-    return {view: view_labels(placed) for view, placed in matched.views.items()}, failures, list(matched.remarks)
+    return dict(matched.views), failures, list(matched.remarks)
 
 
 def _views_by_subject(catalogue: Catalogue) -> dict[str, list[CardiacView]]:

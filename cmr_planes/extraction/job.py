@@ -6,20 +6,19 @@ shard holds the same bytes whichever worker makes it and however often the run i
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from cmr_planes.discovery.pseudonyms import mapping_path, write_mapping
 from cmr_planes.errors import ShardError
-from cmr_planes.extraction.annotating import view_labels
 from cmr_planes.extraction.nifti_subject import extract_nifti
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.plan import PLAN_NAME, BuildPlan, ShardPlan, identity, shard_path
 from cmr_planes.extraction.subject import extract_subject
 from cmr_planes.shards.catalogue_writer import write_catalogue
-from cmr_planes.shards.label_files import ViewLabels, label_folder, write_label_file
-from cmr_planes.shards.records import ShardSummary, SubjectOutcome, SubjectRecord
+from cmr_planes.shards.label_files import label_folder, write_label_file
+from cmr_planes.shards.records import ShardSummary, SubjectOutcome, SubjectRecord, ViewLabels
 from cmr_planes.shards.sealing import remove_sealed
 from cmr_planes.shards.shard_writer import software_versions, write_shard
 from cmr_planes.system.json_text import canonical_json
@@ -89,7 +88,7 @@ def build_batch(batch: ShardPlan, out: Path, options: ExtractOptions, on_subject
         What is in the shard.
     """
     path = shard_path(out, batch.number)
-    labels: dict[str, dict[CardiacView, ViewLabels]] = {}
+    labels: dict[str, Mapping[CardiacView, ViewLabels]] = {}
     outcomes: list[SubjectOutcome] = []
 
     def records() -> Iterator[SubjectRecord]:
@@ -100,7 +99,7 @@ def build_batch(batch: ShardPlan, out: Path, options: ExtractOptions, on_subject
             else:
                 extracted = extract_subject(subject, options, batch.label_files.get(subject.key, ()))
             if extracted.labels:
-                labels[subject.key] = {view: view_labels(placed) for view, placed in extracted.labels.items()}
+                labels[subject.key] = extracted.labels
             yield extracted.record
             outcomes.append(_outcome(extracted.record, time.perf_counter() - start))
             if on_subject is not None:

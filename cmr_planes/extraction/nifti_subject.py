@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cmr_planes.annotations.files import LabelFile
-from cmr_planes.annotations.model import Annotation, LabelFormat, PlacedLabels
+from cmr_planes.annotations.model import Annotation, LabelFormat
 from cmr_planes.annotations.reading import read_annotations
 from cmr_planes.cine.phases import MIN_SEARCH_FRAMES, blood_pool_curve, difference_curve, disc_mask, find_phases, nearest_frame
 from cmr_planes.discovery.nifti_sets import VolumeName, parse_name, stated_phases
@@ -19,7 +19,7 @@ from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.subject import ExtractedSubject, unforeseen
 from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, compute_positions, middle_slice, order_from_base
 from cmr_planes.nifti.images import VolumeFrames, read_frames
-from cmr_planes.shards.records import SubjectRecord, ViewRecord
+from cmr_planes.shards.records import SubjectRecord, ViewLabels, ViewRecord
 from cmr_planes.system.names import stem_of
 from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice, Structure
 
@@ -57,7 +57,7 @@ def extract_nifti(source: SubjectSource, options: ExtractOptions) -> ExtractedSu
     notes: list[Note] = []
     rejections: list[Rejection] = []
     views: tuple[ViewRecord, ...] = ()
-    labels: Mapping[CardiacView, PlacedLabels] = {}
+    labels: Mapping[CardiacView, ViewLabels] = {}
     try:
         names = {path: parse_name(stem_of(path.name)) for path in source.paths}
         files = [LabelFile(path, "", (path.name,), LabelFormat.NIFTI) for path, name in names.items() if name.is_label]
@@ -179,7 +179,7 @@ def _annotated_phases(view: CardiacView, annotations: Sequence[Annotation]) -> d
     sizes: defaultdict[int, int] = defaultdict(int)
     for annotation in annotations:
         for volume in annotation.volumes:
-            number = volume.moment.frame_number
+            number = volume.time_point.frame_number
             if number is not None and volume.view in (view, None) and volume.labels.any():
                 sizes[number] += int((volume.labels == Structure.LV).sum())
     if not sizes:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from cmr_planes.annotations.files import LabelFile
-from cmr_planes.annotations.model import PlacedLabels
 from cmr_planes.annotations.reading import read_annotations
 from cmr_planes.cine.acquisitions import CineSlice, CineStudy, choose_study, find_cine_slices, order_remarks
 from cmr_planes.cine.frame_choice import choose_frames, end_diastolic_image, find_cycle_phases
@@ -34,7 +33,7 @@ from cmr_planes.extraction.annotated_frames import AnnotatedCycle, SubjectAnnota
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, compute_positions, middle_slice
 from cmr_planes.geometry.arrays import FloatArray, IntArray
-from cmr_planes.shards.records import SubjectRecord, ViewRecord
+from cmr_planes.shards.records import SubjectRecord, ViewLabels, ViewRecord
 from cmr_planes.views import CardiacView, PhaseChoice
 
 LOW_AGREEMENT = 0.5
@@ -49,7 +48,7 @@ class ExtractedSubject:
 
     record: SubjectRecord
     """Images, positions, and what was left out."""
-    labels: Mapping[CardiacView, PlacedLabels]
+    labels: Mapping[CardiacView, ViewLabels]
     """Labels of the record's images, by view; empty without annotations."""
 
 
@@ -88,7 +87,7 @@ def extract_subject(source: SubjectSource, options: ExtractOptions, label_files:
     """
     findings = _Findings(source.key)
     views: tuple[ViewRecord, ...] = ()
-    labels: Mapping[CardiacView, PlacedLabels] = {}
+    labels: Mapping[CardiacView, ViewLabels] = {}
     try:
         read, failures = read_annotations(label_files, None if options.labels is None else options.labels.classes)
         annotations = SubjectAnnotations(read)

@@ -5,7 +5,6 @@ shard. A label file is replaced as a whole.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ import h5py
 import numpy as np
 
 from cmr_planes.errors import ShardError
-from cmr_planes.geometry.arrays import BoolArray, LabelArray
 from cmr_planes.shards.opening import DAMAGE_ERRORS, check_size, get_table, open_file
+from cmr_planes.shards.records import ViewLabels
 from cmr_planes.shards.schema import Attribute, Codec, Dataset, FileKind, Group, RootAttribute, check_subject_key
 from cmr_planes.shards.shard_writer import LIBVER, create_group, software_versions, write_images, write_root_attributes, write_table
 from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Table, join_tables, make_table, texts
@@ -23,36 +22,6 @@ from cmr_planes.views import CardiacView, Structure
 
 STRUCTURE_NAMES = tuple(structure.title for structure in Structure)
 """Names of classes 0 to 5."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ViewLabels:
-    """The labels of one view of one subject."""
-
-    labels: LabelArray
-    """Shape (phase, slice, row, column), the image's; values of :class:`cmr_planes.views.Structure`."""
-    structures: BoolArray
-    """Shape (phase, slice, 6): which structures were drawn, or were looked for and are not there; class 0 where any was."""
-    source: str
-    """The format that they came in: ``nifti``, ``cvi42``, …"""
-
-    def __post_init__(self) -> None:
-        if self.labels.ndim != 4 or self.labels.dtype != np.uint8:
-            raise ValueError(
-                f"expected labels of shape (phase, slice, row, column) and type uint8, got {self.labels.shape} {self.labels.dtype}"
-            )
-        expected = (*self.labels.shape[:2], len(Structure))
-        if self.structures.shape != expected or self.structures.dtype != np.bool_:
-            raise ValueError(f"expected structures of shape {expected} and type bool, got {self.structures.shape}")
-        if self.labels.size and self.labels.max() >= len(Structure):
-            raise ValueError(f"labels are classes 0 to {len(Structure) - 1}, got {self.labels.max()}")
-        if self.labels[~self.annotated].any():
-            raise ValueError("an image has labels, and no structure was drawn on it")
-
-    @property
-    def annotated(self) -> BoolArray:
-        """Shape (phase, slice): which images have labels."""
-        return np.asarray(self.structures.any(axis=2), dtype=np.bool_)
 
 
 LabelTree = Mapping[str, Mapping[CardiacView, ViewLabels]]

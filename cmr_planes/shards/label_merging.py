@@ -8,7 +8,8 @@ import numpy as np
 from cmr_planes.errors import ShardError
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import read_codec, write_catalogue
-from cmr_planes.shards.label_files import LabelTree, ViewLabels, label_folder, read_label_file, write_label_file
+from cmr_planes.shards.label_files import LabelTree, label_folder, read_label_file, write_label_file
+from cmr_planes.shards.records import ViewLabels
 from cmr_planes.shards.verify import read_sealed_shards
 from cmr_planes.system.whole_file import write_error
 from cmr_planes.views import CardiacView

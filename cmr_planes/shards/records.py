@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from cmr_planes.errors import Note, Rejection
 from cmr_planes.geometry import ImagePlane, Positions
-from cmr_planes.geometry.arrays import FloatArray, IntArray
-from cmr_planes.views import CardiacView
+from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray, LabelArray
+from cmr_planes.views import CardiacView, Structure
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,36 @@ class ViewRecord:
     """MagneticFieldStrength in tesla, NaN if not given."""
     instances: tuple[tuple[InstanceRef, ...], ...] | None = None
     """By phase and slice: the DICOM instance of each image; None where the images are not DICOM. UIDs are stored as digests."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ViewLabels:
+    """The labels of one view of one subject, on the images of its record."""
+
+    labels: LabelArray
+    """Shape (phase, slice, row, column), the image's; values of :class:`cmr_planes.views.Structure`."""
+    structures: BoolArray
+    """Shape (phase, slice, 6): which structures were drawn, or were looked for and are not there; class 0 where any was."""
+    source: str
+    """The format that they came in: ``nifti``, ``cvi42``, …"""
+
+    def __post_init__(self) -> None:
+        if self.labels.ndim != 4 or self.labels.dtype != np.uint8:
+            raise ValueError(
+                f"expected labels of shape (phase, slice, row, column) and type uint8, got {self.labels.shape} {self.labels.dtype}"
+            )
+        expected = (*self.labels.shape[:2], len(Structure))
+        if self.structures.shape != expected or self.structures.dtype != np.bool_:
+            raise ValueError(f"expected structures of shape {expected} and type bool, got {self.structures.shape}")
+        if self.labels.size and self.labels.max() >= len(Structure):
+            raise ValueError(f"labels are classes 0 to {len(Structure) - 1}, got {self.labels.max()}")
+        if self.labels[~self.annotated].any():
+            raise ValueError("an image has labels, and no structure was drawn on it")
+
+    @property
+    def annotated(self) -> BoolArray:
+        """Shape (phase, slice): which images have labels."""
+        return np.asarray(self.structures.any(axis=2), dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -20,7 +20,8 @@ from cmr_planes.geometry import BoxLayout
 from cmr_planes.phantom.small_study import simple_study, write_study
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import write_catalogue
-from cmr_planes.shards.label_files import ViewLabels, write_label_file
+from cmr_planes.shards.label_files import write_label_file
+from cmr_planes.shards.records import ViewLabels
 from cmr_planes.views import CardiacView, Structure
 from cmr_train.choices import Recipe
 from cmr_train.cli import main

@@ -21,9 +21,8 @@ from cmr_planes.phantom.dicom_model import TransferSyntax
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.small_study import SimpleStudy, encode_study, simple_study
 from cmr_planes.shards.catalogue_writer import write_catalogue
-from cmr_planes.shards.label_files import ViewLabels
 from cmr_planes.shards.label_merging import write_labels
-from cmr_planes.shards.records import InstanceRef
+from cmr_planes.shards.records import InstanceRef, ViewLabels
 from cmr_planes.shards.schema import Codec
 from cmr_planes.shards.shard_writer import write_shard
 from cmr_planes.views import CardiacView, Structure

@@ -9,8 +9,8 @@ from click.testing import CliRunner, Result
 
 from cmr_planes.geometry import BoxLayout
 from cmr_planes.shards.catalogue import Catalogue
-from cmr_planes.shards.label_files import ViewLabels
 from cmr_planes.shards.label_merging import write_labels
+from cmr_planes.shards.records import ViewLabels
 from cmr_planes.views import CardiacView, Structure
 from cmr_train.choices import DeviceKind, Recipe
 from cmr_train.cli import main

@@ -8,7 +8,7 @@ import pytest
 
 from cmr_planes.annotations.files import LabelFile
 from cmr_planes.annotations.matching import annotated_frames, match
-from cmr_planes.annotations.model import Annotation, Contour, ContourImage, LabelFormat, LabelVolume, Moment, Outline
+from cmr_planes.annotations.model import Annotation, Contour, ContourImage, LabelFormat, LabelVolume, Outline, TimePoint
 from cmr_planes.annotations.ownership import assign_files
 from cmr_planes.annotations.placing import place_on_plane
 from cmr_planes.errors import AnnotationError
@@ -21,7 +21,7 @@ SAX, FOUR, TWO = CardiacView.SAX, CardiacView.FOUR_CHAMBER, CardiacView.TWO_CHAM
 PLANES = [make_plane(SAX, along_mm=10.0 * level, matrix=(120, 110)) for level in (-2, -1, 0, 1, 2)]
 CENTRE_MM = PLANES[2].centre_mm + 20 * PLANES[2].row_cosine
 TRUTH = np.stack([heart_labels(plane, CENTRE_MM) for plane in PLANES])
-ED, ES = Moment(phase=CardiacPhase.ED), Moment(phase=CardiacPhase.ES)
+ED, ES = TimePoint(phase=CardiacPhase.ED), TimePoint(phase=CardiacPhase.ES)
 TARGET = make_target(SAX, PLANES)
 VENTRICLES = frozenset({Structure.LV, Structure.MYO, Structure.RV})
 CIRCLE = 50 + 12 * np.stack([np.cos(np.linspace(0, 6, 40)), np.sin(np.linspace(0, 6, 40))], axis=1)
@@ -31,11 +31,11 @@ def key(uid: str, frame: int) -> str:
     return uid if frame == 0 else f"{uid} {frame}"
 
 
-def volume(planes: list[ImagePlane], labels: np.ndarray, moment: Moment = ED, **changes: object) -> LabelVolume:
+def volume(planes: list[ImagePlane], labels: np.ndarray, time_point: TimePoint = ED, **changes: object) -> LabelVolume:
     affine = np.array(planes[0].patient_from_pixel)
     if len(planes) > 1:
         affine[:3, 2] = (planes[-1].position_mm - planes[0].position_mm) / (len(planes) - 1)
-    values = {"labels": labels.transpose(2, 1, 0), "affine_lps_mm": affine, "structures": VENTRICLES, "moment": moment}
+    values = {"labels": labels.transpose(2, 1, 0), "affine_lps_mm": affine, "structures": VENTRICLES, "time_point": time_point}
     return LabelVolume(**{**values, **changes})
 
 
@@ -151,16 +151,16 @@ def test_empty_slices_between_labelled_ones_were_not_annotated() -> None:
     assert annotated[0].tolist() == [True, True, False, True, True], "an empty end of the stack says that no heart is there"
 
 
-def test_the_moment_decides_the_phase() -> None:
+def test_the_time_point_decides_the_phase() -> None:
     frames = replace(TARGET, frame_numbers=np.array([[1] * 5, [9, 9, 10, 9, 9]]))
-    placed = match([nifti(volume(PLANES, TRUTH, Moment(frame_number=9)))], [frames], key)
+    placed = match([nifti(volume(PLANES, TRUTH, TimePoint(frame_number=9)))], [frames], key)
     assert placed.views[SAX].structures.any(axis=2).tolist() == [[False] * 5, [True, True, False, True, True]]
     with pytest.raises(AnnotationError, match="frame 30 is not in the catalogue; 'extract --annotations' keeps"):
-        match([nifti(volume(PLANES, TRUTH, Moment(frame_number=30)))], [TARGET], key)
+        match([nifti(volume(PLANES, TRUTH, TimePoint(frame_number=30)))], [TARGET], key)
     with pytest.raises(AnnotationError, match="neither the file's name"):
-        match([nifti(volume(PLANES, TRUTH, Moment()))], [TARGET], key)
+        match([nifti(volume(PLANES, TRUTH, TimePoint()))], [TARGET], key)
     alone = make_target(SAX, PLANES, phases=("ed",))
-    assert match([nifti(volume(PLANES, TRUTH, Moment()))], [alone], key).views[SAX].labels.any()
+    assert match([nifti(volume(PLANES, TRUTH, TimePoint()))], [alone], key).views[SAX].labels.any()
 
 
 def test_views_are_told_apart_by_where_they_lie_and_by_name() -> None:
@@ -222,7 +222,7 @@ def test_contours_beside_the_image_are_not_drawn() -> None:
 def test_annotated_frames_are_those_of_instances_and_numbers() -> None:
     whole = make_target(SAX, PLANES, phases=("000", "001", "002"))
     image = ContourImage(contours=(Contour(Outline.LV_ENDO, CIRCLE),), sop_instance_uid="uid-2-4")
-    labelled = volume(PLANES[1:3], TRUTH[1:3], Moment(frame_number=9))
+    labelled = volume(PLANES[1:3], TRUTH[1:3], TimePoint(frame_number=9))
     named = volume(PLANES, TRUTH, ED)
     found = annotated_frames([contours(image), nifti(labelled, named)], whole, key)
     assert found == {4: frozenset({2}), 1: frozenset({1}), 2: frozenset({1})}
@@ -261,6 +261,6 @@ def test_a_contour_on_a_multi_frame_instance_says_nothing_of_the_frame() -> None
     image = ContourImage(contours=(Contour(Outline.LV_ENDO, CIRCLE),), sop_instance_uid="enhanced")
     with pytest.raises(AnnotationError, match="1 of 1 images with contours are not in the catalogue"):
         match([contours(image)], [replace(TARGET, instance_keys=keys)], key)
-    named = volume(PLANES, TRUTH, Moment(), sop_instance_uid="enhanced", frame_number=8)
+    named = volume(PLANES, TRUTH, TimePoint(), sop_instance_uid="enhanced", frame_number=8)
     placed = match([nifti(named)], [replace(TARGET, instance_keys=keys)], key).views[SAX]
     assert np.argwhere(placed.structures[..., 0]).tolist() == [[1, 2]]

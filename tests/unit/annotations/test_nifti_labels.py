@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from cmr_planes.annotations.classes import PRESETS, check_anatomy, classes_from_name, parse_classes, view_from_name
-from cmr_planes.annotations.model import Moment
-from cmr_planes.annotations.nifti_labels import moment_from_name, read_nifti_labels
+from cmr_planes.annotations.model import TimePoint
+from cmr_planes.annotations.nifti_labels import read_nifti_labels, time_point_from_name
 from cmr_planes.errors import AnnotationError
 from cmr_planes.views import CardiacPhase, CardiacView, Structure
 from tests.helpers.labels import ACDC, MNMS, heart_labels, recode, save_nifti
@@ -73,9 +73,9 @@ def test_names_tell_the_view(stem: str, view: CardiacView | None) -> None:
 
 
 def test_names_tell_the_moment() -> None:
-    assert moment_from_name("001_SA_ES_gt") == Moment(phase=CardiacPhase.ES)
-    assert moment_from_name("patient001_frame12_gt") == Moment(frame_number=12)
-    assert moment_from_name("speed_test") == Moment()
+    assert time_point_from_name("001_SA_ES_gt") == TimePoint(phase=CardiacPhase.ES)
+    assert time_point_from_name("patient001_frame12_gt") == TimePoint(frame_number=12)
+    assert time_point_from_name("speed_test") == TimePoint()
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
@@ -97,7 +97,7 @@ def test_a_fourth_axis_is_time_and_empty_moments_are_left_out(tmp_path: Path) ->
     cine = np.zeros((*TRUTH.shape, 6), dtype=np.uint8)
     cine[..., 0], cine[..., 3] = recode(TRUTH, MNMS), recode(TRUTH, MNMS)
     volumes = read_nifti_labels(save_nifti(tmp_path / "A0S9V9_sa_gt.nii.gz", cine, PLANES)).volumes
-    assert [volume.moment.frame_number for volume in volumes] == [1, 4]
+    assert [volume.time_point.frame_number for volume in volumes] == [1, 4]
 
 
 def test_lv_and_rv_taken_for_each_other_are_noticed(tmp_path: Path) -> None:

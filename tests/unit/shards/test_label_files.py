@@ -11,8 +11,9 @@ import pytest
 from cmr_planes.errors import ShardError
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import write_catalogue
-from cmr_planes.shards.label_files import LabelTree, ViewLabels, label_folder
+from cmr_planes.shards.label_files import LabelTree, label_folder
 from cmr_planes.shards.label_merging import refresh_catalogue, write_labels
+from cmr_planes.shards.records import ViewLabels
 from cmr_planes.shards.verify import verify_catalogue
 from cmr_planes.views import CardiacView, Structure
 from tests.helpers.catalogues import write_batches
