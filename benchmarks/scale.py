@@ -27,10 +27,10 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
-from cmr_planes.extraction.job import finish, prepare
+from cmr_planes.extraction.job import finish
 from cmr_planes.extraction.options import ExtractOptions
-from cmr_planes.extraction.plan import BuildPlan, make_plan, shard_path
-from cmr_planes.extraction.run import run_batches
+from cmr_planes.extraction.plan import ExtractionPlan, make_plan, prepare, shard_path
+from cmr_planes.extraction.run import run_here
 from cmr_planes.extraction.subject import extract_subject
 from cmr_planes.geometry import BoxLayout
 from cmr_planes.phantom.small_study import encode_study, simple_study
@@ -150,7 +150,7 @@ def resume_stage(work: Path) -> dict[str, float]:
     prepare(plan)
     marks.append(time.process_time())
     start = time.perf_counter()
-    run_batches(plan, n_workers=2, on_progress=lambda _: None)
+    run_here(plan, n_workers=2, on_progress=lambda _: None)
     rest = time.perf_counter() - start
     marks.append(time.process_time())
     finish(plan)
@@ -224,7 +224,7 @@ def write_copies(path: Path, subjects: tuple[SubjectSource, ...], record: Subjec
     write_shard(path, copies(record, subjects), codec=OPTIONS.codec, configuration=OPTIONS.to_json())
 
 
-def check_copies(plan: BuildPlan, work: Path) -> None:
+def check_copies(plan: ExtractionPlan, work: Path) -> None:
     """Raise if a shard that was really extracted is not what the copies would have given."""
     batch = plan.pending[0]
     path = work / "copy.h5"

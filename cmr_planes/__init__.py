@@ -1,1 +1,92 @@
-"""Anatomical positions from the view planes of cardiac MR: DICOM in, label maps in HDF5 out."""
+"""Anatomical position masks from the view planes of cardiac MR.
+
+Example::
+
+    import cmr_planes
+
+    summary = cmr_planes.extract("studies/", "out.h5")
+    with summary.open() as catalogue:
+        index = catalogue.index(cmr_planes.CardiacView.SAX)
+
+The names below are loaded when they are first used, so that importing the package takes no time.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cmr_planes.errors import (
+        AnnotationError,
+        ClusterError,
+        CmrPlanesError,
+        DicomError,
+        GeometryError,
+        InUseError,
+        ShardError,
+        SourceError,
+        StudyError,
+    )
+    from cmr_planes.extraction.job import ExtractSummary, extract
+    from cmr_planes.extraction.options import ExtractOptions
+    from cmr_planes.geometry import BoxLayout, BoxUnits, ImagePlane, Positions, compute_positions, draw_mask
+    from cmr_planes.shards.catalogue import Catalogue
+    from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice, PositionClass, Structure
+
+__all__ = [
+    "AnnotationError",
+    "BoxLayout",
+    "BoxUnits",
+    "CardiacPhase",
+    "CardiacView",
+    "Catalogue",
+    "ClusterError",
+    "CmrPlanesError",
+    "DicomError",
+    "ExtractOptions",
+    "ExtractSummary",
+    "GeometryError",
+    "ImagePlane",
+    "InUseError",
+    "PhaseChoice",
+    "PositionClass",
+    "Positions",
+    "ShardError",
+    "SourceError",
+    "Structure",
+    "StudyError",
+    "compute_positions",
+    "draw_mask",
+    "extract",
+]
+
+_MODULES = {
+    "cmr_planes.errors": (
+        "AnnotationError",
+        "ClusterError",
+        "CmrPlanesError",
+        "DicomError",
+        "GeometryError",
+        "InUseError",
+        "ShardError",
+        "SourceError",
+        "StudyError",
+    ),
+    "cmr_planes.extraction.job": ("ExtractSummary", "extract"),
+    "cmr_planes.extraction.options": ("ExtractOptions",),
+    "cmr_planes.geometry": ("BoxLayout", "BoxUnits", "ImagePlane", "Positions", "compute_positions", "draw_mask"),
+    "cmr_planes.shards.catalogue": ("Catalogue",),
+    "cmr_planes.views": ("CardiacPhase", "CardiacView", "PhaseChoice", "PositionClass", "Structure"),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # any of the names above
+    """Load a name of the front door from the module that defines it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the names of the front door."""
+    return sorted({*globals(), *__all__})

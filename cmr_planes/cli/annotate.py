@@ -14,7 +14,7 @@ from cmr_planes.cli.options import pseudonymise_option
 from cmr_planes.discovery.pseudonyms import Pseudonyms
 from cmr_planes.errors import ExitCode
 from cmr_planes.extraction.annotating import AnnotateSummary, SubjectFailure, annotate_catalogue
-from cmr_planes.extraction.run_log import Journal
+from cmr_planes.extraction.run_log import RunLog
 from cmr_planes.terminal.console import alone_on, print_json, progress, reports_errors
 from cmr_planes.terminal.options import log_option, quiet_option
 
@@ -84,7 +84,7 @@ def annotate(
     source = LabelSource(path=labels, label_format=None if label_format == "auto" else LabelFormat(label_format), classes=classes)
     with (
         alone_on(catalogue),
-        nullcontext() if log is None else Journal(log, with_keys=verbose) as journal,
+        nullcontext() if log is None else RunLog(log, with_keys=verbose) as journal,
         progress("annotate", None, unit="subjects") as advance,
     ):
         summary = annotate_catalogue(catalogue, source, on_subject=lambda: advance(), pseudonyms=pseudonyms)
@@ -99,7 +99,7 @@ def annotate(
     return ExitCode.FAILED if strict and summary.failures else ExitCode.DONE
 
 
-def _log(summary: AnnotateSummary, journal: Journal) -> None:
+def _log(summary: AnnotateSummary, journal: RunLog) -> None:
     """Write down what became of the annotations."""
     for code, findings in (("unusable_labels", summary.failures), ("labels", summary.remarks)):
         for each in findings:

@@ -1,10 +1,8 @@
 """``cmr-planes extract``: from DICOM to position masks."""
 
-import os
-import time
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +16,17 @@ from cmr_planes.cli.annotate import read_classes
 from cmr_planes.cli.options import pseudonymise_option
 from cmr_planes.cli.reasons import reasons_table
 from cmr_planes.errors import ExitCode, Note, Rejection, SourceError
-from cmr_planes.extraction.cluster import run_on_cluster
-from cmr_planes.extraction.job import finish, prepare
+from cmr_planes.extraction.job import ExtractSummary
+from cmr_planes.extraction.job import extract as run_extraction
 from cmr_planes.extraction.options import ExtractOptions
-from cmr_planes.extraction.plan import BuildPlan, make_plan
-from cmr_planes.extraction.run import run_batches
-from cmr_planes.extraction.run_log import Journal
+from cmr_planes.extraction.plan import ExtractionPlan, make_plan
 from cmr_planes.geometry import BoxLayout, BoxUnits
-from cmr_planes.shards.catalogue import Catalogue
-from cmr_planes.shards.records import ShardSummary
+from cmr_planes.shards.records import SubjectOutcome
 from cmr_planes.shards.schema import Codec
-from cmr_planes.shards.summary import CatalogueSummary, closing_sentence, summarise, to_json
-from cmr_planes.system.json_text import JSON
-from cmr_planes.terminal.console import alone_on, is_quiet, print_json, progress, remark, reports_errors, stdout
+from cmr_planes.shards.summary import closing_sentence, to_json
+from cmr_planes.terminal.console import is_quiet, print_json, remark, reports_errors, stdout
 from cmr_planes.terminal.options import log_option, quiet_option
+from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
 
@@ -176,25 +171,30 @@ def extract(
       cmr-planes extract --nifti ACDC/database/training acdc.h5
     """  # noqa: D301  # click needs the escape
     cluster = _cluster(scheduler, scheduler_file, workers)
-    if cluster is not None:  # its workers have working folders of their own
-        sources, out = tuple(source.absolute() for source in sources), out.absolute()
-        annotations = annotations and annotations.absolute()
     choices |= {"codec": Codec(choices["codec"]), "phases": PhaseChoice(choices["phases"])}
     labels = _labels(annotations, classes, sources, is_nifti=choices["nifti"])
     options = ExtractOptions(layout=_layout(BoxUnits(units), box, gap), labels=labels, **choices)
     if dry_run:
         _print_plan(make_plan(sources, out, options, overwrite=not resume), as_json=as_json, with_keys=verbose > 0)
         return ExitCode.DONE
-    with alone_on(out), nullcontext() if log is None else Journal(log, with_keys=verbose > 0) as journal:
-        plan = make_plan(sources, out, options, overwrite=not resume)
-        start = time.perf_counter()
-        watch = _Watch(plan.first_numbers(), journal, verbose)
-        shards = _build(plan, cluster or workers or len(os.sched_getaffinity(0)), watch, overwrite=not resume)
-        summary, n_bytes = _summarise(plan)
-    _print_summary(summary, plan, shards, n_bytes, time.perf_counter() - start, as_json=as_json)
-    if not summary.n_images:
+    with shown("extract", "subjects") as on_progress:
+        summary = run_extraction(
+            sources,
+            out,
+            options,
+            workers=workers,
+            scheduler=cluster,
+            overwrite=not resume,
+            log=log,
+            log_keys=verbose > 0,
+            on_progress=on_progress,
+            on_outcome=partial(_print_outcome, verbose=verbose),
+            on_message=remark,
+        )
+    _print_summary(summary, as_json=as_json)
+    if not summary.contents.n_images:
         return ExitCode.NOTHING_USABLE
-    return ExitCode.FAILED if strict and summary.rejections else ExitCode.DONE
+    return ExitCode.FAILED if strict and summary.contents.rejections else ExitCode.DONE
 
 
 def _cluster(scheduler: str | None, scheduler_file: Path | None, workers: int | None) -> str | Path | None:
@@ -207,61 +207,17 @@ def _cluster(scheduler: str | None, scheduler_file: Path | None, workers: int | 
     return cluster
 
 
-@dataclass(frozen=True, slots=True)
-class _Watch:
-    """Says and writes down what happens."""
-
-    first_numbers: Sequence[int]
-    """The place in the catalogue, from 1, of each shard's first subject."""
-    journal: Journal | None
-    verbose: int
-
-    def write(self, stage: str, code: str, values: Mapping[str, JSON]) -> None:
-        """Add a line to the log, if there is one."""
-        if self.journal is not None:
-            self.journal.write(stage, code, values)
-
-    def on_shard(self, summary: ShardSummary) -> None:
-        """Say what was left out, if asked, and write it down."""
-        for outcome in summary.outcomes if self.verbose else ():
-            messages: list[Rejection | Note] = [*outcome.rejections, *(outcome.notes if self.verbose > 1 else ())]
-            for message in messages:
-                view = f" {CardiacView(message.view).title}" if message.view else ""
-                remark(f"{outcome.subject}{view}: {message.code.value}: {message.sentence}")
-        if self.journal is not None:
-            self.journal.shard(summary, self.first_numbers[int(Path(summary.name).stem)])
+def _print_outcome(outcome: SubjectOutcome, *, verbose: int) -> None:
+    """Print what was left out of a subject with -v, and what was noted with -vv."""
+    if not verbose:
+        return
+    messages: list[Rejection | Note] = [*outcome.rejections, *(outcome.notes if verbose > 1 else ())]
+    for message in messages:
+        view = f" {CardiacView(message.view).title}" if message.view else ""
+        remark(f"{outcome.subject}{view}: {message.code.value}: {message.sentence}")
 
 
-def _build(plan: BuildPlan, where: str | Path | int, watch: _Watch, *, overwrite: bool) -> list[ShardSummary]:
-    """Make what is missing, with a progress bar: on a cluster, or by so many processes here."""
-    counts = {"n_subjects": plan.n_subjects, "n_pending_subjects": plan.n_pending_subjects, "n_shards": len(plan.batches)}
-    watch.write("plan", "done", counts)
-    prepare(plan, overwrite=overwrite)
-    n_shown = 0
-    with progress("extract", plan.n_pending_subjects, unit="subjects") as advance:
-
-        def on_progress(n_done: int) -> None:
-            nonlocal n_shown
-            advance(n_done - n_shown)
-            n_shown = n_done
-
-        if isinstance(where, int):
-            shards = run_batches(plan, n_workers=where, on_progress=on_progress, on_shard=watch.on_shard)
-        else:
-            shards = run_on_cluster(plan, where, on_progress=on_progress, say=remark, on_shard=watch.on_shard)
-    finish(plan)
-    watch.write("catalogue", "done", {"n_shards": len(plan.batches)})
-    return shards
-
-
-def _summarise(plan: BuildPlan) -> tuple[CatalogueSummary, int]:
-    """Count what the catalogue holds, and the bytes of its shards."""
-    with Catalogue(plan.out) as catalogue:
-        summary = summarise(catalogue.subjects(), catalogue.views(), catalogue.rejections(), catalogue.notes())
-    return summary, sum(path.stat().st_size for path in plan.shard_folder.glob("*.h5"))
-
-
-def _print_plan(plan: BuildPlan, *, as_json: bool, with_keys: bool) -> None:
+def _print_plan(plan: ExtractionPlan, *, as_json: bool, with_keys: bool) -> None:
     """Say what a run would do."""
     keys = [subject.key for batch in plan.pending for subject in batch.subjects]
     if as_json:
@@ -277,34 +233,33 @@ def _print_plan(plan: BuildPlan, *, as_json: bool, with_keys: bool) -> None:
     )
 
 
-def _print_summary(
-    summary: CatalogueSummary, plan: BuildPlan, shards: Sequence[ShardSummary], n_bytes: int, seconds: float, *, as_json: bool
-) -> None:
-    """Print what is there now, and what this run did."""
-    n_new = sum(shard.n_images for shard in shards)
+def _print_summary(summary: ExtractSummary, *, as_json: bool) -> None:
+    """Print what the catalogue holds now, and what this run did."""
+    contents = summary.contents
     if as_json:
-        run = {"n_subjects": plan.n_pending_subjects, "n_images": n_new, "seconds": round(seconds, 3)}
-        print_json({"n_shards": len(plan.batches), "n_bytes": n_bytes, "this_run": run, **to_json(summary, with_keys=False)})
+        run = {"n_subjects": summary.n_new_subjects, "n_images": summary.n_new_images, "seconds": round(summary.seconds, 3)}
+        counts = {"n_shards": summary.n_shards, "n_bytes": summary.n_bytes, "this_run": run}
+        print_json({**counts, **to_json(contents, with_keys=False)})
         return
     console = stdout()
-    console.print(_summary_table(summary, n_bytes, n_new, seconds))
-    if summary.rejections:
-        console.print(reasons_table("Left out", summary.rejections))
-    click.echo(closing_sentence(summary, len(plan.batches)))
+    console.print(_summary_table(summary))
+    if contents.rejections:
+        console.print(reasons_table("Left out", contents.rejections))
+    click.echo(closing_sentence(contents, summary.n_shards))
     if is_quiet():
         return
-    hint = f"cmr-planes show {plan.out} -o pictures" if summary.n_images else f"cmr-planes inspect -v {plan.out}"
+    hint = f"cmr-planes show {summary.out} -o pictures" if contents.n_images else f"cmr-planes inspect -v {summary.out}"
     click.echo(f"Look at it: {hint}")
 
 
-def _summary_table(summary: CatalogueSummary, n_bytes: int, n_new: int, seconds: float) -> Table:
+def _summary_table(summary: ExtractSummary) -> Table:
     """Lay out the counts."""
-    rows: list[tuple[str, str]] = [("subjects", f"{summary.n_subjects:,}")]
-    rows += [(f"images, {view.view.title}", f"{view.n_images:,}") for view in summary.views]
+    rows: list[tuple[str, str]] = [("subjects", f"{summary.contents.n_subjects:,}")]
+    rows += [(f"images, {view.view.title}", f"{view.n_images:,}") for view in summary.contents.views]
     rows += [
-        ("size of the shards", f"{n_bytes / 1e6:,.1f} MB"),
-        ("this run", f"{seconds:,.1f} s"),
-        ("images in this run", f"{n_new:,}"),
-        ("images a second", f"{n_new / seconds:,.0f}"),
+        ("size of the shards", f"{summary.n_bytes / 1e6:,.1f} MB"),
+        ("this run", f"{summary.seconds:,.1f} s"),
+        ("images in this run", f"{summary.n_new_images:,}"),
+        ("images per second", f"{summary.n_new_images / summary.seconds:,.0f}"),
     ]
     return table("Extracted", {"what": Kind.TEXT, "how many": Kind.NUMBER}, rows)

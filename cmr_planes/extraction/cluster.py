@@ -16,16 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmr_planes.errors import ClusterError
-from cmr_planes.extraction.job import build_batch, remove_leftovers
 from cmr_planes.extraction.options import ExtractOptions
-from cmr_planes.extraction.plan import PLAN_NAME, BuildPlan, ShardPlan, is_sealed, shard_folder, shard_path
-from cmr_planes.extraction.run import OnProgress, OnShard, run_on_executor
+from cmr_planes.extraction.plan import PLAN_NAME, ExtractionPlan, ShardPlan, is_sealed, remove_leftovers, shard_folder, shard_path
+from cmr_planes.extraction.run import OnShard, run_on_executor
+from cmr_planes.extraction.shard_building import build_shard
 from cmr_planes.shards.label_files import label_folder
 from cmr_planes.shards.opening import read_shard_summary
 from cmr_planes.shards.records import ShardSummary
 from cmr_planes.shards.sealing import move_sealed
 from cmr_planes.shards.shard_writer import software_versions
 from cmr_planes.system.dask_client import connected
+from cmr_planes.system.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -43,7 +44,7 @@ Say = Callable[[str], None]
 
 
 def run_on_cluster(
-    plan: BuildPlan, scheduler: str | Path, *, on_progress: OnProgress, say: Say, on_shard: OnShard = lambda _: None
+    plan: ExtractionPlan, scheduler: str | Path, *, on_progress: OnProgress, say: Say, on_shard: OnShard = lambda _: None
 ) -> list[ShardSummary]:
     """Make all pending shards of a plan on a Dask cluster.
 
@@ -80,7 +81,7 @@ def run_on_cluster(
             watch.wait_for_first()
 
             def on_poll(done: Sequence[ShardSummary]) -> None:
-                on_progress(sum(summary.n_subjects for summary in done))
+                on_progress(Progress(sum(summary.n_subjects for summary in done), plan.n_pending_subjects))
                 watch.look()
 
             build = partial(build_on_worker, versions=software_versions())
@@ -97,7 +98,7 @@ def build_on_worker(batch: ShardPlan, out: Path, options: ExtractOptions, *, ver
     Parameters
     ----------
     batch, out, options
-        As of :func:`cmr_planes.extraction.job.build_batch`.
+        As of :func:`cmr_planes.extraction.shard_building.build_shard`.
     versions
         The software of the machine that collects the shards.
 
@@ -121,7 +122,7 @@ def build_on_worker(batch: ShardPlan, out: Path, options: ExtractOptions, *, ver
         try:
             shard_folder(attempt).mkdir(parents=True)
             label_folder(attempt).mkdir()
-            summary = build_batch(batch, attempt, options)
+            summary = build_shard(batch, attempt, options)
             labels = label_folder(attempt) / path.name
             if labels.exists():
                 move_sealed(labels, label_folder(out))
@@ -155,7 +156,7 @@ def _check_worker(batch: ShardPlan, out: Path, versions: Mapping[str, str]) -> N
 class _WorkerWatch:
     """Sees to it that a run does not wait for ever for workers."""
 
-    def __init__(self, client: "Client", plan: BuildPlan, say: Say) -> None:
+    def __init__(self, client: "Client", plan: ExtractionPlan, say: Say) -> None:
         self._client = client
         self._plan = plan
         self._say = say
@@ -222,7 +223,7 @@ def _lost_scheduler() -> ClusterError:
     return ClusterError("the scheduler was lost; what is sealed is kept: start it and its workers, and run the same command again")
 
 
-def _wait_until_seen(plan: BuildPlan) -> None:
+def _wait_until_seen(plan: ExtractionPlan) -> None:
     """Wait until this machine sees all shards: network file systems remember for a while what was not there."""
     end = time.monotonic() + SHARED_SECONDS
     while True:

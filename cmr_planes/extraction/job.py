@@ -1,124 +1,192 @@
 """The main job: from sources to sealed shards and a catalogue, resumable at any moment.
 
 The plan, which subject goes into which shard, is written first and never changes; later runs add shards for new subjects. A
-shard holds the same bytes whichever worker makes it and however often the run is killed, so what is there need not be made again.
+shard holds the same bytes whichever worker makes it and however often the run is killed, so finished shards are never rebuilt.
 """
 
-import shutil
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cmr_planes.discovery.pseudonyms import mapping_path, write_mapping
-from cmr_planes.errors import ShardError
-from cmr_planes.extraction.nifti_subject import extract_nifti
+from cmr_planes.extraction.cluster import run_on_cluster
 from cmr_planes.extraction.options import ExtractOptions
-from cmr_planes.extraction.plan import PLAN_NAME, BuildPlan, ShardPlan, identity, shard_path
-from cmr_planes.extraction.subject import extract_subject
+from cmr_planes.extraction.plan import ExtractionPlan, make_plan, prepare, shard_path
+from cmr_planes.extraction.run import run_here
+from cmr_planes.extraction.run_log import RunLog
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import write_catalogue
-from cmr_planes.shards.label_files import label_folder, write_label_file
-from cmr_planes.shards.records import ShardSummary, SubjectOutcome, SubjectRecord, ViewLabels
-from cmr_planes.shards.sealing import remove_sealed
-from cmr_planes.shards.shard_writer import software_versions, write_shard
-from cmr_planes.system.json_text import canonical_json
-from cmr_planes.system.whole_file import sealed
-from cmr_planes.views import CardiacView
+from cmr_planes.shards.records import ShardSummary, SubjectOutcome
+from cmr_planes.shards.shard_writer import software_versions
+from cmr_planes.shards.summary import CatalogueSummary, summarise
+from cmr_planes.system.json_text import JSON
+from cmr_planes.system.progress import OnProgress, ignore_progress
+from cmr_planes.system.run_lock import no_locks, only_run
 
-OnSubject = Callable[[], None]
-"""Called whenever a subject is done."""
+PathLike = str | os.PathLike[str]
 
+OnOutcome = Callable[[SubjectOutcome], None]
+"""Called with what became of each subject, shard by shard."""
 
-def prepare(plan: BuildPlan, *, overwrite: bool = False) -> None:
-    """Make the shards' folder and write the plan down; with ``overwrite`` remove what an earlier run made, and no other file.
-
-    Raises
-    ------
-    ShardError
-        The output cannot be written.
-    """
-    folder = plan.shard_folder
-    try:
-        if overwrite:
-            plan.out.unlink(missing_ok=True)
-            if (folder / PLAN_NAME).exists():
-                remove_sealed(folder)
-                remove_sealed(label_folder(plan.out))  # they belong to images that are gone
-                (folder / PLAN_NAME).unlink()
-        folder.mkdir(parents=True, exist_ok=True)
-        if plan.options.labels is not None or plan.options.nifti:
-            label_folder(plan.out).mkdir(exist_ok=True)
-        remove_leftovers(folder)
-    except OSError as error:
-        raise ShardError(
-            f"{folder} cannot be written ({error.strerror}); check the path, its permissions and the free space"
-        ) from error
-    if plan.options.pseudonyms is not None:
-        write_mapping(mapping_path(plan.out), plan.mapping, plan.options.pseudonyms)
-    text = canonical_json({**identity(plan.options), "batches": [list(keys) for keys in plan.batches]})
-    with sealed(folder / PLAN_NAME) as stream:
-        stream.write(text.encode())
+OnMessage = Callable[[str], None]
+"""Called with a sentence that the user should read, which is no error."""
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove what interrupted runs left among the shards: half-written files, and the folders of a cluster's workers."""
-    for leftover in folder.glob("*.part"):
-        if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractSummary:
+    """What an extraction did, and what its catalogue now holds."""
+
+    out: Path
+    """The catalogue."""
+    contents: CatalogueSummary
+    """What the catalogue holds: subjects, images, and what was left out and why."""
+    n_shards: int
+    """Shards of the catalogue."""
+    n_bytes: int
+    """Size of the shards."""
+    n_new_subjects: int
+    """Subjects that this run processed, those left out among them."""
+    n_new_images: int
+    """2D images that this run stored."""
+    seconds: float
+    """How long the run took."""
+
+    def open(self) -> Catalogue:
+        """Open the catalogue; the caller closes it."""
+        return Catalogue(self.out)
 
 
-def build_batch(batch: ShardPlan, out: Path, options: ExtractOptions, on_subject: OnSubject | None = None) -> ShardSummary:
-    """Make one shard, and its labels where there are annotations; runs in any process that sees the sources and the output folder.
+def extract(
+    sources: PathLike | Sequence[PathLike],
+    out: PathLike,
+    options: ExtractOptions | None = None,
+    *,
+    workers: int | None = None,
+    scheduler: str | Path | None = None,
+    overwrite: bool = False,
+    log: PathLike | None = None,
+    log_keys: bool = False,
+    on_progress: OnProgress = ignore_progress,
+    on_outcome: OnOutcome = lambda _: None,
+    on_message: OnMessage = lambda _: None,
+) -> ExtractSummary:
+    """Make position masks from DICOM or NIfTI files and store them in a catalogue.
+
+    An interrupted run resumes where it stopped when it is called again; new subjects are appended. Bad data never raises: it ends
+    as a finding in the catalogue.
 
     Parameters
     ----------
-    batch
-        The subjects.
+    sources
+        Folders of subjects, zips, studies or files, or one of these.
     out
-        The catalogue to which the shard belongs.
+        The catalogue, a path that ends in ``.h5``; its shards go into a folder of the same name that ends in ``.shards``.
     options
-        What to make.
-    on_subject
-        Called after each subject.
+        What to make; None for :class:`ExtractOptions` with its defaults. Must equal those of an existing ``out``.
+    workers
+        Processes on this machine; None for one per core.
+    scheduler
+        The address of a Dask scheduler (``tcp://host:8786``) or the path of its file, to run on a cluster instead.
+    overwrite
+        Whether to replace an existing ``out`` and its shards.
+    log
+        A file to which one JSON object per event is appended; None for none.
+    log_keys
+        Whether the log names subjects by their keys.
+    on_progress
+        Called with the number of subjects done in this run, and their total.
+    on_outcome
+        Called with what became of each subject.
+    on_message
+        Called with what the user should know, in a sentence.
 
     Returns
     -------
-        What is in the shard.
+        What was made, and what the catalogue holds.
+
+    Raises
+    ------
+    SourceError
+        A source does not exist or holds no subject.
+    ShardError
+        ``out`` is not a catalogue, was made with other options or another version, or cannot be written.
+    InUseError
+        Another run works on ``out``.
+    ClusterError
+        The cluster cannot be reached, or its workers cannot do the work.
     """
-    path = shard_path(out, batch.number)
-    labels: dict[str, Mapping[CardiacView, ViewLabels]] = {}
-    outcomes: list[SubjectOutcome] = []
+    options = options or ExtractOptions()
+    found = [Path(sources)] if isinstance(sources, str | os.PathLike) else [Path(source) for source in sources]
+    out = Path(out)
+    if scheduler is not None:  # its workers have working folders of their own
+        found, out, options = [source.absolute() for source in found], out.absolute(), _with_absolute_labels(options)
+    start = time.perf_counter()
+    with only_run(out) as is_certain, nullcontext() if log is None else RunLog(Path(log), with_keys=log_keys) as run_log:
+        if not is_certain:
+            on_message(no_locks(out))
+        plan = make_plan(found, out, options, overwrite=overwrite)
+        events = _Events(plan.first_numbers(), run_log, on_outcome)
+        events.write("plan", _counts(plan))
+        prepare(plan, overwrite=overwrite)
+        if scheduler is None:
+            shards = run_here(
+                plan, n_workers=workers or len(os.sched_getaffinity(0)), on_progress=on_progress, on_shard=events.on_shard
+            )
+        else:
+            shards = run_on_cluster(plan, scheduler, on_progress=on_progress, say=on_message, on_shard=events.on_shard)
+        finish(plan)
+        events.write("catalogue", {"n_shards": len(plan.batches)})
+        contents = _summarise(out)
+    return ExtractSummary(
+        out=out,
+        contents=contents,
+        n_shards=len(plan.batches),
+        n_bytes=sum(path.stat().st_size for path in plan.shard_folder.glob("*.h5")),
+        n_new_subjects=plan.n_pending_subjects,
+        n_new_images=sum(shard.n_images for shard in shards),
+        seconds=time.perf_counter() - start,
+    )
 
-    def records() -> Iterator[SubjectRecord]:
-        for subject in batch.subjects:
-            start = time.perf_counter()
-            if options.nifti:
-                extracted = extract_nifti(subject, options)
-            else:
-                extracted = extract_subject(subject, options, batch.label_files.get(subject.key, ()))
-            if extracted.labels:
-                labels[subject.key] = extracted.labels
-            yield extracted.record
-            outcomes.append(_outcome(extracted.record, time.perf_counter() - start))
-            if on_subject is not None:
-                on_subject()
-        if labels:  # before the shard is sealed: what is sealed is not made again
-            write_label_file(label_folder(out) / path.name, labels, codec=options.codec)
 
-    salt = "" if options.pseudonyms is None else options.pseudonyms.instance_salt
-    summary = write_shard(path, records(), codec=options.codec, configuration=options.to_json(), salt=salt)
-    return replace(summary, outcomes=tuple(outcomes))
+@dataclass(frozen=True, slots=True)
+class _Events:
+    """Passes on and writes down what happens."""
 
+    first_numbers: Sequence[int]
+    """The place in the catalogue, from 1, of each shard's first subject."""
+    run_log: RunLog | None
+    on_outcome: OnOutcome
 
-def _outcome(record: SubjectRecord, seconds: float) -> SubjectOutcome:
-    """Return what became of a subject, now that it is done."""
-    n_images = sum(view.image.shape[0] * view.image.shape[1] for view in record.views)
-    return SubjectOutcome(record.key, n_images, record.rejections, record.notes, time.time(), seconds)
+    def write(self, stage: str, values: Mapping[str, JSON]) -> None:
+        """Add a line about a finished stage to the log, if there is one."""
+        if self.run_log is not None:
+            self.run_log.write(stage, "done", values)
+
+    def on_shard(self, summary: ShardSummary) -> None:
+        """Pass on and write down what became of a shard's subjects."""
+        for outcome in summary.outcomes:
+            self.on_outcome(outcome)
+        if self.run_log is not None:
+            self.run_log.shard(summary, self.first_numbers[int(Path(summary.name).stem)])
 
 
-def finish(plan: BuildPlan) -> None:
+def _counts(plan: ExtractionPlan) -> dict[str, JSON]:
+    return {"n_subjects": plan.n_subjects, "n_pending_subjects": plan.n_pending_subjects, "n_shards": len(plan.batches)}
+
+
+def _with_absolute_labels(options: ExtractOptions) -> ExtractOptions:
+    labels = options.labels
+    return options if labels is None else replace(options, labels=replace(labels, path=labels.path.absolute()))
+
+
+def finish(plan: ExtractionPlan) -> None:
     """Write the catalogue over all shards of the plan."""
     shards = [shard_path(plan.out, number) for number in range(len(plan.batches))]
     write_catalogue(plan.out, shards, configuration=plan.options.to_json(), versions=software_versions())
+
+
+def _summarise(out: Path) -> CatalogueSummary:
+    with Catalogue(out) as catalogue:
+        return summarise(catalogue.subjects(), catalogue.views(), catalogue.rejections(), catalogue.notes())

@@ -5,6 +5,7 @@ The plan is written first and never changes; later runs add shards for new subje
 
 import importlib.metadata
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -12,14 +13,16 @@ from pathlib import Path
 
 from cmr_planes.annotations.files import LabelFile
 from cmr_planes.discovery.nifti_sets import find_nifti_subjects
-from cmr_planes.discovery.pseudonyms import MappingRow
+from cmr_planes.discovery.pseudonyms import MappingRow, mapping_path, write_mapping
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import ShardError
 from cmr_planes.extraction.annotating import assign_labels
 from cmr_planes.extraction.options import ExtractOptions, check_pseudonym_key
 from cmr_planes.shards.catalogue_writer import is_catalogue
-from cmr_planes.system.json_text import JSON
-from cmr_planes.system.whole_file import read_checksum
+from cmr_planes.shards.label_files import label_folder
+from cmr_planes.shards.sealing import remove_sealed
+from cmr_planes.system.json_text import JSON, canonical_json
+from cmr_planes.system.whole_file import read_checksum, sealed
 
 PLAN_NAME = "plan.json"
 """The plan's name among the shards."""
@@ -38,7 +41,7 @@ class ShardPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuildPlan:
+class ExtractionPlan:
     """What a run has to do."""
 
     out: Path
@@ -82,7 +85,7 @@ def shard_path(out: Path, number: int) -> Path:
     return shard_folder(out) / f"{number:05d}.h5"
 
 
-def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, overwrite: bool = False) -> BuildPlan:
+def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, overwrite: bool = False) -> ExtractionPlan:
     """Find the subjects and decide what is left to do; writes nothing.
 
     Parameters
@@ -134,7 +137,7 @@ def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, ov
         )
         for number, keys in unsealed
     )
-    return BuildPlan(out=out, options=options, batches=batches, pending=pending, mapping=tuple(mapping))
+    return ExtractionPlan(out=out, options=options, batches=batches, pending=pending, mapping=tuple(mapping))
 
 
 def _label_files(options: ExtractOptions, subjects: Sequence[SubjectSource]) -> Mapping[str, Sequence[LabelFile]]:
@@ -155,7 +158,7 @@ def _vanished(key: str) -> SubjectSource:
     return SubjectSource(key=key, participant=key, paths=(), root=Path(), study_uid="")
 
 
-def identity(options: ExtractOptions) -> dict[str, JSON]:
+def _identity(options: ExtractOptions) -> dict[str, JSON]:
     """Return what must be equal for a run to go on with an output."""
     return {"cmr_planes_version": importlib.metadata.version("cmr-planes"), "configuration": options.to_json()}
 
@@ -176,7 +179,7 @@ def _read_plan(out: Path, options: ExtractOptions) -> list[tuple[str, ...]]:
         raise ShardError(f"{path} cannot be read as a plan ({type(error).__name__}); restore it, or use --overwrite") from error
     configuration = stored.get("configuration")
     check_pseudonym_key(out, configuration if isinstance(configuration, Mapping) else {}, options.pseudonyms)
-    difference = _first_difference(stored, identity(options))
+    difference = _first_difference(stored, _identity(options))
     if difference:
         raise ShardError(f"{out} was begun with {difference}; use the same options, another OUT, or --overwrite")
     return batches
@@ -193,3 +196,43 @@ def _first_difference(stored: Mapping[str, JSON], wanted: Mapping[str, JSON]) ->
         elif before != value:
             return f"{name} = {before!r}, not {value!r}"
     return ""
+
+
+def prepare(plan: ExtractionPlan, *, overwrite: bool = False) -> None:
+    """Make the shards' folder and write the plan down; with ``overwrite`` remove what an earlier run made, and no other file.
+
+    Raises
+    ------
+    ShardError
+        The output cannot be written.
+    """
+    folder = plan.shard_folder
+    try:
+        if overwrite:
+            plan.out.unlink(missing_ok=True)
+            if (folder / PLAN_NAME).exists():
+                remove_sealed(folder)
+                remove_sealed(label_folder(plan.out))  # they belong to images that are gone
+                (folder / PLAN_NAME).unlink()
+        folder.mkdir(parents=True, exist_ok=True)
+        if plan.options.labels is not None or plan.options.nifti:
+            label_folder(plan.out).mkdir(exist_ok=True)
+        remove_leftovers(folder)
+    except OSError as error:
+        raise ShardError(
+            f"{folder} cannot be written ({error.strerror}); check the path, its permissions and the free space"
+        ) from error
+    if plan.options.pseudonyms is not None:
+        write_mapping(mapping_path(plan.out), plan.mapping, plan.options.pseudonyms)
+    text = canonical_json({**_identity(plan.options), "batches": [list(keys) for keys in plan.batches]})
+    with sealed(folder / PLAN_NAME) as stream:
+        stream.write(text.encode())
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what interrupted runs left among the shards: half-written files, and the folders of a cluster's workers."""
+    for leftover in folder.glob("*.part"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)

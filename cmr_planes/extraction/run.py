@@ -16,14 +16,12 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from cmr_planes.errors import ShardError
-from cmr_planes.extraction.job import build_batch
 from cmr_planes.extraction.options import ExtractOptions
-from cmr_planes.extraction.plan import BuildPlan, ShardPlan
+from cmr_planes.extraction.plan import ExtractionPlan, ShardPlan
+from cmr_planes.extraction.shard_building import build_shard
 from cmr_planes.shards.records import ShardSummary
 from cmr_planes.system.pool import end_with_parent, sigint_ignored, stop_pool
-
-OnProgress = Callable[[int], None]
-"""Called with the number of subjects done so far."""
+from cmr_planes.system.progress import OnProgress, Progress
 
 OnShard = Callable[[ShardSummary], None]
 """Called with each shard as it is done."""
@@ -31,8 +29,8 @@ OnShard = Callable[[ShardSummary], None]
 _POLL_SECONDS = 0.2
 
 
-def run_batches(
-    plan: BuildPlan, *, n_workers: int, on_progress: OnProgress, on_shard: OnShard = lambda _: None
+def run_here(
+    plan: ExtractionPlan, *, n_workers: int, on_progress: OnProgress, on_shard: OnShard = lambda _: None
 ) -> list[ShardSummary]:
     """Make all pending shards of a plan.
 
@@ -57,7 +55,7 @@ def run_batches(
         A shard cannot be written, or a worker died. What is sealed stays.
     """
     if n_workers <= 1 or len(plan.pending) <= 1:
-        return _run_here(plan, on_progress, on_shard)
+        return _run_in_this_process(plan, on_progress, on_shard)
     counter: Synchronized[int] = multiprocessing.get_context("spawn").Value("L")
     pool = ProcessPoolExecutor(
         max_workers=min(n_workers, len(plan.pending)),
@@ -66,7 +64,9 @@ def run_batches(
         initargs=(counter,),
     )
     try:
-        summaries = run_on_executor(plan, pool, build_batch_in_worker, lambda _: on_progress(counter.value), _explain, on_shard)
+        summaries = run_on_executor(
+            plan, pool, build_in_worker, lambda _: on_progress(Progress(counter.value, plan.n_pending_subjects)), _explain, on_shard
+        )
     except BaseException:
         stop_pool(pool)
         raise
@@ -75,7 +75,7 @@ def run_batches(
 
 
 def run_on_executor(
-    plan: BuildPlan,
+    plan: ExtractionPlan,
     executor: Executor,
     build: Callable[[ShardPlan, Path, ExtractOptions], ShardSummary],
     on_poll: Callable[[Sequence[ShardSummary]], None],
@@ -135,7 +135,7 @@ def _explain(error: Exception, batch: ShardPlan) -> Exception:  # noqa: ARG001  
     return error
 
 
-def _run_here(plan: BuildPlan, on_progress: OnProgress, on_shard: OnShard) -> list[ShardSummary]:
+def _run_in_this_process(plan: ExtractionPlan, on_progress: OnProgress, on_shard: OnShard) -> list[ShardSummary]:
     """Make all pending shards in this process."""
     n_done = 0
     last = 0.0
@@ -145,18 +145,18 @@ def _run_here(plan: BuildPlan, on_progress: OnProgress, on_shard: OnShard) -> li
         n_done += 1
         if time.monotonic() - last > _POLL_SECONDS:
             last = time.monotonic()
-            on_progress(n_done)
+            on_progress(Progress(n_done, plan.n_pending_subjects))
 
     summaries = []
     for batch in plan.pending:
-        summary = build_batch(batch, plan.out, plan.options, on_subject)
+        summary = build_shard(batch, plan.out, plan.options, on_subject)
         on_shard(summary)
         summaries.append(replace(summary, outcomes=()))
-    on_progress(n_done)
+    on_progress(Progress(n_done, plan.n_pending_subjects))
     return summaries
 
 
-def build_batch_in_worker(batch: ShardPlan, out: Path, options: ExtractOptions) -> ShardSummary:
+def build_in_worker(batch: ShardPlan, out: Path, options: ExtractOptions) -> ShardSummary:
     """Make one shard in a worker of the local pool, counting subjects in shared memory."""
     counter = _worker_state["counter"]
 
@@ -164,7 +164,7 @@ def build_batch_in_worker(batch: ShardPlan, out: Path, options: ExtractOptions) 
         with counter.get_lock():
             counter.value += 1
 
-    return build_batch(batch, out, options, on_subject)
+    return build_shard(batch, out, options, on_subject)
 
 
 _worker_state: dict[str, "Synchronized[int]"] = {}

@@ -17,7 +17,7 @@ from cmr_planes.system.clock import timestamp
 from cmr_planes.system.json_text import JSON
 
 
-class Journal:
+class RunLog:
     """A log file that is open for appending.
 
     Parameters

@@ -76,6 +76,11 @@ def _wait_for(out: Path, path: Path, wait_seconds: float) -> tuple[int, bool]:
         time.sleep(_POLL_SECONDS)
 
 
+def no_locks(out: Path) -> str:
+    """Say that the only run on an output cannot be known to be the only one."""
+    return f"the file system of {out} knows no locks: make sure that no other run works on it"
+
+
 def _acquire(out: Path, path: Path) -> tuple[int, bool]:
     """Open and lock the file, and write down who has it."""
     while True:

@@ -98,8 +98,7 @@ def _opened(sources: Sequence[Path], run: "Run", phases: PhaseChoice, out: Path)
 
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".from-dicom-", dir=out) as folder:
-        with progress("read DICOM", None, unit="subjects") as advance:
-            path = extract_view(sources, run.view, Path(folder) / "out.h5", phases=phases, on_subjects=advance)
+        path = extract_view(sources, run.view, Path(folder) / "out.h5", phases=phases)
         with Catalogue(path) as catalogue:
             yield catalogue
 

@@ -1,17 +1,15 @@
-"""A catalogue of one view made from DICOM for a prediction: the one place where the trainer uses ``cmr_planes.extraction.job``."""
+"""A catalogue of one view made from DICOM for a prediction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from cmr_planes.extraction.job import finish, prepare
-from cmr_planes.extraction.options import ExtractOptions
-from cmr_planes.extraction.plan import make_plan
-from cmr_planes.extraction.run import run_batches
+import cmr_planes
+from cmr_planes.system.progress import OnProgress, ignore_progress
 from cmr_planes.views import CardiacView, PhaseChoice
 
 
 def extract_view(
-    sources: Sequence[Path], view: CardiacView, out: Path, *, phases: PhaseChoice, on_subjects: Callable[[int], None]
+    sources: Sequence[Path], view: CardiacView, out: Path, *, phases: PhaseChoice, on_progress: OnProgress = ignore_progress
 ) -> Path:
     """Make a catalogue of one view.
 
@@ -25,8 +23,8 @@ def extract_view(
         The catalogue to make; its shards lie beside it.
     phases
         Which frames are needed.
-    on_subjects
-        Called with the number of subjects that were done since the last call.
+    on_progress
+        Called with the number of subjects done.
 
     Returns
     -------
@@ -39,15 +37,5 @@ def extract_view(
     ShardError
         ``out`` cannot be written.
     """
-    n_shown = 0
-
-    def on_progress(n_done: int) -> None:
-        nonlocal n_shown
-        on_subjects(n_done - n_shown)
-        n_shown = n_done
-
-    plan = make_plan(sources, out, ExtractOptions(views=(view,), phases=phases, keep_all=True))
-    prepare(plan)
-    run_batches(plan, n_workers=1, on_progress=on_progress)
-    finish(plan)
-    return out
+    options = cmr_planes.ExtractOptions(views=(view,), phases=phases, keep_all=True)
+    return cmr_planes.extract(sources, out, options, workers=1, on_progress=on_progress).out

@@ -110,7 +110,7 @@ def test_a_failure_is_the_last_line(source, tmp_path, monkeypatch):
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cmr_planes.cli.extract.finish", interrupted)
+    monkeypatch.setattr("cmr_planes.extraction.job.finish", interrupted)
     assert extract(source, out, "--log", log).exit_code == 130
     assert lines(log)[-1]["stage"] == "run"
     assert lines(log)[-1]["code"] == "interrupted"

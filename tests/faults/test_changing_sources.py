@@ -141,7 +141,7 @@ def test_a_zip_that_vanishes_between_planning_and_reading(tmp_path, monkeypatch)
             path.unlink()
         return made
 
-    monkeypatch.setattr("cmr_planes.cli.extract.make_plan", plan)
+    monkeypatch.setattr("cmr_planes.extraction.job.make_plan", plan)
     assert extract(tmp_path / "zips", tmp_path / "out.h5").exit_code == 0
     ((view, code, sentence),) = reasons(tmp_path / "out.h5")[WHOLE]
     assert (view, code) == ("", RejectionCode.UNREADABLE_SOURCE.value)
@@ -160,7 +160,7 @@ def test_a_zip_replaced_between_planning_and_reading_is_read_as_it_is_then(tmp_p
             path.replace(tmp_path / "zips" / path.name)
         return made
 
-    monkeypatch.setattr("cmr_planes.cli.extract.make_plan", plan)
+    monkeypatch.setattr("cmr_planes.extraction.job.make_plan", plan)
     assert extract(tmp_path / "zips", tmp_path / "out.h5").exit_code == 0
     shards = [tmp_path / f"{name}.shards" / "00000.h5" for name in ("out", "new")]
     assert shards[0].read_bytes() == shards[1].read_bytes()
@@ -204,7 +204,7 @@ def test_annotations_that_vanish_cost_the_labels_and_not_the_subject(tmp_path, m
         label.unlink()
         return made
 
-    monkeypatch.setattr("cmr_planes.cli.extract.make_plan", plan)
+    monkeypatch.setattr("cmr_planes.extraction.job.make_plan", plan)
     result = extract(source, tmp_path / "out.h5", "--annotations", tmp_path / "maps", "--classes", "acdc")
     assert result.exit_code == 0
     assert images(tmp_path / "out.h5")["SYN-0001"] > 0

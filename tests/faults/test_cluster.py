@@ -17,9 +17,9 @@ from distributed import Client
 
 from cmr_planes.errors import ClusterError
 from cmr_planes.extraction import cluster
-from cmr_planes.extraction.job import build_batch, prepare
 from cmr_planes.extraction.options import ExtractOptions
-from cmr_planes.extraction.plan import make_plan
+from cmr_planes.extraction.plan import make_plan, prepare
+from cmr_planes.extraction.shard_building import build_shard
 from cmr_planes.shards.shard_writer import software_versions
 from cmr_planes.views import CardiacView
 from tests.helpers.cohorts import SMALL_BOXES, digests, extract, run, write_folders
@@ -188,7 +188,7 @@ def test_labels_that_a_worker_writes_are_those_of_a_local_run(tmp_path):
     for plan in plans:
         prepare(plan)
     local, remote = plans
-    build_batch(local.pending[0], local.out, local.options)
+    build_shard(local.pending[0], local.out, local.options)
     cluster.build_on_worker(remote.pending[0], remote.out, remote.options, versions=software_versions())
     assert sorted(digests(tmp_path / "local.labels")) == ["00000.h5", "00000.h5.sha256"]
     for suffix in (".labels", ".shards"):

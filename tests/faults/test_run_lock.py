@@ -95,7 +95,7 @@ def test_a_file_system_without_locks_is_said_to_be_one(tmp_path, monkeypatch):
     monkeypatch.setattr(run_lock.fcntl, "flock", refuse)
     result = extract(write_folders(tmp_path / "dicom", 1), tmp_path / "out.h5")
     assert result.exit_code == 0
-    assert "knows no locks: see to it that no other run works on it" in result.stderr
+    assert "knows no locks: make sure that no other run works on it" in result.stderr
 
 
 def test_a_run_may_wait_for_the_one_before_it(tmp_path):

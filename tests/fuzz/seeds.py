@@ -13,9 +13,8 @@ import numpy as np
 
 from cmr_planes.annotations.model import TargetView
 from cmr_planes.errors import Note, NoteCode
-from cmr_planes.extraction.job import prepare
 from cmr_planes.extraction.options import ExtractOptions
-from cmr_planes.extraction.plan import PLAN_NAME, make_plan
+from cmr_planes.extraction.plan import PLAN_NAME, make_plan, prepare
 from cmr_planes.geometry import BoxLayout
 from cmr_planes.phantom.dicom_model import TransferSyntax
 from cmr_planes.phantom.enhanced_writer import write_enhanced
