@@ -21,6 +21,7 @@ from cmr_planes.shards.catalogue_writer import write_catalogue
 from cmr_planes.shards.records import ShardSummary, SubjectOutcome
 from cmr_planes.shards.shard_writer import software_versions
 from cmr_planes.shards.summary import CatalogueSummary, summarise
+from cmr_planes.system.cores import n_cores
 from cmr_planes.system.json_text import JSON
 from cmr_planes.system.progress import OnProgress, ignore_progress
 from cmr_planes.system.run_lock import no_locks, only_run
@@ -131,9 +132,7 @@ def extract(
         events.write("plan", _counts(plan))
         prepare(plan, overwrite=overwrite)
         if scheduler is None:
-            shards = run_here(
-                plan, n_workers=workers or len(os.sched_getaffinity(0)), on_progress=on_progress, on_shard=events.on_shard
-            )
+            shards = run_here(plan, n_workers=workers or n_cores(), on_progress=on_progress, on_shard=events.on_shard)
         else:
             shards = run_on_cluster(plan, scheduler, on_progress=on_progress, say=on_message, on_shard=events.on_shard)
         finish(plan)
