@@ -1,7 +1,5 @@
 """``cmr-planes extract``: from DICOM to position masks."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
