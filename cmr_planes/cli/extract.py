@@ -12,7 +12,7 @@ from cmr_planes.annotations.reading import LabelSource
 from cmr_planes.cine.series_names import NameTable, load_names
 from cmr_planes.cli.annotate import read_classes
 from cmr_planes.cli.options import pseudonymise_option
-from cmr_planes.cli.reasons import reasons_table
+from cmr_planes.cli.reasons import closing_sentence, reasons_table
 from cmr_planes.errors import ExitCode, Note, Rejection, SourceError
 from cmr_planes.extraction.job import ExtractSummary
 from cmr_planes.extraction.job import extract as run_extraction
@@ -21,7 +21,7 @@ from cmr_planes.extraction.plan import ExtractionPlan, make_plan
 from cmr_planes.geometry import BoxLayout, BoxUnits
 from cmr_planes.shards.records import SubjectOutcome
 from cmr_planes.shards.schema import Codec
-from cmr_planes.shards.summary import closing_sentence, to_json
+from cmr_planes.shards.summary import to_json
 from cmr_planes.terminal.console import is_quiet, print_json, remark, reports_errors, stdout
 from cmr_planes.terminal.options import log_option, quiet_option
 from cmr_planes.terminal.progress import shown

@@ -7,11 +7,11 @@ from typing import Any
 import click
 from rich.table import Table
 
-from cmr_planes.cli.reasons import reasons_table
+from cmr_planes.cli.reasons import closing_sentence, reasons_table
 from cmr_planes.errors import ExitCode, Note, Rejection
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.label_summary import LabelSummary, labels_to_json, summarise_labels
-from cmr_planes.shards.summary import CatalogueSummary, Spread, ViewSummary, closing_sentence, summarise, to_json
+from cmr_planes.shards.summary import CatalogueSummary, Range, ViewSummary, summarise, to_json
 from cmr_planes.terminal.console import print_json, reports_errors, stdout
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import NO_VALUE, decimals
@@ -51,11 +51,11 @@ def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
         )
     else:
         console = stdout()
-        for each in (*_tables(summary, verbose=verbose), *_label_tables(labels)):
-            console.print(each)
+        for shown in (*_tables(summary, verbose=verbose), *_label_tables(labels)):
+            console.print(shown)
         if verbose:
-            for each in _message_tables(rejections, notes):
-                console.print(each)
+            for shown in _message_tables(rejections, notes):
+                console.print(shown)
         click.echo(closing_sentence(summary, n_shards))
     return ExitCode.DONE if summary.n_images else ExitCode.NOTHING_USABLE
 
@@ -105,7 +105,7 @@ def _tables(summary: CatalogueSummary, *, verbose: bool) -> Iterator[Table]:
 
 def _labels_json(labels: Sequence[LabelSummary]) -> dict[str, Any]:
     """Return what is annotated as JSON's types."""
-    return {"annotations": {each.view.value: labels_to_json(each) for each in labels}}
+    return {"annotations": {of_view.view.value: labels_to_json(of_view) for of_view in labels}}
 
 
 def _label_tables(labels: Sequence[LabelSummary]) -> Iterator[Table]:
@@ -116,31 +116,31 @@ def _label_tables(labels: Sequence[LabelSummary]) -> Iterator[Table]:
     columns = {"view": Kind.TEXT, **dict.fromkeys(counts, Kind.NUMBER), "formats (subjects)": Kind.TEXT}
     rows = [
         (
-            each.view.title,
-            each.n_subjects,
-            each.n_complete,
-            each.n_slices,
-            each.n_images,
-            ", ".join(f"{source} ({count:,})" for source, count in each.sources),
+            of_view.view.title,
+            of_view.n_subjects,
+            of_view.n_complete,
+            of_view.n_slices,
+            of_view.n_images,
+            ", ".join(f"{source} ({count:,})" for source, count in of_view.sources),
         )
-        for each in labels
+        for of_view in labels
     ]
     yield table("Annotations", columns, rows)
-    heads = [head for each in labels for head in (f"{each.view.title} images", f"{each.view.title} pixels, %")]
+    heads = [head for of_view in labels for head in (f"{of_view.view.title} images", f"{of_view.view.title} pixels, %")]
     classes = [
         (
             int(structure),
             structure.title,
             *(
                 cell
-                for each in labels
-                for cell in (f"{each.structure_images[structure]:,}", f"{100 * each.pixel_shares[structure]:.2f}")
+                for of_view in labels
+                for cell in (f"{of_view.structure_images[structure]:,}", f"{100 * of_view.pixel_shares[structure]:.2f}")
             ),
         )
         for structure in Structure
     ]
     yield table(
-        "Structures: images on which each was drawn or looked for, share of their pixels",
+        "Structures: images on which each is annotated (possibly absent), share of their pixels",
         {"class": Kind.NUMBER, "name": Kind.TEXT, **dict.fromkeys(heads, Kind.NUMBER)},
         classes,
     )
@@ -156,12 +156,12 @@ def _image_row(view: ViewSummary) -> tuple[object, ...]:
         view.n_slices,
         view.n_images,
         f"{matrices}, {more:,} more" if more > 0 else matrices,
-        _spread(view.spacing_mm, 2),
+        _range(view.spacing_mm, 2),
     )
 
 
 def _quality_row(view: ViewSummary) -> tuple[object, ...]:
-    return view.view.title, _spread(view.alignment, 2), _spread(view.line_angle_deg, 1), _spread(view.line_agreement, 2)
+    return view.view.title, _range(view.alignment, 2), _range(view.line_angle_deg, 1), _range(view.line_agreement, 2)
 
 
 def _class_table(views: Sequence[ViewSummary]) -> Table:
@@ -194,10 +194,10 @@ def _messages_json(messages: Sequence[Rejection] | Sequence[Note]) -> list[dict[
     ]
 
 
-def _spread(spread: Spread | None, digits: int) -> str:
-    if spread is None:
+def _range(values: Range | None, digits: int) -> str:
+    if values is None:
         return NO_VALUE
-    words = [f"{value:.{digits}f}" for value in (spread.least, spread.median, spread.largest)]
+    words = [f"{value:.{digits}f}" for value in (values.least, values.median, values.largest)]
     return words[0] if len(set(words)) == 1 else ", ".join(words)
 
 

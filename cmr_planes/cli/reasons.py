@@ -1,18 +1,45 @@
-"""The table of reasons that several commands print."""
+"""What was left out, and why: the table and the sentence that several commands print."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from cmr_planes.terminal.tables import Kind, table
+from cmr_planes.terminal.text import counted
 from cmr_planes.views import CardiacView
 
 if TYPE_CHECKING:
-    from cmr_planes.shards.summary import Reason
-from cmr_planes.terminal.tables import Kind, table
+    from cmr_planes.shards.summary import CatalogueSummary, ReasonCount
 
 
-def reasons_table(title: str, reasons: "Sequence[Reason]") -> Table:
+def reasons_table(title: str, reasons: "Sequence[ReasonCount]") -> Table:
     """Build the table of how often something was left out or noted, and why."""
-    rows = [(each.code, CardiacView(each.view).title if each.view else "whole subject", each.count) for each in reasons]
+    rows = [(reason.code, CardiacView(reason.view).title if reason.view else "whole subject", reason.count) for reason in reasons]
     return table(title, {"reason": Kind.TEXT, "view": Kind.TEXT, "times": Kind.NUMBER}, rows)
+
+
+def closing_sentence(summary: "CatalogueSummary", n_shards: int) -> str:
+    """Say in one sentence what a catalogue holds and what was left out.
+
+    Returns
+    -------
+        For example ``"6 subjects with 94 images in 1 shard; 1 view left out (low_agreement)"``.
+    """
+    n_views, n_labels = (sum(count for _, count in codes) for codes in (summary.view_codes, summary.label_codes))
+    parts = [f"{counted(summary.n_used, 'subject')} with {counted(summary.n_images, 'image')} in {counted(n_shards, 'shard')}"]
+    if summary.n_used < summary.n_subjects:
+        n_subjects = summary.n_subjects - summary.n_used
+        parts.append(f"{counted(n_subjects, 'subject')} left out{_codes(summary.subject_codes)}")
+    if n_views:
+        parts.append(f"{counted(n_views, 'view')} left out{_codes(summary.view_codes)}")
+    if n_labels:
+        parts.append(f"labels of {counted(n_labels, 'subject')} left out{_codes(summary.label_codes)}")
+    return "; ".join(parts if len(parts) > 1 else [*parts, "nothing left out"])
+
+
+def _codes(codes: Sequence[tuple[str, int]]) -> str:
+    """List codes in brackets, with their numbers where there are several."""
+    if not codes:
+        return ""
+    return f" ({codes[0][0] if len(codes) == 1 else ', '.join(f'{code} {count:,}' for code, count in codes)})"

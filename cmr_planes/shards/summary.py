@@ -1,7 +1,7 @@
 """What a catalogue holds and what was left out: counts and summaries, from the tables alone."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,8 @@ from cmr_planes.views import CardiacView, PositionClass, position_name
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
-    """Least, middle and largest of some values."""
+class Range:
+    """Minimum, median and maximum of some values."""
 
     least: float
     """Minimum."""
@@ -26,7 +26,7 @@ class Spread:
     """Maximum."""
 
     @classmethod
-    def of(cls, values: FloatArray) -> "Spread | None":
+    def of(cls, values: FloatArray) -> "Range | None":
         """Summarise the values that are not NaN, any shape; None if there is none."""
         known = values[~np.isnan(values)]
         return cls(float(known.min()), float(np.median(known)), float(known.max())) if known.size else None
@@ -48,21 +48,21 @@ class ViewSummary:
     """Subjects whose images have position masks."""
     matrices: tuple[tuple[str, int], ...]
     """Matrix size as rows × columns, and number of subjects, most frequent first."""
-    spacing_mm: Spread | None
+    spacing_mm: Range | None
     """Pixel size."""
-    alignment: Spread | None
+    alignment: Range | None
     """Alignment of the lines with the axes that decide their ends, the least over each view's slices."""
-    line_angle_deg: Spread | None
+    line_angle_deg: Range | None
     """Angle between the lines, the least over each view's slices."""
-    line_agreement: Spread | None
+    line_agreement: Range | None
     """Agreement of the images along the lines, the median over each view's slices."""
     class_shares: tuple[float, ...]
     """Share of the pixels of each class 0 to 9 in the masks, adding up to 1; empty without masks."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """How often something was left out, or noted, for one reason."""
+class ReasonCount:
+    """How often one reason occurs among what was left out or noted."""
 
     code: str
     """The stable code."""
@@ -73,8 +73,8 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Scanner:
-    """Subjects from one kind of scanner."""
+class ScannerCount:
+    """Number of subjects from one kind of scanner."""
 
     manufacturer: str
     """Manufacturer, or empty."""
@@ -103,7 +103,7 @@ class CatalogueSummary:
     """What a catalogue holds."""
 
     n_subjects: int
-    """Subjects that were looked at."""
+    """Subjects that were examined."""
     n_used: int
     """Subjects with images."""
     n_participants: int
@@ -112,11 +112,17 @@ class CatalogueSummary:
     """2D images."""
     views: tuple[ViewSummary, ...]
     """One summary for each view that occurs."""
-    rejections: tuple[Reason, ...]
+    rejections: tuple[ReasonCount, ...]
     """What was left out, most frequent first."""
-    notes: tuple[Reason, ...]
+    subject_codes: tuple[tuple[str, int], ...]
+    """Subjects without images: codes of their rejections, and subjects with each, most frequent first."""
+    view_codes: tuple[tuple[str, int], ...]
+    """Views left out of subjects with images: codes, and views with each, most frequent first."""
+    label_codes: tuple[tuple[str, int], ...]
+    """Subjects with images whose labels were left out: codes, and subjects with each, most frequent first."""
+    notes: tuple[ReasonCount, ...]
     """What was noted, most frequent first."""
-    scanners: tuple[Scanner, ...]
+    scanners: tuple[ScannerCount, ...]
     """Kinds of scanners, most frequent first."""
     low_agreement: tuple[LowAgreement, ...]
     """Views noted for their low agreement, the lowest first."""
@@ -143,38 +149,15 @@ def summarise(subjects: Subjects, views: ViewTable, rejections: Sequence[Rejecti
         n_images=int(subjects.n_images.sum()),
         views=tuple(_summarise_view(views, view, view_names == view.value) for view in CardiacView if view.value in views.view),
         rejections=_count_reasons(rejections),
+        **_count_codes(subjects, rejections),
         notes=_count_reasons(notes),
         scanners=_count_scanners(views),
         low_agreement=_find_low_agreement(subjects, views, notes),
     )
 
 
-def closing_sentence(summary: CatalogueSummary, n_shards: int) -> str:
-    """Say in one sentence what was written and what was left out.
-
-    Examples
-    --------
-    >>> nothing = CatalogueSummary(
-    ...     n_subjects=3, n_used=2, n_participants=2, n_images=44, views=(), rejections=(Reason("no_sax", "", 1),), notes=(),
-    ...     scanners=(), low_agreement=(),
-    ... )
-    >>> closing_sentence(nothing, 1)
-    '2 subjects with 44 images in 1 shard, 1 subject left out; reasons: no_sax 1'
-    """
-    left_out = summary.n_subjects - summary.n_used
-    counts: Counter[str] = Counter()
-    for reason in summary.rejections:
-        counts[reason.code] += reason.count
-    sentence = (
-        f"{_plural(summary.n_used, 'subject')} with {_plural(summary.n_images, 'image')} in {_plural(n_shards, 'shard')}, "
-        f"{_plural(left_out, 'subject')} left out"
-    )
-    reasons = ", ".join(f"{code} {count:,}" for code, count in counts.most_common())
-    return f"{sentence}; reasons: {reasons}" if reasons else sentence
-
-
 def to_json(summary: CatalogueSummary, *, with_keys: bool) -> dict[str, Any]:
-    """Return a summary as JSON's types.
+    """Return a summary as JSON's types; values that are not known are NaN.
 
     Parameters
     ----------
@@ -193,15 +176,15 @@ def to_json(summary: CatalogueSummary, *, with_keys: bool) -> dict[str, Any]:
         "rejections": [_reason_json(reason) for reason in summary.rejections],
         "notes": [_reason_json(reason) for reason in summary.notes],
         "scanners": [
-            {"manufacturer": each.manufacturer, "field_strength_t": each.field_strength_t, "n_subjects": each.n_subjects}
-            for each in summary.scanners
+            {"manufacturer": scanner.manufacturer, "field_strength_t": scanner.field_strength_t, "n_subjects": scanner.n_subjects}
+            for scanner in summary.scanners
         ],
         "low_agreement": [
             {
                 "subject_number": low.subject_number,
                 **({"subject": low.subject} if with_keys else {}),
                 "view": low.view.value,
-                "line_agreement": [None if np.isnan(value) else value for value in low.line_agreement],
+                "line_agreement": list(low.line_agreement),
             }
             for low in summary.low_agreement
         ],
@@ -219,27 +202,44 @@ def _summarise_view(views: ViewTable, view: CardiacView, rows: BoolArray) -> Vie
         n_images=int((n_slices * views.n_phases[rows]).sum()),
         n_with_positions=int(views.has_positions[rows].sum()),
         matrices=tuple(sorted(matrices.items(), key=lambda item: (-item[1], item[0]))),
-        spacing_mm=Spread.of(views.spacing_mm[rows]),
-        alignment=Spread.of(views.alignment[rows]),
-        line_angle_deg=Spread.of(views.line_angle_deg[rows]),
-        line_agreement=Spread.of(views.line_agreement[rows]),
+        spacing_mm=Range.of(views.spacing_mm[rows]),
+        alignment=Range.of(views.alignment[rows]),
+        line_angle_deg=Range.of(views.line_angle_deg[rows]),
+        line_agreement=Range.of(views.line_agreement[rows]),
         class_shares=tuple((pixels / pixels.sum()).tolist()) if pixels.any() else (),
     )
 
 
-def _count_reasons(messages: Sequence[Rejection] | Sequence[Note]) -> tuple[Reason, ...]:
+def _count_reasons(messages: Sequence[Rejection] | Sequence[Note]) -> tuple[ReasonCount, ...]:
     counts = Counter((message.code.value, message.view) for message in messages)
-    return tuple(Reason(code, view, count) for (code, view), count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    return tuple(
+        ReasonCount(code, view, count) for (code, view), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    )
 
 
-def _count_scanners(views: ViewTable) -> tuple[Scanner, ...]:
+def _count_codes(subjects: Subjects, rejections: Sequence[Rejection]) -> dict[str, tuple[tuple[str, int], ...]]:
+    """Count codes by what they left out: a subject, a view of a subject with images, or its labels."""
+    used = {key for key, n_images in zip(subjects.key, subjects.n_images.tolist(), strict=True) if n_images}
+    rows = {(rejection.subject, rejection.view, rejection.code.value) for rejection in rejections}
+    return {
+        "subject_codes": _most_frequent(code for _, code in {(subject, code) for subject, _, code in rows if subject not in used}),
+        "view_codes": _most_frequent(code for subject, view, code in rows if subject in used and view),
+        "label_codes": _most_frequent(code for subject, view, code in rows if subject in used and not view),
+    }
+
+
+def _most_frequent(codes: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(Counter(codes).items(), key=lambda item: (-item[1], item[0])))
+
+
+def _count_scanners(views: ViewTable) -> tuple[ScannerCount, ...]:
     """Count each subject once, by its first view."""
     first_views: dict[str, int] = {}
     for row, subject in enumerate(views.subject):
         first_views.setdefault(subject, row)
     counts = Counter((views.manufacturer[row], _or_none(views.field_strength_t[row])) for row in first_views.values())
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0][0], item[0][1] or 0.0))
-    return tuple(Scanner(manufacturer, field, count) for (manufacturer, field), count in ordered)
+    return tuple(ScannerCount(manufacturer, field, count) for (manufacturer, field), count in ordered)
 
 
 def _find_low_agreement(subjects: Subjects, views: ViewTable, notes: Sequence[Note]) -> tuple[LowAgreement, ...]:
@@ -285,9 +285,5 @@ def _view_json(view: ViewSummary) -> dict[str, Any]:
     }
 
 
-def _reason_json(reason: Reason) -> dict[str, Any]:
+def _reason_json(reason: ReasonCount) -> dict[str, Any]:
     return {"code": reason.code, "view": reason.view, "count": reason.count}
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -51,7 +51,7 @@ def test_tables_are_for_readers(out: Path) -> None:
         "Low agreement (1)",
     ):
         assert words in result.stdout
-    assert result.stdout.splitlines()[-1] == "2 subjects with 16 images in 2 shards, 1 subject left out; reasons: no_sax 1"
+    assert result.stdout.splitlines()[-1] == "2 subjects with 16 images in 2 shards; 1 subject left out (no_sax)"
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
@@ -66,7 +66,7 @@ def test_nothing_usable_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     out = write_batches(tmp_path, [[rejected_subject(1), rejected_subject(2)]])
     result = CliRunner().invoke(main, ["inspect", str(out)])
     assert result.exit_code == ExitCode.NOTHING_USABLE
-    assert "2 subjects left out; reasons: no_sax 2" in result.stdout
+    assert "2 subjects left out (no_sax)" in result.stdout
 
 
 def test_a_catalogue_without_positions_has_no_tables_of_them(tmp_path: Path) -> None:

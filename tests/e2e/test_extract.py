@@ -36,7 +36,7 @@ def test_a_folder_of_subjects_becomes_images_and_masks_of_three_views(tmp_path):
     source = write_folders(tmp_path / "dicom", 2)
     result = extract(source, tmp_path / "out.h5")
     assert result.exit_code == 0
-    assert "2 subjects with 20 images in 1 shard, 0 subjects left out" in result.stdout
+    assert "2 subjects with 20 images in 1 shard; nothing left out" in result.stdout
     with h5py.File(tmp_path / "out.h5") as file:
         assert sorted(file["data"]) == ["SYN-0001", "SYN-0002"]
         for subject in file["data"].values():

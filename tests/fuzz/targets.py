@@ -32,7 +32,7 @@ from cmr_planes.shards.label_summary import labels_to_json, summarise_labels
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.schema import Codec, check_subject_key
 from cmr_planes.shards.shard_writer import write_shard
-from cmr_planes.shards.summary import closing_sentence, summarise, to_json
+from cmr_planes.shards.summary import summarise, to_json
 from cmr_planes.shards.verify import verify_catalogue
 from cmr_planes.views import CardiacView
 from tests.fuzz import bytewise, dicom_tree, hdf5_objects, nifti_fields, seeds
@@ -204,7 +204,6 @@ def _inspect(out: Path) -> None:
         subjects, views = catalogue.subjects(), catalogue.views()
         summary = summarise(subjects, views, catalogue.rejections(), catalogue.notes())
         to_json(summary, with_keys=True)
-        closing_sentence(summary, 1)
         for labels in summarise_labels(catalogue.annotations(), views):
             labels_to_json(labels)
         catalogue.versions()

@@ -8,7 +8,8 @@ import pytest
 
 from cmr_planes.errors import Note, NoteCode, Rejection, RejectionCode
 from cmr_planes.shards.columns import Subjects, ViewTable
-from cmr_planes.shards.summary import Spread, closing_sentence, summarise, to_json
+from cmr_planes.shards.summary import Range, summarise, to_json
+from cmr_planes.system.json_text import readable_json
 from cmr_planes.views import CardiacView
 
 
@@ -84,8 +85,8 @@ def test_views_are_counted_in_the_order_of_the_views() -> None:
     assert (sax.view, four_chamber.view) == (CardiacView.SAX, CardiacView.FOUR_CHAMBER)
     assert (sax.n_subjects, sax.n_slices, sax.n_images, sax.n_with_positions) == (3, 9, 18, 2)
     assert sax.matrices == (("208 × 180", 2), ("150 × 180", 1))
-    assert sax.alignment == Spread(0.3, 0.55, 0.9)
-    assert four_chamber.line_agreement == Spread(0.2, 0.2, 0.2)
+    assert sax.alignment == Range(0.3, 0.55, 0.9)
+    assert four_chamber.line_agreement == Range(0.2, 0.2, 0.2)
     assert sax.class_shares == pytest.approx((0.91, *[0.01] * 9))
 
 
@@ -113,9 +114,9 @@ def test_views_noted_for_low_agreement_are_listed() -> None:
 
 def test_json_names_subjects_only_when_asked() -> None:
     summary = summarise(SUBJECTS, VIEWS, REJECTIONS, NOTES)
-    without = json.dumps(to_json(summary, with_keys=False), allow_nan=False)
+    without = readable_json(to_json(summary, with_keys=False))
     assert "SYN-" not in without
-    assert "SYN-0001" in json.dumps(to_json(summary, with_keys=True), allow_nan=False)
+    assert "SYN-0001" in readable_json(to_json(summary, with_keys=True))
     content = json.loads(without)
     assert content["n_left_out"] == 1
     assert content["views"]["sax"]["class_shares"]["anterior near"] == pytest.approx(0.01)
@@ -130,9 +131,17 @@ def test_a_summary_of_nothing_is_a_summary() -> None:
     )
     summary = summarise(make_subjects([]), empty, (), ())
     assert (summary.n_subjects, summary.views) == (0, ())
-    assert closing_sentence(summary, 0) == "0 subjects with 0 images in 0 shards, 0 subjects left out"
 
 
-def test_the_closing_sentence_counts_reasons_over_views() -> None:
-    sentence = closing_sentence(summarise(SUBJECTS, VIEWS, REJECTIONS, NOTES), 4)
-    assert sentence == "3 subjects with 20 images in 4 shards, 1 subject left out; reasons: weak_alignment 2, no_sax 1"
+def test_codes_are_counted_by_what_they_left_out() -> None:
+    rejections = (*REJECTIONS, Rejection("SYN-0001", "", RejectionCode.UNUSABLE_LABELS, "labels of another subject"))
+    summary = summarise(SUBJECTS, VIEWS, rejections, NOTES)
+    assert summary.subject_codes == (("no_sax", 1),)
+    assert summary.view_codes == (("weak_alignment", 2),)
+    assert summary.label_codes == (("unusable_labels", 1),)
+
+
+def test_a_subject_that_loses_every_view_is_a_subject_left_out() -> None:
+    rejections = [Rejection("SYN-0002", view, RejectionCode.LOW_AGREEMENT, "low") for view in ("sax", "2ch", "4ch")]
+    summary = summarise(SUBJECTS, VIEWS, rejections, ())
+    assert (summary.subject_codes, summary.view_codes) == ((("low_agreement", 1),), ())
