@@ -1,11 +1,13 @@
 """Draw the README's figures from the demo's catalogue: `make demo`, then `python docs/make_figures.py demo/out.h5 docs/images`."""
 
+import io
 import sys
 from pathlib import Path
 
 from PIL import Image
 
-from cmr_planes.pictures.contact_sheet import Panel, draw_sheet, save_sheet
+from cmr_planes.pictures.contact_sheet import Panel, draw_sheet
+from cmr_planes.pictures.png import encode_png
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 
@@ -30,8 +32,8 @@ def main(catalogue_path: str, folder: str) -> None:
                 for phase, level in places
             ]
             path = Path(folder) / f"{view.value}.png"
-            save_sheet(draw_sheet(view, panels, heading=f"{view.title}: positions from the view planes"), path)
-            Image.open(path).convert("P", palette=Image.Palette.ADAPTIVE, colors=128).save(path, optimize=True)
+            png = encode_png(draw_sheet(view, panels, heading=f"{view.title}: positions from the view planes"))
+            Image.open(io.BytesIO(png)).convert("P", palette=Image.Palette.ADAPTIVE, colors=128).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,10 @@ import click
 
 from cmr_planes.errors import ExitCode, NoteCode
 from cmr_planes.geometry.arrays import BoolArray
-from cmr_planes.pictures.contact_sheet import Panel, draw_sheet, save_sheet
+from cmr_planes.pictures.contact_sheet import Panel, draw_sheet
+from cmr_planes.pictures.png import encode_png
 from cmr_planes.shards.catalogue import Catalogue, ViewAttributes
+from cmr_planes.system.whole_file import write_whole
 from cmr_planes.terminal.console import progress, reports_errors, say
 from cmr_planes.terminal.options import quiet_option
 from cmr_planes.views import TARGET_VIEWS, CardiacPhase, CardiacView
@@ -100,7 +102,7 @@ def show(
             for view, of_view in chosen.items():
                 for number, panels in enumerate(_batches(_panels(opened, of_view, with_keys=verbose), per_sheet), start=1):
                     path = folder / f"{view.value}-{number:03}.png"
-                    save_sheet(draw_sheet(view, panels, heading=_heading(view, panels)), path)
+                    write_whole(path, encode_png(draw_sheet(view, panels, heading=_heading(view, panels))))
                     click.echo(path)
                     advance(len(panels))
     return ExitCode.DONE

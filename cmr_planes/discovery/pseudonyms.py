@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import ShardError, SourceError
-from cmr_planes.system.whole_file import sealed
+from cmr_planes.system.whole_file import remove_leftovers, sealed
 
 MIN_KEY_BYTES = 32
 """Bytes that a key file has at least, as many as SHA-256 gives."""
@@ -162,6 +162,7 @@ def write_mapping(path: Path, rows: Sequence[MappingRow], pseudonyms: Pseudonyms
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerow(MappingRow._fields)
     writer.writerows(merged)
+    remove_leftovers(path)
     with sealed(path, private=True) as stream:
         stream.write(text.getvalue().encode())
 

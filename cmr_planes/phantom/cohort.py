@@ -31,6 +31,7 @@ from cmr_planes.phantom.truth import (
     table_text,
     write_labels,
 )
+from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import CardiacView
 
 CVI42_EVERY = 3
@@ -117,7 +118,7 @@ def make_subject(folder: Path, options: CohortOptions, index: int) -> SubjectTru
     if index % CVI42_EVERY == 0 and options.layout is not Layout.ENHANCED:
         target = folder / "truth" / "cvi42" / f"{key}.cvi42wsx"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(cvi42_workspace(examination, _instance_uids(study, series, examination)))
+        write_whole(target, cvi42_workspace(examination, _instance_uids(study, series, examination)))
     return SubjectTruth(
         subject_row(key, study.study_uid, examination, options.quirks), plane_rows(key, study.study_uid, examination)
     )
@@ -144,8 +145,8 @@ def make_cohort(folder: Path, options: CohortOptions, *, n_workers: int, on_subj
     target = folder / "truth"
     target.mkdir(parents=True, exist_ok=True)
     subjects, planes = [truth.subject for truth in truths], [row for truth in truths for row in truth.planes]
-    (target / "subjects.csv").write_text(table_text(SUBJECT_COLUMNS, subjects), encoding="utf-8")
-    (target / "planes.csv").write_text(table_text(PLANE_COLUMNS, planes), encoding="utf-8")
+    write_whole(target / "subjects.csv", table_text(SUBJECT_COLUMNS, subjects).encode())
+    write_whole(target / "planes.csv", table_text(PLANE_COLUMNS, planes).encode())
 
 
 def _all_subjects(folder: Path, options: CohortOptions, n_workers: int) -> Iterator[SubjectTruth]:

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
@@ -114,7 +112,7 @@ def draw_sheet(view: CardiacView, panels: Sequence[Panel], *, heading: str) -> F
 
     Returns
     -------
-        The figure; :func:`save_sheet` writes it.
+        The figure; :func:`cmr_planes.pictures.png.encode_png` makes the file of it.
     """
     n_columns = min(COLUMNS, len(panels))
     rows = [panels[start : start + n_columns] for start in range(0, len(panels), n_columns)]
@@ -124,7 +122,6 @@ def draw_sheet(view: CardiacView, panels: Sequence[Panel], *, heading: str) -> F
     width = max(panels_width, _MIN_WIDTH_INCHES)
     height = _HEADING_INCHES + sum(titles) + sum(images) + _GAP_INCHES * len(rows) + _LEGEND_INCHES
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor=_BACKGROUND)
-    FigureCanvasAgg(figure)
     top = height - _HEADING_INCHES
     for row, title_inches, image_inches in zip(rows, titles, images, strict=True):
         top -= title_inches
@@ -140,11 +137,6 @@ def draw_sheet(view: CardiacView, panels: Sequence[Panel], *, heading: str) -> F
     if any(panel.labels is not None for panel in panels):
         _draw_label_legend(figure, panels)
     return figure
-
-
-def save_sheet(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG; equal figures give equal bytes."""
-    figure.savefig(path, format="png", facecolor=figure.get_facecolor(), metadata={"Software": None})
 
 
 def orientation_letters(direction: FloatArray) -> str:

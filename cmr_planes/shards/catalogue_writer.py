@@ -30,7 +30,7 @@ from cmr_planes.shards.tables import (
     texts,
 )
 from cmr_planes.system.json_text import JSON
-from cmr_planes.system.whole_file import file_sha256, read_checksum, sealed
+from cmr_planes.system.whole_file import file_sha256, read_checksum, remove_leftovers, sealed
 
 _CACHE_BYTES = 1 << 22
 
@@ -107,6 +107,7 @@ def write_catalogue(
     names = [Path(os.path.relpath(shard, out.parent)).as_posix() for shard in shards]
     labelled = find_label_files(out, shards) if label_files is None else label_files
     dtypes, lengths = _survey(shards, names, configuration_digest(configuration))
+    remove_leftovers(out)
     with sealed(out) as stream, h5py.File(stream, "w", libver=LIBVER, rdcc_nbytes=_CACHE_BYTES) as file:
         write_root_attributes(file, FileKind.CATALOGUE, configuration, versions)
         data, labels = file.create_group(Group.DATA), file.create_group(Group.LABELS)

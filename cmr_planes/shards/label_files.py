@@ -17,7 +17,7 @@ from cmr_planes.shards.records import ViewLabels
 from cmr_planes.shards.schema import Attribute, Codec, Dataset, FileKind, Group, RootAttribute, check_subject_key
 from cmr_planes.shards.shard_writer import LIBVER, create_group, software_versions, write_images, write_root_attributes, write_table
 from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Table, join_tables, make_table, texts
-from cmr_planes.system.whole_file import file_sha256, read_checksum, sealed
+from cmr_planes.system.whole_file import file_sha256, read_checksum, remove_leftovers, sealed
 from cmr_planes.views import CardiacView, Structure
 
 STRUCTURE_NAMES = tuple(structure.title for structure in Structure)
@@ -57,6 +57,7 @@ def write_label_file(path: Path, labels: LabelTree, *, codec: Codec = Codec.BITS
         It cannot be written; what was there is left.
     """
     rows = []
+    remove_leftovers(path)
     with sealed(path, checksum=True) as stream, h5py.File(stream, "w", libver=LIBVER) as file:
         write_root_attributes(file, FileKind.LABELS, {}, software_versions())
         file.attrs[RootAttribute.CODEC] = codec.value

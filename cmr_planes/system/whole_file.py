@@ -4,9 +4,11 @@ A file is written under a temporary name in its own folder, flushed to the disk,
 path: when its own driver meets a full disk it cannot close the file any more and brings the process down at exit.
 """
 
+import glob
 import hashlib
 import io
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,11 +16,10 @@ from pathlib import Path
 from cmr_planes.errors import ShardError
 
 CHECKSUM_SUFFIX = ".sha256"
-"""Added to a shard's name: the file beside it that ``sha256sum --check`` reads."""
-
+"""Added to a file's name: the file beside it that ``sha256sum --check`` reads."""
 
 PART_SUFFIX = ".part"
-"""Added to a name while the file is being written."""
+"""Added to a name, after a random part of its own, while the file is being written."""
 
 
 class LatchingFile(io.FileIO):
@@ -80,11 +81,9 @@ def sealed(path: Path, *, checksum: bool = False, private: bool = False) -> Iter
     ShardError
         The file cannot be written: no space, no permission, no such folder. Nothing is left behind.
     """
-    part = path.with_name(path.name + PART_SUFFIX)
+    part = _part_path(path)
     try:
-        if private:
-            part.unlink(missing_ok=True)  # what a killed run left may have another mode
-        stream = LatchingFile(part, "w+", opener=_open_private if private else None)
+        stream = LatchingFile(part, "x+", opener=_open_private if private else None)
     except OSError as error:
         raise write_error(path, error) from error
     is_filled = False
@@ -111,13 +110,30 @@ def sealed(path: Path, *, checksum: bool = False, private: bool = False) -> Iter
         raise
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file from bytes that are all there; it appears only when it is complete, and errors are as of :func:`sealed`."""
+    with sealed(path) as stream:
+        stream.write(data)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed writers of a file left beside it; only for whoever is alone in writing it. Raises OSError."""
+    for part in path.parent.glob(f"{glob.escape(path.name)}.*{PART_SUFFIX}"):
+        part.unlink(missing_ok=True)
+
+
 def write_error(path: Path, error: OSError) -> ShardError:
     """Say in one sentence that ``path`` could not be written, why, and what to do."""
     reason = error.strerror or str(error)
     return ShardError(
         f"{path.name} could not be written in {str(path.parent)!r} ({reason}); check the free space and the permissions there and "
-        "run the same command again: what is sealed is kept"
+        "run the same command again"
     )
+
+
+def _part_path(path: Path) -> Path:
+    """Return a temporary name in the file's folder that no other writer has."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}{PART_SUFFIX}")
 
 
 def _open_private(path: str, flags: int) -> int:
@@ -132,12 +148,12 @@ def file_sha256(path: Path) -> str:
 
 
 def checksum_path(path: Path) -> Path:
-    """Return the path of a shard's checksum file."""
+    """Return the path of a file's checksum."""
     return path.with_name(path.name + CHECKSUM_SUFFIX)
 
 
 def read_checksum(path: Path) -> str | None:
-    """Return the checksum that stands beside a shard, None if there is none or it is not one."""
+    """Return the checksum that stands beside a file, None if there is none or it is not one."""
     try:
         digest = checksum_path(path).read_text(encoding="ascii", errors="replace").split(" ", 1)[0]
     except OSError:
@@ -149,7 +165,7 @@ def read_checksum(path: Path) -> str | None:
 def _checksum_ready(path: Path, digest: str) -> Iterator[None]:
     """Have a checksum on the disk, in the form of ``sha256sum``, while its file is put in place; then put it beside the file."""
     target = checksum_path(path)
-    part = target.with_name(target.name + PART_SUFFIX)
+    part = _part_path(target)
     try:
         with part.open("w", encoding="utf-8") as stream:
             stream.write(f"{digest}  {path.name}\n")

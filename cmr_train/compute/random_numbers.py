@@ -5,10 +5,8 @@ the number of the iteration or of the pass over the data. A run that was interru
 number of processes.
 """
 
-import hashlib
 import os
 from enum import IntEnum
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -45,9 +43,3 @@ def use_deterministic_kernels() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS when it starts; torch asks for it
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,7 +8,7 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_train.runs.files import write_whole
+from cmr_planes.system.whole_file import write_whole
 
 GRID_TOLERANCE_MM = 0.1
 """How far a slice may lie from a regular grid before a stack is not one volume: a fraction of any pixel."""

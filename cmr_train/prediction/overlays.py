@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
@@ -51,7 +50,7 @@ class Sheet:
 
 
 def draw(sheet: Sheet) -> Figure:
-    """Draw a contact sheet; ``figure.savefig(path, metadata={"Software": None})`` writes equal bytes for equal sheets."""
+    """Draw a contact sheet."""
     n_phases, n_slices = sheet.labels.shape[:2]
     shown = np.unique(np.linspace(0, n_phases - 1, min(n_phases, MAX_PHASES)).round().astype(int)).tolist()
     window = _window(sheet.labels)
@@ -59,7 +58,6 @@ def draw(sheet: Sheet) -> Figure:
     panels = np.array([n_slices * _PANEL_INCHES, len(shown) * _PANEL_INCHES * height_ratio])
     width, height = max(panels[0], 6.0), panels[1] + _HEADING_INCHES + _LEGEND_INCHES
     figure = Figure(figsize=(width, height), dpi=_DPI, facecolor=_BACKGROUND)
-    FigureCanvasAgg(figure)
     grid = figure.subplots(
         len(shown),
         n_slices,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.shards.catalogue import Catalogue, ImageIndex
+from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import PositionClass
 from cmr_train.choices import Head, Subset
 from cmr_train.config import class_names
@@ -17,7 +18,7 @@ from cmr_train.evaluation.metrics import score_volume
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME, comparisons_json, per_subject_csv, summary_json
 from cmr_train.evaluation.scores import Comparison, ScoredVolume, ScoreTable, compare
 from cmr_train.prediction.inference import label_images
-from cmr_train.runs.files import write_json, write_whole
+from cmr_train.runs.files import write_json
 from cmr_train.runs.run import Run
 
 OnSubject = Callable[[], None]

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cmr_planes.pictures.png import encode_png
 from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import CardiacPhase, CardiacView
 from cmr_train.choices import Head
 from cmr_train.config import class_names
@@ -17,7 +19,6 @@ from cmr_train.evaluation.volumes import Function, voxel_volumes_ml
 from cmr_train.prediction.inference import label_images
 from cmr_train.prediction.label_volumes import write_labels
 from cmr_train.prediction.overlays import Sheet, draw
-from cmr_train.runs.files import write_whole
 from cmr_train.runs.run import Run
 
 LABELS, PICTURES, VOLUMES_NAME = "labels", "pictures", "volumes.csv"
@@ -84,9 +85,7 @@ def predict(
     Raises
     ------
     ShardError
-        An image cannot be read.
-    OSError
-        A file cannot be written.
+        An image cannot be read, or a file cannot be written.
     """
     (folder / LABELS).mkdir(parents=True, exist_ok=True)
     if with_pictures:
@@ -139,7 +138,7 @@ def _predict_subject(run: Run, catalogue: Catalogue, folder: Path, subject: str,
             aspect=spacing_mm[0][0] / spacing_mm[0][1],
             heading=f"{subject}, {run.view.title}",
         )
-        draw(sheet).savefig(folder / PICTURES / f"{subject}_{run.view.value}.png", metadata={"Software": None})
+        write_whole(folder / PICTURES / f"{subject}_{run.view.value}.png", encode_png(draw(sheet)))
     function = None
     if run.view is CardiacView.SAX and run.head is Head.STRUCTURES:
         function = Function.measure(labels, view.phases, voxel_volumes_ml(affines_mm, np.array(spacing_mm)))

@@ -1,18 +1,17 @@
 """The report's pictures of images, drawn with matplotlib and no global state; equal values give equal bytes."""
 
-import io
 import math
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from cmr_planes.pictures.png import encode_png
 from cmr_train.choices import TransferMode
 from cmr_train.data.images import normalise
 from cmr_train.prediction.overlays import COLOURS
@@ -38,13 +37,11 @@ INK = "#1C2733"
 
 def png(figure: Figure) -> bytes:
     """Return a figure as PNG."""
-    FigureCanvasAgg(figure)
     layout = figure.get_layout_engine()
     if isinstance(layout, ConstrainedLayoutEngine):
         layout.set(w_pad=0.08, h_pad=0.08)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None})
-    return file.getvalue()
+    figure.set_dpi(_DPI)
+    return encode_png(figure)
 
 
 def segmentations(example: Example, classes: dict[int, str], modes: Sequence[TransferMode]) -> Figure:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from cmr_planes.errors import CmrPlanesError
 from cmr_planes.shards.catalogue import Catalogue, ImageIndex
+from cmr_planes.system.whole_file import file_sha256
 from cmr_planes.views import CardiacPhase
 from cmr_train.choices import Subset, TransferMode
-from cmr_train.compute.random_numbers import file_sha256
 from cmr_train.config import RunConfig
 from cmr_train.errors import CheckpointError, TrainError
 from cmr_train.evaluation.metrics import Metric

@@ -6,11 +6,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from cmr_planes.system.whole_file import write_whole
 from cmr_train.report import tables, wording
 from cmr_train.report.analysis import entries, paper_rows
 from cmr_train.report.results import read_study
 from cmr_train.report.sections import Picture, make_sections
-from cmr_train.runs.files import write_whole
 
 HTML_NAME, MARKDOWN_NAME, TABLE_NAME, FIGURES = "report.html", "report.md", "table.csv", "figures"
 """What is written into the study's folder."""
@@ -32,7 +32,7 @@ def write_report(folder: Path) -> Path:
     ------
     CheckpointError
         The folder is not a study's.
-    OSError
+    ShardError
         A file cannot be written.
     """
     results = read_study(folder)

@@ -14,8 +14,8 @@ from typing import Any, cast
 
 import torch
 
+from cmr_planes.system.whole_file import write_whole
 from cmr_train.errors import CheckpointError
-from cmr_train.runs.files import write_whole
 
 FORMAT = "cmr-train checkpoint"
 VERSION = 1
@@ -27,7 +27,7 @@ def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
 
     Raises
     ------
-    OSError
+    ShardError
         The disk is full, or the folder cannot be written.
     """
     buffer = io.BytesIO()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cmr_train.compute.random_numbers import file_sha256
+from cmr_planes.system.whole_file import file_sha256
 from cmr_train.config import RunConfig, RuntimeConfig
 from cmr_train.errors import ConfigError
 from cmr_train.runs.files import write_json

@@ -12,9 +12,9 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.system.whole_file import file_sha256, remove_leftovers
 from cmr_train.compute.devices import Compute
 from cmr_train.compute.distributed import World, share_statistics
-from cmr_train.compute.random_numbers import file_sha256
 from cmr_train.config import RunConfig
 from cmr_train.data.splits import Split
 from cmr_train.errors import CheckpointError, ConfigError, TrainError
@@ -139,6 +139,7 @@ def open_folder(session: Session, split: Split, *, resume: bool, overwrite: bool
     if session.world.is_first:
         for name in RUN_FILES:
             (out / name).unlink(missing_ok=True)
+            remove_leftovers(out / name)
         shutil.rmtree(out / EVENTS_NAME, ignore_errors=True)
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / SPLIT_NAME, split.to_json())

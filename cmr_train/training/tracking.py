@@ -8,7 +8,7 @@ from typing import Self
 
 from torch.utils.tensorboard import SummaryWriter
 
-from cmr_train.runs.files import write_whole
+from cmr_planes.system.whole_file import write_whole
 
 METRICS_NAME = "metrics.jsonl"
 EVENTS_NAME = "tensorboard"

@@ -32,11 +32,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Panel]:
     def draw(view: CardiacView, batch: list[Panel], *, heading: str) -> None:
         panels.extend(batch)
 
-    def save(figure: None, path: Path) -> None:
-        path.write_bytes(b"")
-
     monkeypatch.setattr("cmr_planes.cli.show.draw_sheet", draw)
-    monkeypatch.setattr("cmr_planes.cli.show.save_sheet", save)
+    monkeypatch.setattr("cmr_planes.cli.show.encode_png", lambda _: b"")
     return panels
 
 

@@ -340,7 +340,8 @@ def test_a_hostile_or_damaged_checkpoint_is_refused(data, pretext_run, tmp_path,
 
 
 def test_a_full_disk_is_said_and_leaves_the_last_checkpoint(data, tmp_path, monkeypatch):
-    from cmr_train.runs import files
+    from cmr_planes.errors import ShardError
+    from cmr_planes.system import whole_file
     from cmr_train.runs.checkpoint import save_checkpoint
 
     assert train("pretext", "--data", data, "--out", tmp_path / "run", *options(iterations=2)).exit_code == 0
@@ -349,8 +350,8 @@ def test_a_full_disk_is_said_and_leaves_the_last_checkpoint(data, tmp_path, monk
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr(whole_file.os, "fsync", full)
+    with pytest.raises(ShardError, match="No space left"):
         save_checkpoint(tmp_path / "run" / "final.pt", {"model": {}})
     assert (tmp_path / "run" / "final.pt").read_bytes() == before
     assert not list((tmp_path / "run").glob("*.part"))

@@ -96,7 +96,7 @@ def test_what_is_no_plain_file_is_no_key(tmp_path):
 
 def test_the_mapping_is_private_and_grows_at_its_end(tmp_path):
     path, pseudonyms = tmp_path / "out.mapping.csv", Pseudonyms(SECRET)
-    (tmp_path / "out.mapping.csv.part").write_text("left by a run that died")
+    (tmp_path / "out.mapping.csv.0a1b2c3d.part").write_text("left by a run that died")
     rows = [pseudonyms.row(key, key) for key in ("B", 'a,"b', "C")]
     before = os.umask(0)
     try:

@@ -13,7 +13,7 @@ from cmr_planes.errors import ShardError
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.schema import Codec
 from cmr_planes.shards.shard_writer import write_shard
-from cmr_planes.system.whole_file import LatchingFile, read_checksum, sealed
+from cmr_planes.system.whole_file import LatchingFile, read_checksum, remove_leftovers, sealed, write_whole
 from cmr_planes.views import CardiacView
 from tests.helpers.catalogues import write_batches
 from tests.helpers.records import make_subject, rejected_subject
@@ -157,11 +157,45 @@ def test_a_rename_that_fails_is_a_sentence_and_leaves_nothing(tmp_path: Path, mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_run_left_is_written_over(tmp_path: Path) -> None:
-    (tmp_path / "00000.h5.part").write_bytes(b"half" * 100_000)
-    summary = write_shard(tmp_path / "00000.h5", [RECORD], codec=Codec.GZIP, configuration={})
-    assert (tmp_path / "00000.h5").stat().st_size == summary.n_bytes
-    assert not list(tmp_path.glob("*.part"))
+def test_two_writers_of_one_file_do_not_share_a_temporary_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    with sealed(path) as first, sealed(path) as second:
+        first.write(b"first" * 1000)
+        second.write(b"second")
+    assert path.read_bytes() == b"first" * 1000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_leftovers_of_one_file_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    left = [f"[a].h5.{digits}.part" for digits in ("0a1b2c3d", "11112222")]
+    kept = ["[a].h5", "b.h5.0a1b2c3d.part", "a.h5.0a1b2c3d.part", "[a].h5.sha256"]
+    for name in (*left, *kept):
+        (tmp_path / name).write_bytes(b"half")
+    remove_leftovers(tmp_path / "[a].h5")
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted(kept)
+
+
+def test_a_writer_that_is_killed_leaves_what_can_be_removed(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    script = f"""
+import os
+from pathlib import Path
+from cmr_planes.system.whole_file import sealed
+with sealed(Path({str(path)!r})) as stream:
+    stream.write(b"half")
+    os.kill(os.getpid(), 9)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+    assert [each.suffix for each in tmp_path.iterdir()] == [".part"]
+    remove_leftovers(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_sentence_of_a_failed_write_fits_any_file(tmp_path: Path) -> None:
+    with pytest.raises(
+        ShardError, match=r"scores\.csv could not be written .*; check the free space .* run the same command again$"
+    ):
+        write_whole(tmp_path / "absent" / "scores.csv", b"1")
 
 
 def test_a_checksum_that_is_not_one_counts_as_none(tmp_path: Path) -> None:
