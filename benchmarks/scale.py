@@ -36,7 +36,7 @@ from cmr_planes.geometry import BoxLayout
 from cmr_planes.phantom.small_study import encode_study, simple_study
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.records import SubjectRecord
-from cmr_planes.shards.shard_writer import write_shard
+from cmr_planes.shards.shard_writer import ShardWriter
 from cmr_planes.shards.summary import summarise
 from cmr_planes.system.whole_file import checksum_path, read_checksum
 from cmr_planes.views import CardiacView
@@ -221,7 +221,10 @@ def copies(record: SubjectRecord, subjects: tuple[SubjectSource, ...]) -> Iterat
 
 def write_copies(path: Path, subjects: tuple[SubjectSource, ...], record: SubjectRecord) -> None:
     """Write a shard of copies."""
-    write_shard(path, copies(record, subjects), codec=OPTIONS.codec, configuration=OPTIONS.to_json())
+    with ShardWriter(path, codec=OPTIONS.codec, configuration=OPTIONS.to_json()) as writer:
+        for copy in copies(record, subjects):
+            writer.add(copy)
+        writer.seal()
 
 
 def check_copies(plan: ExtractionPlan, work: Path) -> None:

@@ -20,11 +20,11 @@ from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.plan import PLAN_NAME, ExtractionPlan, ShardPlan, is_sealed, remove_leftovers, shard_folder, shard_path
 from cmr_planes.extraction.run import OnShard, run_on_executor
 from cmr_planes.extraction.shard_building import build_shard
+from cmr_planes.shards.hdf5_writing import software_versions
 from cmr_planes.shards.label_files import label_folder
 from cmr_planes.shards.opening import read_shard_summary
 from cmr_planes.shards.records import ShardSummary
 from cmr_planes.shards.sealing import move_sealed
-from cmr_planes.shards.shard_writer import software_versions
 from cmr_planes.system.dask_client import connected
 from cmr_planes.system.progress import OnProgress, Progress
 
@@ -121,10 +121,10 @@ def build_on_worker(batch: ShardPlan, out: Path, options: ExtractOptions, *, ver
         attempt = shard_folder(out) / f"{path.stem}.{secrets.token_hex(4)}.part" / out.name
         try:
             shard_folder(attempt).mkdir(parents=True)
-            label_folder(attempt).mkdir()
             summary = build_shard(batch, attempt, options)
             labels = label_folder(attempt) / path.name
             if labels.exists():
+                label_folder(out).mkdir(exist_ok=True)
                 move_sealed(labels, label_folder(out))
             move_sealed(shard_path(attempt, batch.number), path.parent)
         finally:

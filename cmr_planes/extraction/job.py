@@ -18,8 +18,8 @@ from cmr_planes.extraction.run import run_here
 from cmr_planes.extraction.run_log import RunLog
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import write_catalogue
+from cmr_planes.shards.hdf5_writing import software_versions
 from cmr_planes.shards.records import ShardSummary, SubjectOutcome
-from cmr_planes.shards.shard_writer import software_versions
 from cmr_planes.shards.summary import CatalogueSummary, summarise
 from cmr_planes.system.cores import n_cores
 from cmr_planes.system.json_text import JSON

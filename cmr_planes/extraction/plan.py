@@ -215,8 +215,6 @@ def prepare(plan: ExtractionPlan, *, overwrite: bool = False) -> None:
                 remove_sealed(label_folder(plan.out))  # they belong to images that are gone
                 (folder / PLAN_NAME).unlink()
         folder.mkdir(parents=True, exist_ok=True)
-        if plan.options.labels is not None or plan.options.nifti:
-            label_folder(plan.out).mkdir(exist_ok=True)
         remove_leftovers(folder)
     except OSError as error:
         raise ShardError(

@@ -1,7 +1,7 @@
 """One shard, from the files of its subjects; runs in any process that sees the sources and the output folder."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,16 +9,15 @@ from cmr_planes.extraction.nifti_subject import extract_nifti
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.plan import ShardPlan, shard_path
 from cmr_planes.extraction.subject import extract_subject
-from cmr_planes.shards.label_files import label_folder, write_label_file
-from cmr_planes.shards.records import ShardSummary, SubjectOutcome, SubjectRecord, ViewLabels
-from cmr_planes.shards.shard_writer import write_shard
-from cmr_planes.views import CardiacView
+from cmr_planes.shards.label_files import label_folder
+from cmr_planes.shards.records import ShardSummary, SubjectOutcome, SubjectRecord
+from cmr_planes.shards.shard_writer import ShardWriter
 
 OnSubject = Callable[[], None]
 """Called whenever a subject is done."""
 
 
-def build_shard(batch: ShardPlan, out: Path, options: ExtractOptions, on_subject: OnSubject | None = None) -> ShardSummary:
+def build_shard(batch: ShardPlan, out: Path, options: ExtractOptions, on_subject: OnSubject = lambda: None) -> ShardSummary:
     """Make one shard, and its labels where there are annotations; runs in any process that sees the sources and the output folder.
 
     Parameters
@@ -37,27 +36,26 @@ def build_shard(batch: ShardPlan, out: Path, options: ExtractOptions, on_subject
         What is in the shard.
     """
     path = shard_path(out, batch.number)
-    labels: dict[str, Mapping[CardiacView, ViewLabels]] = {}
     outcomes: list[SubjectOutcome] = []
-
-    def records() -> Iterator[SubjectRecord]:
+    with ShardWriter(
+        path,
+        codec=options.codec,
+        configuration=options.to_json(),
+        salt="" if options.pseudonyms is None else options.pseudonyms.instance_salt,
+        label_path=label_folder(out) / path.name,
+    ) as writer:
         for subject in batch.subjects:
             start = time.perf_counter()
             if options.nifti:
                 extracted = extract_nifti(subject, options)
             else:
                 extracted = extract_subject(subject, options, batch.label_files.get(subject.key, ()))
+            writer.add(extracted.record)
             if extracted.labels:
-                labels[subject.key] = extracted.labels
-            yield extracted.record
+                writer.add_labels(subject.key, extracted.labels)
             outcomes.append(_outcome(extracted.record, time.perf_counter() - start))
-            if on_subject is not None:
-                on_subject()
-        if labels:  # before the shard is sealed: what is sealed is not made again
-            write_label_file(label_folder(out) / path.name, labels, codec=options.codec)
-
-    salt = "" if options.pseudonyms is None else options.pseudonyms.instance_salt
-    summary = write_shard(path, records(), codec=options.codec, configuration=options.to_json(), salt=salt)
+            on_subject()
+        summary = writer.seal()
     return replace(summary, outcomes=tuple(outcomes))
 
 

@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 
 from cmr_planes.errors import ShardError
+from cmr_planes.shards.hdf5_writing import LIBVER, create_table, write_root_attributes, write_table
 from cmr_planes.shards.label_files import find_label_files, mark_annotated, read_annotations
 from cmr_planes.shards.opening import DAMAGE_ERRORS, get_table, is_ours, open_file, read_json_attribute
 from cmr_planes.shards.schema import Codec, FileKind, Group, RootAttribute, check_subject_key, configuration_digest
-from cmr_planes.shards.shard_writer import LIBVER, create_table, write_root_attributes, write_table
 from cmr_planes.shards.tables import (
     ANNOTATIONS_COLUMNS,
     ANNOTATIONS_TABLE,

@@ -12,10 +12,10 @@ import h5py
 import numpy as np
 
 from cmr_planes.errors import ShardError
+from cmr_planes.shards.hdf5_writing import LIBVER, create_group, software_versions, write_images, write_root_attributes, write_table
 from cmr_planes.shards.opening import DAMAGE_ERRORS, check_size, get_table, open_file
 from cmr_planes.shards.records import ViewLabels
 from cmr_planes.shards.schema import Attribute, Codec, Dataset, FileKind, Group, RootAttribute, check_subject_key
-from cmr_planes.shards.shard_writer import LIBVER, create_group, software_versions, write_images, write_root_attributes, write_table
 from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Table, join_tables, make_table, texts
 from cmr_planes.system.whole_file import file_sha256, read_checksum, remove_leftovers, sealed
 from cmr_planes.views import CardiacView, Structure

@@ -20,7 +20,7 @@ from cmr_planes.extraction import cluster
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.plan import make_plan, prepare
 from cmr_planes.extraction.shard_building import build_shard
-from cmr_planes.shards.shard_writer import software_versions
+from cmr_planes.shards.hdf5_writing import software_versions
 from cmr_planes.views import CardiacView
 from tests.helpers.cohorts import SMALL_BOXES, digests, extract, run, write_folders
 from tests.helpers.labels import ACDC, heart_labels, recode, save_nifti

@@ -23,7 +23,6 @@ from cmr_planes.shards.catalogue_writer import write_catalogue
 from cmr_planes.shards.label_merging import write_labels
 from cmr_planes.shards.records import InstanceRef, ViewLabels
 from cmr_planes.shards.schema import Codec
-from cmr_planes.shards.shard_writer import write_shard
 from cmr_planes.views import CardiacView, Structure
 from tests.fuzz.zip_records import pack
 from tests.helpers.labels import (
@@ -37,7 +36,7 @@ from tests.helpers.labels import (
     recode,
     save_nifti,
 )
-from tests.helpers.records import make_subject, rejected_subject
+from tests.helpers.records import make_subject, rejected_subject, write_shard
 
 LAYOUT = BoxLayout(size=3, gap=6)
 """Boxes that suit the small images."""

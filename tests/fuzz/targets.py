@@ -31,7 +31,6 @@ from cmr_planes.shards.label_merging import refresh_catalogue
 from cmr_planes.shards.label_summary import labels_to_json, summarise_labels
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.schema import Codec, check_subject_key
-from cmr_planes.shards.shard_writer import write_shard
 from cmr_planes.shards.summary import summarise, to_json
 from cmr_planes.shards.verify import verify_catalogue
 from cmr_planes.views import CardiacView
@@ -40,6 +39,7 @@ from tests.fuzz.harness import FindingError, Target, check_messages, check_sente
 from tests.fuzz.text_trees import mutate_json, mutate_xml
 from tests.fuzz.zip_records import inner_mutation, mutation, pack, unpack
 from tests.helpers.headers import read_subject
+from tests.helpers.records import write_shard
 
 _OPTIONS = ExtractOptions(layout=seeds.LAYOUT)
 _NIFTI_OPTIONS = ExtractOptions(layout=seeds.LAYOUT, nifti=True)

@@ -8,8 +8,7 @@ from cmr_planes.errors import Note, NoteCode
 from cmr_planes.shards.catalogue_writer import write_catalogue
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.schema import Codec
-from cmr_planes.shards.shard_writer import write_shard
-from tests.helpers.records import make_subject, rejected_subject
+from tests.helpers.records import make_subject, rejected_subject, write_shard
 
 
 def write_batches(folder: Path, batches: Sequence[Sequence[SubjectRecord]]) -> Path:

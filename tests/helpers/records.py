@@ -1,13 +1,17 @@
 """Synthetic subject records: planes near those of a real heart, and images of a simple heart seen on them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.errors import Note, NoteCode, Rejection, RejectionCode
 from cmr_planes.geometry import VIEW_LINES, BoxLayout, ImagePlane, Positions, compute_positions, middle_slice
-from cmr_planes.shards.records import SubjectRecord, ViewRecord
+from cmr_planes.shards.records import ShardSummary, SubjectRecord, ViewRecord
+from cmr_planes.shards.schema import Codec
+from cmr_planes.shards.shard_writer import ShardWriter
 from cmr_planes.views import TARGET_VIEWS, CardiacView
 
 NORMALS = {
@@ -127,3 +131,13 @@ def rejected_subject(number: int) -> SubjectRecord:
     key = f"SYN-{number:04}"
     rejection = Rejection(key, "", RejectionCode.NO_SAX, "no short-axis stack among 3 series; look at the series' descriptions")
     return SubjectRecord(key=key, participant=key, views=(), rejections=(rejection,), notes=())
+
+
+def write_shard(
+    path: Path, records: Iterable[SubjectRecord], *, codec: Codec, configuration: Mapping[str, Any], salt: str = ""
+) -> ShardSummary:
+    """Write a shard of these records."""
+    with ShardWriter(path, codec=codec, configuration=configuration, salt=salt) as writer:
+        for record in records:
+            writer.add(record)
+        return writer.seal()

@@ -19,9 +19,8 @@ from cmr_planes.shards import open_files
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import write_catalogue
 from cmr_planes.shards.schema import Codec
-from cmr_planes.shards.shard_writer import write_shard
 from cmr_planes.views import CardiacView
-from tests.helpers.records import make_subject, rejected_subject
+from tests.helpers.records import make_subject, rejected_subject, write_shard
 
 SAX, FOUR = CardiacView.SAX, CardiacView.FOUR_CHAMBER
 SUBJECTS = {f"SYN-{number:04}": make_subject(number, views=(SAX, FOUR), n_slices=2, matrix=(170, 160)) for number in (1, 2, 3)}

@@ -14,9 +14,8 @@ from cmr_planes.errors import ShardError
 from cmr_planes.shards.catalogue_writer import is_catalogue, is_shard, read_configuration, read_shard_configuration, write_catalogue
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.schema import Codec
-from cmr_planes.shards.shard_writer import write_shard
 from cmr_planes.views import CardiacView
-from tests.helpers.records import make_subject, rejected_subject
+from tests.helpers.records import make_subject, rejected_subject, write_shard
 
 CONFIGURATION = {"box": 11.0}
 SAX = (CardiacView.SAX,)

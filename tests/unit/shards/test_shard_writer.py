@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmr_planes.geometry import BoxLayout, BoxUnits, draw_mask
-from cmr_planes.shards.records import SubjectRecord, ViewRecord
+from cmr_planes.shards import shard_writer
+from cmr_planes.shards.records import SubjectRecord, ViewLabels, ViewRecord
 from cmr_planes.shards.schema import Codec, check_subject_key
-from cmr_planes.shards.shard_writer import write_shard
+from cmr_planes.shards.shard_writer import ShardWriter
 from cmr_planes.views import CardiacView, PositionClass, position_name
-from tests.helpers.records import make_subject, make_view, rejected_subject
+from tests.helpers.records import make_subject, make_view, rejected_subject, write_shard
 
 CONFIGURATION = {"views": ["sax", "2ch", "4ch"], "box": 11.0, "min_agreement": None}
 
@@ -238,3 +239,37 @@ def test_a_record_that_contradicts_itself_is_refused(tmp_path: Path, change: dic
 def test_a_key_that_occurs_twice_is_refused(tmp_path: Path, subject: SubjectRecord) -> None:
     with pytest.raises(ValueError, match="occurs twice"):
         write_shard(tmp_path / "00000.h5", [subject, subject], codec=Codec.GZIP, configuration={})
+
+
+def test_a_shard_that_is_not_sealed_leaves_nothing_behind(tmp_path, subject):
+    with (
+        pytest.raises(RuntimeError, match="was not sealed"),
+        ShardWriter(tmp_path / "00000.h5", codec=Codec.GZIP, configuration={}) as writer,
+    ):
+        writer.add(subject)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_are_on_the_disk_before_their_shard_is_sealed(tmp_path, subject, monkeypatch):
+    view = subject.views[0]
+    labels = ViewLabels(
+        labels=np.ones(view.image.shape, dtype=np.uint8),
+        structures=np.ones((*view.image.shape[:2], 6), dtype=np.bool_),
+        source="nifti",
+    )
+    shard, label_file = tmp_path / "00000.h5", tmp_path / "labels" / "00000.h5"
+    with ShardWriter(shard, codec=Codec.GZIP, configuration={}, label_path=label_file) as writer:
+        writer.add(subject)
+        writer.add_labels(subject.key, {view.view: labels})
+        write_tables = shard_writer.write_table
+        seen = []
+
+        def table(*arguments):
+            seen.append((label_file.exists(), shard.exists()))
+            write_tables(*arguments)
+
+        monkeypatch.setattr(shard_writer, "write_table", table)
+        summary = writer.seal()
+    assert set(seen) == {(True, False)}
+    assert shard.exists()
+    assert summary.n_images == sum(view.image.shape[0] * view.image.shape[1] for view in subject.views)

@@ -7,10 +7,9 @@ import pytest
 from cmr_planes.errors import ShardError
 from cmr_planes.shards.catalogue_writer import write_catalogue
 from cmr_planes.shards.schema import Codec
-from cmr_planes.shards.shard_writer import write_shard
 from cmr_planes.shards.verify import Damage, SealedShard, verify_catalogue
 from cmr_planes.views import CardiacView
-from tests.helpers.records import make_subject
+from tests.helpers.records import make_subject, write_shard
 
 
 @pytest.fixture

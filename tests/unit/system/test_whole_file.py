@@ -12,11 +12,10 @@ import pytest
 from cmr_planes.errors import ShardError
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.schema import Codec
-from cmr_planes.shards.shard_writer import write_shard
 from cmr_planes.system.whole_file import LatchingFile, read_checksum, remove_leftovers, sealed, write_whole
 from cmr_planes.views import CardiacView
 from tests.helpers.catalogues import write_batches
-from tests.helpers.records import make_subject, rejected_subject
+from tests.helpers.records import make_subject, rejected_subject, write_shard
 
 RECORD = make_subject(1, views=(CardiacView.SAX,), n_slices=2, matrix=(170, 160))
 
@@ -74,7 +73,7 @@ def test_a_full_disk_ends_in_one_sentence_and_leaves_nothing(tmp_path: Path, lim
         from pathlib import Path
         from cmr_planes.errors import ShardError
         from cmr_planes.shards.schema import Codec
-        from cmr_planes.shards.shard_writer import write_shard
+        from tests.helpers.records import write_shard
         from tests.helpers.records import make_subject
         from cmr_planes.views import CardiacView
 
