@@ -9,7 +9,7 @@ import numpy as np
 
 from cmr_planes.errors import AnnotationError
 from cmr_planes.geometry.arrays import IntArray, LabelArray
-from cmr_planes.views import CardiacView, Structure
+from cmr_planes.views import Structure
 
 _LV, _MYO, _RV, _LA, _RA = Structure.LV, Structure.MYO, Structure.RV, Structure.LA, Structure.RA
 
@@ -60,19 +60,6 @@ PRESETS: Mapping[str, ClassMap] = MappingProxyType(
 )
 """Conventions that have a name. ``ukbb-sax`` is also that of 4Dsegment, which calls RV 3 or 4, depending on its version."""
 
-_BY_NAME = (
-    (r"patient\d+_frame\d+_gt", "acdc"),
-    (r".+_(sa|la)(_(ed|es|cine))?_gt", "mnms"),
-    (r"(label|seg)(_up)?_sa(_(ed|es))?", "ukbb-sax"),
-    (r"lvsa_seg_(ed|es)", "ukbb-sax"),
-    (r"(label|seg)_la_2ch(_(ed|es))?", "ukbb-2ch"),
-    (r"(label|seg)_la_4ch(_(ed|es))?", "ukbb-4ch-atria"),
-    (r"(label|seg)4_la_4ch(_(ed|es))?", "ukbb-4ch"),
-    (r"(sax|2ch|4ch)_(ed|es)", "catalogue"),
-)
-"""Names, without suffix, that a public data set or tool gives its label maps, and the convention that goes with them. Something may
-stand before a name: the subject's, for example."""
-
 _NAMES = {structure.title.lower(): structure for structure in Structure}
 
 
@@ -103,26 +90,6 @@ def parse_classes(text: str) -> ClassMap:
         if int(value):
             structures[int(value)] = structure
     return ClassMap(text, MappingProxyType(structures))
-
-
-def classes_from_name(stem: str) -> ClassMap | None:
-    """Return the convention that goes with a label map's name, without suffix; None if it tells none."""
-    for pattern, preset in _BY_NAME:
-        if re.fullmatch(rf"(.*[_.-])?({pattern})", stem, re.IGNORECASE):
-            return PRESETS[preset]
-    return None
-
-
-def view_from_name(stem: str) -> CardiacView | None:
-    """Return the view that a label map's name tells, None if none."""
-    words = re.split(r"[_\W]+", stem.lower())
-    if {"2ch", "la2ch", "lax2ch"} & set(words):
-        return CardiacView.TWO_CHAMBER
-    if {"4ch", "la4ch", "lax4ch"} & set(words):
-        return CardiacView.FOUR_CHAMBER
-    if {"sa", "sax", "lvsa"} & set(words):
-        return CardiacView.SAX
-    return None
 
 
 def check_anatomy(labels: LabelArray) -> None:

@@ -14,7 +14,6 @@ from pydicom.errors import InvalidDicomError
 
 from cmr_planes.annotations.classes import ClassMap, check_anatomy
 from cmr_planes.annotations.model import Annotation, LabelFormat, LabelVolume, TimePoint
-from cmr_planes.annotations.nifti_labels import time_point_from_name
 from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.errors import AnnotationError, CmrPlanesError
 from cmr_planes.geometry import ImagePlane
@@ -89,7 +88,7 @@ def read_dicom_seg(stream: BinaryIO, stem: str = "", classes: ClassMap | None = 
         with quiet_pydicom():
             dataset = dcmread(io.BytesIO(data))
             structures = _structures(dataset, classes)
-            volumes = tuple(_volumes(_frames(dataset), structures, time_point_from_name(stem)))
+            volumes = tuple(_volumes(_frames(dataset), structures, TimePoint.from_name(stem)))
     except CmrPlanesError as error:
         raise AnnotationError(str(error)) from error
     except InvalidDicomError as error:

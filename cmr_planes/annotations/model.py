@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Self
 
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray, IntArray, LabelArray
+from cmr_planes.nifti.file_names import parse_label_name
 from cmr_planes.shards.records import ViewLabels
 from cmr_planes.views import CardiacPhase, CardiacView, Structure
 
@@ -56,6 +58,18 @@ class TimePoint:
     """End-diastole or end-systole."""
     frame_number: int | None = None
     """Place of the frame in its slice's cycle, by time, from 1."""
+
+    @classmethod
+    def from_name(cls, stem: str) -> Self:
+        """Read the time point from the name of an annotation file, without suffix.
+
+        Examples
+        --------
+        >>> TimePoint.from_name("label_sa_ES").phase
+        <CardiacPhase.ES: 'es'>
+        """
+        name = parse_label_name(stem)
+        return cls(phase=name.phase, frame_number=name.frame_number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

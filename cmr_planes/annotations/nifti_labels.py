@@ -1,21 +1,18 @@
 """NIfTI label maps: values by a stated convention, coordinates turned from RAS to LPS."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cmr_planes.annotations.classes import ClassMap, check_anatomy, classes_from_name, view_from_name
+from cmr_planes.annotations.classes import PRESETS, ClassMap, check_anatomy
 from cmr_planes.annotations.model import Annotation, LabelFormat, LabelVolume, TimePoint
 from cmr_planes.errors import AnnotationError
 from cmr_planes.geometry.arrays import IntArray
+from cmr_planes.nifti.file_names import label_convention, parse_label_name
 from cmr_planes.nifti.volumes import LPS_FROM_RAS, read_volume
 from cmr_planes.system.names import stem_of
-from cmr_planes.views import CardiacPhase, CardiacView, Structure
-
-_PHASE_WORD = re.compile(r"(?<![a-z])(ed|es)(?![a-z])", re.IGNORECASE)
-_FRAME_WORD = re.compile(r"frame[_-]?(\d{1,4})(?!\d)", re.IGNORECASE)
+from cmr_planes.views import CardiacView, Structure
 
 
 def read_nifti_labels(path: Path, classes: ClassMap | None = None) -> Annotation:
@@ -40,14 +37,15 @@ def read_nifti_labels(path: Path, classes: ClassMap | None = None) -> Annotation
         are exchanged.
     """
     stem = stem_of(path.name)
-    classes = classes or classes_from_name(stem)
+    convention = label_convention(stem)
+    classes = classes or (None if convention is None else PRESETS[convention])
     if classes is None:
         raise AnnotationError(
             "does not tell by its name what its values mean, and sources differ (1 is RV in ACDC and LV in M&Ms); say it with "
             "--classes, for example --classes acdc or --classes 1=RV,2=Myo,3=LV"
         )
     values, affine_ras = read_volume(path)
-    view = view_from_name(stem)
+    view = parse_label_name(stem).view
     volumes = []
     n_time_points = values.shape[3]
     for index in range(n_time_points):
@@ -60,7 +58,7 @@ def read_nifti_labels(path: Path, classes: ClassMap | None = None) -> Annotation
                     labels=labels,
                     affine_lps_mm=LPS_FROM_RAS @ affine_ras,
                     structures=frozenset(classes.structures.values()) - {Structure.BACKGROUND},
-                    time_point=TimePoint(frame_number=index + 1) if n_time_points > 1 else time_point_from_name(stem),
+                    time_point=TimePoint(frame_number=index + 1) if n_time_points > 1 else TimePoint.from_name(stem),
                     view=view,
                 )
             )
@@ -77,15 +75,3 @@ def _whole_numbers(values: np.ndarray[Any, Any]) -> IntArray:
             "holds values that are no classes (fractions, negative or huge numbers): is it an image, or interpolated?"
         )
     return numbers.astype(np.int64)
-
-
-def time_point_from_name(stem: str) -> TimePoint:
-    """Return when in the cycle a label map is of, by its name.
-
-    Examples
-    --------
-    >>> time_point_from_name("patient001_frame01_gt").frame_number, time_point_from_name("label_sa_ES").phase
-    (1, <CardiacPhase.ES: 'es'>)
-    """
-    frames, phases = _FRAME_WORD.findall(stem), _PHASE_WORD.findall(stem)
-    return TimePoint(phase=CardiacPhase(phases[-1].lower()) if phases else None, frame_number=int(frames[-1]) if frames else None)

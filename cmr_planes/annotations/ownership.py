@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from cmr_planes.annotations.files import LabelFile
 from cmr_planes.annotations.model import LabelFormat
+from cmr_planes.nifti.file_names import parse_label_name
 from cmr_planes.system.names import stem_of
 
 _AFTER_KEY = re.compile(r"[_.\-\s]")
-_LABEL_WORDS = ("gt", "label", "labels", "mask", "seg", "segmentation", "truth")
 
 
 def assign_files(
@@ -68,7 +68,7 @@ def _owners(file: LabelFile, names: Mapping[str, Sequence[str]], spellings: Call
 def _labels_only(files: Sequence[LabelFile]) -> list[LabelFile]:
     """Leave out NIfTI images that lie beside label maps, and automatic maps (``seg_``) beside manual ones (``label_``)."""
     volumes = [file for file in files if file.label_format is LabelFormat.NIFTI]
-    labels = [file for file in volumes if set(re.split(r"[_\W\d]+", file.stem.lower())) & set(_LABEL_WORDS)]
+    labels = [file for file in volumes if parse_label_name(file.stem).is_label]
     manual = [file for file in labels if file.stem.lower().startswith("label_")]
     kept = {id(file) for file in manual or labels or volumes}
     return [file for file in files if file.label_format is not LabelFormat.NIFTI or id(file) in kept]

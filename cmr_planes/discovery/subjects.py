@@ -9,7 +9,7 @@ subjects. Layouts that are understood: a folder for each subject at any depth; z
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -209,7 +209,7 @@ def _name_all(found: Sequence[_Found], roots: Sequence[Path], taken: set[str]) -
         ]
         for item, owner in zip(found, owners, strict=True)
     ]
-    keys = _unique(candidates, taken)
+    keys = unique_keys(candidates, taken)
     people = _participants(found, owners)
     return [
         SubjectSource(
@@ -223,22 +223,27 @@ def _name_all(found: Sequence[_Found], roots: Sequence[Path], taken: set[str]) -
     ]
 
 
-def _unique(candidates: Sequence[Sequence[str]], taken: set[str]) -> list[str]:
-    """Choose for each item its first candidate that no other item has, and a numbered one if all collide."""
+def unique_keys(candidates: Sequence[Sequence[str]], taken: Collection[str] = ()) -> list[str]:
+    """Choose a key for each item: its first candidate that no other item has, and a numbered one if all collide.
+
+    Parameters
+    ----------
+    candidates
+        Names by item, equally many for each, the best first.
+    taken
+        Keys that are in use already.
+    """
     keys = [""] * len(candidates)
     used = set(taken)
-    pending = range(len(candidates))
-    for level in range(len(candidates[0]) if candidates else 0):
-        names = {index: key_text(candidates[index][level]) for index in pending}
+    pending: Sequence[int] = range(len(candidates))
+    for rank in range(len(candidates[0]) if candidates else 0):
+        names = {index: key_text(candidates[index][rank]) for index in pending}
         counts = Counter(names.values())
-        pending_next = []
-        for index, name in names.items():
-            if counts[name] == 1 and name not in used:
-                keys[index] = name
-            else:
-                pending_next.append(index)
-        used |= {keys[index] for index in pending if keys[index]}
-        pending = pending_next  # type: ignore[assignment]  # any sequence of ints
+        chosen = {index: name for index, name in names.items() if counts[name] == 1 and name not in used}
+        for index, name in chosen.items():
+            keys[index] = name
+        used.update(chosen.values())
+        pending = [index for index in pending if index not in chosen]
     for index in pending:
         name, number = key_text(candidates[index][-1]), 2
         key = name

@@ -11,13 +11,14 @@ from cmr_planes.annotations.files import LabelFile
 from cmr_planes.annotations.model import Annotation, LabelFormat
 from cmr_planes.annotations.reading import read_annotations
 from cmr_planes.cine.phases import MIN_SEARCH_FRAMES, blood_pool_curve, difference_curve, disc_mask, find_phases, nearest_frame
-from cmr_planes.discovery.nifti_sets import VolumeName, parse_name, stated_phases
+from cmr_planes.discovery.nifti_sets import stated_phases
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import CmrPlanesError, GeometryError, Note, NoteCode, Rejection, RejectionCode, StudyError
 from cmr_planes.extraction.annotated_frames import SubjectAnnotations
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.subject import ExtractedSubject, unforeseen
 from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, compute_positions, middle_slice, order_from_base
+from cmr_planes.nifti.file_names import FileName, parse_image_name
 from cmr_planes.nifti.images import VolumeFrames, read_frames
 from cmr_planes.shards.records import SubjectRecord, ViewLabels, ViewRecord
 from cmr_planes.system.names import stem_of
@@ -59,7 +60,7 @@ def extract_nifti(source: SubjectSource, options: ExtractOptions) -> ExtractedSu
     views: tuple[ViewRecord, ...] = ()
     labels: Mapping[CardiacView, ViewLabels] = {}
     try:
-        names = {path: parse_name(stem_of(path.name)) for path in source.paths}
+        names = {path: parse_image_name(stem_of(path.name)) for path in source.paths}
         files = [LabelFile(path, "", (path.name,), LabelFormat.NIFTI) for path, name in names.items() if name.is_label]
         annotations, failures = read_annotations(files, None if options.labels is None else options.labels.classes)
         images = {path: name for path, name in names.items() if not name.is_label}
@@ -78,7 +79,7 @@ def extract_nifti(source: SubjectSource, options: ExtractOptions) -> ExtractedSu
 
 
 def _choose_all(
-    images: Mapping[Path, VolumeName],
+    images: Mapping[Path, FileName],
     annotations: Sequence[Annotation],
     options: ExtractOptions,
     key: str,
@@ -99,7 +100,7 @@ def _choose_all(
     return frames
 
 
-def _choose(files: Mapping[Path, VolumeName], view: CardiacView, annotations: Sequence[Annotation], choice: PhaseChoice) -> _Frames:
+def _choose(files: Mapping[Path, FileName], view: CardiacView, annotations: Sequence[Annotation], choice: PhaseChoice) -> _Frames:
     """Choose the images of a view: single phases where there are such files, else frames of a cine."""
     singles = {path: name for path, name in files.items() if name.phase is not None or name.frame_number is not None}
     cines = [path for path in files if path not in singles]
@@ -124,7 +125,7 @@ def _choose(files: Mapping[Path, VolumeName], view: CardiacView, annotations: Se
 
 
 def _name_singles(
-    files: Mapping[Path, VolumeName], view: CardiacView, annotations: Sequence[Annotation]
+    files: Mapping[Path, FileName], view: CardiacView, annotations: Sequence[Annotation]
 ) -> dict[CardiacPhase, tuple[Path, int]]:
     """Return the file and the frame number of ED and ES; frames without phase are told by labels, ``Info.cfg``, then order."""
     named = {name.phase: (path, name.frame_number or 0) for path, name in files.items() if name.phase is not None}

@@ -6,39 +6,15 @@ import nibabel
 import numpy as np
 import pytest
 
-from cmr_planes.annotations.classes import PRESETS, check_anatomy, classes_from_name, parse_classes, view_from_name
-from cmr_planes.annotations.model import TimePoint
-from cmr_planes.annotations.nifti_labels import read_nifti_labels, time_point_from_name
+from cmr_planes.annotations.classes import PRESETS, check_anatomy, parse_classes
+from cmr_planes.annotations.nifti_labels import read_nifti_labels
 from cmr_planes.errors import AnnotationError
-from cmr_planes.views import CardiacPhase, CardiacView, Structure
+from cmr_planes.views import CardiacView, Structure
 from tests.helpers.labels import ACDC, MNMS, heart_labels, recode, save_nifti
 from tests.helpers.records import make_plane
 
 PLANES = [make_plane(CardiacView.SAX, along_mm=10.0 * level, matrix=(120, 110)) for level in (-1, 0, 1)]
 TRUTH = np.stack([heart_labels(plane, plane.centre_mm + 20 * plane.row_cosine) for plane in PLANES])
-
-
-@pytest.mark.parametrize(
-    ("stem", "preset"),
-    [
-        ("patient001_frame01_gt", "acdc"),
-        ("A0S9V9_sa_gt", "mnms"),
-        ("001_SA_ED_gt", "mnms"),
-        ("001_LA_ES_gt", "mnms"),
-        ("label_sa_ED", "ukbb-sax"),
-        ("seg_sa", "ukbb-sax"),
-        ("LVSA_seg_ED", "ukbb-sax"),
-        ("label_la_2ch_ED", "ukbb-2ch"),
-        ("label_la_4ch_ES", "ukbb-4ch-atria"),
-        ("seg4_la_4ch", "ukbb-4ch"),
-        ("sax_ed", "catalogue"),
-        ("9000001_2_label_sa_ED", "ukbb-sax"),
-        ("heart", None),
-        ("patient001_frame01", None),
-    ],
-)
-def test_names_tell_the_convention_of_public_sets(stem: str, preset: str | None) -> None:
-    assert classes_from_name(stem) is (None if preset is None else PRESETS[preset])
 
 
 def test_the_conventions_are_those_of_their_sources() -> None:
@@ -56,26 +32,6 @@ def test_the_conventions_are_those_of_their_sources() -> None:
 def test_mappings_that_say_nothing_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a class: give catalogue, acdc"):
         parse_classes(text)
-
-
-@pytest.mark.parametrize(
-    ("stem", "view"),
-    [
-        ("001_SA_ED", CardiacView.SAX),
-        ("label_la_4ch_ED", CardiacView.FOUR_CHAMBER),
-        ("seg_la_2ch", CardiacView.TWO_CHAMBER),
-        ("patient001_frame01_gt", None),
-        ("salabel", None),
-    ],
-)
-def test_names_tell_the_view(stem: str, view: CardiacView | None) -> None:
-    assert view_from_name(stem) is view
-
-
-def test_names_tell_the_moment() -> None:
-    assert time_point_from_name("001_SA_ES_gt") == TimePoint(phase=CardiacPhase.ES)
-    assert time_point_from_name("patient001_frame12_gt") == TimePoint(frame_number=12)
-    assert time_point_from_name("speed_test") == TimePoint()
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
