@@ -39,7 +39,7 @@ def read_classes(context: click.Context, parameter: click.Parameter, value: str 
 @click.option(
     "--format",
     "label_format",
-    type=click.Choice(FORMATS),
+    type=click.Choice(FORMATS, case_sensitive=False),
     default="auto",
     show_default=True,
     help="Format of the annotations; auto tells it by the files' names.",

@@ -23,7 +23,7 @@ from cmr_planes.shards.records import SubjectOutcome
 from cmr_planes.shards.schema import Codec
 from cmr_planes.shards.summary import to_json
 from cmr_planes.terminal.console import is_quiet, print_json, remark, reports_errors, stdout
-from cmr_planes.terminal.options import log_option, quiet_option
+from cmr_planes.terminal.options import EnumChoice, log_option, quiet_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
@@ -81,14 +81,14 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 @click.option("--views", default=",".join(TARGET_VIEWS), show_default=True, callback=_views, help="Views to draw positions on.")
 @click.option(
     "--phases",
-    type=click.Choice([choice.value for choice in PhaseChoice]),
+    type=EnumChoice([*PhaseChoice]),
     default=PhaseChoice.ED_ES.value,
     show_default=True,
     help="Cardiac phases to keep: end-diastole and end-systole, or every frame.",
 )
 @click.option(
     "--units",
-    type=click.Choice([choice.value for choice in BoxUnits]),
+    type=EnumChoice([*BoxUnits]),
     default=BoxUnits.PIXELS.value,
     show_default=True,
     help="Unit of --box and --gap.",
@@ -102,7 +102,7 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 )
 @click.option(
     "--codec",
-    type=click.Choice([choice.value for choice in Codec]),
+    type=EnumChoice([*Codec]),
     default=Codec.BITSHUFFLE_LZ4.value,
     show_default=True,
     help="HDF5 filter of the images.",
@@ -137,7 +137,7 @@ def extract(
     *,
     sources: tuple[Path, ...],
     out: Path,
-    units: str,
+    units: BoxUnits,
     box: float | None,
     gap: float | None,
     annotations: Path | None,
@@ -169,9 +169,8 @@ def extract(
       cmr-planes extract --nifti ACDC/database/training acdc.h5
     """  # noqa: D301  # click needs the escape
     cluster = _cluster(scheduler, scheduler_file, workers)
-    choices |= {"codec": Codec(choices["codec"]), "phases": PhaseChoice(choices["phases"])}
     labels = _labels(annotations, classes, sources, is_nifti=choices["nifti"])
-    options = ExtractOptions(layout=_layout(BoxUnits(units), box, gap), labels=labels, **choices)
+    options = ExtractOptions(layout=_layout(units, box, gap), labels=labels, **choices)
     if dry_run:
         _print_plan(make_plan(sources, out, options, overwrite=not resume), as_json=as_json, with_keys=verbose > 0)
         return ExitCode.DONE

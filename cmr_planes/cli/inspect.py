@@ -13,6 +13,7 @@ from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.label_summary import LabelSummary, labels_to_json, summarise_labels
 from cmr_planes.shards.summary import CatalogueSummary, Range, ViewSummary, summarise, to_json
 from cmr_planes.terminal.console import print_json, reports_errors, stdout
+from cmr_planes.terminal.options import json_option, verbose_option
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import NO_VALUE, decimals
 from cmr_planes.views import PositionClass, Structure, position_name
@@ -23,13 +24,14 @@ LISTED = 20
 
 @click.command()
 @click.argument("catalogue", metavar="OUT.h5", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
-@click.option("-v", "--verbose", is_flag=True, help="List every rejection and note, with the subjects' keys.")
+@json_option()
+@verbose_option("List every rejection and note, with the subjects' keys.")
 @reports_errors(interrupted="the catalogue is unchanged")
 def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
     """Count what OUT.h5 holds: subjects, images, positions, annotations, and what was left out and why.
 
-    Subjects are numbered in the catalogue's order; their keys are printed with -v only. Exit code 3 if the catalogue holds no
+    Subjects are numbered in the catalogue's order; their keys are printed with -v only. In JSON, "rejections" and "notes" count by
+    reason and view; -v adds "rejected" and "noted", every one with its subject and sentence. Exit code 3 if the catalogue holds no
     image.
 
     \b

@@ -13,13 +13,15 @@ from cmr_planes.phantom.layouts import Layout
 from cmr_planes.phantom.people import DEFAULT_FRACTIONS, Pathology
 from cmr_planes.phantom.quirks import Quirk
 from cmr_planes.system.cores import n_cores
-from cmr_planes.terminal.console import print_json, progress, reports_errors
-from cmr_planes.terminal.options import quiet_option
+from cmr_planes.terminal.console import print_json, reports_errors
+from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option
+from cmr_planes.terminal.progress import shown
+from cmr_planes.terminal.text import counted
 
 
 def _quirks(context: click.Context, parameter: click.Parameter, value: str) -> tuple[Quirk, ...]:  # noqa: ARG001  # click's signature
     """Read a comma-separated list of quirks."""
-    names = list(Quirk) if value == "all" else [name.strip() for name in value.split(",") if name.strip()]
+    names = list(Quirk) if value.lower() == "all" else [name.strip().lower() for name in value.split(",") if name.strip()]
     unknown = [name for name in names if name not in list(Quirk)]
     if unknown:
         raise click.BadParameter(f"{unknown[0]!r} is not one of all, {', '.join(Quirk)}")
@@ -32,26 +34,24 @@ def _quirks(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed gives the same bytes.")
 @click.option(
     "--layout",
-    type=click.Choice([choice.value for choice in Layout]),
+    type=EnumChoice([*Layout]),
     default=Layout.FOLDERS.value,
     show_default=True,
-    help="How files lie on disk.",
+    help="Folder layout of the DICOM files.",
 )
-@click.option("--slices", type=click.IntRange(min=1), default=10, show_default=True, help="Short-axis levels.")
+@click.option("--slices", type=click.IntRange(min=1), default=10, show_default=True, help="Number of short-axis slices.")
 @click.option("--frames", type=click.IntRange(min=2), default=50, show_default=True, help="Cardiac phases; 2 are ED and ES.")
 @click.option("--rows", type=click.IntRange(min=16), default=180, show_default=True, help="Rows of an image.")
 @click.option("--columns", type=click.IntRange(min=16), default=208, show_default=True, help="Columns of an image.")
 @click.option("--spacing", type=click.FloatRange(min=0.1), default=1.82, show_default=True, help="Pixel size in mm.")
 @click.option("--mixed", is_flag=True, help="Matrix and pixel size differ between subjects, as between hospitals.")
-@click.option(
-    "--pathology", type=click.Choice([choice.value for choice in Pathology]), help="Give every subject this.  [default: a mixture]"
-)
+@click.option("--pathology", type=EnumChoice([*Pathology]), help="Pathology of every subject.  [default: a mixture]")
 @click.option("--quirks", default="", callback=_quirks, help=f"Faults and extras: all, or of {', '.join(Quirk)}.")
 @click.option("--no-names", is_flag=True, help="Leave series descriptions empty.")
 @click.option("--private-bytes", type=click.IntRange(min=0), default=0, show_default=True, help="Size of a private header group.")
-@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one a core]")
-@click.option("--overwrite", is_flag=True, help="Replace a cohort that is there.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
+@click.option("--overwrite", is_flag=True, help="Replace an existing cohort.")
+@json_option()
 @quiet_option
 @reports_errors(interrupted="the cohort is incomplete; the same command with --overwrite replaces it")
 def phantom(
@@ -59,14 +59,14 @@ def phantom(
     folder: Path,
     n_subjects: int,
     seed: int,
-    layout: str,
+    layout: Layout,
     slices: int,
     frames: int,
     rows: int,
     columns: int,
     spacing: float,
     mixed: bool,
-    pathology: str | None,
+    pathology: Pathology | None,
     quirks: tuple[Quirk, ...],
     no_names: bool,
     private_bytes: int,
@@ -74,7 +74,7 @@ def phantom(
     overwrite: bool,
     as_json: bool,
 ) -> ExitCode:
-    """Write a synthetic cohort to DIR/dicom, and what is true of it to DIR/truth.
+    """Write a synthetic cohort to DIR/dicom, and its truth to DIR/truth.
 
     Beating hearts in chests, imaged in 2Ch, 3Ch, 4Ch and a short-axis stack. The truth has label maps (NIfTI), contours (cvi42),
     volumes, frames, planes and box centres.
@@ -89,23 +89,24 @@ def phantom(
     options = CohortOptions(
         n_subjects=n_subjects,
         seed=seed,
-        layout=Layout(layout),
+        layout=layout,
         protocol=Protocol(n_slices=slices, n_frames=frames, rows=rows, columns=columns, spacing_mm=spacing, is_mixed=mixed),
         quirks=quirks,
-        fractions=DEFAULT_FRACTIONS if pathology is None else {Pathology(pathology): 1.0},
+        fractions=DEFAULT_FRACTIONS if pathology is None else {pathology: 1.0},
         has_names=not no_names,
         private_bytes=private_bytes,
     )
     start = time.perf_counter()
-    with progress("phantom", n_subjects, unit="subjects") as advance:
-        make_cohort(folder, options, n_workers=workers or n_cores(), on_subject=advance)
+    with shown("phantom", "subjects") as on_progress:
+        make_cohort(folder, options, n_workers=workers or n_cores(), on_progress=on_progress)
     seconds = time.perf_counter() - start
     n_bytes = sum(path.stat().st_size for path in (folder / "dicom").rglob("*") if path.is_file())
     if as_json:
         print_json({"n_subjects": n_subjects, "n_bytes": n_bytes, "seconds": round(seconds, 3)})
     else:
-        subjects = "1 subject" if n_subjects == 1 else f"{n_subjects:,} subjects"
-        click.echo(f"{subjects}, {n_bytes / 1e6:,.0f} MB in {folder / 'dicom'}, their truth in {folder / 'truth'}")
+        click.echo(
+            f"{counted(n_subjects, 'subject')}, {n_bytes / 1e6:,.0f} MB in {folder / 'dicom'}, their truth in {folder / 'truth'}"
+        )
         click.echo(f"Next: cmr-planes extract {folder / 'dicom'} out.h5")
     return ExitCode.DONE
 
@@ -114,7 +115,7 @@ def _clear(folder: Path, *, overwrite: bool) -> None:
     """Make room for a cohort, or refuse."""
     present = [folder / name for name in ("dicom", "truth") if (folder / name).exists()]
     if present and not overwrite:
-        raise SourceError(f"{present[0]} is there already; choose another folder, or replace it with --overwrite")
+        raise SourceError(f"{present[0]} exists; choose another folder, or replace it with --overwrite")
     for path in present:
         shutil.rmtree(path)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,8 @@
 """``cmr-planes show``: contact sheets that let a reader verify where the boxes lie."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from math import isnan
 from pathlib import Path
 
 import click
@@ -13,9 +12,12 @@ from cmr_planes.geometry.arrays import BoolArray
 from cmr_planes.pictures.contact_sheet import Panel, draw_sheet
 from cmr_planes.pictures.png import encode_png
 from cmr_planes.shards.catalogue import Catalogue, ViewAttributes
+from cmr_planes.system.progress import Progress
 from cmr_planes.system.whole_file import write_whole
-from cmr_planes.terminal.console import progress, reports_errors, say
-from cmr_planes.terminal.options import quiet_option
+from cmr_planes.terminal.console import print_json, reports_errors, say
+from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option, verbose_option
+from cmr_planes.terminal.progress import shown
+from cmr_planes.terminal.text import decimals
 from cmr_planes.views import TARGET_VIEWS, CardiacPhase, CardiacView
 
 
@@ -26,7 +28,7 @@ class Series:
     subject: str
     """The subject's key."""
     number: int
-    """The subject's place in the catalogue, from 1."""
+    """The subject's number in the catalogue, from 1."""
     attributes: ViewAttributes
     """What is stored beside the images."""
     phases: tuple[int, ...]
@@ -42,6 +44,11 @@ class Series:
         return len(self.phases) * self.attributes.shape[1]
 
 
+def _lower_case(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG001  # click's signature
+    """Spell the names of phases as they are stored."""
+    return tuple(name.lower() for name in value)
+
+
 @click.command()
 @click.argument("catalogue", metavar="OUT.h5", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
@@ -49,22 +56,20 @@ class Series:
 )
 @click.option("--subject", "keys", multiple=True, metavar="KEY", help="Draw this subject only; may be given several times.")
 @click.option(
-    "--view",
-    "views",
-    multiple=True,
-    type=click.Choice([view.value for view in TARGET_VIEWS]),
-    help="Draw this view only; likewise.",
+    "--view", "views", multiple=True, type=EnumChoice([*TARGET_VIEWS]), help="Draw this view only; may be given several times."
 )
 @click.option(
     "--phase",
     "phases",
     multiple=True,
     metavar="NAME",
-    help="Draw this phase only (ed, es, 000, …); likewise.  [ed and es, or the first]",
+    callback=_lower_case,
+    help="Draw this phase only (ed, es, 000, …); may be given several times.  [ed and es, or the first]",
 )
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Draw at most so many subjects.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Maximum number of subjects.")
 @click.option("--per-sheet", default=12, show_default=True, type=click.IntRange(1, 100), help="Images on one sheet.")
-@click.option("-v", "--verbose", is_flag=True, help="Write the subjects' keys into the pictures.")
+@json_option("Print the files written as JSON.")
+@verbose_option("Write the subjects' keys into the pictures.")
 @quiet_option
 @reports_errors(interrupted="pictures that are written are kept; the same command draws all of them again")
 def show(
@@ -72,13 +77,14 @@ def show(
     *,
     folder: Path,
     keys: tuple[str, ...],
-    views: tuple[str, ...],
+    views: tuple[CardiacView, ...],
     phases: tuple[str, ...],
     limit: int,
     per_sheet: int,
+    as_json: bool,
     verbose: bool,
 ) -> ExitCode:
-    """Draw the images of OUT.h5 with their lines, boxes and labels, as PNG contact sheets, one view a sheet.
+    """Draw the images of OUT.h5 with their lines, boxes and labels, as PNG contact sheets, one view per sheet.
 
     Subjects are numbered in the catalogue's order. Their keys are kept out of the pictures and of the files' names, so that sheets
     can be passed on; -v writes them in. Images that disagree along their lines are framed in red. Letters at the edges of an
@@ -91,21 +97,34 @@ def show(
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     with Catalogue(catalogue) as opened:
         numbers = _choose_subjects(opened, keys, limit)
-        wanted = [view for view in TARGET_VIEWS if view.value in views or not views]
-        chosen = {view: list(_choose_series(opened, numbers, view, phases)) for view in wanted}
+        chosen = {view: list(_choose_series(opened, numbers, view, phases)) for view in TARGET_VIEWS if view in views or not views}
         n_images = sum(series.n_images for of_view in chosen.values() for series in of_view)
         if n_images == 0:
             say("nothing to draw: the catalogue has no such images; 'cmr-planes inspect' says what it holds")
             return ExitCode.NOTHING_USABLE
         folder.mkdir(parents=True, exist_ok=True)
-        with progress("drawing", n_images, unit="images") as advance:
-            for view, of_view in chosen.items():
-                for number, panels in enumerate(_batches(_panels(opened, of_view, with_keys=verbose), per_sheet), start=1):
-                    path = folder / f"{view.value}-{number:03}.png"
-                    write_whole(path, encode_png(draw_sheet(view, panels, heading=_heading(view, panels))))
+        pictures, n_drawn = [], 0
+        with shown("drawing", "images") as on_progress:
+            for path, n_on_sheet in _draw(opened, chosen, folder, per_sheet, with_keys=verbose):
+                pictures.append(path.as_posix())
+                n_drawn += n_on_sheet
+                on_progress(Progress(n_drawn, n_images))
+                if not as_json:
                     click.echo(path)
-                    advance(len(panels))
+    if as_json:
+        print_json({"n_images": n_images, "pictures": pictures})
     return ExitCode.DONE
+
+
+def _draw(
+    catalogue: Catalogue, chosen: Mapping[CardiacView, Sequence[Series]], folder: Path, per_sheet: int, *, with_keys: bool
+) -> Iterator[tuple[Path, int]]:
+    """Draw the sheets of every view; give the path of each as it is written, and its number of images."""
+    for view, of_view in chosen.items():
+        for number, panels in enumerate(_batches(_panels(catalogue, of_view, with_keys=with_keys), per_sheet), start=1):
+            path = folder / f"{view.value}-{number:03}.png"
+            write_whole(path, encode_png(draw_sheet(view, panels, heading=_heading(view, panels))))
+            yield path, len(panels)
 
 
 def _choose_subjects(catalogue: Catalogue, keys: Sequence[str], limit: int) -> dict[str, int]:
@@ -138,7 +157,7 @@ def _choose_series(catalogue: Catalogue, numbers: dict[str, int], view: CardiacV
 
 
 def _choose_phases(stored: Sequence[str], asked: Sequence[str]) -> tuple[int, ...]:
-    """Return the indices of the phases asked for; by default ED and ES, or the first where the phases have no such names."""
+    """Return the indices of the requested phases; by default ED and ES, or the first where the phases have no such names."""
     wanted = set(asked) or set(CardiacPhase) & set(stored) or set(stored[:1])
     return tuple(index for index, name in enumerate(stored) if name in wanted)
 
@@ -148,28 +167,28 @@ def _panels(catalogue: Catalogue, chosen: Sequence[Series], *, with_keys: bool) 
     for series in chosen:
         attributes, n_slices = series.attributes, series.attributes.shape[1]
         for phase in series.phases:
-            for level in range(n_slices):
+            for slice_index in range(n_slices):
                 words = [f"subject {series.number}", attributes.phases[phase].upper()]
-                words += [f"slice {level + 1} of {n_slices}"] if n_slices > 1 else []
+                words += [f"slice {slice_index + 1} of {n_slices}"] if n_slices > 1 else []
                 words += [series.subject] if with_keys else []
                 yield Panel(
-                    image=catalogue.image(series.subject, attributes.view, phase, level),
-                    plane=attributes.planes[level],
-                    centres_px=None if attributes.boxes is None else attributes.boxes.centres_px[level],
-                    boxes=None if attributes.boxes is None else attributes.boxes.boxes[level],
+                    image=catalogue.image(series.subject, attributes.view, phase, slice_index),
+                    plane=attributes.planes[slice_index],
+                    centres_px=None if attributes.boxes is None else attributes.boxes.centres_px[slice_index],
+                    boxes=None if attributes.boxes is None else attributes.boxes.boxes[slice_index],
                     title=" · ".join(words),
-                    labels=catalogue.labels(series.subject, attributes.view, phase, level)
-                    if series.annotated is not None and series.annotated[phase, level]
+                    labels=catalogue.labels(series.subject, attributes.view, phase, slice_index)
+                    if series.annotated is not None and series.annotated[phase, slice_index]
                     else None,
-                    warning=_warning(attributes, level) if series.is_low else "",
+                    warning=_warning(attributes, slice_index) if series.is_low else "",
                 )
 
 
-def _warning(attributes: ViewAttributes, level: int) -> str:
+def _warning(attributes: ViewAttributes, slice_index: int) -> str:
     """Say how little the images agree along the two lines."""
     if attributes.line_agreement is None:
         return "low agreement"
-    values = ", ".join("not known" if isnan(value) else f"{value:.2f}" for value in attributes.line_agreement[level].tolist())
+    values = ", ".join(decimals(value, 2) for value in attributes.line_agreement[slice_index].tolist())
     return f"low agreement along the lines: {values}"
 
 
@@ -182,6 +201,6 @@ def _heading(view: CardiacView, panels: Sequence[Panel]) -> str:
 
 
 def _batches(panels: Iterator[Panel], size: int) -> Iterator[list[Panel]]:
-    """Take so many panels at a time."""
+    """Group panels by sheet."""
     while batch := list(islice(panels, size)):
         yield batch

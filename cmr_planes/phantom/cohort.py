@@ -9,9 +9,7 @@
     DIR/truth/cvi42/       contours of every third subject
 """
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -31,6 +29,8 @@ from cmr_planes.phantom.truth import (
     table_text,
     write_labels,
 )
+from cmr_planes.system.pool import sigint_ignored, worker_pool
+from cmr_planes.system.progress import OnProgress, Progress, ignore_progress
 from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import CardiacView
 
@@ -124,7 +124,7 @@ def make_subject(folder: Path, options: CohortOptions, index: int) -> SubjectTru
     )
 
 
-def make_cohort(folder: Path, options: CohortOptions, *, n_workers: int, on_subject: Callable[[], None]) -> None:
+def make_cohort(folder: Path, options: CohortOptions, *, n_workers: int, on_progress: OnProgress = ignore_progress) -> None:
     """Write a cohort; the same bytes for any number of workers.
 
     Parameters
@@ -135,13 +135,13 @@ def make_cohort(folder: Path, options: CohortOptions, *, n_workers: int, on_subj
         The cohort.
     n_workers
         Processes.
-    on_subject
+    on_progress
         Called after each subject.
     """
     truths = []
     for truth in _all_subjects(folder, options, n_workers):
         truths.append(truth)
-        on_subject()
+        on_progress(Progress(len(truths), options.n_subjects))
     target = folder / "truth"
     target.mkdir(parents=True, exist_ok=True)
     subjects, planes = [truth.subject for truth in truths], [row for truth in truths for row in truth.planes]
@@ -155,8 +155,10 @@ def _all_subjects(folder: Path, options: CohortOptions, n_workers: int) -> Itera
     if n_workers <= 1 or count <= 1:
         yield from (make_subject(folder, options, index) for index in range(count))
         return
-    with ProcessPoolExecutor(min(n_workers, count), multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(make_subject, [folder] * count, [options] * count, range(count))
+    with worker_pool(min(n_workers, count)) as pool:
+        with sigint_ignored():  # workers inherit this, and leave Ctrl-C to this process
+            truths = pool.map(make_subject, [folder] * count, [options] * count, range(count))
+        yield from truths
 
 
 def _instance_uids(study: Study, series: list[CineSeries], examination: Examination) -> dict[tuple[CardiacView, int, int], str]:

@@ -1,7 +1,7 @@
 """Whether the shards of a catalogue are as they were sealed."""
 
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +15,8 @@ from cmr_planes.shards.opening import DAMAGE_ERRORS, get_table, open_file
 from cmr_planes.shards.schema import FileKind
 from cmr_planes.shards.sealing import put_aside
 from cmr_planes.shards.tables import LABEL_FILES_TABLE, SHARDS_TABLE, texts
+from cmr_planes.system.progress import OnProgress, Progress, ignore_progress
+from cmr_planes.system.reasons import reason
 from cmr_planes.system.whole_file import checksum_path, file_sha256, write_error
 
 
@@ -32,11 +34,11 @@ class Damage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One shard that is not as it was sealed."""
+class DamagedFile:
+    """A shard or label file that is not as it was sealed."""
 
     shard: str
-    """The shard, as a path from the catalogue's folder."""
+    """The file, as a path from the catalogue's folder."""
     damage: Damage
     """What is wrong."""
     sentence: str
@@ -87,36 +89,36 @@ def _read_sealed(file: h5py.File, name: str) -> list[SealedShard]:
     return [SealedShard(*row) for row in zip(names, digests, sizes, strict=True)]
 
 
-def verify_catalogue(path: Path, *, on_shard: Callable[[SealedShard], None] | None = None) -> list[Finding]:
+def verify_catalogue(path: Path, *, on_progress: OnProgress = ignore_progress) -> list[DamagedFile]:
     """Compare every shard and label file of a catalogue with what was sealed.
 
     Parameters
     ----------
     path
         The catalogue.
-    on_shard
-        Called after each shard.
+    on_progress
+        Called after each file.
 
     Returns
     -------
-        What is wrong, in the order of the shards; empty if nothing is.
+        The damaged files, in the order of the catalogue.
 
     Raises
     ------
     ShardError
         The catalogue itself cannot be read.
     """
-    findings = []
-    for shard in read_sealed_files(path):
-        finding = verify_shard(path.parent, shard)
-        if finding is not None:
-            findings.append(finding)
-        if on_shard is not None:
-            on_shard(shard)
-    return findings
+    damaged = []
+    shards = read_sealed_files(path)
+    for n_done, shard in enumerate(shards, start=1):
+        file = verify_shard(path.parent, shard)
+        if file is not None:
+            damaged.append(file)
+        on_progress(Progress(n_done, len(shards)))
+    return damaged
 
 
-def verify_shard(folder: Path, shard: SealedShard) -> Finding | None:
+def verify_shard(folder: Path, shard: SealedShard) -> DamagedFile | None:
     """Compare one shard with what was sealed; None if it is the same.
 
     Parameters
@@ -130,26 +132,26 @@ def verify_shard(folder: Path, shard: SealedShard) -> Finding | None:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            return Finding(shard.name, Damage.UNREADABLE, f"shard {shard.name!r} is not a regular file")
+            return DamagedFile(shard.name, Damage.UNREADABLE, f"shard {shard.name!r} is not a regular file")
         n_bytes = status.st_size
         if n_bytes < shard.n_bytes:
             sentence = f"shard {shard.name!r} has {n_bytes} bytes, and {shard.n_bytes} were sealed"
-            return Finding(shard.name, Damage.TRUNCATED, sentence)
+            return DamagedFile(shard.name, Damage.TRUNCATED, sentence)
         digest = file_sha256(path)
     except FileNotFoundError:
-        return Finding(shard.name, Damage.MISSING, f"shard {shard.name!r} is not there")
+        return DamagedFile(shard.name, Damage.MISSING, f"shard {shard.name!r} is not there")
     except (OSError, ValueError) as error:  # a name that no path can have is a ValueError
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        return Finding(shard.name, Damage.UNREADABLE, f"shard {shard.name!r} cannot be read ({reason})")
+        why = reason(error) if isinstance(error, OSError) else type(error).__name__
+        return DamagedFile(shard.name, Damage.UNREADABLE, f"shard {shard.name!r} cannot be read ({why})")
     if digest != shard.sha256:
         sentence = f"shard {shard.name!r} has the checksum {digest[:12]}…, and {shard.sha256[:12]}… was sealed"
-        return Finding(shard.name, Damage.CHECKSUM, sentence)
+        return DamagedFile(shard.name, Damage.CHECKSUM, sentence)
     return None
 
 
-def is_label_file(finding: Finding) -> bool:
-    """Tell whether a finding is of a label file."""
-    return Path(finding.shard).parent.suffix == ".labels"
+def is_label_file(file: DamagedFile) -> bool:
+    """Tell whether a damaged file holds labels."""
+    return Path(file.shard).parent.suffix == ".labels"
 
 
 def extract_made_labels(catalogue: Path) -> bool:
@@ -158,19 +160,20 @@ def extract_made_labels(catalogue: Path) -> bool:
     return bool(configuration.get("nifti")) or configuration.get("annotations") is not None
 
 
-def set_aside(catalogue: Path, findings: Sequence[Finding]) -> list[Finding]:
-    """Set damaged files aside, and break the seal of missing ones, so that the next run makes them anew.
+def set_aside(catalogue: Path, damaged: Sequence[DamagedFile]) -> list[DamagedFile]:
+    """Rename damaged files, and break the seal of missing ones, so that the next run rebuilds them.
 
     Parameters
     ----------
     catalogue
         The catalogue; stays as it is until that run.
-    findings
-        What is wrong with it. A file that cannot be read is left alone: it may be whole, and the disk or the permissions at fault.
+    damaged
+        What :func:`verify_catalogue` found. An unreadable file is left alone: it may be whole, and the disk or the permissions at
+        fault.
 
     Returns
     -------
-        The findings of which that could be done.
+        The files for which that was done.
 
     Raises
     ------
@@ -179,16 +182,16 @@ def set_aside(catalogue: Path, findings: Sequence[Finding]) -> list[Finding]:
     """
     is_with_labels = extract_made_labels(catalogue)
     done = []
-    for finding in findings:
-        path = catalogue.parent / finding.shard
+    for file in damaged:
+        path = catalogue.parent / file.shard
         is_own = path.parent.parent == catalogue.parent and path.name[:1].isdigit()
-        if finding.damage is Damage.UNREADABLE or not is_own:
+        if file.damage is Damage.UNREADABLE or not is_own:
             continue
         try:
             put_aside(path)
-            if is_with_labels and is_label_file(finding):  # made with their shard
+            if is_with_labels and is_label_file(file):  # made with their shard
                 checksum_path(path.parent.with_suffix(".shards") / path.name).unlink(missing_ok=True)
         except OSError as error:
             raise write_error(path, error) from error
-        done.append(finding)
+        done.append(file)
     return done

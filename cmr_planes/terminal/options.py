@@ -1,10 +1,43 @@
-"""Options that commands of both programs share."""
+"""Options that commands of both programs share: each is spelt, and explained, in one place."""
 
+from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from cmr_planes.terminal.console import QUIET
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class EnumChoice(click.Choice[Any]):
+    """One of the values of an enum, in any case; the command gets the member.
+
+    Parameters
+    ----------
+    members
+        The members to choose from, of one enum.
+    """
+
+    def __init__(self, members: Sequence[StrEnum]) -> None:
+        super().__init__([member.value for member in members], case_sensitive=False)
+        self.kind = type(members[0])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> StrEnum:  # noqa: ANN401  # click's signature
+        """Turn what was typed into a member."""
+        return self.kind(super().convert(value, param, ctx))
+
+
+def json_option(summary: str = "Print the result as JSON.") -> Callable[[Command], Command]:
+    """``--json``, which every command has; the command gets it as ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help=summary)
+
+
+def verbose_option(summary: str) -> Callable[[Command], Command]:
+    """``-v``, for commands that can print more, subjects' keys among it."""
+    return click.option("-v", "--verbose", is_flag=True, help=summary)
 
 
 def _quiet(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: ARG001  # click's signature
@@ -15,13 +48,13 @@ def _quiet(context: click.Context, parameter: click.Parameter, value: bool) -> N
 quiet_option = click.option(
     "-q", "--quiet", is_flag=True, expose_value=False, callback=_quiet, help="Print results and errors only, no progress."
 )
-"""``--quiet``, for commands that show progress."""
+"""``-q``, for commands that show progress."""
 
 
 log_option = click.option(
     "--log",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Append to this file what became of each subject: a JSON object a line, with keys only with -v.",
+    help="Append to this file what became of each subject: one JSON object per line; subject keys only with -v.",
 )
 """``--log``, for commands that go through subjects."""

@@ -11,11 +11,10 @@ from rich.table import Table
 from cmr_planes.errors import ExitCode
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.terminal.console import print_json, progress, reports_errors, say, stdout
-from cmr_planes.terminal.options import quiet_option
+from cmr_planes.terminal.options import EnumChoice, quiet_option
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import NO_VALUE, counted, decimals
 from cmr_train.choices import DeviceKind, Subset
-from cmr_train.cli.options import EnumChoice
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME
 from cmr_train.evaluation.scores import Comparison, GroupSummary, Spread

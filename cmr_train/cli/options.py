@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +10,7 @@ import click
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import say
+from cmr_planes.terminal.options import EnumChoice
 from cmr_planes.views import TARGET_VIEWS, CardiacView
 from cmr_train.choices import CacheKind, DeviceKind, LossKind, Precision, Preset, Schedule, Sharing, TransferMode
 from cmr_train.config import GROUPS
@@ -18,22 +18,9 @@ from cmr_train.errors import ConfigError
 from cmr_train.presets import PRESETS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Choice = TypeVar("Choice", bound=StrEnum)
 
 RUNS = Path("runs")
 """The folder in which runs are, if none is given."""
-
-
-class EnumChoice(click.Choice[Any]):
-    """One of the values of an enum; the command gets the member."""
-
-    def __init__(self, members: Sequence[StrEnum]) -> None:
-        super().__init__([member.value for member in members], case_sensitive=False)
-        self.kind = type(members[0])
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> StrEnum:  # noqa: ANN401  # click's signature
-        """Turn what was typed into a member."""
-        return self.kind(super().convert(value, param, ctx))
 
 
 def default_of(field: str) -> str:
@@ -57,8 +44,8 @@ def _option(name: str, field: str, help: str, *, default: bool = True, **options
 
 
 def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:  # noqa: ARG001  # click's signature
-    """Read a comma-separated list."""
-    return None if value is None else tuple(name.strip() for name in value.split(",") if name.strip())
+    """Read a comma-separated list of phases, in any case."""
+    return None if value is None else tuple(name.strip().lower() for name in value.split(",") if name.strip())
 
 
 PATH = click.Path(path_type=Path)

@@ -13,12 +13,11 @@ from rich.table import Table
 from cmr_planes.errors import ExitCode, Rejection
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.terminal.console import print_json, progress, reports_errors, say, stdout
-from cmr_planes.terminal.options import quiet_option
+from cmr_planes.terminal.options import EnumChoice, quiet_option
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import counted, decimals
 from cmr_planes.views import PhaseChoice
 from cmr_train.choices import DeviceKind
-from cmr_train.cli.options import EnumChoice
 
 if TYPE_CHECKING:
     from cmr_train.evaluation.volumes import Function

@@ -12,10 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import print_json, reports_errors, say, stderr, stdout
+from cmr_planes.terminal.options import EnumChoice
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.views import TARGET_VIEWS
 from cmr_train.choices import DeviceKind, Preset, TransferMode
-from cmr_train.cli.options import PATH, EnumChoice, lists_problems
+from cmr_train.cli.options import PATH, lists_problems
 from cmr_train.study.plan import Cell, Plan, make_plan
 from cmr_train.study.study_file import parse_study, read_document
 

@@ -1,7 +1,9 @@
 """The command line of ``extract``: arguments, exit codes, what goes where."""
 
+import json
 import os
 
+import h5py
 import pytest
 
 from tests.helpers.cohorts import extract, run, write_folders
@@ -92,3 +94,12 @@ def test_results_go_to_stdout_and_nothing_else_does(source, tmp_path):
     assert result.stderr == ""
     assert "images, SAX" in result.stdout
     assert "Look at it: cmr-planes show" in result.stdout
+
+
+def test_values_are_taken_in_any_case(source, tmp_path):
+    arguments = ("--views", "SAX,4Ch", "--phases", "ED,ES", "--units", "MM", "--codec", "GZIP", "--box", 20, "--gap", 60)
+    result = run("extract", source, tmp_path / "out.h5", *arguments, "--workers", 1)
+    assert (result.exit_code, result.stderr) == (0, "")
+    with h5py.File(tmp_path / "out.h5") as file:
+        configuration = json.loads(file.attrs["configuration"])
+    assert (configuration["views"], configuration["phases"], configuration["codec"]) == (["sax", "4ch"], "ed,es", "gzip")

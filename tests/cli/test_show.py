@@ -1,5 +1,6 @@
 """``cmr-planes show``: which sheets it writes, what it keeps out of them, and its exit codes."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,19 @@ def test_keys_stay_out_of_pictures_and_names_unless_asked_for(out: Path, tmp_pat
     drawn.clear()
     run(out, tmp_path / "named", "--subject", "SYN-0002", "-v")
     assert all(panel.title.endswith(" · SYN-0002") for panel in drawn)
+
+
+def test_views_and_phases_are_taken_as_they_are_printed(out: Path, tmp_path: Path, drawn: list[Panel]) -> None:
+    assert run(out, tmp_path, "--view", "2Ch", "--view", "SAX", "--phase", "ED").exit_code == ExitCode.DONE
+    assert {panel.title.split(" · ")[1] for panel in drawn} == {"ED"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2ch-001.png", "sax-001.png"]
+
+
+def test_json_lists_the_files(out: Path, tmp_path: Path, drawn: list[Panel]) -> None:
+    result = run(out, tmp_path, "--per-sheet", "4", "--view", "sax", "--json")
+    content = json.loads(result.stdout)
+    assert content == {"n_images": 8, "pictures": [(tmp_path / f"sax-00{number}.png").as_posix() for number in (1, 2)]}
+    assert len(drawn) == 8
 
 
 def test_limits_are_kept(out: Path, tmp_path: Path, drawn: list[Panel]) -> None:

@@ -12,10 +12,12 @@ from urllib.parse import unquote
 
 import pytest
 import torch
+from click.testing import CliRunner
 
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Recipe, Subset, TransferMode
+from cmr_train.cli import main
 from cmr_train.errors import CheckpointError
 from cmr_train.evaluation.selection import choose_subjects
 from cmr_train.presets import configure
@@ -165,6 +167,13 @@ CASES = {
     "long axis": {"view": CardiacView.FOUR_CHAMBER, "modes": ("scratch", "all"), "seeds": 1, "name": "4Ch & <more>"},
     "2Ch, numbers not in the paper": {"view": CardiacView.TWO_CHAMBER, "subjects": (3,), "modes": ("scratch", "all"), "seeds": 1},
 }
+
+
+def test_json_lists_the_files_of_the_report(study):
+    files = json.loads(CliRunner().invoke(main, ["report", str(study), "--json"], catch_exceptions=False).stdout)
+    written = {study / name for name in ("report.html", "report.md", "table.csv")} | set((study / "figures").glob("*.png"))
+    assert {Path(path) for path in (files["report"], files["markdown"], files["table"], *files["figures"])} == written
+    assert files["figures"]
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

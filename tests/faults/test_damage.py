@@ -75,7 +75,7 @@ def test_a_damaged_shard_is_found_set_aside_and_made_anew(source, annotated, tmp
 
     aside = run("verify", out, "--set-aside")
     assert aside.exit_code == ExitCode.FAILED
-    assert aside.stdout.endswith("1 set aside; running the same 'extract' again makes them anew\n")
+    assert aside.stdout.endswith("1 file set aside; running the same 'extract' again rebuilds them\n")
     left = tmp_path / "out.shards" / "00001.h5.damaged"
     assert rest == (left.read_bytes() if left.exists() else None)
     assert not (tmp_path / "out.shards" / "00001.h5.sha256").exists()
@@ -93,7 +93,7 @@ def test_a_damaged_label_file_is_made_anew_by_annotate(maps, annotated, tmp_path
     damage(tmp_path / "out.labels" / "00002.h5")
     aside = run("verify", out, "--set-aside")
     assert aside.exit_code == ExitCode.FAILED
-    assert "running the same 'annotate' again makes them anew" in aside.stdout
+    assert "running the same 'annotate' again rebuilds them" in aside.stdout
     assert run("annotate", out, maps, "--classes", "acdc").exit_code == 0
     (tmp_path / "out.labels" / "00002.h5.damaged").unlink(missing_ok=True)
     assert tree(tmp_path) == whole

@@ -18,6 +18,7 @@ from cmr_planes.phantom.acquisition import Protocol
 from cmr_planes.phantom.cohort import CohortOptions, make_cohort, make_examination
 from cmr_planes.phantom.layouts import Layout
 from cmr_planes.phantom.quirks import Quirk
+from cmr_planes.system.progress import Progress
 from cmr_planes.views import CardiacView, Structure
 
 SMALL = Protocol(n_slices=3, n_frames=3, slice_gap_mm=17.0, rows=96, columns=96, spacing_mm=3.6)
@@ -26,8 +27,8 @@ SMALL = Protocol(n_slices=3, n_frames=3, slice_gap_mm=17.0, rows=96, columns=96,
 def _make(folder, n_workers=1, **changes):
     options = replace(CohortOptions(n_subjects=2, protocol=SMALL), **changes)
     done = []
-    make_cohort(folder, options, n_workers=n_workers, on_subject=lambda: done.append(1))
-    assert len(done) == options.n_subjects
+    make_cohort(folder, options, n_workers=n_workers, on_progress=done.append)
+    assert done == [Progress(number, options.n_subjects) for number in range(1, options.n_subjects + 1)]
     return options
 
 

@@ -7,7 +7,8 @@ import pytest
 from cmr_planes.errors import ShardError
 from cmr_planes.shards.catalogue_writer import write_catalogue
 from cmr_planes.shards.schema import Codec
-from cmr_planes.shards.verify import Damage, SealedShard, verify_catalogue
+from cmr_planes.shards.verify import Damage, verify_catalogue
+from cmr_planes.system.progress import Progress
 from cmr_planes.views import CardiacView
 from tests.helpers.records import make_subject, write_shard
 
@@ -24,9 +25,9 @@ def out(tmp_path: Path) -> Path:
 
 
 def test_what_was_sealed_is_found_whole(out: Path) -> None:
-    seen: list[SealedShard] = []
-    assert verify_catalogue(out, on_shard=seen.append) == []
-    assert [shard.name for shard in seen] == [f"out.shards/0000{number}.h5" for number in range(4)]
+    seen: list[Progress] = []
+    assert verify_catalogue(out, on_progress=seen.append) == []
+    assert seen == [Progress(number, 4) for number in range(1, 5)]
 
 
 def test_each_kind_of_damage_is_found(out: Path) -> None:
