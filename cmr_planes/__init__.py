@@ -15,6 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cmr_planes.annotations.reading import LabelSource
     from cmr_planes.errors import (
         AnnotationError,
         ClusterError,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         SourceError,
         StudyError,
     )
+    from cmr_planes.extraction.annotating import AnnotateSummary, annotate
     from cmr_planes.extraction.job import ExtractSummary, extract
     from cmr_planes.extraction.options import ExtractOptions
     from cmr_planes.geometry import BoxLayout, BoxUnits, ImagePlane, Positions, compute_positions, draw_mask
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice, PositionClass, Structure
 
 __all__ = [
+    "AnnotateSummary",
     "AnnotationError",
     "BoxLayout",
     "BoxUnits",
@@ -47,6 +50,7 @@ __all__ = [
     "GeometryError",
     "ImagePlane",
     "InUseError",
+    "LabelSource",
     "PhaseChoice",
     "PositionClass",
     "Positions",
@@ -54,12 +58,14 @@ __all__ = [
     "SourceError",
     "Structure",
     "StudyError",
+    "annotate",
     "compute_positions",
     "draw_mask",
     "extract",
 ]
 
 _MODULES = {
+    "cmr_planes.annotations.reading": ("LabelSource",),
     "cmr_planes.errors": (
         "AnnotationError",
         "ClusterError",
@@ -71,6 +77,7 @@ _MODULES = {
         "SourceError",
         "StudyError",
     ),
+    "cmr_planes.extraction.annotating": ("AnnotateSummary", "annotate"),
     "cmr_planes.extraction.job": ("ExtractSummary", "extract"),
     "cmr_planes.extraction.options": ("ExtractOptions",),
     "cmr_planes.geometry": ("BoxLayout", "BoxUnits", "ImagePlane", "Positions", "compute_positions", "draw_mask"),

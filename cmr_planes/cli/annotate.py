@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -13,15 +12,16 @@ from cmr_planes.annotations.reading import LabelSource
 from cmr_planes.cli.options import pseudonymise_option
 from cmr_planes.discovery.pseudonyms import Pseudonyms
 from cmr_planes.errors import ExitCode
-from cmr_planes.extraction.annotating import AnnotateSummary, SubjectFailure, annotate_catalogue
-from cmr_planes.extraction.run_log import RunLog
-from cmr_planes.terminal.console import alone_on, print_json, progress, reports_errors
+from cmr_planes.extraction.annotating import AnnotateSummary, SubjectFinding
+from cmr_planes.extraction.annotating import annotate as run_annotation
+from cmr_planes.terminal.console import print_json, remark, reports_errors
 from cmr_planes.terminal.options import log_option, quiet_option
+from cmr_planes.terminal.progress import shown
 
 LISTED = 20
 """Rows of a list that may be long; ``-v`` lists all."""
 
-FORMATS = ("auto", *(each.value for each in LabelFormat))
+FORMATS = ("auto", *(known.value for known in LabelFormat))
 """What ``--format`` takes."""
 
 
@@ -82,50 +82,38 @@ def annotate(
       cmr-planes annotate out.h5 labels/ --classes acdc
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     source = LabelSource(path=labels, label_format=None if label_format == "auto" else LabelFormat(label_format), classes=classes)
-    with (
-        alone_on(catalogue),
-        nullcontext() if log is None else RunLog(log, with_keys=verbose) as journal,
-        progress("annotate", None, unit="subjects") as advance,
-    ):
-        summary = annotate_catalogue(catalogue, source, on_subject=lambda: advance(), pseudonyms=pseudonyms)
-        if journal is not None:
-            _log(summary, journal)
+    with shown("annotate", "subjects") as on_progress:
+        summary = run_annotation(
+            catalogue, source, pseudonyms=pseudonyms, log=log, log_keys=verbose, on_progress=on_progress, on_message=remark
+        )
     if as_json:
         print_json(_to_json(summary, with_keys=verbose))
     else:
         _print(summary, verbose=verbose)
     if not summary.n_images:
         return ExitCode.NOTHING_USABLE
-    return ExitCode.FAILED if strict and summary.failures else ExitCode.DONE
-
-
-def _log(summary: AnnotateSummary, journal: RunLog) -> None:
-    """Write down what became of the annotations."""
-    for code, findings in (("unusable_labels", summary.failures), ("labels", summary.remarks)):
-        for each in findings:
-            journal.write("annotate", code, {**journal.subject(each.number, each.subject), "sentence": each.sentence})
-    journal.write("annotate", "done", {"n_subjects": summary.n_subjects, "n_images": summary.n_images, "n_files": summary.n_files})
+    return ExitCode.FAILED if strict and summary.left_out else ExitCode.DONE
 
 
 def _print(summary: AnnotateSummary, *, verbose: bool) -> None:
     """Print what was added, what was left out and what is incomplete."""
-    for title, findings in (("Left out", summary.failures), ("Incomplete", summary.remarks)):
+    for title, findings in (("Left out", summary.left_out), ("Incomplete", summary.incomplete)):
         if findings:
             click.echo(f"{title}:")
         for subjects, sentence in _rows(findings, verbose=verbose):
             click.echo(f"  {subjects}: {sentence}")
     if summary.n_without_subject:
         click.echo(f"{summary.n_without_subject:,} of {summary.n_files:,} annotation files name no subject of the catalogue")
-    left_out = f"{len(summary.failures):,} findings left out"
+    left_out = f"{len(summary.left_out):,} findings left out"
     click.echo(f"{summary.n_subjects:,} subjects with {summary.n_images:,} annotated images; {left_out}")
 
 
-def _rows(findings: Sequence[SubjectFailure], *, verbose: bool) -> list[tuple[str, str]]:
+def _rows(findings: Sequence[SubjectFinding], *, verbose: bool) -> list[tuple[str, str]]:
     """List findings one by one, or how many subjects have each."""
     if verbose:
-        return [(f"subject {each.number} ({each.subject})", each.sentence) for each in findings]
-    counts = Counter(each.sentence for each in findings)
-    first = {each.sentence: each.number for each in reversed(findings)}
+        return [(f"subject {row.number} ({row.subject})", row.finding.sentence) for row in findings]
+    counts = Counter(row.finding.sentence for row in findings)
+    first = {row.finding.sentence: row.number for row in reversed(findings)}
     rows = [
         (f"subject {first[sentence]}" if count == 1 else f"subject {first[sentence]} and {count - 1:,} more", sentence)
         for sentence, count in counts.most_common(LISTED)
@@ -137,10 +125,10 @@ def _rows(findings: Sequence[SubjectFailure], *, verbose: bool) -> list[tuple[st
 def _to_json(summary: AnnotateSummary, *, with_keys: bool) -> dict[str, object]:
     """Return the summary as JSON's types."""
 
-    def listed(findings: Sequence[SubjectFailure]) -> list[dict[str, object]]:
+    def listed(findings: Sequence[SubjectFinding]) -> list[dict[str, object]]:
         return [
-            {"subject_number": each.number, **({"subject": each.subject} if with_keys else {}), "sentence": each.sentence}
-            for each in findings
+            {"subject_number": row.number, **({"subject": row.subject} if with_keys else {}), "sentence": row.finding.sentence}
+            for row in findings
         ]
 
     return {
@@ -148,6 +136,6 @@ def _to_json(summary: AnnotateSummary, *, with_keys: bool) -> dict[str, object]:
         "n_without_subject": summary.n_without_subject,
         "n_subjects": summary.n_subjects,
         "n_images": summary.n_images,
-        "left_out": listed(summary.failures),
-        "incomplete": listed(summary.remarks),
+        "left_out": listed(summary.left_out),
+        "incomplete": listed(summary.incomplete),
     }

@@ -1,6 +1,7 @@
 """Manual annotations brought to a catalogue's images: files to subjects, contours and label maps to images."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,16 @@ from cmr_planes.annotations.model import TargetView
 from cmr_planes.annotations.ownership import assign_files
 from cmr_planes.annotations.reading import LabelSource, read_annotations
 from cmr_planes.discovery.pseudonyms import Pseudonyms
-from cmr_planes.errors import AnnotationError, SourceError
+from cmr_planes.errors import AnnotationError, Finding, NoteCode, RejectionCode, SourceError
 from cmr_planes.extraction.options import CONFIGURATION_FIELD, check_pseudonym_key
+from cmr_planes.extraction.run_log import RunLog
 from cmr_planes.shards.catalogue import Catalogue, ViewAttributes
-from cmr_planes.shards.label_merging import refresh_catalogue, write_label_files
+from cmr_planes.shards.label_merging import CatalogueLabels
 from cmr_planes.shards.records import ViewLabels
 from cmr_planes.shards.schema import configuration_digest, instance_digest
+from cmr_planes.system.names import PathLike
+from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
+from cmr_planes.system.run_lock import no_locks, only_run
 from cmr_planes.views import CardiacView
 
 BATCH = 32
@@ -24,15 +29,15 @@ BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
-class SubjectFailure:
-    """Annotations of a subject that could not be used, or are incomplete."""
+class SubjectFinding:
+    """What was found about the annotations of a subject."""
 
-    subject: str
-    """The subject's key."""
     number: int
     """The subject's place in the catalogue, from 1."""
-    sentence: str
-    """What was found; without names of files or persons."""
+    subject: str
+    """The subject's key."""
+    finding: Finding
+    """A rejection of annotations that could not be used, or a note on what is incomplete; names neither files nor persons."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +45,42 @@ class AnnotateSummary:
     """What became of annotations."""
 
     n_files: int
-    """Annotation files under LABELS."""
+    """Annotation files."""
     n_without_subject: int
     """Files that name no subject of the catalogue."""
     n_subjects: int
     """Subjects that got labels."""
     n_images: int
     """Images that got labels."""
-    failures: tuple[SubjectFailure, ...]
-    """Subjects whose annotations could not be used, and files that could not be read."""
-    remarks: tuple[SubjectFailure, ...]
-    """What is incomplete."""
+    findings: tuple[SubjectFinding, ...]
+    """What was found, in the catalogue's order of subjects."""
+
+    @property
+    def left_out(self) -> tuple[SubjectFinding, ...]:
+        """Files that could not be read, and subjects whose annotations could not be used."""
+        return tuple(row for row in self.findings if row.finding.is_rejection)
+
+    @property
+    def incomplete(self) -> tuple[SubjectFinding, ...]:
+        """What annotations do not cover, and parts of them that were not used."""
+        return tuple(row for row in self.findings if not row.finding.is_rejection)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _LabelledSubject:
+    """A subject with annotation files."""
+
+    number: int
+    """Its place in the catalogue, from 1."""
+    key: str
+    labels: Mapping[CardiacView, ViewLabels]
+    """Empty where no annotation could be used."""
+    findings: tuple[Finding, ...]
+
+    @property
+    def n_images(self) -> int:
+        """Images that got labels."""
+        return sum(int(view_labels.annotated.sum()) for view_labels in self.labels.values())
 
 
 def assign_labels(
@@ -68,21 +98,37 @@ def _assign(
     return assign_files(files, keys, people) if pseudonyms is None else assign_files(files, keys, people, pseudonyms.spellings)
 
 
-def annotate_catalogue(
-    out: Path, source: LabelSource, on_subject: Callable[[], None] | None = None, pseudonyms: Pseudonyms | None = None
+def annotate(
+    catalogue: PathLike,
+    labels: LabelSource | PathLike,
+    *,
+    pseudonyms: Pseudonyms | None = None,
+    log: PathLike | None = None,
+    log_keys: bool = False,
+    on_progress: OnProgress = ignore_progress,
+    on_message: OnMessage = ignore_message,
 ) -> AnnotateSummary:
-    """Add annotations to a catalogue.
+    """Add manual annotations to a catalogue, as label maps beside its images.
+
+    Images and masks stay as they are; labels of images that have some already are replaced. Bad annotations never raise: they end
+    as findings of the summary.
 
     Parameters
     ----------
-    out
-        The catalogue. It is left as it was if nothing of the annotations can be used.
-    source
-        The annotations.
-    on_subject
-        Called after each subject that has annotation files.
+    catalogue
+        The catalogue, ``out.h5``. It is left as it was if nothing of the annotations can be used.
+    labels
+        The annotations: a folder, a zip or a file, or a :class:`LabelSource` that also states their format or classes.
     pseudonyms
-        Those with which the catalogue was made, where files are called by the original names.
+        Those with which the catalogue was made, where the annotation files bear the original names.
+    log
+        A file to which one JSON object per event is appended; None for none.
+    log_keys
+        Whether the log names subjects by their keys.
+    on_progress
+        Called with the number of subjects done, and the number of those that have annotation files.
+    on_message
+        Called with what the user should know, in a sentence.
 
     Returns
     -------
@@ -94,53 +140,97 @@ def annotate_catalogue(
         There are no annotation files, or none belongs to a subject of the catalogue.
     ShardError
         The catalogue cannot be read or written.
+    InUseError
+        Another run works on the catalogue.
     """
-    failures: list[SubjectFailure] = []
-    remarks: list[SubjectFailure] = []
+    out = Path(catalogue)
+    source = labels if isinstance(labels, LabelSource) else LabelSource(path=Path(labels))
+    with only_run(out) as is_certain, nullcontext() if log is None else RunLog(Path(log), with_keys=log_keys) as run_log:
+        if not is_certain:
+            on_message(no_locks(out))
+        return _annotate(out, source, pseudonyms, run_log, on_progress)
+
+
+def _annotate(
+    out: Path, source: LabelSource, pseudonyms: Pseudonyms | None, run_log: RunLog | None, on_progress: OnProgress
+) -> AnnotateSummary:
+    """Lay the annotations on the catalogue's images, a batch of subjects at a time, and write the catalogue again."""
+    findings: list[SubjectFinding] = []
     n_subjects = n_images = 0
-    batch: dict[str, dict[CardiacView, ViewLabels]] = {}
+    batch: dict[str, Mapping[CardiacView, ViewLabels]] = {}
     with Catalogue(out) as catalogue:
-        subjects = catalogue.subjects()
-        used = [place for place, n in enumerate(subjects.n_images.tolist()) if n]
-        keys, people = [subjects.key[place] for place in used], [subjects.participant[place] for place in used]
-        configuration = catalogue.configuration()
-        if pseudonyms is not None:
-            check_pseudonym_key(out, configuration, pseudonyms)
+        stored = CatalogueLabels(catalogue)
         files = find_label_files(source.path, source.label_format)
-        assigned = _assign(files, keys, people, pseudonyms)
-        if not assigned:
-            raise SourceError(_no_owner(out, source.path, len(files), is_hidden=bool(configuration.get(CONFIGURATION_FIELD))))
-        views = _views_by_subject(catalogue)
-        salt = configuration_digest(configuration) if pseudonyms is None else pseudonyms.instance_salt
-        for place, key in zip(used, keys, strict=True):
-            if key not in assigned:
-                continue
-            targets = (target_of(catalogue.view_attributes(key, view)) for view in views[key])
-            labels, bad, incomplete = _label_subject(targets, assigned[key], source.classes, salt)
-            failures += [SubjectFailure(key, place + 1, sentence) for sentence in bad]
-            remarks += [SubjectFailure(key, place + 1, sentence) for sentence in incomplete]
-            if labels:
-                batch[key] = labels
+        assigned = _files_by_subject(stored, source, files, pseudonyms)
+        salt = configuration_digest(stored.configuration) if pseudonyms is None else pseudonyms.instance_salt
+        for done, subject in enumerate(_labelled_subjects(catalogue, stored, assigned, source.classes, salt), start=1):
+            rows = [SubjectFinding(subject.number, subject.key, finding) for finding in subject.findings]
+            if run_log is not None:
+                _log_findings(run_log, rows)
+            findings += rows
+            if subject.labels:
+                batch[subject.key] = subject.labels
                 n_subjects += 1
-                n_images += sum(int(each.annotated.sum()) for each in labels.values())
+                n_images += subject.n_images
             if len(batch) >= BATCH:
-                write_label_files(out, batch)
+                stored.add(batch)
                 batch = {}
-            if on_subject is not None:
-                on_subject()
+            on_progress(Progress(done, len(assigned)))
     if batch:
-        write_label_files(out, batch)
+        stored.add(batch)
     if n_subjects:
-        refresh_catalogue(out)
+        stored.refresh()
+    if run_log is not None:
+        run_log.write("annotate", "done", {"n_subjects": n_subjects, "n_images": n_images, "n_files": len(files)})
     owned = {id(file) for of_subject in assigned.values() for file in of_subject}
     return AnnotateSummary(
         n_files=len(files),
         n_without_subject=sum(id(file) not in owned for file in files),
         n_subjects=n_subjects,
         n_images=n_images,
-        failures=tuple(failures),
-        remarks=tuple(remarks),
+        findings=tuple(findings),
     )
+
+
+def _files_by_subject(
+    stored: CatalogueLabels, source: LabelSource, files: Sequence[LabelFile], pseudonyms: Pseudonyms | None
+) -> dict[str, list[LabelFile]]:
+    """Return the annotation files of each subject with images; raises SourceError where no file belongs to any."""
+    if pseudonyms is not None:
+        check_pseudonym_key(stored.out, stored.configuration, pseudonyms)
+    subjects = stored.subjects
+    rows = zip(subjects.key, subjects.participant, subjects.n_images.tolist(), strict=True)
+    people = {key: person for key, person, n_images in rows if n_images}
+    assigned = _assign(files, list(people), list(people.values()), pseudonyms)
+    if not assigned:
+        is_hidden = bool(stored.configuration.get(CONFIGURATION_FIELD))
+        raise SourceError(_no_owner(stored.out, source.path, len(files), is_hidden=is_hidden))
+    return assigned
+
+
+def _labelled_subjects(
+    catalogue: Catalogue,
+    stored: CatalogueLabels,
+    assigned: Mapping[str, Sequence[LabelFile]],
+    classes: ClassMap | None,
+    salt: str,
+) -> Iterator[_LabelledSubject]:
+    """Lay annotations on one subject after the other, in the catalogue's order."""
+    views: dict[str, list[CardiacView]] = {}
+    for key, view in zip(stored.views.subject, stored.views.view, strict=True):
+        views.setdefault(key, []).append(CardiacView(view))
+    for number, key in enumerate(stored.subjects.key, start=1):
+        if key in assigned:
+            targets = (target_of(catalogue.view_attributes(key, view)) for view in views[key])
+            labels, findings = _label_subject(targets, assigned[key], classes, salt)
+            yield _LabelledSubject(number, key, labels, tuple(findings))
+
+
+def _log_findings(run_log: RunLog, rows: Iterable[SubjectFinding]) -> None:
+    """Write down what was found about a subject."""
+    for row in rows:
+        values = {**run_log.subject(row.number, row.subject), "sentence": row.finding.sentence}
+        run_log.write("annotate", row.finding.code.value, values)
 
 
 def _no_owner(out: Path, labels: Path, n_files: int, *, is_hidden: bool) -> str:
@@ -153,25 +243,17 @@ def _no_owner(out: Path, labels: Path, n_files: int, *, is_hidden: bool) -> str:
 
 def _label_subject(
     targets: Iterable[TargetView], files: Sequence[LabelFile], classes: ClassMap | None, salt: str
-) -> tuple[dict[CardiacView, ViewLabels], list[str], list[str]]:
-    """Return a subject's labels by view, what could not be used, and what is incomplete."""
+) -> tuple[Mapping[CardiacView, ViewLabels], list[Finding]]:
+    """Return a subject's labels by view, and what could not be used or is incomplete."""
     annotations, failures = read_annotations(files, classes)
+    findings = [Finding("", RejectionCode.UNUSABLE_LABELS, sentence) for sentence in failures]
     if not annotations:
-        return {}, failures, []
+        return {}, findings
     try:
         matched = match(annotations, list(targets), lambda uid, frame: instance_digest(uid, frame, salt))
     except AnnotationError as error:
-        return {}, [*failures, str(error)], []
-    return dict(matched.views), failures, list(matched.remarks)
-
-
-def _views_by_subject(catalogue: Catalogue) -> dict[str, list[CardiacView]]:
-    """Return the views that each subject has."""
-    table = catalogue.views()
-    views: dict[str, list[CardiacView]] = {}
-    for subject, view in zip(table.subject, table.view, strict=True):
-        views.setdefault(subject, []).append(CardiacView(view))
-    return views
+        return {}, [*findings, Finding("", error.code, str(error))]
+    return matched.views, [*findings, *(Finding("", NoteCode.LABELS, sentence) for sentence in matched.remarks)]
 
 
 def target_of(attributes: ViewAttributes) -> TargetView:

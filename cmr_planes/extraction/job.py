@@ -23,16 +23,12 @@ from cmr_planes.shards.records import ShardSummary, SubjectOutcome
 from cmr_planes.shards.summary import CatalogueSummary, summarise
 from cmr_planes.system.cores import n_cores
 from cmr_planes.system.json_text import JSON
-from cmr_planes.system.progress import OnProgress, ignore_progress
+from cmr_planes.system.names import PathLike
+from cmr_planes.system.progress import OnMessage, OnProgress, ignore_message, ignore_progress
 from cmr_planes.system.run_lock import no_locks, only_run
-
-PathLike = str | os.PathLike[str]
 
 OnOutcome = Callable[[SubjectOutcome], None]
 """Called with what became of each subject, shard by shard."""
-
-OnMessage = Callable[[str], None]
-"""Called with a sentence that the user should read, which is no error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +67,7 @@ def extract(
     log_keys: bool = False,
     on_progress: OnProgress = ignore_progress,
     on_outcome: OnOutcome = lambda _: None,
-    on_message: OnMessage = lambda _: None,
+    on_message: OnMessage = ignore_message,
 ) -> ExtractSummary:
     """Make position masks from DICOM or NIfTI files and store them in a catalogue.
 

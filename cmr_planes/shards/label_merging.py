@@ -1,6 +1,7 @@
-"""Adding manual labels to a catalogue that is there."""
+"""Adding manual labels to an existing catalogue."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,86 +11,88 @@ from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import read_codec, write_catalogue
 from cmr_planes.shards.label_files import LabelTree, label_folder, read_label_file, write_label_file
 from cmr_planes.shards.records import ViewLabels
-from cmr_planes.shards.verify import read_sealed_shards
 from cmr_planes.system.whole_file import write_error
 from cmr_planes.views import CardiacView
 
 
-def write_labels(out: Path, labels: LabelTree) -> None:
-    """Add labels to a catalogue; sealed shards stay as they are.
+class CatalogueLabels:
+    """The labels of a catalogue, to which more are added; sealed shards stay as they are.
 
-    Label files are replaced one at a time, the catalogue last: who is interrupted loses nothing, and runs it again.
+    Label files are replaced one at a time, the catalogue last: an interrupted run loses nothing, and can be repeated.
 
     Parameters
     ----------
-    out
-        The catalogue; without any labels it is left alone.
-    labels
-        Labels by subject and view. Images that they annotate get these labels; what other images of the view had is kept.
+    catalogue
+        The catalogue, open for reading; each of its tables is read once, here.
 
     Raises
     ------
     ShardError
-        A subject or view is not in the catalogue, labels do not have the shape of its images, or nothing can be written. What is
-        wrong with the labels is found before anything is written.
+        The catalogue cannot be read.
     """
-    if labels:
-        write_label_files(out, labels)
-        refresh_catalogue(out)
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.out = catalogue.path
+        self.subjects = catalogue.subjects()
+        self.views = catalogue.views()
+        self.configuration = catalogue.configuration()
+        self._versions = catalogue.versions()
+        self._shard_of = dict(zip(self.subjects.key, self.subjects.shard, strict=True))
+        self._rank_of = {key: rank for rank, key in enumerate(self.subjects.key)}
+        sizes = (self.views.n_phases, self.views.n_slices, self.views.rows, self.views.columns)
+        self._shape_of = {
+            (key, view): tuple(shape)
+            for key, view, *shape in zip(self.views.subject, self.views.view, *(size.tolist() for size in sizes), strict=True)
+        }
+
+    def add(self, labels: LabelTree) -> None:
+        """Put labels into the label files; :meth:`refresh` then tells the catalogue of them.
+
+        Parameters
+        ----------
+        labels
+            Labels by subject and view. Images that they annotate get these labels; what other images of the view had is kept.
+
+        Raises
+        ------
+        ShardError
+            A subject or view is not in the catalogue, labels do not have the shape of its images, or nothing can be written. What
+            is wrong with the labels is found before anything is written.
+        """
+        by_shard: defaultdict[str, dict[str, Mapping[CardiacView, ViewLabels]]] = defaultdict(dict)
+        for key, of_views in labels.items():
+            for view, value in of_views.items():
+                _check_shape(self.out, key, view, value, self._shape_of.get((key, view.value)))
+            by_shard[self._shard_of[key]][key] = of_views
+        folder = label_folder(self.out)
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise write_error(folder, error) from error
+        for shard, new in by_shard.items():
+            path = folder / Path(shard).name
+            merged = _merge(read_label_file(path) if path.is_file() else {}, new)
+            in_order = dict(sorted(merged.items(), key=lambda item: self._rank_of.get(item[0], len(self._rank_of))))
+            write_label_file(path, in_order, codec=read_codec(self.out.parent / shard))
+
+    def refresh(self) -> None:
+        """Write the catalogue again from its shards and label files; raises ShardError."""
+        shards = [self.out.parent / shard for shard in dict.fromkeys(self.subjects.shard)]
+        write_catalogue(self.out, shards, configuration=self.configuration, versions=self._versions)
 
 
-def write_label_files(out: Path, labels: LabelTree) -> None:
-    """Do as :func:`write_labels` does, but leave the catalogue for :func:`refresh_catalogue`: for many subjects, some at a time."""
-    with Catalogue(out) as catalogue:
-        subjects, views = catalogue.subjects(), catalogue.views()
-    shard_of = dict(zip(subjects.key, subjects.shard, strict=True))
-    shapes = {
-        (key, view): shape
-        for key, view, *shape in zip(
-            views.subject,
-            views.view,
-            *(column.tolist() for column in (views.n_phases, views.n_slices, views.rows, views.columns)),
-            strict=True,
-        )
-    }
-    by_shard: defaultdict[str, dict[str, dict[CardiacView, ViewLabels]]] = defaultdict(dict)
-    for key, of_views in labels.items():
-        for view, value in of_views.items():
-            _check_shape(out, key, view, value, shapes.get((key, view.value)))
-        by_shard[shard_of[key]][key] = dict(of_views)
-    places = {key: place for place, key in enumerate(subjects.key)}
-    folder = label_folder(out)
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise write_error(folder, error) from error
-    for shard, new in by_shard.items():
-        path = folder / Path(shard).name
-        merged = _merge(read_label_file(path) if path.is_file() else {}, new)
-        in_order = dict(sorted(merged.items(), key=lambda item: places.get(item[0], len(places))))
-        write_label_file(path, in_order, codec=read_codec(out.parent / shard))
-
-
-def refresh_catalogue(out: Path) -> None:
-    """Write a catalogue again from its shards and label files; raises ShardError."""
-    with Catalogue(out) as catalogue:
-        configuration, versions = catalogue.configuration(), catalogue.versions()
-    shards = [out.parent / shard.name for shard in read_sealed_shards(out)]
-    write_catalogue(out, shards, configuration=configuration, versions=versions)
-
-
-def _check_shape(out: Path, key: str, view: CardiacView, value: ViewLabels, shape: list[int] | None) -> None:
+def _check_shape(out: Path, key: str, view: CardiacView, value: ViewLabels, shape: tuple[int, ...] | None) -> None:
     if shape is None:
         raise ShardError(f"catalogue {str(out)!r} has no {view.title} images of subject {key!r}; 'cmr-planes inspect -v' says why")
-    if value.labels.shape != tuple(shape):
+    if value.labels.shape != shape:
         raise ShardError(
-            f"labels of {view.title} of subject {key!r} have shape {value.labels.shape}, and its images have {tuple(shape)} "
+            f"labels of {view.title} of subject {key!r} have shape {value.labels.shape}, and its images have {shape} "
             "(phase, slice, row, column)"
         )
 
 
 def _merge(
-    earlier: dict[str, dict[CardiacView, ViewLabels]], new: dict[str, dict[CardiacView, ViewLabels]]
+    earlier: Mapping[str, Mapping[CardiacView, ViewLabels]], new: Mapping[str, Mapping[CardiacView, ViewLabels]]
 ) -> dict[str, dict[CardiacView, ViewLabels]]:
     """Put new labels over earlier ones, image by image."""
     merged = {key: dict(views) for key, views in earlier.items()}

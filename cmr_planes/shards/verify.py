@@ -57,20 +57,14 @@ class SealedShard:
     """Size at the time of sealing."""
 
 
-def read_sealed_shards(path: Path) -> list[SealedShard]:
-    """Read the catalogue's table ``/shards``.
+def read_sealed_files(path: Path) -> list[SealedShard]:
+    """Read the catalogue's tables ``/shards`` and ``/label_files``.
 
     Raises
     ------
     ShardError
         It is not a catalogue, or is damaged.
     """
-    with open_file(path, FileKind.CATALOGUE) as file:
-        return _read_sealed(file, SHARDS_TABLE)
-
-
-def read_sealed_files(path: Path) -> list[SealedShard]:
-    """Read the tables ``/shards`` and ``/label_files``; otherwise as :func:`read_sealed_shards`."""
     with open_file(path, FileKind.CATALOGUE) as file:
         try:
             has_labels = LABEL_FILES_TABLE in file

@@ -1,5 +1,10 @@
 """Names of files."""
 
+import os
+
+PathLike = str | os.PathLike[str]
+"""A path, as callers may give it."""
+
 _SUFFIXES = (".cvi42wsx", ".cvi42ws", ".nii.gz", ".nii", ".xml", ".zip", ".dcm", ".txt")
 """Suffixes that are no part of a subject's name, the longer of two first."""
 

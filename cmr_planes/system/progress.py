@@ -1,4 +1,4 @@
-"""How a long job says how far it is: the one form of callback for progress."""
+"""How a long job speaks to its caller: the one form of callback for progress, and the one for sentences."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,3 +22,11 @@ OnProgress = Callable[[Progress], None]
 
 def ignore_progress(progress: Progress) -> None:  # what it ignores
     """Do nothing: the default where progress is not shown."""
+
+
+OnMessage = Callable[[str], None]
+"""Called with a sentence that the user should read, which is no error."""
+
+
+def ignore_message(sentence: str) -> None:  # what it ignores
+    """Do nothing: the default where sentences are not shown."""

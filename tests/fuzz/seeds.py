@@ -20,7 +20,6 @@ from cmr_planes.phantom.dicom_model import TransferSyntax
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.small_study import SimpleStudy, encode_study, simple_study
 from cmr_planes.shards.catalogue_writer import write_catalogue
-from cmr_planes.shards.label_merging import write_labels
 from cmr_planes.shards.records import InstanceRef, ViewLabels
 from cmr_planes.shards.schema import Codec
 from cmr_planes.views import CardiacView, Structure
@@ -35,6 +34,7 @@ from tests.helpers.labels import (
     polygons,
     recode,
     save_nifti,
+    write_labels,
 )
 from tests.helpers.records import make_subject, rejected_subject, write_shard
 

@@ -27,7 +27,6 @@ from cmr_planes.extraction.subject import ExtractedSubject, extract_subject
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import is_catalogue
 from cmr_planes.shards.label_files import read_label_file
-from cmr_planes.shards.label_merging import refresh_catalogue
 from cmr_planes.shards.label_summary import labels_to_json, summarise_labels
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.schema import Codec, check_subject_key
@@ -39,6 +38,7 @@ from tests.fuzz.harness import FindingError, Target, check_messages, check_sente
 from tests.fuzz.text_trees import mutate_json, mutate_xml
 from tests.fuzz.zip_records import inner_mutation, mutation, pack, unpack
 from tests.helpers.headers import read_subject
+from tests.helpers.labels import refresh_catalogue
 from tests.helpers.records import write_shard
 
 _OPTIONS = ExtractOptions(layout=seeds.LAYOUT)

@@ -24,13 +24,13 @@ from cmr_planes.geometry import ImagePlane
 from cmr_planes.nifti.volumes import read_volume
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.label_files import read_label_file
-from cmr_planes.shards.label_merging import refresh_catalogue
 from cmr_planes.shards.schema import check_subject_key
 from cmr_planes.shards.verify import verify_catalogue
 from cmr_planes.views import CardiacView
 from tests.fuzz import dicom_tree, seeds
 from tests.fuzz.zip_records import pack, unpack
 from tests.helpers.headers import read_subject
+from tests.helpers.labels import refresh_catalogue
 
 
 @pytest.fixture

