@@ -1,17 +1,15 @@
-"""What a run is told: frozen groups of values, and their form in ``config.json``. Nothing here imports torch.
+"""The configuration of a run: frozen groups of settings, and their form in ``config.json``. Nothing here imports torch.
 
 A configuration is resolved once, by :mod:`cmr_train.presets`, and stored: it is all that is needed to repeat the run.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
-from types import UnionType
-from typing import Any, Self, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Self
 
-from cmr_planes.views import CardiacView, PositionClass, Structure, position_name
+from cmr_planes.views import TARGET_VIEWS, CardiacView, PositionClass, Structure, position_name
 from cmr_train.choices import (
     CacheKind,
     DeviceKind,
@@ -24,125 +22,122 @@ from cmr_train.choices import (
     Sharing,
     TransferMode,
 )
-from cmr_train.errors import ConfigError
-
-Group = TypeVar("Group")
+from cmr_train.settings import NOT_NEGATIVE, POSITIVE, Interval, read_group, setting, settings_of, to_plain
 
 DEFAULT_FRACTIONS = (0.7, 0.1, 0.2)
 """Training, validation, test."""
 
+_SIZE = Interval(low=1, high=4096)
+"""Rows, columns and channels beyond which no network for cardiac images goes."""
+_LEVELS = Interval(low=1, high=8)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
-    """Which images, and how they are brought to one size."""
+    """Which images are used, and how they are brought to one size."""
 
-    data: Path = Path("out.h5")
-    """The catalogue."""
-    view: CardiacView = CardiacView.SAX
-    """The view."""
-    phases: tuple[str, ...] = ()
-    """Names of the phases to use; empty for all that the catalogue has."""
-    subjects: int | None = None
-    """Participants to train on, None for all of the training set. A smaller choice is part of every larger one."""
-    subjects_seed: int = 0
-    """Of the choice of participants."""
-    rows: int = 192
-    """Rows of the common matrix, rounded up to what the network needs."""
-    columns: int = 208
-    """Columns of the common matrix, rounded up to what the network needs."""
-    resample_mm: float | None = None
-    """Edge of a pixel in mm to which all images are brought; None keeps their own."""
-    split_seed: int = 0
-    """Of the split into training, validation and test."""
-    fractions: tuple[float, float, float] = DEFAULT_FRACTIONS
-    """Expected shares of training, validation and test."""
+    data: Path = setting(Path("out.h5"), "Catalogue of the images.")
+    view: CardiacView = setting(CardiacView.SAX, "View of the images.", members=TARGET_VIEWS)
+    phases: tuple[str, ...] = setting((), "Names of the phases to use, separated by commas.", default_text="all")
+    subjects: int | None = setting(
+        None,
+        "Number of participants to train on; a smaller choice is part of every larger one.",
+        flags=("--participants", "--subjects"),
+        interval=POSITIVE,
+        default_text="all of the training set",
+    )
+    subjects_seed: int = setting(
+        0, "Seed of the choice of participants.", flags=("--participants-seed", "--subjects-seed"), interval=NOT_NEGATIVE
+    )
+    rows: int = setting(192, "Rows of the common matrix, rounded up to what the network needs.", interval=_SIZE)
+    columns: int = setting(208, "Columns of the common matrix, rounded up to what the network needs.", interval=_SIZE)
+    resample_mm: float | None = setting(
+        None, "Pixel size in mm to which all images are resampled.", unit="mm", interval=POSITIVE, default_text="as acquired"
+    )
+    split_seed: int = setting(0, "Seed of the split by participant.")
+    fractions: tuple[float, float, float] = setting(
+        DEFAULT_FRACTIONS, "Expected shares of training, validation and test set.", interval=NOT_NEGATIVE
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig:
-    """The U-net."""
+    """The U-Net."""
 
-    base_channels: int = 64
-    """Channels at full resolution."""
-    levels: int = 4
-    """How often the size is halved."""
+    base_channels: int = setting(64, "Channels of the U-Net at full resolution.", interval=_SIZE)
+    levels: int = setting(4, "Number of down-sampling steps of the U-Net.", interval=_LEVELS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
     """How the weights are found."""
 
-    iterations: int = 50_000
-    """Steps of the optimiser; those of the segmentation where there are two tasks."""
-    batch_size: int = 20
-    """Images a step, over all processes together."""
-    learning_rate: float = 0.001
-    """Of Adam; the highest of a one-cycle schedule."""
-    schedule: Schedule = Schedule.CONSTANT
-    """How the learning rate goes."""
-    loss: LossKind = LossKind.CROSS_ENTROPY
-    """What is minimised."""
-    rotation_deg: float = 15.0
-    """Images are turned by up to this, either way, uniformly."""
-    scaling: float = 0.15
-    """Images are scaled by a factor from 1 / (1 + this) to 1 + this, uniform in its logarithm."""
-    gamma: float = 0.0
-    """Intensities, 0 to 1, are raised to a power from 1 / (1 + this) to 1 + this, uniform in its logarithm."""
-    noise: float = 0.0
-    """Standard deviation of normal noise added to intensities; each image's is from 0 up to this."""
-    seed: int = 0
-    """Of the weights, the order of images and their augmentation."""
+    iterations: int = setting(50_000, "Optimiser steps; with multitask, those of the segmentation.", interval=POSITIVE)
+    batch_size: int = setting(20, "Batch size (images per step), summed over all processes.", interval=POSITIVE)
+    learning_rate: float = setting(0.001, "Learning rate of Adam; the highest of a one-cycle schedule.", interval=POSITIVE)
+    schedule: Schedule = setting(Schedule.CONSTANT, "Learning-rate schedule.")
+    loss: LossKind = setting(LossKind.CROSS_ENTROPY, "Loss function.")
+    rotation_deg: float = setting(
+        15.0,
+        "Random rotation, in degrees either way.",
+        flags=("--rotation",),
+        unit="degrees",
+        interval=Interval(high=180),  # half a turn
+    )
+    scaling: float = setting(
+        0.15,
+        "Random scaling by a factor from 1 / (1 + this) to 1 + this, uniform in its logarithm.",
+        interval=Interval(high=1, is_high_included=False),
+    )
+    gamma: float = setting(
+        0.0,
+        "Random gamma: intensities of 0 to 1 to a power from 1 / (1 + this) to 1 + this, uniform in its logarithm.",
+        interval=NOT_NEGATIVE,
+    )
+    noise: float = setting(
+        0.0, "Random noise: the largest standard deviation added to intensities of 0 to 1.", interval=NOT_NEGATIVE
+    )
+    seed: int = setting(0, "Seed of the initial weights, the order of images and their augmentation.", interval=NOT_NEGATIVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferConfig:
     """How the pretext task is used."""
 
-    mode: TransferMode = TransferMode.MULTITASK
-    """The way of transfer."""
-    pretext: Path | None = None
-    """The run that was pretrained; None with ``scratch``."""
-    beta: int = 10
-    """Sub-iterations of the segmentation after each of the pretext task (``multitask``)."""
-    optimiser_state: Sharing = Sharing.SEPARATE
-    """Whether the tasks share Adam's moments (``multitask``)."""
-    normalisation: Sharing = Sharing.SHARED
-    """Whether the tasks share the running statistics of batch normalisation (``multitask``)."""
-    annotated_share: float = 0.0
-    """Share of each pretext batch that is drawn from the participants whose annotations are learnt from (``multitask``)."""
-    pretext_loss: LossKind | None = None
-    """What the pretext task minimises (``multitask``); None for what the segmentation does."""
+    mode: TransferMode = setting(TransferMode.MULTITASK, "Transfer mode.")
+    pretext: Path | None = setting(None, "Pretrained run; none with scratch.", default_text="the newest finished one of the view")
+    beta: int = setting(10, "Segmentation steps after each pretext step (multitask).", interval=POSITIVE)
+    optimiser_state: Sharing = setting(Sharing.SEPARATE, "Adam's moments of the two tasks (multitask).")
+    normalisation: Sharing = setting(Sharing.SHARED, "Running statistics of batch normalisation of the two tasks (multitask).")
+    annotated_share: float = setting(
+        0.0,
+        "Share of each pretext batch drawn from the participants whose annotations are trained on (multitask).",
+        interval=Interval(high=1, is_high_included=False),
+    )
+    pretext_loss: LossKind | None = setting(
+        None, "Loss function of the pretext task (multitask).", default_text="that of the pretrained run"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeConfig:
-    """How the job runs; nothing here changes what is computed, but for the last digits. ``--resume`` may change all of it."""
+    """How the job runs; none of it changes what is computed, except for the last digits. A resumed run may change all of it."""
 
-    device: DeviceKind = DeviceKind.AUTO
-    """What computes."""
-    precision: Precision = Precision.AUTO
-    """Number format of the network."""
-    compile: bool = False
-    """Use ``torch.compile``."""
-    deterministic: bool = False
-    """Use deterministic kernels only. The CPU is deterministic without."""
-    threads: int | None = None
-    """CPU threads of the network; None for torch's choice."""
-    cache: CacheKind = CacheKind.AUTO
-    """Where images wait."""
-    workers: int = 0
-    """Processes that read, when images are on disk; 0 for a thread."""
-    checkpoint_every: int = 1000
-    """Iterations between checkpoints."""
-    log_every: int = 10
-    """Iterations between lines of ``metrics.jsonl``."""
-    validate_every: int = 0
-    """Iterations between looks at the validation set, 0 for none."""
+    device: DeviceKind = setting(DeviceKind.AUTO, "Device (CPU or GPU).")
+    precision: Precision = setting(Precision.AUTO, "Numeric precision; auto is bf16 on CUDA, else fp32.")
+    compile: bool = setting(False, "Compile the network with torch.compile.")
+    deterministic: bool = setting(False, "Use deterministic kernels only; the CPU has no others.")
+    threads: int | None = setting(None, "CPU threads of the network.", interval=POSITIVE, default_text="torch's choice")
+    cache: CacheKind = setting(CacheKind.AUTO, "Cache images in memory or read them from disk.")
+    workers: int = setting(0, "Processes that read images from disk; 0 for a thread.", interval=NOT_NEGATIVE)
+    checkpoint_every: int = setting(1000, "Iterations between checkpoints.", interval=POSITIVE)
+    log_every: int = setting(10, "Iterations between lines of metrics.jsonl.", interval=POSITIVE)
+    validate_every: int = setting(0, "Iterations between validations; 0 for none.", interval=NOT_NEGATIVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """All that a run is told."""
+    """The resolved configuration of a run."""
 
     recipe: Recipe
     preset: Preset = Preset.PAPER
@@ -173,13 +168,13 @@ class RunConfig:
         return Head.POSITIONS if self.transfer is None else Head.STRUCTURES
 
     def loss(self, head: Head) -> LossKind:
-        """Return what a task minimises."""
+        """Return the loss function of a task."""
         other = None if head is self.head or self.transfer is None else self.transfer.pretext_loss
         return other or self.training.loss
 
     def to_json(self) -> dict[str, Any]:
         """Return what JSON can hold."""
-        value: dict[str, Any] = _plain(dataclasses.asdict(self))
+        value: dict[str, Any] = to_plain(dataclasses.asdict(self))
         return value
 
     @classmethod
@@ -189,9 +184,9 @@ class RunConfig:
         Raises
         ------
         ConfigError
-            A key is unknown or missing, or a value is of the wrong kind.
+            A key is unknown or missing, or a value cannot be used.
         """
-        return _build(cls, value)
+        return read_group(cls, value)
 
 
 VIEW_STRUCTURES = {
@@ -208,7 +203,10 @@ GROUPS = {
     "transfer": TransferConfig,
     "runtime": RuntimeConfig,
 }
-"""The groups of a :class:`RunConfig`; no two have a field of one name."""
+"""The groups of a :class:`RunConfig`; no two have a setting of one name."""
+
+SETTINGS = {name: setting for group in GROUPS.values() for name, setting in settings_of(group).items()}
+"""All settings by name."""
 
 
 INHERITED = {
@@ -224,63 +222,18 @@ def inherited(source: RunConfig, mode: TransferMode) -> dict[str, Any]:
     return values | ({"pretext_loss": source.training.loss} if mode is TransferMode.MULTITASK else {})
 
 
+def are_shares(fractions: Sequence[float]) -> bool:
+    """Return whether fractions are 0 or more and sum to 1."""
+    return min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-9  # the error of adding decimal fractions
+
+
 def class_names(view: CardiacView, head: Head) -> dict[int, str]:
     """Return the classes that a head finds, without the background, and their names in the words of the view."""
     if head is Head.STRUCTURES:
-        return {int(each): each.title for each in VIEW_STRUCTURES[view]}
-    return {int(each): position_name(view, each) for each in PositionClass if each is not PositionClass.BACKGROUND}
+        return {int(structure): structure.title for structure in VIEW_STRUCTURES[view]}
+    return {int(position): position_name(view, position) for position in PositionClass if position is not PositionClass.BACKGROUND}
 
 
 def n_structure_classes(view: CardiacView) -> int:
     """Return the classes of a view's segmentation, the background and those that the view does not use among them."""
     return max(VIEW_STRUCTURES[view]) + 1
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401  # whatever a dataclass holds
-    """Turn paths, enums and tuples into what JSON can hold."""
-    if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, StrEnum):
-        return value.value
-    return value.as_posix() if isinstance(value, Path) else value
-
-
-def _build(kind: type[Group], value: Mapping[str, Any]) -> Group:
-    """Make a frozen group from plain values, by the types of its fields."""
-    hints = get_type_hints(kind)
-    if not isinstance(value, Mapping):
-        raise ConfigError([f"the configuration's group {kind.__name__} holds {value!r:.40}, and named settings are expected"])
-    unknown = [name for name in value if name not in hints]
-    if unknown:
-        raise ConfigError([f"the stored configuration has a setting {name!r} that this release does not know" for name in unknown])
-    try:
-        return kind(**{name: _convert(hints[name], each) for name, each in value.items()})
-    except (TypeError, ValueError, KeyError, OverflowError) as error:
-        raise ConfigError([f"the configuration's group {kind.__name__} cannot be read: {error}"]) from error
-
-
-def _convert(hint: Any, value: Any) -> Any:  # noqa: ANN401  # the inverse of _plain
-    """Turn a plain value into what a field's type asks for."""
-    if get_origin(hint) is UnionType or isinstance(hint, UnionType):
-        if value is None:
-            return None
-        hint = next(each for each in get_args(hint) if each is not type(None))
-    if get_origin(hint) is tuple:
-        kinds = get_args(hint)
-        items = list(value)
-        return tuple(
-            _convert(each, item) for each, item in zip(kinds[:1] * len(items) if ... in kinds else kinds, items, strict=True)
-        )
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _build(hint, value)
-    if not isinstance(hint, type):
-        return value
-    if issubclass(hint, StrEnum | Path):
-        return hint(value)
-    if hint is float and type(value) is int:
-        return float(value)
-    if type(value) is not hint:
-        raise TypeError(f"{value!r:.40} is no {hint.__name__}")
-    return value

@@ -10,6 +10,7 @@ The tree::
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cmr_planes.errors import CmrPlanesError
 
@@ -18,21 +19,34 @@ class TrainError(CmrPlanesError):
     """The data, or what was trained before, does not allow what was asked for."""
 
 
+@dataclass(frozen=True, slots=True)
+class SettingProblem:
+    """Why a setting cannot have its value; the command line shows its option in place of its name."""
+
+    setting: str
+    """The setting's name."""
+    sentence: str
+    """The rest of the sentence: ``"must be more than 0, got 0"``."""
+
+    def __str__(self) -> str:
+        return f"{self.setting} {self.sentence}"
+
+
 class ConfigError(TrainError):
-    """A configuration that cannot be carried out.
+    """What was asked for cannot be carried out.
 
     Parameters
     ----------
     problems
-        One sentence each, in terms of the options.
+        All problems, one sentence each; those with one setting name it.
     """
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[SettingProblem | str]) -> None:
         super().__init__(tuple(problems))
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
-        return "; ".join(self.problems)
+        return "; ".join(str(problem) for problem in self.problems)
 
 
 class CheckpointError(TrainError):

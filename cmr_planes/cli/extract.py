@@ -23,7 +23,14 @@ from cmr_planes.shards.records import SubjectOutcome
 from cmr_planes.shards.schema import Codec
 from cmr_planes.shards.summary import to_json
 from cmr_planes.terminal.console import is_quiet, print_json, remark, reports_errors, stdout
-from cmr_planes.terminal.options import EnumChoice, log_option, quiet_option
+from cmr_planes.terminal.options import (
+    EnumChoice,
+    choose_scheduler,
+    log_option,
+    quiet_option,
+    scheduler_file_option,
+    scheduler_option,
+)
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
@@ -118,13 +125,8 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 @pseudonymise_option
 @click.option("--shard-size", type=click.IntRange(min=1), default=32, show_default=True, help="Subjects in one shard.")
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one a core]")
-@click.option("--scheduler", metavar="ADDRESS", help="Run on the Dask cluster of this scheduler: tcp://host:8786.")
-@click.option(
-    "--scheduler-file",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The same, where the scheduler wrote its address into a file.",
-)
+@scheduler_option
+@scheduler_file_option
 @click.option("--resume/--overwrite", default=True, show_default=True, help="Go on with an OUT of the same options, or begin anew.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if anything was left out.")
@@ -196,9 +198,7 @@ def extract(
 
 def _cluster(scheduler: str | None, scheduler_file: Path | None, workers: int | None) -> str | Path | None:
     """Return the scheduler to use, None for this machine alone."""
-    if scheduler is not None and scheduler_file is not None:
-        raise click.UsageError("--scheduler and --scheduler-file name the same thing; give one of them")
-    cluster = scheduler or scheduler_file
+    cluster = choose_scheduler(scheduler, scheduler_file)
     if cluster is not None and workers is not None:
         raise click.UsageError("--workers is for this machine alone; a cluster has the workers that were started for it")
     return cluster

@@ -58,3 +58,25 @@ log_option = click.option(
     help="Append to this file what became of each subject: one JSON object per line; subject keys only with -v.",
 )
 """``--log``, for commands that go through subjects."""
+
+
+scheduler_option = click.option(
+    "--scheduler", metavar="ADDRESS", help="Run on the Dask cluster of this scheduler: tcp://host:8786."
+)
+"""``--scheduler``, for commands that can run on a cluster."""
+
+
+scheduler_file_option = click.option(
+    "--scheduler-file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The same, with the file into which the scheduler wrote its address.",
+)
+"""``--scheduler-file``, which goes with :data:`scheduler_option`."""
+
+
+def choose_scheduler(address: str | None, file: Path | None) -> str | Path | None:
+    """Return the scheduler that the two options name, None for this machine alone."""
+    if address is not None and file is not None:
+        raise click.UsageError("--scheduler and --scheduler-file name the same thing; give one of them")
+    return address or file

@@ -45,7 +45,7 @@ def finetune(
     \b
     Example:
       cmr-train finetune --mode multitask --beta 10
-      cmr-train finetune --mode all --pretext runs/pretext-sax --subjects 5
+      cmr-train finetune --mode all --pretext runs/pretext-sax --participants 5
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     from cmr_train.cli.running import run_training
     from cmr_train.recipes.finetune import configure_finetune

@@ -11,64 +11,68 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cmr_planes.errors import ExitCode
+from cmr_planes.system.cores import n_cores
 from cmr_planes.terminal.console import print_json, reports_errors, say, stderr, stdout
-from cmr_planes.terminal.options import EnumChoice
+from cmr_planes.terminal.options import EnumChoice, choose_scheduler, scheduler_file_option, scheduler_option
 from cmr_planes.terminal.tables import Kind, table
-from cmr_planes.views import TARGET_VIEWS
-from cmr_train.choices import DeviceKind, Preset, TransferMode
-from cmr_train.cli.options import PATH, lists_problems
-from cmr_train.study.plan import Cell, Plan, make_plan
-from cmr_train.study.study_file import parse_study, read_document
+from cmr_train.choices import DeviceKind, Preset
+from cmr_train.cli.options import PATH, lists_problems, setting_option
+from cmr_train.config import SETTINGS
+from cmr_train.study.engines import Engine, Submit, dask_executor, local_executor, slurm_executor
+from cmr_train.study.plan import Plan, StudyRun, make_plan
+from cmr_train.study.study_file import STUDY_SETTINGS, parse_study, read_document
 
 if TYPE_CHECKING:
-    from cmr_train.study.engines import Submit
     from cmr_train.study.job import Outcome
     from cmr_train.study.run import Event
 
 STUDIES = Path("studies")
-"""The folder in which studies are, if none is given."""
+"""Folder of the studies, where none is given."""
 
-ENGINES = ("local", "slurm", "dask")
-
-
-def _numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> list[object] | None:  # noqa: ARG001  # click's signature
-    """Read numbers with commas; what is none is left to the reader of the study."""
-    return None if value is None else [int(each) if each.strip().isdecimal() else each for each in value.split(",")]
+_ITERATIONS = SETTINGS["iterations"]
 
 
-def _texts(context: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:  # noqa: ARG001  # click's signature
-    return None if value is None else [each.strip() for each in value.split(",")]
+def _iterations(context: click.Context, parameter: click.Parameter, value: int | None) -> int | None:  # noqa: ARG001  # click's signature
+    """Check a number of iterations."""
+    try:
+        return None if value is None else _ITERATIONS.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(f"must be {error}") from error
 
 
 def _pairs(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:  # noqa: ARG001  # click's signature
-    strange = [each for each in value if "=" not in each]
-    if strange:
-        raise click.BadParameter(f"NAME=VALUE is wanted, got {strange[0]!r}")
-    return dict(each.split("=", 1) for each in value)
+    """Read NAME=VALUE pairs."""
+    unpaired = [text for text in value if "=" not in text]
+    if unpaired:
+        raise click.BadParameter(f"must be NAME=VALUE, got {unpaired[0]!r}")
+    return dict(text.split("=", 1) for text in value)
 
 
 @click.command()
 @click.argument("file", metavar="[STUDY.toml]", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--name", help="Title of the report.  [default: the view]")
-@click.option("--view", type=EnumChoice([*TARGET_VIEWS]), help="The view.  [default: sax]")
-@click.option("--data", type=PATH, help="The catalogue.  [default: out.h5]")
-@click.option("--subjects", callback=_numbers, help="Numbers of annotated subjects, with commas.  [default: 1,5,10,50,100]")
-@click.option("--modes", callback=_texts, help=f"Ways of transfer, with commas.  [default: {','.join(TransferMode)}]")
-@click.option("--seeds", type=int, help="How often with other subjects and other first weights.  [default: 3]")
-@click.option("--preset", type=EnumChoice([*Preset]), help="Where the defaults come from.  [default: paper]")
-@click.option("--iterations", type=int, help="Of the segmentation.  [default: the preset's]")
-@click.option("--pretext-iterations", type=int, help="Of the pretext task.  [default: the preset's]")
+@setting_option(STUDY_SETTINGS["view"])
+@setting_option(SETTINGS["data"])
+@setting_option(STUDY_SETTINGS["subjects"])
+@setting_option(STUDY_SETTINGS["modes"])
+@setting_option(STUDY_SETTINGS["seeds"])
+@click.option("--preset", type=EnumChoice([*Preset]), help="Source of the defaults.  [default: paper]")
+@click.option("--iterations", type=int, callback=_iterations, help="Iterations of the segmentation.  [default: the preset's]")
+@click.option(
+    "--pretext-iterations", type=int, callback=_iterations, help="Iterations of the pretext task.  [default: the preset's]"
+)
 @click.option(
     "--set", "settings", metavar="NAME=VALUE", multiple=True, callback=_pairs, help="Any setting of a run: base_channels=8."
 )
-@click.option("-o", "--out", type=PATH, help="The study's folder.  [default: studies/ and its name]")
-@click.option("--jobs", type=click.IntRange(min=1), help="Runs side by side on this machine.  [default: one a GPU, else 1]")
-@click.option("--executor", type=click.Choice(ENGINES), default="local", show_default=True, help="Where the runs go.")
-@click.option("--scheduler", metavar="ADDRESS", help="With dask: the scheduler, tcp://host:8786, or the file with its address.")
+@click.option("-o", "--out", type=PATH, help="Folder of the study.  [default: studies/ and its name]")
+@click.option("--jobs", type=click.IntRange(min=1), help="Parallel runs on this machine.  [default: one per GPU, else 1]")
+@click.option("--executor", type=EnumChoice([*Engine]), default=Engine.LOCAL.value, show_default=True, help="Where the runs go.")
+@scheduler_option
+@scheduler_file_option
 @click.option(
     "--slurm", metavar="NAME=VALUE", multiple=True, callback=_pairs, help="With slurm: an option of sbatch: partition=gpu."
 )
-@click.option("--overwrite", is_flag=True, help="Remove the runs in --out and begin anew.")
+@click.option("--overwrite", is_flag=True, help="Delete the runs in --out and start over.")
 @click.option("--dry-run", is_flag=True, help="Print the plan, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan or the result as JSON.")
 @reports_errors(interrupted="finished runs and checkpoints are kept, and the same command resumes from there")
@@ -78,26 +82,30 @@ def study(
     file: Path | None,
     out: Path | None,
     jobs: int | None,
-    executor: str,
+    executor: Engine,
     scheduler: str | None,
+    scheduler_file: Path | None,
     slurm: dict[str, str],
     overwrite: bool,
     dry_run: bool,
     as_json: bool,
-    **given: Any,  # noqa: ANN401  # what a study file may say
+    **given: Any,  # noqa: ANN401  # keys of a study file
 ) -> ExitCode:
-    """Compare every way of transfer at several numbers of annotated subjects, and write the report.
+    """Compare the transfer modes at several numbers of annotated participants, and write the report.
 
-    One pretext is trained, then a network for each way, number of subjects and seed; all are evaluated on the same test subjects.
-    Smaller choices of subjects are part of larger ones. What is finished is skipped at the next start, what was stopped goes on;
-    a run that fails is tried once more, and does not keep the others from theirs. Options go before what STUDY.toml says.
+    One pretext is trained, then a network for each mode, number of participants and seed; all are evaluated on the same test
+    set. Smaller choices of participants are part of larger ones. The next start skips finished runs and resumes stopped ones.
+    A run that fails is tried once more, and the others go on without it. Command-line options override STUDY.toml.
 
     \b
     Example:
-      cmr-train study --view sax --subjects 1,5,10 --seeds 3
+      cmr-train study --view sax --participants 1,5,10 --seeds 3
       cmr-train study study.toml --dry-run
       cmr-train study study.toml --executor slurm --slurm partition=gpu --slurm gpus_per_node=1
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
+    cluster = choose_scheduler(scheduler, scheduler_file)
+    if (executor is Engine.DASK) != (cluster is not None):
+        raise click.UsageError("--executor dask and one of --scheduler and --scheduler-file need each other")
     described = parse_study(_document(file, given))
     folder = out or STUDIES / described.slug
     plan = make_plan(described, folder)
@@ -119,8 +127,8 @@ def study(
         return ExitCode.DONE
     recipe.prepare_folder(plan, folder, digests, overwrite=overwrite)
     n_jobs, gpus = _places(plan, jobs)
-    threads = max(1, len(os.sched_getaffinity(0)) // n_jobs) if executor == "local" and not gpus and n_jobs > 1 else None
-    with _engine(executor, folder, n_jobs, gpus, scheduler, slurm) as submit, _progress(plan, len(done)) as on_event:
+    threads = max(1, n_cores() // n_jobs) if executor is Engine.LOCAL and not gpus and n_jobs > 1 else None
+    with _engine(executor, folder, n_jobs, gpus, cluster, slurm) as submit, _progress(plan, len(done)) as on_event:
         outcomes = recipe.run_study(plan, folder, submit, facts=facts, threads=threads, on_event=on_event)
     return _say_end(folder, outcomes, as_json=as_json)
 
@@ -155,26 +163,26 @@ def _print_plan(plan: Plan, facts: Mapping[str, Mapping[str, int]], done: set[st
     """Print what will be done: a line for each pretext, variant, mode and number of subjects."""
     rows: list[tuple[object, ...]] = [
         (
-            f"pretext {each.name}",
-            facts[each.folder]["n_subjects"],
-            f"{facts[each.folder]['n_images']:,}",
+            f"pretext {pretext.name}",
+            facts[pretext.folder]["n_subjects"],
+            f"{facts[pretext.folder]['n_images']:,}",
             1,
-            int(each.folder in done),
+            int(pretext.folder in done),
         )
-        for each in plan.pretexts
+        for pretext in plan.pretexts
     ]
-    groups: dict[tuple[str, str, int], list[Cell]] = {}
-    for cell in plan.runs:
-        groups.setdefault((cell.variant, cell.mode.value, cell.subjects), []).append(cell)
-    for (variant, mode, subjects), cells in groups.items():
-        images = sorted({facts[cell.folder]["n_images"] for cell in cells})
+    groups: dict[tuple[str, str, int], list[StudyRun]] = {}
+    for run in plan.runs:
+        groups.setdefault((run.variant, run.mode.value, run.subjects), []).append(run)
+    for (variant, mode, subjects), runs in groups.items():
+        images = sorted({facts[run.folder]["n_images"] for run in runs})
         name = mode if len(plan.study.variants) == 1 else f"{variant}: {mode}"
         span = f"{images[0]:,}" if len(images) == 1 else f"{images[0]:,} to {images[-1]:,}"
-        rows.append((name, subjects, span, len(cells), sum(cell.folder in done for cell in cells)))
+        rows.append((name, subjects, span, len(runs), sum(run.folder in done for run in runs)))
     shown = [(*row, row[3] - row[4]) for row in rows]  # type: ignore[operator]  # counts
     columns = {"run": Kind.TEXT, **dict.fromkeys(("subjects", "images", "runs", "finished", "to do"), Kind.NUMBER)}
     stdout().print(table(f"{plan.study.name}: {len(plan.runs)} networks on {plan.study.view.title}", columns, shown))
-    n_test = next(facts[cell.folder]["n_test"] for cell in plan.runs)
+    n_test = facts[plan.runs[0].folder]["n_test"]
     click.echo(f"All are tested on the same {n_test:,} participants.")
 
 
@@ -190,18 +198,12 @@ def _places(plan: Plan, jobs: int | None) -> tuple[int, tuple[str, ...]]:
 
 
 def _engine(
-    executor: str, folder: Path, n_jobs: int, gpus: tuple[str, ...], scheduler: str | None, slurm: Mapping[str, str]
-) -> "AbstractContextManager[Submit]":
+    executor: Engine, folder: Path, n_jobs: int, gpus: tuple[str, ...], cluster: str | Path | None, slurm: Mapping[str, str]
+) -> AbstractContextManager[Submit]:
     """Return the engine that was asked for."""
-    from cmr_train.study.engines import dask_executor, local_executor, slurm_executor
-
-    if executor == "slurm":
+    if executor is Engine.SLURM:
         return slurm_executor((folder / "slurm").absolute(), slurm)
-    if executor == "dask":
-        if scheduler is None:
-            raise click.UsageError("--executor dask wants --scheduler: tcp://HOST:PORT, or the file in which it wrote its address")
-        return dask_executor(Path(scheduler) if Path(scheduler).is_file() else scheduler)
-    return local_executor(n_jobs, gpus)
+    return local_executor(n_jobs, gpus) if cluster is None else dask_executor(cluster)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from cmr_train.config import DEFAULT_FRACTIONS
+from cmr_train.config import DEFAULT_FRACTIONS, are_shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def split_participants(
     ValueError
         The fractions are negative or do not sum to 1.
     """
-    if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:  # the error of adding three decimal fractions
+    if not are_shares(fractions):
         raise ValueError(f"fractions must be 0 or more and sum to 1, got {fractions}")
     sets: tuple[list[str], list[str], list[str]] = ([], [], [])
     first, second = fractions[0], 1 - fractions[2]

@@ -19,7 +19,7 @@ from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, read_per_subject_csv
 from cmr_train.evaluation.scores import MEAN, POOLED, ScoreTable
 from cmr_train.runs.folder import CONFIG_NAME, read_config, read_json
-from cmr_train.study.job import CELL_NAME, State
+from cmr_train.study.job import RESULT_NAME, State
 from cmr_train.study.plan import PRETEXTS
 from cmr_train.study.run import STUDY_NAME
 from cmr_train.training.tracking import METRICS_NAME
@@ -235,7 +235,7 @@ def _read_run(folder: Path) -> RunResult:
 
 def _read_seal(folder: Path) -> dict[str, Any]:
     try:
-        return read_json(folder / CELL_NAME)
+        return read_json(folder / RESULT_NAME)
     except CheckpointError:
         return {}
 

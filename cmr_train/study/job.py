@@ -22,8 +22,8 @@ from cmr_planes.errors import CmrPlanesError
 from cmr_planes.system.run_lock import only_run
 from cmr_train.config import RunConfig
 
-CELL_NAME, LOG_NAME = "cell.json", "log.txt"
-"""Of a run: what came of it, and what its process said."""
+RESULT_NAME, LOG_NAME = "cell.json", "log.txt"
+"""Files of a run: its outcome, and the output of its process."""
 
 _POLL_SECONDS = 0.1
 _LOCK_SECONDS = 60.0
@@ -70,7 +70,7 @@ class Outcome:
 def is_done(run: Path) -> bool:
     """Return whether a run is trained and evaluated."""
     try:
-        return bool(json.loads((run / CELL_NAME).read_text(encoding="utf-8"))["state"] == State.DONE)
+        return bool(json.loads((run / RESULT_NAME).read_text(encoding="utf-8"))["state"] == State.DONE)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -139,7 +139,7 @@ def _carried_out(job: Job) -> Outcome:
     except OSError as error:
         where = f"{error.filename!r}: " if error.filename else ""
         return Outcome(state=State.FAILED, error=f"{where}{error.strerror or error}; check the path and the free space")
-    except Exception as error:  # noqa: BLE001  # one cell's bug must not cost the others; the traceback is kept
+    except Exception as error:  # noqa: BLE001  # a bug in one run must not cost the others; the traceback is kept
         traceback.print_exc()
         where = str(Path(job.out) / LOG_NAME)
         return Outcome(state=State.FAILED, error=f"unexpected {type(error).__name__}; {where!r} holds the traceback")
@@ -172,7 +172,7 @@ def _train_and_evaluate(job: Job) -> bool:
         evaluation = evaluate(run, catalogue, choose_subjects(config, catalogue, Subset.TEST))
     write_evaluation(evaluation, run, out, name=out.name, subset=Subset.TEST)
     seal = {"state": State.DONE.value, "error": None, "attempts": job.attempt, "seconds": round(time.perf_counter() - start, 1)}
-    write_json(out / CELL_NAME, seal | {"device": compute.description} | job.facts)
+    write_json(out / RESULT_NAME, seal | {"device": compute.description} | job.facts)
     return True
 
 

@@ -1,6 +1,5 @@
 """A study on paper: the runs that it takes. Pure: nothing here reads images or imports torch."""
 
-import dataclasses
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -10,12 +9,13 @@ from cmr_train.choices import Preset, Recipe, TransferMode
 from cmr_train.config import RunConfig, TransferConfig, inherited
 from cmr_train.errors import ConfigError
 from cmr_train.presets import configure
+from cmr_train.settings import settings_of
 from cmr_train.study.study_file import DEFAULT_VARIANT, Study
 
-PRETEXTS, CELLS = "pretexts", "cells"
-"""Folders of a study's runs."""
+PRETEXTS, NETWORKS = "pretexts", "cells"
+"""Folders of a study's runs of each task."""
 
-_MULTITASK_ONLY = {each.name for each in dataclasses.fields(TransferConfig)} - {"mode", "pretext"}
+_MULTITASK_ONLY = settings_of(TransferConfig).keys() - {"mode", "pretext"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +27,13 @@ class Pretext:
 
     @property
     def folder(self) -> str:
-        """Where it lies in the study's folder."""
+        """Its folder in the study's."""
         return f"{PRETEXTS}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One segmentation network of the comparison."""
+class StudyRun:
+    """The run of one segmentation network of the comparison."""
 
     name: str
     variant: str
@@ -43,7 +43,7 @@ class Cell:
     pretext: str | None
     """Name of the pretext that it needs."""
     folder: str
-    """Where it lies in the study's folder; cells that are the same share one."""
+    """Its folder in the study's; runs of the same configuration share one."""
     config: RunConfig
 
 
@@ -53,16 +53,17 @@ class Plan:
 
     study: Study
     pretexts: tuple[Pretext, ...]
-    cells: tuple[Cell, ...]
+    combinations: tuple[StudyRun, ...]
+    """One for each variant, transfer mode, number of participants and seed."""
 
     @property
-    def runs(self) -> tuple[Cell, ...]:
-        """The cells that have to be run: one of those that share a folder."""
-        return tuple({cell.folder: cell for cell in reversed(self.cells)}.values())[::-1]
+    def runs(self) -> tuple[StudyRun, ...]:
+        """The combinations that are run: the first of those that share a folder."""
+        return tuple({run.folder: run for run in reversed(self.combinations)}.values())[::-1]
 
     @property
-    def everything(self) -> tuple[Pretext | Cell, ...]:
-        """All that is run, in its order."""
+    def everything(self) -> tuple[Pretext | StudyRun, ...]:
+        """All that is run, in the order of the runs."""
         return (*self.pretexts, *self.runs)
 
 
@@ -74,16 +75,16 @@ def make_plan(study: Study, folder: Path) -> Plan:
     study
         What is compared.
     folder
-        The study's folder: a transfer's configuration names its pretext in it.
+        The study's folder; the configuration of a transfer holds the path of its pretext.
 
     Raises
     ------
     ConfigError
-        Some cannot be used; everything is listed, once.
+        Settings cannot be used together; every problem is listed once.
     """
     problems: list[str] = []
     pretexts: dict[RunConfig, Pretext] = {}
-    cells: list[Cell] = []
+    combinations: list[StudyRun] = []
     folders: dict[RunConfig, str] = {}
     for variant in study.variants:
         where = "" if variant.name == DEFAULT_VARIANT else f"variants.{variant.name}: "
@@ -92,7 +93,7 @@ def make_plan(study: Study, folder: Path) -> Plan:
         for mode, subjects, seed in product(study.modes, study.subjects, range(study.seeds)):
             needs = None if mode is TransferMode.SCRATCH else pretext
             given = {} if source is None else inherited(source, mode)
-            given |= {name: each for name, each in variant.finetune.items() if _matters(name, mode)}
+            given |= {name: value for name, value in variant.finetune.items() if _matters(name, mode)}
             given |= {"view": study.view, "mode": mode, "subjects": subjects, "subjects_seed": seed, "seed": seed}
             given["pretext"] = None if needs is None else folder / needs.folder
             config = _resolved(problems, f"{where}finetune: ", Recipe.FINETUNE, variant.preset, **given)
@@ -100,26 +101,27 @@ def make_plan(study: Study, folder: Path) -> Plan:
                 continue
             name = f"{mode.value}-n{subjects}-s{seed}"
             name = name if len(study.variants) == 1 else f"{variant.name}.{name}"
-            cells.append(
-                Cell(
+            combinations.append(
+                StudyRun(
                     name=name,
                     variant=variant.name,
                     mode=mode,
                     subjects=subjects,
                     seed=seed,
                     pretext=None if needs is None else needs.name,
-                    folder=folders.setdefault(config, f"{CELLS}/{name}"),
+                    folder=folders.setdefault(config, f"{NETWORKS}/{name}"),
                     config=config,
                 )
             )
     if problems:
         raise ConfigError([*dict.fromkeys(problems)])
-    needed = {cell.pretext for cell in cells}
-    return Plan(study=study, pretexts=tuple(each for each in pretexts.values() if each.name in needed), cells=tuple(cells))
+    needed = {run.pretext for run in combinations}
+    used = tuple(pretext for pretext in pretexts.values() if pretext.name in needed)
+    return Plan(study=study, pretexts=used, combinations=tuple(combinations))
 
 
 def _matters(name: str, mode: TransferMode) -> bool:
-    """Return whether a setting changes anything in a mode; what does not is left out, so that equal cells are one."""
+    """Return whether a setting changes anything in a mode; what does not is left out, so that equal runs are one."""
     return mode is TransferMode.MULTITASK or name not in _MULTITASK_ONLY
 
 
@@ -127,5 +129,5 @@ def _resolved(problems: list[str], where: str, recipe: Recipe, preset: Preset, *
     try:
         return configure(recipe, preset, **given)
     except ConfigError as error:
-        problems += [f"{where}{each}" for each in error.problems]
+        problems += [f"{where}{problem}" for problem in error.problems]
         return None

@@ -15,8 +15,8 @@ from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import CONFIG_NAME, read_config, read_json
 from cmr_train.runs.versions import versions
 from cmr_train.study.engines import Handle, Submit
-from cmr_train.study.job import CELL_NAME, Job, Outcome, State, is_done
-from cmr_train.study.plan import CELLS, PRETEXTS, Cell, Plan, Pretext
+from cmr_train.study.job import RESULT_NAME, Job, Outcome, State, is_done
+from cmr_train.study.plan import NETWORKS, PRETEXTS, Plan, Pretext, StudyRun
 from cmr_train.training.loop import stop_signal
 
 STUDY_NAME, STOP_NAME = "study.json", "stop"
@@ -31,7 +31,7 @@ _POLL_SECONDS = 0.1
 class Event:
     """A run has ended."""
 
-    run: Pretext | Cell
+    run: Pretext | StudyRun
     """Which."""
     outcome: Outcome
     """How."""
@@ -69,7 +69,7 @@ def check_folder(plan: Plan, folder: Path, digests: Mapping[Path, str]) -> None:
 def prepare_folder(plan: Plan, folder: Path, digests: Mapping[Path, str], *, overwrite: bool = False) -> None:
     """Make the study's folder, without the runs in it if they are to be overwritten, and write ``study.json``."""
     if overwrite:
-        for name in (PRETEXTS, CELLS):
+        for name in (PRETEXTS, NETWORKS):
             shutil.rmtree(folder / name, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STOP_NAME).unlink(missing_ok=True)
@@ -84,18 +84,18 @@ def study_json(plan: Plan) -> dict[str, Any]:
     """Return the resolved study and its runs, as JSON can hold them."""
     return {
         "study": plan.study.to_json(),
-        "pretexts": [each.name for each in plan.pretexts],
+        "pretexts": [pretext.name for pretext in plan.pretexts],
         "cells": [
             {
-                "name": cell.name,
-                "variant": cell.variant,
-                "mode": cell.mode.value,
-                "subjects": cell.subjects,
-                "seed": cell.seed,
-                "pretext": cell.pretext,
-                "folder": cell.folder,
+                "name": run.name,
+                "variant": run.variant,
+                "mode": run.mode.value,
+                "subjects": run.subjects,
+                "seed": run.seed,
+                "pretext": run.pretext,
+                "folder": run.folder,
             }
-            for cell in plan.cells
+            for run in plan.combinations
         ],
     }
 
@@ -149,7 +149,7 @@ class _Queue:
 
     def __init__(self, plan: Plan, folder: Path, on_event: OnEvent) -> None:
         self.folder, self.on_event = folder, on_event
-        self.runs: dict[str, Pretext | Cell] = {run.folder: run for run in plan.everything}
+        self.runs: dict[str, Pretext | StudyRun] = {run.folder: run for run in plan.everything}
         self.outcomes = {name: Outcome(state=State.DONE) for name in self.runs if is_done(folder / name)}
         self.waiting = [name for name in self.runs if name not in self.outcomes]
         self.under_way: dict[str, Handle] = {}
@@ -167,12 +167,12 @@ class _Queue:
         self.outcomes |= {name: Outcome(state=State.STOPPED) for name in self.waiting}
         self.waiting.clear()
 
-    def ready(self) -> list[Pretext | Cell]:
+    def ready(self) -> list[Pretext | StudyRun]:
         """Take the runs that wait for nothing any more; those whose pretext failed end here."""
         taken = []
         for name in [*self.waiting]:
             run = self.runs[name]
-            pretext = f"{PRETEXTS}/{run.pretext}" if isinstance(run, Cell) and run.pretext is not None else None
+            pretext = f"{PRETEXTS}/{run.pretext}" if isinstance(run, StudyRun) and run.pretext is not None else None
             before = Outcome(state=State.DONE) if pretext is None else self.outcomes.get(pretext)
             if before is None:
                 continue
@@ -209,7 +209,7 @@ class _Queue:
         self.outcomes[name] = Outcome(state=State.FAILED, error=sentence)
         run = self.folder / name
         run.mkdir(parents=True, exist_ok=True)
-        write_json(run / CELL_NAME, {"state": State.FAILED.value, "error": sentence, "attempts": self.attempts.get(name, 0)})
+        write_json(run / RESULT_NAME, {"state": State.FAILED.value, "error": sentence, "attempts": self.attempts.get(name, 0)})
         self.on_event(Event(run=self.runs[name], outcome=self.outcomes[name], is_retried=False))
 
 
@@ -222,7 +222,7 @@ def _is_another(run: Path, config: RunConfig, digests: Mapping[Path, str]) -> bo
     return not is_same or read_json(run / CONFIG_NAME).get("catalogue_sha256") != digests[config.data.data]
 
 
-def _job(run: Pretext | Cell, folder: Path, attempt: int, facts: Mapping[str, int], threads: int | None) -> Job:
+def _job(run: Pretext | StudyRun, folder: Path, attempt: int, facts: Mapping[str, int], threads: int | None) -> Job:
     config = run.config
     if config.runtime.threads is None and threads is not None:
         config = dataclasses.replace(config, runtime=dataclasses.replace(config.runtime, threads=threads))

@@ -16,7 +16,7 @@ from cmr_train.config import DataConfig, RunConfig
 from cmr_train.data.splits import choose_participants
 from cmr_train.errors import ConfigError
 from cmr_train.evaluation.selection import choose_subjects
-from cmr_train.study.plan import Cell, Plan
+from cmr_train.study.plan import Plan, StudyRun
 from cmr_train.training.session import Reporter, Session
 from cmr_train.training.tasks import choose_images
 
@@ -72,7 +72,7 @@ def survey(plan: Plan) -> dict[str, dict[str, int]]:
                 f"{wanted} subjects were asked for, and the training set of {str(run.config.data.data)!r} has {n_there} {what} of "
                 f"view {plan.study.view.title}; ask for fewer, or annotate more"
             )
-        if isinstance(run, Cell):
+        if isinstance(run, StudyRun):
             tests.add(people.test)
             if run.mode is TransferMode.MULTITASK:
                 cohort(run.config, Head.POSITIONS)

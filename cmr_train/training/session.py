@@ -19,7 +19,7 @@ from cmr_train.config import RunConfig
 from cmr_train.data.splits import Split
 from cmr_train.errors import CheckpointError, ConfigError, TrainError
 from cmr_train.models.unet import UNet
-from cmr_train.presets import differences
+from cmr_train.presets import differences, parse_settings
 from cmr_train.runs.checkpoint import load_checkpoint, save_checkpoint
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME, LAST_NAME, SPLIT_NAME, read_config, read_json
@@ -80,16 +80,16 @@ def config_to_resume(out: Path, given: Mapping[str, Any]) -> RunConfig:
     Raises
     ------
     ConfigError
-        What was given contradicts what the run was begun with.
+        A value is not allowed, or differs from that of the run.
     CheckpointError
         The folder is not a run's.
     """
-    saved = read_config(out)
+    saved, given = read_config(out), parse_settings(given)
     found = differences(saved, given)
     if found:
-        raise ConfigError([f"{each}; leave it out to go on, or use --overwrite to begin anew" for each in found])
+        raise ConfigError(found)
     names = {each.name for each in dataclasses.fields(saved.runtime)}
-    changes = {name: value for name, value in given.items() if name in names and value is not None}
+    changes = {name: value for name, value in given.items() if name in names}
     return dataclasses.replace(saved, runtime=dataclasses.replace(saved.runtime, **changes))
 
 

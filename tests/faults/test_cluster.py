@@ -28,20 +28,20 @@ from tests.helpers.records import make_plane
 
 N_SUBJECTS = 6
 STALLER = """
-import pathlib, time, cmr_planes.extraction.job
+import pathlib, time, cmr_planes.extraction.shard_building
 def extract_subject(subject, *arguments):
     pathlib.Path({!r}).touch()
     time.sleep(600)
-cmr_planes.extraction.job.extract_subject = extract_subject
+cmr_planes.extraction.shard_building.extract_subject = extract_subject
 """
 """A worker's preload: it begins a batch, says so, and does not end it."""
 KILLER = """
-import os, cmr_planes.extraction.job
-def extract_subject(subject, *arguments, before=cmr_planes.extraction.job.extract_subject):
+import os, cmr_planes.extraction.shard_building
+def extract_subject(subject, *arguments, before=cmr_planes.extraction.shard_building.extract_subject):
     if subject.key == "SYN-0003":
         os._exit(9)
     return before(subject, *arguments)
-cmr_planes.extraction.job.extract_subject = extract_subject
+cmr_planes.extraction.shard_building.extract_subject = extract_subject
 """
 """A worker's preload: one subject ends the process, as a lack of memory would."""
 

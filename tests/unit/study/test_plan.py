@@ -25,14 +25,14 @@ def plan(**document: Any) -> Plan:
 def problems(**document: Any) -> tuple[str, ...]:
     with pytest.raises(ConfigError) as caught:
         plan(**document)
-    return caught.value.problems
+    return tuple(str(problem) for problem in caught.value.problems)
 
 
 def test_the_paper_is_the_default():
     found = plan()
-    assert len(found.cells) == len(found.runs) == 4 * 5 * 3
+    assert len(found.combinations) == len(found.runs) == 4 * 5 * 3
     assert [each.name for each in found.pretexts] == ["default"]
-    cell = found.cells[-1]
+    cell = found.combinations[-1]
     assert (cell.name, cell.folder, cell.pretext) == ("multitask-n100-s2", "cells/multitask-n100-s2", "default")
     assert cell.config.transfer is not None
     assert cell.config.transfer.pretext == FOLDER / "pretexts/default"
@@ -50,7 +50,7 @@ def test_settings_go_to_both_tasks_and_their_own_tables_win():
         pretext={"iterations": 7, "loss": "weighted"},
         finetune={"batch_size": 2},
     )
-    pretext, cell = found.pretexts[0].config, found.cells[0].config
+    pretext, cell = found.pretexts[0].config, found.combinations[0].config
     assert (pretext.training.iterations, cell.training.iterations) == (7, 9)
     assert (pretext.training.loss, cell.training.loss) == (LossKind.WEIGHTED, LossKind.DICE)
     assert (pretext.training.batch_size, cell.training.batch_size) == (10, 2)
@@ -60,20 +60,20 @@ def test_settings_go_to_both_tasks_and_their_own_tables_win():
 
 def test_every_network_of_a_variant_has_the_matrix_and_the_split_of_its_pretext():
     found = plan(pretext={"rows": 96, "base_channels": 8, "split_seed": 5})
-    assert {(cell.config.data.rows, cell.config.network.base_channels, cell.config.data.split_seed) for cell in found.cells} == {
-        (96, 8, 5)
-    }
+    assert {
+        (cell.config.data.rows, cell.config.network.base_channels, cell.config.data.split_seed) for cell in found.combinations
+    } == {(96, 8, 5)}
 
 
 def test_a_difference_that_only_multitask_sees_costs_no_second_scratch_and_no_second_pretext():
     found = plan(subjects=[1], seeds=1, variants={"plain": {}, "shared": {"finetune": {"optimiser_state": "shared"}}})
     assert [each.name for each in found.pretexts] == ["plain"]
-    folders = {cell.name: cell.folder for cell in found.cells}
-    assert len(found.cells) == 8
+    folders = {cell.name: cell.folder for cell in found.combinations}
+    assert len(found.combinations) == 8
     assert len(found.runs) == 5
     assert folders["shared.scratch-n1-s0"] == folders["plain.scratch-n1-s0"] == "cells/plain.scratch-n1-s0"
     assert folders["shared.multitask-n1-s0"] == "cells/shared.multitask-n1-s0"
-    config = next(cell.config for cell in found.cells if cell.name == "shared.multitask-n1-s0")
+    config = next(cell.config for cell in found.combinations if cell.name == "shared.multitask-n1-s0")
     assert config.transfer is not None
     assert config.transfer.optimiser_state is Sharing.SHARED
 
@@ -81,9 +81,9 @@ def test_a_difference_that_only_multitask_sees_costs_no_second_scratch_and_no_se
 def test_another_pretext_leaves_scratch_shared_and_makes_the_transfers_anew():
     found = plan(subjects=[1], seeds=1, variants={"a": {}, "b": {"pretext": {"subjects": 10}}})
     assert [(each.name, each.config.data.subjects) for each in found.pretexts] == [("a", None), ("b", 10)]
-    shared = [cell.mode for cell in found.cells if cell.folder.startswith("cells/a.") and cell.variant == "b"]
+    shared = [cell.mode for cell in found.combinations if cell.folder.startswith("cells/a.") and cell.variant == "b"]
     assert shared == [TransferMode.SCRATCH]
-    assert {cell.pretext for cell in found.cells if cell.variant == "b"} == {None, "b"}
+    assert {cell.pretext for cell in found.combinations if cell.variant == "b"} == {None, "b"}
 
 
 def test_scratch_alone_needs_no_pretext():
@@ -107,8 +107,8 @@ def test_every_problem_is_listed_at_once_with_what_was_meant():
     for part in (
         "the study has no setting 'views'; did you mean 'view'?",
         "modes must be one of scratch, decoder, all, multitask, got 'multi-task'; did you mean 'multitask'?",
-        "subjects must be whole and more than 0, got 0",
-        "seeds must be whole and more than 0, got True",
+        "subjects must be more than 0, got 0",
+        "seeds must be a whole number, got True",
         "preset must be one of paper, quick, got 'papers'; did you mean 'paper'?",
         "settings has no setting 'bas_channels'; did you mean 'base_channels'?",
         "settings.seed is what the study varies; it has no place here",
@@ -121,11 +121,18 @@ def test_every_problem_is_listed_at_once_with_what_was_meant():
         assert part in text
 
 
-def test_values_that_the_trainer_refuses_are_listed_once():
-    found = problems(settings={"iterations": 0}, finetune={"scaling": 2.0})
-    assert len(found) == 3
-    assert "pretext: --iterations must be more than 0, got 0" in found
-    assert "finetune: --scaling must be 0 or more and less than 1, got 2.0" in found
+def test_values_that_are_not_allowed_are_named_as_the_file_names_them():
+    found = problems(settings={"rotation_deg": 500}, finetune={"scaling": 2.0}, variants={"a": {"pretext": {"iterations": 0}}})
+    assert set(found) == {
+        "settings.rotation_deg must be 0 to 180 degrees, got 500.0",
+        "finetune.scaling must be 0 or more and less than 1, got 2.0",
+        "variants.a.pretext.iterations must be more than 0, got 0",
+    }
+
+
+def test_settings_that_do_not_go_together_are_named_with_the_task():
+    found = problems(settings={"fractions": [0.5, 0.5, 0.5]})
+    assert found == tuple(f"{task}: fractions must sum to 1, got (0.5, 0.5, 0.5)" for task in ("pretext", "finetune"))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +174,7 @@ def test_smaller_choices_of_subjects_are_part_of_larger_ones_and_seeds_differ_on
     found = plan(subjects=[*numbers], seeds=seeds, modes=["scratch", "all"])
     for seed in range(seeds):
         before: set[str] = set()
-        for cell in (each for each in found.cells if each.seed == seed and each.mode is TransferMode.ALL):
+        for cell in (each for each in found.combinations if each.seed == seed and each.mode is TransferMode.ALL):
             data = cell.config.data
             assert data.subjects is not None
             chosen = set(choose_participants(keys, data.subjects, seed=data.subjects_seed))
@@ -176,7 +183,9 @@ def test_smaller_choices_of_subjects_are_part_of_larger_ones_and_seeds_differ_on
             facts = cohort.learnt_from(cell.config)
             assert facts == {"n_subjects": len(chosen), "n_images": sum(len(key) for key in chosen)}
             scratch = next(
-                each for each in found.cells if (each.seed, each.subjects, each.mode) == (seed, cell.subjects, TransferMode.SCRATCH)
+                each
+                for each in found.combinations
+                if (each.seed, each.subjects, each.mode) == (seed, cell.subjects, TransferMode.SCRATCH)
             )
             assert scratch.config.data == data
             before = chosen
@@ -190,10 +199,10 @@ TABLES = st.sampled_from(
 @given(variants=st.lists(TABLES, min_size=1, max_size=5))
 def test_cells_share_a_folder_exactly_where_their_configuration_is_the_same(variants):
     found = plan(subjects=[1, 5], seeds=2, variants={f"v{number}": each for number, each in enumerate(variants)})
-    for one in found.cells:
-        for other in found.cells:
+    for one in found.combinations:
+        for other in found.combinations:
             assert (one.folder == other.folder) == (one.config == other.config)
-    assert len({cell.folder for cell in found.runs}) == len(found.runs) == len({cell.config for cell in found.cells})
+    assert len({cell.folder for cell in found.runs}) == len(found.runs) == len({cell.config for cell in found.combinations})
     assert len({each.config for each in found.pretexts}) == len(found.pretexts)
 
 
@@ -209,7 +218,7 @@ STUDIES = [
 
 @pytest.mark.parametrize("text", STUDIES)
 def test_the_studies_of_the_documentation_and_the_examples_can_be_planned(text):
-    assert plan(**tomllib.loads(text)).cells
+    assert plan(**tomllib.loads(text)).combinations
 
 
 def test_two_variants_of_multitask_cost_only_multitask_twice():
