@@ -1,25 +1,20 @@
 """Annotation files, plain or in zips: found, told apart by name, and opened within bounds."""
 
 import re
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from cmr_planes.annotations.model import LabelFormat
-from cmr_planes.errors import AnnotationError, SourceError
+from cmr_planes.dicom.archive import Archive, InflationLimit
+from cmr_planes.errors import AnnotationError, SourceError, UnreadableFileError
 from cmr_planes.system.names import stem_of
+from cmr_planes.system.reasons import reason
 
-MAX_MEMBER_BYTES = 1 << 30
-"""Bytes to which a zip's member may inflate; cvi42 workspaces take up to 100 MB."""
-MAX_RATIO = 400
-"""How many times its stored size a member may inflate to; XML and contours reach about 30."""
-_FREE_BYTES = 1 << 24
-"""Bytes up to which any ratio is accepted."""
+LABEL_LIMIT = InflationLimit(member_bytes=1 << 30, ratio=400, free_bytes=1 << 24)
+"""The limit of annotations in zips: cvi42 workspaces take up to 100 MB, and XML and contours compress about thirtyfold."""
 
 SUNNYBROOK_NAME = re.compile(r"IM-(?P<series>\d+)-(?P<number>\d+)-(?P<kind>[a-z]\d?)contour-(manual|auto)\.txt", re.IGNORECASE)
 """A Sunnybrook contour: ``i`` endocardium, ``o`` epicardium, ``p1`` and so on papillary muscles."""
@@ -76,7 +71,7 @@ def find_label_files(root: Path, only: LabelFormat | None = None) -> list[LabelF
         files = sorted(path for path in root.rglob("*") if path.is_file()) if root.is_dir() else [root]
         root.stat()
     except OSError as error:
-        raise SourceError(f"{root}: cannot be read ({error.strerror}); check the path and its permissions") from error
+        raise SourceError(f"{root}: cannot be read ({reason(error)}); check the path and its permissions") from error
     for path in files:
         parts = path.relative_to(root).parts if root.is_dir() else (path.name,)
         if path.suffix.lower() == ".zip":
@@ -112,28 +107,20 @@ def open_label_file(file: LabelFile) -> Iterator[BinaryIO]:
             with file.path.open("rb") as stream:
                 yield stream
             return
-        with zipfile.ZipFile(file.path) as archive:
-            info = archive.getinfo(file.member)
-            if info.file_size > min(MAX_MEMBER_BYTES, max(_FREE_BYTES, MAX_RATIO * info.compress_size)):
-                raise AnnotationError(
-                    f"would inflate to {info.file_size >> 20} MiB from {info.compress_size} bytes, as a bomb does, and was not read"
-                )
-            with archive.open(info) as member:  # zipfile stops at the size that was checked
-                yield cast("BinaryIO", member)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, KeyError, EOFError) as error:
-        raise AnnotationError(f"cannot be read from its zip ({type(error).__name__}); fetch it again") from error
+        with Archive(file.path, LABEL_LIMIT) as archive:
+            yield archive.member(file.member).stream()
+    except UnreadableFileError as error:
+        raise AnnotationError(str(error)) from error
     except OSError as error:
-        raise AnnotationError(
-            f"cannot be read ({(error.strerror or type(error).__name__).lower()}); check its permissions"
-        ) from error
+        raise AnnotationError(f"cannot be read ({reason(error)}); check its permissions") from error
 
 
 def _in_zip(path: Path, parts: tuple[str, ...]) -> list[LabelFile]:
     """Return the annotation files in a zip; none if it cannot be opened, for it may hold images only."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = sorted(info.filename for info in archive.infolist() if not info.filename.endswith("/"))
-    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, EOFError, struct.error, OverflowError):
+        with Archive(path, LABEL_LIMIT) as archive:
+            names = archive.members
+    except UnreadableFileError:
         return []
     inside = (*parts[:-1], stem_of(parts[-1]))
     found = []

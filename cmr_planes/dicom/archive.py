@@ -5,6 +5,7 @@ member only as many bytes are inflated as are asked for; what a header or a memb
 costs little.
 """
 
+import io
 import lzma
 import os
 import stat
@@ -12,21 +13,15 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, BinaryIO, Protocol, Self
 
 from isal import igzip_lib, isal_zlib
 
 from cmr_planes.dicom.frames import FileState
 from cmr_planes.errors import UnreadableFileError
-
-MEMBER_LIMIT = 256 << 20
-"""Bytes to which one zip member may inflate."""
-RATIO_LIMIT = 100
-"""How many times its stored size a member above :data:`RATIO_FREE` may inflate to; images reach about 3."""
-RATIO_FREE = 32 << 20
-"""Bytes up to which any ratio is accepted: a black image compresses a thousandfold."""
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _ENCRYPTED = 0x1
@@ -34,9 +29,33 @@ _INFLATE_ERRORS: tuple[type[Exception], ...] = (zlib.error, igzip_lib.IsalError,
 _CHUNK = 1 << 20
 
 
-def size_limit(stored: int) -> int:
-    """Return the bytes to which ``stored`` bytes may inflate."""
-    return min(MEMBER_LIMIT, max(RATIO_FREE, RATIO_LIMIT * stored))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InflationLimit:
+    """How much stored bytes may inflate to."""
+
+    member_bytes: int
+    """Bytes to which one zip member may inflate."""
+    ratio: int
+    """How many times its stored size a member above :attr:`free_bytes` may inflate to."""
+    free_bytes: int
+    """Bytes up to which any ratio is accepted."""
+
+    def of(self, stored: int) -> int:
+        """Return the bytes to which ``stored`` bytes may inflate."""
+        return min(self.member_bytes, max(self.free_bytes, self.ratio * stored))
+
+    def check(self, size: int, stored: int) -> None:
+        """Raise UnreadableFileError if ``stored`` bytes claim to inflate to a ``size`` beyond the limit."""
+        if size > self.member_bytes:
+            raise UnreadableFileError(f"inflates to {size >> 20} MiB, more than the {self.member_bytes >> 20} MiB allowed")
+        if size > self.of(stored):
+            raise UnreadableFileError(
+                f"inflates more than {self.ratio}-fold to {size >> 20} MiB, as a zip bomb does, and was not read"
+            )
+
+
+IMAGE_LIMIT = InflationLimit(member_bytes=256 << 20, ratio=100, free_bytes=32 << 20)
+"""The limit of images, which compress about threefold; a black one compresses a thousandfold."""
 
 
 class ByteSource(Protocol):
@@ -124,12 +143,7 @@ class MemberBytes:
     def __init__(self, archive: "Archive", info: zipfile.ZipInfo) -> None:
         if info.flag_bits & _ENCRYPTED:
             raise UnreadableFileError("is encrypted; unpack it with its password first")
-        if info.file_size > MEMBER_LIMIT:
-            raise UnreadableFileError(f"inflates to {info.file_size >> 20} MiB, more than the {MEMBER_LIMIT >> 20} MiB allowed")
-        if info.file_size > size_limit(info.compress_size):
-            raise UnreadableFileError(
-                f"inflates more than {RATIO_LIMIT}-fold to {info.file_size >> 20} MiB, as a zip bomb does, and was not read"
-            )
+        archive.limit.check(info.file_size, info.compress_size)
         self.size = info.file_size
         self._archive = archive
         self._info = info
@@ -162,10 +176,8 @@ class MemberBytes:
     def spans(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Return the bytes of each range; the whole member is inflated and checked, but only the ranges are held."""
         pieces: list[list[bytes]] = [[] for _ in ranges]
-        position, crc = 0, 0
-        step = min(_CHUNK, self.size + 1)
-        for part in self._inflate(isal_zlib, lambda: step):
-            crc = isal_zlib.crc32(part, crc)
+        position = 0
+        for part in self._parts():
             end = position + len(part)
             for (start, stop), piece in zip(ranges, pieces, strict=True):
                 if start <= position and end <= stop:
@@ -173,11 +185,24 @@ class MemberBytes:
                 elif position < stop and start < end:
                     piece.append(part[max(0, start - position) : stop - position])
             position = end
+        return [piece[0] if len(piece) == 1 else b"".join(piece) for piece in pieces]
+
+    def stream(self) -> BinaryIO:
+        """Return the bytes as a stream, of which little is held; reading it raises UnreadableFileError as :meth:`read` does."""
+        return io.BufferedReader(_PartStream(self._parts()))
+
+    def _parts(self) -> Iterator[bytes]:
+        """Yield the whole member in parts; raises UnreadableFileError where size or CRC are not those of the zip's directory."""
+        position, crc = 0, 0
+        step = min(_CHUNK, self.size + 1)
+        for part in self._inflate(isal_zlib, lambda: step):
+            crc = isal_zlib.crc32(part, crc)
+            position += len(part)
             if position > self.size:
                 break
+            yield part
         if position != self.size or crc != self._info.CRC:
             raise UnreadableFileError("is damaged (its checksum is not the one in the zip's directory); fetch the zip again")
-        return [piece[0] if len(piece) == 1 else b"".join(piece) for piece in pieces]
 
     def _inflate(self, library: Any, wanted: Callable[[], int]) -> Iterator[bytes]:  # noqa: ANN401  # a module
         """Yield the member's bytes in parts of ``wanted()`` bytes at most."""
@@ -208,8 +233,37 @@ class MemberBytes:
             raise UnreadableFileError("is damaged: it cannot be inflated; fetch the zip again") from error
 
 
+class _PartStream(io.RawIOBase):
+    """Parts of bytes as a stream."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        super().__init__()
+        self._parts = parts
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  # whatever can be written into
+        """Fill the front of a buffer; return how much of it, 0 at the end."""
+        if not self._rest:
+            self._rest = memoryview(next(self._parts, b""))
+        target = memoryview(buffer).cast("B")
+        count = min(len(target), len(self._rest))
+        target[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count
+
+
 class Archive:
     """A zip, opened for streaming.
+
+    Parameters
+    ----------
+    path
+        The zip.
+    limit
+        How much its members may inflate to.
 
     Raises
     ------
@@ -217,7 +271,8 @@ class Archive:
         The zip cannot be opened, is not a zip, or its directory (at its end) is missing or damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limit: InflationLimit = IMAGE_LIMIT) -> None:
+        self.limit = limit
         self.file = FileBytes(path)
         try:
             self._zip = zipfile.ZipFile(path)

@@ -18,7 +18,7 @@ from pydicom.filereader import read_partial
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from cmr_planes.dicom.archive import Archive, ByteSource, FileBytes, size_limit
+from cmr_planes.dicom.archive import IMAGE_LIMIT, Archive, ByteSource, FileBytes
 from cmr_planes.dicom.elements import Elements, dataset_stream, read_elements
 from cmr_planes.dicom.frames import FileRef, FrameHeader
 from cmr_planes.dicom.pixel_format import (
@@ -204,7 +204,7 @@ def _name(frame: FrameHeader) -> str:
 def _inflated(source: ByteSource, elements: Elements) -> ByteSource:
     """Return a deflated dataset as an explicit little-endian one, without file meta information."""
     data = source.read()
-    limit = size_limit(len(data))
+    limit = IMAGE_LIMIT.of(len(data))
     inflated = dataset_stream(data, elements.encoding, limit + 1).read()
     if len(inflated) > limit:
         raise UnreadablePixelsError(f"inflates to more than {limit >> 20} MiB, as a bomb does, and was not read")

@@ -17,7 +17,9 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from cmr_planes.dicom import archive, elements, enhanced
+from cmr_planes.annotations.files import LABEL_LIMIT
+from cmr_planes.dicom import elements, enhanced
+from cmr_planes.dicom.archive import IMAGE_LIMIT, InflationLimit
 from cmr_planes.dicom.headers import HeaderScan
 from cmr_planes.dicom.pixels import read_frames
 from cmr_planes.discovery import folders as layout
@@ -436,8 +438,9 @@ def test_a_black_image_is_no_bomb(tmp_path: Path) -> None:
 
 
 def test_the_limits_are_what_the_documentation_says() -> None:
-    assert (elements.HEADER_LIMIT, enhanced.GROUPS_LIMIT, archive.MEMBER_LIMIT) == (8 << 20, 64 << 20, 256 << 20)
-    assert (archive.RATIO_LIMIT, archive.RATIO_FREE) == (100, 32 << 20)
+    assert (elements.HEADER_LIMIT, enhanced.GROUPS_LIMIT) == (8 << 20, 64 << 20)
+    assert InflationLimit(member_bytes=256 << 20, ratio=100, free_bytes=32 << 20) == IMAGE_LIMIT
+    assert InflationLimit(member_bytes=1 << 30, ratio=400, free_bytes=16 << 20) == LABEL_LIMIT
 
 
 # folders

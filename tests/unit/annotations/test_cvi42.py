@@ -125,7 +125,7 @@ def test_a_zip_that_inflates_like_a_bomb_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "SYN-0001.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.cvi42wsx", bytes(40 << 20))
     (file,) = find_label_files(tmp_path)
-    with pytest.raises(AnnotationError, match="would inflate to 40 MiB"), open_label_file(file):
+    with pytest.raises(AnnotationError, match="inflates more than 400-fold to 40 MiB, as a zip bomb does"), open_label_file(file):
         pass
 
 
@@ -137,8 +137,20 @@ def test_a_damaged_zip_ends_in_a_sentence(tmp_path: Path) -> None:
     data[60:90] = bytes(30)
     path.write_bytes(data)
     (file,) = find_label_files(tmp_path)
-    with pytest.raises(AnnotationError, match=r"cannot be read from its zip|not well-formed"), open_label_file(file) as stream:
+    with pytest.raises(AnnotationError, match=r"is damaged: .*fetch the zip again"), open_label_file(file) as stream:
         read_cvi42(stream)
+
+
+def test_an_encrypted_zip_is_refused_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "SYN-0001.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.cvi42wsx", GOOD)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1  # the flag of encryption in the zip's directory
+    path.write_bytes(data)
+    (file,) = find_label_files(tmp_path)
+    with pytest.raises(AnnotationError, match="is encrypted; unpack it with its password first"), open_label_file(file):
+        pass
 
 
 def test_medis_contours_are_refused_with_the_reason(tmp_path: Path) -> None:
