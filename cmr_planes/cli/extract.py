@@ -35,6 +35,13 @@ from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
 
+_DEFAULTS = ExtractOptions()
+
+
+def _in_each_unit(length: str) -> str:
+    """Return a default length of the boxes in each unit: "11 px or 20 mm"."""
+    return " or ".join(f"{getattr(BoxLayout.default(units), length):g} {units.value}" for units in BoxUnits)
+
 
 def _views(context: click.Context, parameter: click.Parameter, value: str) -> tuple[CardiacView, ...]:  # noqa: ARG001  # click's signature
     """Read a comma-separated list of target views."""
@@ -85,23 +92,23 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 @click.command()
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.argument("out", metavar="OUT.h5", type=click.Path(dir_okay=False, path_type=Path), callback=_out)
-@click.option("--views", default=",".join(TARGET_VIEWS), show_default=True, callback=_views, help="Views to draw positions on.")
+@click.option("--views", default=",".join(_DEFAULTS.views), show_default=True, callback=_views, help="Views to draw positions on.")
 @click.option(
     "--phases",
     type=EnumChoice([*PhaseChoice]),
-    default=PhaseChoice.ED_ES.value,
+    default=_DEFAULTS.phases.value,
     show_default=True,
     help="Cardiac phases to keep: end-diastole and end-systole, or every frame.",
 )
 @click.option(
     "--units",
     type=EnumChoice([*BoxUnits]),
-    default=BoxUnits.PIXELS.value,
+    default=_DEFAULTS.layout.units.value,
     show_default=True,
     help="Unit of --box and --gap.",
 )
-@click.option("--box", type=float, help="Edge of a box.  [default: 11 px or 20 mm]")
-@click.option("--gap", type=float, help="Distance of adjacent boxes along a line.  [default: 30 px or 54.6 mm]")
+@click.option("--box", type=float, help=f"Edge of a box.  [default: {_in_each_unit('size')}]")
+@click.option("--gap", type=float, help=f"Distance of adjacent boxes along a line.  [default: {_in_each_unit('gap')}]")
 @click.option("--min-agreement", type=click.FloatRange(-1, 1), help="Reject views whose images correlate less along a common line.")
 @click.option("--keep-all", is_flag=True, help="Keep images on which no positions can be drawn.")
 @click.option(
@@ -110,7 +117,7 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 @click.option(
     "--codec",
     type=EnumChoice([*Codec]),
-    default=Codec.BITSHUFFLE_LZ4.value,
+    default=_DEFAULTS.codec.value,
     show_default=True,
     help="HDF5 filter of the images.",
 )
@@ -123,7 +130,9 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 @click.option("--nifti", is_flag=True, help="SOURCE holds NIfTI images and label maps of a public set (ACDC, M&Ms), not DICOM.")
 @click.option("--classes", callback=read_classes, metavar="MAP", help="What the values of annotations mean, as in 'annotate'.")
 @pseudonymise_option
-@click.option("--shard-size", type=click.IntRange(min=1), default=32, show_default=True, help="Subjects in one shard.")
+@click.option(
+    "--shard-size", type=click.IntRange(min=1), default=_DEFAULTS.shard_size, show_default=True, help="Subjects in one shard."
+)
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one a core]")
 @scheduler_option
 @scheduler_file_option

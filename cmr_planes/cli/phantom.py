@@ -10,13 +10,15 @@ from cmr_planes.errors import ExitCode, SourceError
 from cmr_planes.phantom.acquisition import Protocol
 from cmr_planes.phantom.cohort import CohortOptions, make_cohort
 from cmr_planes.phantom.layouts import Layout
-from cmr_planes.phantom.people import DEFAULT_FRACTIONS, Pathology
+from cmr_planes.phantom.people import Pathology
 from cmr_planes.phantom.quirks import Quirk
 from cmr_planes.system.cores import n_cores
 from cmr_planes.terminal.console import print_json, reports_errors
 from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.text import counted
+
+_COHORT, _PROTOCOL = CohortOptions(), Protocol()
 
 
 def _quirks(context: click.Context, parameter: click.Parameter, value: str) -> tuple[Quirk, ...]:  # noqa: ARG001  # click's signature
@@ -30,25 +32,41 @@ def _quirks(context: click.Context, parameter: click.Parameter, value: str) -> t
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@click.option("-n", "n_subjects", type=click.IntRange(min=1), default=20, show_default=True, help="Number of subjects.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed gives the same bytes.")
+@click.option(
+    "-n", "n_subjects", type=click.IntRange(min=1), default=_COHORT.n_subjects, show_default=True, help="Number of subjects."
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=_COHORT.seed, show_default=True, help="The same seed gives the same bytes."
+)
 @click.option(
     "--layout",
     type=EnumChoice([*Layout]),
-    default=Layout.FOLDERS.value,
+    default=_COHORT.layout.value,
     show_default=True,
     help="Folder layout of the DICOM files.",
 )
-@click.option("--slices", type=click.IntRange(min=1), default=10, show_default=True, help="Number of short-axis slices.")
-@click.option("--frames", type=click.IntRange(min=2), default=50, show_default=True, help="Cardiac phases; 2 are ED and ES.")
-@click.option("--rows", type=click.IntRange(min=16), default=180, show_default=True, help="Rows of an image.")
-@click.option("--columns", type=click.IntRange(min=16), default=208, show_default=True, help="Columns of an image.")
-@click.option("--spacing", type=click.FloatRange(min=0.1), default=1.82, show_default=True, help="Pixel size in mm.")
+@click.option(
+    "--slices", type=click.IntRange(min=1), default=_PROTOCOL.n_slices, show_default=True, help="Number of short-axis slices."
+)
+@click.option(
+    "--frames", type=click.IntRange(min=2), default=_PROTOCOL.n_frames, show_default=True, help="Cardiac phases; 2 are ED and ES."
+)
+@click.option("--rows", type=click.IntRange(min=16), default=_PROTOCOL.rows, show_default=True, help="Rows of an image.")
+@click.option("--columns", type=click.IntRange(min=16), default=_PROTOCOL.columns, show_default=True, help="Columns of an image.")
+@click.option(
+    "--spacing", type=click.FloatRange(min=0.1), default=_PROTOCOL.spacing_mm, show_default=True, help="Pixel size in mm."
+)
 @click.option("--mixed", is_flag=True, help="Matrix and pixel size differ between subjects, as between hospitals.")
 @click.option("--pathology", type=EnumChoice([*Pathology]), help="Pathology of every subject.  [default: a mixture]")
 @click.option("--quirks", default="", callback=_quirks, help=f"Faults and extras: all, or of {', '.join(Quirk)}.")
 @click.option("--no-names", is_flag=True, help="Leave series descriptions empty.")
-@click.option("--private-bytes", type=click.IntRange(min=0), default=0, show_default=True, help="Size of a private header group.")
+@click.option(
+    "--private-bytes",
+    type=click.IntRange(min=0),
+    default=_COHORT.private_bytes,
+    show_default=True,
+    help="Size of a private header group.",
+)
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
 @click.option("--overwrite", is_flag=True, help="Replace an existing cohort.")
 @json_option()
@@ -92,7 +110,7 @@ def phantom(
         layout=layout,
         protocol=Protocol(n_slices=slices, n_frames=frames, rows=rows, columns=columns, spacing_mm=spacing, is_mixed=mixed),
         quirks=quirks,
-        fractions=DEFAULT_FRACTIONS if pathology is None else {pathology: 1.0},
+        fractions=_COHORT.fractions if pathology is None else {pathology: 1.0},
         has_names=not no_names,
         private_bytes=private_bytes,
     )
