@@ -29,7 +29,7 @@ from cmr_train.choices import Head
 from cmr_train.data.augment import Augmentation, draw_matrices, transform
 from cmr_train.data.batches import Order
 from cmr_train.data.datasets import PlaneDataset, Target
-from cmr_train.data.images import fit, normalise
+from cmr_train.data.images import Grid, fit, normalise
 
 VIEW = CardiacView.SAX
 SIZE = (192, 208)
@@ -81,7 +81,7 @@ def images_per_second(batches: Batches, seconds: float) -> float:
 
 def ours(catalogue: Catalogue, index: ImageIndex, *, is_cached: bool) -> Batches:
     """Read a batch, then move it as a whole."""
-    dataset = PlaneDataset(catalogue, index, Target(view=VIEW, head=Head.POSITIONS, n_classes=10, size=SIZE))
+    dataset = PlaneDataset(catalogue, index, Target(view=VIEW, head=Head.POSITIONS, n_classes=10, grid=Grid(SIZE)))
     if is_cached:
         dataset.fill_cache()
     order = Order(n_images=len(dataset), batch_size=BATCH, seed=0, task=0)

@@ -23,6 +23,7 @@ from cmr_train.compute.devices import Compute, prepare
 from cmr_train.data.augment import transform
 from cmr_train.data.batches import BatchOptions, Order, batches
 from cmr_train.data.datasets import PlaneDataset, Target
+from cmr_train.data.images import Grid
 from cmr_train.models.initial_weights import initialise
 from cmr_train.presets import configure
 from cmr_train.runs.run import make_network
@@ -53,7 +54,7 @@ def main() -> None:
     compute = prepare(config.runtime)
     with Catalogue(config.data.data) as catalogue:
         index = catalogue.index(CardiacView.SAX)
-        target = Target(view=CardiacView.SAX, head=Head.POSITIONS, n_classes=10, size=config.image_size)
+        target = Target(view=CardiacView.SAX, head=Head.POSITIONS, n_classes=10, grid=Grid.of(config))
         dataset = PlaneDataset(catalogue, index.select(index.has_positions), target)
         if not arguments.disk:
             dataset.fill_cache()

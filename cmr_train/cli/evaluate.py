@@ -64,7 +64,7 @@ def evaluate(
       cmr-train evaluate runs/finetune-sax --data hospital.h5 --subset all --json
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     from cmr_train.compute.devices import choose_device
-    from cmr_train.evaluation.selection import choose_subjects
+    from cmr_train.data.selection import select_images
     from cmr_train.recipes import evaluate as recipe
     from cmr_train.runs.run import load_run
 
@@ -73,7 +73,7 @@ def evaluate(
     folder = out or run
     folder.mkdir(parents=True, exist_ok=True)
     with Catalogue(data or loaded.config.data.data) as catalogue:
-        index = choose_subjects(loaded.config, catalogue, subset)
+        index = select_images(loaded.config, catalogue, loaded.head, subset)
         with progress("evaluate", len(set(index.subject_number.tolist())), unit="subjects") as advance:
             evaluation = recipe.evaluate(loaded, catalogue, index, baseline=other, on_subject=advance)
     other_name = None if baseline is None else baseline.resolve().name

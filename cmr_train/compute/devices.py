@@ -1,9 +1,11 @@
-"""What computes, and in which number format."""
+"""The device that computes, and its number format."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from cmr_train.choices import DeviceKind, Precision
 from cmr_train.compute.random_numbers import use_deterministic_kernels
@@ -19,6 +21,8 @@ class Compute:
     """Where tensors live."""
     is_bfloat16: bool
     """Whether the network runs in bfloat16 (autocast)."""
+    is_tf32: bool = True
+    """Whether convolutions on CUDA may round their inputs to TF32."""
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -32,9 +36,19 @@ class Compute:
             return torch.cuda.get_device_name(self.device)
         return f"{self.device.type} ({torch.get_num_threads()} threads)" if self.device.type == "cpu" else self.device.type
 
-    def autocast(self) -> AbstractContextManager[object]:
-        """Return the context in which the network runs."""
-        return torch.autocast(self.device.type, torch.bfloat16) if self.is_bfloat16 else nullcontext()
+    def place(self, model: nn.Module) -> None:
+        """Move a network to the device, in its memory format."""
+        model.to(device=self.device, memory_format=self.memory_format)  # type: ignore[call-overload]  # torch's overloads lack the pair
+
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Return the context in which the network runs: its number format, whatever the process used before."""
+        with ExitStack() as stack:
+            if self.device.type == "cuda":
+                stack.enter_context(_convolutions(is_tf32=self.is_tf32))
+            if self.is_bfloat16:
+                stack.enter_context(torch.autocast(self.device.type, torch.bfloat16))
+            yield
 
 
 def choose_device(kind: DeviceKind, local_rank: int = 0) -> torch.device:
@@ -64,6 +78,13 @@ def choose_device(kind: DeviceKind, local_rank: int = 0) -> torch.device:
     return torch.device(kind.value)
 
 
+def compute_on(device: torch.device, precision: Precision) -> Compute:
+    """Return how a device computes in a precision; nothing of the process changes."""
+    is_supported = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    is_bfloat16 = precision is Precision.BFLOAT16 or (precision is Precision.AUTO and is_supported)
+    return Compute(device, is_bfloat16, is_tf32=precision is not Precision.FLOAT32)
+
+
 def prepare(runtime: RuntimeConfig, local_rank: int = 0) -> Compute:
     """Choose the device and set what torch keeps for the whole process: threads, TF32, deterministic kernels.
 
@@ -75,14 +96,23 @@ def prepare(runtime: RuntimeConfig, local_rank: int = 0) -> Compute:
     device = choose_device(runtime.device, local_rank)
     if runtime.threads is not None:
         torch.set_num_threads(runtime.threads)
-    is_bfloat16 = runtime.precision is Precision.BFLOAT16
+    compute = compute_on(device, runtime.precision)
     if device.type == "cuda":
         torch.cuda.set_device(device)
-        is_bfloat16 |= runtime.precision is Precision.AUTO and torch.cuda.is_bf16_supported()
-        uses_tf32 = runtime.precision is not Precision.FLOAT32
-        torch.set_float32_matmul_precision("high" if uses_tf32 else "highest")
-        torch.backends.cudnn.allow_tf32 = uses_tf32
+        torch.set_float32_matmul_precision("high" if compute.is_tf32 else "highest")
+        torch.backends.cudnn.allow_tf32 = compute.is_tf32
         torch.backends.cudnn.benchmark = not runtime.deterministic
     if runtime.deterministic:
         use_deterministic_kernels()
-    return Compute(device, is_bfloat16)
+    return compute
+
+
+@contextmanager
+def _convolutions(*, is_tf32: bool) -> Iterator[None]:
+    """Let cuDNN round to TF32, or not, and leave its setting as it was."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = is_tf32
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before

@@ -156,7 +156,10 @@ def batches(
     pin = device.type == "cuda"
     for number, (images, masks) in enumerate(samples(dataset, order, options.workers, start, stop), start=start):
         matrices = order.matrices(number, options.augmentation)
-        powers, noise = order.powers(number, options.augmentation), order.noise(number, dataset.target.size, options.augmentation)
+        powers, noise = (
+            order.powers(number, options.augmentation),
+            order.noise(number, dataset.target.grid.size, options.augmentation),
+        )
 
         def send(array: NDArray[Any]) -> Tensor:
             tensor = torch.from_numpy(array)

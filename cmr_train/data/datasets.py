@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cmr_planes.shards.catalogue import Catalogue, ImageIndex
 from cmr_planes.views import CardiacView
 from cmr_train.choices import CacheKind, Head
-from cmr_train.data.images import fit, intensity_window, resample
+from cmr_train.data.images import Grid, prepare, prepare_mask, scale
 from cmr_train.errors import TrainError
 
 Sample = tuple[NDArray[np.float32], NDArray[np.uint8]]
@@ -30,10 +30,8 @@ class Target:
     """Which masks go with the images."""
     n_classes: int
     """Classes of the masks, the background among them."""
-    size: tuple[int, int]
-    """(rows, columns) of the common matrix."""
-    resample_mm: float | None = None
-    """Edge of a pixel in mm, None to keep the image's own."""
+    grid: Grid
+    """The pixels to which images and masks are brought."""
 
 
 class PlaneDataset:
@@ -77,8 +75,9 @@ class PlaneDataset:
     @property
     def n_bytes(self) -> int:
         """Memory that all images and masks need, in bytes."""
-        pixel = 2 if self.target.resample_mm is None else 4
-        return len(self) * self.target.size[0] * self.target.size[1] * (pixel + 1)
+        rows, columns = self.target.grid.size
+        pixel = 2 if self.target.grid.pixel_mm is None else 4
+        return len(self) * rows * columns * (pixel + 1)
 
     def batch(self, rows: Sequence[int]) -> Sample:
         """Return some images and their masks.
@@ -86,7 +85,7 @@ class PlaneDataset:
         Parameters
         ----------
         rows
-            Places in the index.
+            Row numbers of the index.
 
         Returns
         -------
@@ -103,16 +102,16 @@ class PlaneDataset:
             A shard cannot be read.
         """
         if self._images is not None and self._masks is not None and self._windows is not None:
-            places = np.asarray(rows, dtype=np.int64)
-            return scale(self._images[places], self._windows[places]), self._masks[places]
+            numbers = np.asarray(rows, dtype=np.int64)
+            return scale(self._images[numbers], self._windows[numbers]), self._masks[numbers]
         raw = [self._read(row) for row in rows]
         images, masks, windows = (np.stack(column) for column in zip(*raw, strict=True))
         return scale(images, windows), masks
 
     def fill_cache(self) -> None:
         """Read every image once, and keep it as it is stored."""
-        shape = (len(self), *self.target.size)
-        images = np.zeros(shape, dtype=np.uint16 if self.target.resample_mm is None else np.float32)
+        shape = (len(self), *self.target.grid.size)
+        images = np.zeros(shape, dtype=np.uint16 if self.target.grid.pixel_mm is None else np.float32)
         masks = np.zeros(shape, dtype=np.uint8)
         windows = np.zeros((len(self), 2), dtype=np.float32)
         for row in range(len(self)):
@@ -138,24 +137,23 @@ class PlaneDataset:
         return self._read(row)[1] if self._masks is None else self._masks[row]
 
     def _read(self, row: int) -> tuple[NDArray[Any], NDArray[np.uint8], NDArray[np.float32]]:
-        """Read an image and its mask onto the common matrix, and the image's intensities that become 0 and 1."""
+        """Read an image and its mask onto the network's grid, and the image's intensities that become 0 and 1."""
         index, target = self.index, self.target
         address = (index.subject(row), target.view, int(index.phase_index[row]), int(index.slice_index[row]))
         image: NDArray[Any] = self.catalogue.image(*address)
         read_mask = self.catalogue.positions if target.head is Head.POSITIONS else self.catalogue.labels
         mask: NDArray[np.uint8] = read_mask(*address)
         self._check(mask, image, address)
-        if target.resample_mm is not None:
+        spacing_mm = None
+        if target.grid.pixel_mm is not None:
             plane = self.catalogue.view_attributes(address[0], target.view).planes[address[3]]
             spacing_mm = (plane.row_spacing_mm, plane.column_spacing_mm)
-            image = resample(image, spacing_mm, target.resample_mm)
-            mask = resample(mask, spacing_mm, target.resample_mm, is_mask=True).astype(np.uint8, copy=False)
-        window = np.array(intensity_window(image), dtype=np.float32)
-        return fit(image, *target.size)[0], fit(mask, *target.size)[0], window
+        pixels, window = prepare(image, spacing_mm, target.grid)
+        return pixels, prepare_mask(mask, spacing_mm, target.grid), window
 
     def _check(self, mask: NDArray[np.uint8], image: NDArray[Any], address: tuple[str, CardiacView, int, int]) -> None:
-        subject, view, phase, level = address
-        where = f"of subject {subject!r}, {view.title}, phase {phase}, slice {level}"
+        subject, view, phase, slice_index = address
+        where = f"of subject {subject!r}, {view.title}, phase {phase}, slice {slice_index}"
         if mask.shape != image.shape:
             raise TrainError(
                 f"the mask {where} is {mask.shape[0]} × {mask.shape[1]} and its image {image.shape[0]} × {image.shape[1]}"
@@ -166,23 +164,6 @@ class PlaneDataset:
                 f"the mask {where} has class {highest}, and the {self.target.head.value} of {view.title} are 0 to "
                 f"{self.target.n_classes - 1}; annotate with the classes of docs/catalogue.md"
             )
-
-
-def scale(images: NDArray[Any], windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Map each image's window to 0 to 1 and cut what lies outside; as :func:`cmr_train.data.images.normalise`.
-
-    Parameters
-    ----------
-    images
-        Shape (n, rows, columns), stored intensities.
-    windows
-        Shape (n, 2), the intensities that become 0 and 1. An image whose two are equal becomes 0.
-    """
-    low, width = windows[:, 0, None, None], (windows[:, 1] - windows[:, 0])[:, None, None]
-    values = images.astype(np.float32)
-    values -= low
-    values *= np.divide(np.float32(1), width, out=np.zeros_like(width), where=width > 0)
-    return values.clip(0, 1, out=values)
 
 
 def choose_cache(datasets: Sequence[PlaneDataset], kind: CacheKind, free_bytes: int | None) -> bool:
@@ -199,7 +180,7 @@ def choose_cache(datasets: Sequence[PlaneDataset], kind: CacheKind, free_bytes: 
     """
     if kind is not CacheKind.AUTO:
         return kind is CacheKind.MEMORY
-    return free_bytes is not None and sum(each.n_bytes for each in datasets) <= free_bytes // 2
+    return free_bytes is not None and sum(dataset.n_bytes for dataset in datasets) <= free_bytes // 2
 
 
 def class_frequencies(dataset: PlaneDataset, *, at_most: int = 200) -> NDArray[np.float64]:

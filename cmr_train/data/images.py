@@ -1,18 +1,113 @@
-"""One image at a time: intensities, pixel size, and the common matrix.
+"""The way of an image to the network and back: pixel size, matrix and intensities.
 
-Arrays are (..., rows, columns). Nothing here knows of files or of torch.
+:func:`prepare` and :func:`scale` are the only preprocessing: training, validation and prediction use them. Arrays are
+(..., rows, columns). Nothing here knows of files or of torch.
 """
 
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from cmr_train.config import RunConfig
+
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 LOW_PERCENT, HIGH_PERCENT = 1.0, 99.0
 """The percentiles of an image that become 0 and 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The pixels on which a network works."""
+
+    size: tuple[int, int]
+    """(rows, columns)."""
+    pixel_mm: float | None = None
+    """Edge of a pixel in mm; None where each image keeps its own pixels."""
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Self:
+        """Return the grid of a run's network."""
+        return cls(config.image_size, config.data.resample_mm)
+
+
+def prepare(image: NDArray[Any], spacing_mm: tuple[float, float] | None, grid: Grid) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """Bring an image to the grid of a network.
+
+    Parameters
+    ----------
+    image
+        Shape (rows, columns), stored intensities.
+    spacing_mm
+        Distance between rows and between columns; may be None where the grid keeps the image's own pixels.
+    grid
+        The network's grid.
+
+    Returns
+    -------
+    pixels
+        Shape ``grid.size``, stored intensities.
+    window
+        Shape (2,), the intensities that :func:`scale` maps to 0 and 1: those of the image alone, not of what is padded or cut.
+    """
+    resampled = _resampled(image, spacing_mm, grid, is_mask=False)
+    return fit(resampled, *grid.size)[0], np.array(intensity_window(resampled), dtype=np.float32)
+
+
+def prepare_mask(mask: NDArray[np.uint8], spacing_mm: tuple[float, float] | None, grid: Grid) -> NDArray[np.uint8]:
+    """Bring a mask to the grid of a network, as :func:`prepare` brings its image; shape ``grid.size``."""
+    return fit(_resampled(mask, spacing_mm, grid, is_mask=True), *grid.size)[0]
+
+
+def restore_mask(
+    mask: NDArray[np.uint8], shape: tuple[int, int], spacing_mm: tuple[float, float] | None, grid: Grid
+) -> NDArray[np.uint8]:
+    """Undo :func:`prepare_mask`: bring a mask from the network's grid to an image's own pixels.
+
+    Parameters
+    ----------
+    mask
+        Shape ``grid.size``.
+    shape
+        (rows, columns) of the image.
+    spacing_mm, grid
+        As of :func:`prepare`.
+
+    Returns
+    -------
+        Shape ``shape``; zero where the image is larger than the grid.
+    """
+    if grid.pixel_mm is None:
+        return unfit(mask, *shape)
+    spacing_mm = _known(spacing_mm)
+    return unresample(unfit(mask, *resampled_shape(shape, spacing_mm, grid.pixel_mm)), spacing_mm, grid.pixel_mm, shape)
+
+
+def scale(images: NDArray[Any], windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Map each image's window to 0 to 1, and cut what lies outside.
+
+    Parameters
+    ----------
+    images
+        Shape (n, rows, columns), stored intensities.
+    windows
+        Shape (n, 2), the intensities that become 0 and 1. An image whose two are equal becomes 0.
+    """
+    low, width = windows[:, 0, None, None], (windows[:, 1] - windows[:, 0])[:, None, None]
+    values = images.astype(np.float32)
+    values -= low
+    values *= np.divide(np.float32(1), width, out=np.zeros_like(width), where=width > 0)
+    return values.clip(0, 1, out=values)
+
+
+def normalise(image: NDArray[Any]) -> NDArray[np.float32]:
+    """Return images as the network sees them, on their own pixels, for pictures: the same shape (..., rows, columns), 0 to 1."""
+    flat = image.reshape(-1, *image.shape[-2:])
+    windows = np.array([intensity_window(single) for single in flat], dtype=np.float32)
+    return scale(flat, windows).reshape(image.shape)
 
 
 def intensity_window(image: NDArray[Any]) -> tuple[float, float]:
@@ -36,31 +131,12 @@ def intensity_window(image: NDArray[Any]) -> tuple[float, float]:
         low, high = np.percentile(image, (LOW_PERCENT, HIGH_PERCENT))
         return float(low), float(high)
     pixels_up_to = np.cumsum(np.bincount(image.ravel()))
-    places = np.array([LOW_PERCENT, HIGH_PERCENT]) / 100 * (image.size - 1)
-    below = np.floor(places)
+    ranks = np.array([LOW_PERCENT, HIGH_PERCENT]) / 100 * (image.size - 1)
+    below = np.floor(ranks)
     lower = np.searchsorted(pixels_up_to, below, side="right")
     upper = np.searchsorted(pixels_up_to, np.minimum(below + 1, image.size - 1), side="right")
-    low, high = lower + (places - below) * (upper - lower)
+    low, high = lower + (ranks - below) * (upper - lower)
     return float(low), float(high)
-
-
-def normalise(image: NDArray[Any]) -> NDArray[np.float32]:
-    """Map each image's 1st to 99th percentile to 0 to 1, and cut what lies outside.
-
-    Parameters
-    ----------
-    image
-        Shape (..., rows, columns), any intensities.
-
-    Returns
-    -------
-        The same shape, 0 to 1. An image of one intensity becomes 0.
-    """
-    values = np.asarray(image, dtype=np.float32)
-    low, high = np.percentile(values, (LOW_PERCENT, HIGH_PERCENT), axis=(-2, -1), keepdims=True).astype(np.float32)
-    width = high - low
-    scaled = (values - low) / np.where(width > 0, width, np.float32(1))
-    return np.where(width > 0, scaled, np.float32(0)).clip(0, 1).astype(np.float32)
 
 
 def fit(image: NDArray[Scalar], rows: int, columns: int) -> tuple[NDArray[Scalar], tuple[int, int]]:
@@ -81,7 +157,7 @@ def fit(image: NDArray[Scalar], rows: int, columns: int) -> tuple[NDArray[Scalar
         (row, column) of the image's first pixel in the new array; negative where something was cut.
     """
     offset = ((rows - image.shape[-2]) // 2, (columns - image.shape[-1]) // 2)
-    return _place(image, (rows, columns), offset), offset
+    return _copy_into(image, (rows, columns), offset), offset
 
 
 def unfit(array: NDArray[Scalar], rows: int, columns: int) -> NDArray[Scalar]:
@@ -99,7 +175,7 @@ def unfit(array: NDArray[Scalar], rows: int, columns: int) -> NDArray[Scalar]:
         Shape (..., rows, columns); zero where :func:`fit` had cut.
     """
     offset = (-((array.shape[-2] - rows) // 2), -((array.shape[-1] - columns) // 2))
-    return _place(array, (rows, columns), offset)
+    return _copy_into(array, (rows, columns), offset)
 
 
 def resample(
@@ -163,7 +239,18 @@ def to_shape(
     return sampled.astype(np.uint8, copy=False) if is_mask else sampled.astype(np.float32, copy=False)
 
 
-def _place(image: NDArray[Scalar], shape: tuple[int, int], offset: tuple[int, int]) -> NDArray[Scalar]:
+def _resampled(array: NDArray[Scalar], spacing_mm: tuple[float, float] | None, grid: Grid, *, is_mask: bool) -> NDArray[Any]:
+    """Bring an image or a mask to the grid's pixel size."""
+    return array if grid.pixel_mm is None else resample(array, _known(spacing_mm), grid.pixel_mm, is_mask=is_mask)
+
+
+def _known(spacing_mm: tuple[float, float] | None) -> tuple[float, float]:
+    if spacing_mm is None:
+        raise ValueError("the grid has a pixel size, so the spacing of the image is needed")
+    return spacing_mm
+
+
+def _copy_into(image: NDArray[Scalar], shape: tuple[int, int], offset: tuple[int, int]) -> NDArray[Scalar]:
     """Copy what fits into a new array of zeros, the first pixel at ``offset``."""
     result = np.zeros((*image.shape[:-2], *shape), dtype=image.dtype)
     old, new = [], []

@@ -66,7 +66,7 @@ def evaluate(
     catalogue
         Where images and truth are.
     index
-        The images to evaluate, as :func:`choose_subjects` returns them.
+        The images to evaluate, as :func:`cmr_train.data.selection.select_images` returns them.
     baseline
         Another network for the same task.
     on_subject

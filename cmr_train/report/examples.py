@@ -14,10 +14,10 @@ from cmr_planes.system.whole_file import file_sha256
 from cmr_planes.views import CardiacPhase
 from cmr_train.choices import Subset, TransferMode
 from cmr_train.config import RunConfig
+from cmr_train.data.selection import select_images
 from cmr_train.errors import CheckpointError, TrainError
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN, POOLED
-from cmr_train.evaluation.selection import choose_subjects
 from cmr_train.prediction.inference import label_images
 from cmr_train.report.results import CellResult, RunResult, StudyResults
 from cmr_train.runs.folder import FINAL_NAME
@@ -96,7 +96,7 @@ def examples(results: StudyResults, variant: str) -> tuple[Example, ...] | str:
     try:
         config = next(cell.run.config for cell in cells.values() if cell.run.config is not None)
         with _open(results, config) as catalogue:
-            index = choose_subjects(config, catalogue, Subset.TEST)
+            index = select_images(config, catalogue, config.head, Subset.TEST)
             return tuple(_example(catalogue, index, config, cells, rank, *each) for rank, each in chosen.items())
     except (CmrPlanesError, OSError, StopIteration) as error:
         return f"There are no pictures: {error}."
@@ -110,7 +110,7 @@ def pretext_example(results: StudyResults, run: RunResult) -> PretextExample | s
     subject, mean_dice = ranked[(len(ranked) - 1) // 2]
     try:
         with _open(results, run.config) as catalogue:
-            index = choose_subjects(run.config, catalogue, Subset.TEST)
+            index = select_images(run.config, catalogue, run.config.head, Subset.TEST)
             place, truth = _choose(index, subject, lambda each: _read(catalogue.positions, run.config, each))
             image, aspect, spacing_mm = _image(catalogue, run.config, place)
             predicted = label_images(load_run(run.folder), [image], [spacing_mm])[0]

@@ -7,6 +7,7 @@ import torch
 
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Head
+from cmr_train.compute.devices import Compute, compute_on
 from cmr_train.config import RunConfig
 from cmr_train.data.splits import Split
 from cmr_train.errors import CheckpointError
@@ -20,7 +21,9 @@ class Run:
     """A trained network and what it was trained on."""
 
     model: UNet
-    """On the device that was asked for, in evaluation mode."""
+    """On the device of ``compute``, in evaluation mode."""
+    compute: Compute
+    """The device, and the number format that the run was trained in."""
     config: RunConfig
     """All that the run was told."""
     head: Head
@@ -78,8 +81,11 @@ def load_run(run: Path, device: torch.device | str = "cpu") -> Run:
         raise CheckpointError(f"the weights of run {str(run)!r} are of another network than its {CONFIG_NAME} says")
     model = make_network(config)
     model.load_state_dict(weights)
+    compute = compute_on(torch.device(device), config.runtime.precision)
+    compute.place(model)
     return Run(
-        model=model.to(device).eval(),
+        model=model.eval(),
+        compute=compute,
         config=config,
         head=config.head,
         view=config.data.view,

@@ -151,7 +151,7 @@ def _train_and_evaluate(job: Job) -> bool:
     from cmr_planes.shards.catalogue import Catalogue
     from cmr_train.choices import Recipe, Subset
     from cmr_train.compute.devices import prepare
-    from cmr_train.evaluation.selection import choose_subjects
+    from cmr_train.data.selection import select_images
     from cmr_train.recipes.evaluate import evaluate, write_evaluation
     from cmr_train.recipes.finetune import finetune
     from cmr_train.recipes.pretext import pretext
@@ -169,7 +169,7 @@ def _train_and_evaluate(job: Job) -> bool:
     compute = prepare(config.runtime)
     run = load_run(out, compute.device)
     with Catalogue(config.data.data) as catalogue:
-        evaluation = evaluate(run, catalogue, choose_subjects(config, catalogue, Subset.TEST))
+        evaluation = evaluate(run, catalogue, select_images(config, catalogue, config.head, Subset.TEST))
     write_evaluation(evaluation, run, out, name=out.name, subset=Subset.TEST)
     seal = {"state": State.DONE.value, "error": None, "attempts": job.attempt, "seconds": round(time.perf_counter() - start, 1)}
     write_json(out / RESULT_NAME, seal | {"device": compute.description} | job.facts)

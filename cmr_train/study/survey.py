@@ -13,9 +13,9 @@ from cmr_train.choices import Head, Subset, TransferMode
 from cmr_train.compute.devices import Compute
 from cmr_train.compute.distributed import World
 from cmr_train.config import DataConfig, RunConfig
+from cmr_train.data.selection import select_images
 from cmr_train.data.splits import choose_participants
 from cmr_train.errors import ConfigError
-from cmr_train.evaluation.selection import choose_subjects
 from cmr_train.study.plan import Plan, StudyRun
 from cmr_train.training.session import Reporter, Session
 from cmr_train.training.tasks import choose_images
@@ -91,6 +91,6 @@ def _cohort(config: RunConfig, head: Head) -> Cohort:
         session = Session(config=config, out=Path(), catalogue=catalogue, compute=compute, world=World(), reporter=Reporter())
         index = choose_images(session, head).train
         keys = [index.participant(row) for row in range(len(index))]
-        tested = choose_subjects(config, catalogue, Subset.TEST) if head is config.head else ()
+        tested = select_images(config, catalogue, config.head, Subset.TEST) if head is config.head else ()
         test = frozenset(tested.participant(row) for row in range(len(tested))) if tested else frozenset()
     return Cohort(train=Counter(keys), test=test)

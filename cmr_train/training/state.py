@@ -45,7 +45,7 @@ def make_state(model: UNet, config: RunConfig, compute: Compute) -> TrainState:
     compute
         Where.
     """
-    model.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]  # torch's overloads lack the pair
+    compute.place(model)
     heads = [config.head, *(Head(name) for name in config.heads if name != config.head)]
     transfer = config.transfer
     is_shared = transfer is not None and transfer.optimiser_state is Sharing.SHARED

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.shards.catalogue import ImageIndex
-from cmr_train.choices import Head, LossKind
+from cmr_train.choices import Head, LossKind, Subset
 from cmr_train.config import VIEW_STRUCTURES, class_names
 from cmr_train.data.batches import Order
 from cmr_train.data.datasets import PlaneDataset, Target, choose_cache, class_frequencies
+from cmr_train.data.images import Grid
 from cmr_train.data.memory import free_bytes
-from cmr_train.data.splits import Split, choose_participants, split_participants
+from cmr_train.data.selection import of_participants, participants, select_images, split_of
+from cmr_train.data.splits import Split, choose_participants
 from cmr_train.errors import TrainError
 from cmr_train.training.loop import Task
 from cmr_train.training.losses import make_loss
@@ -42,43 +44,28 @@ def choose_images(session: Session, head: Head) -> Chosen:
         There are none, or fewer participants than were asked for; the sentence says what is missing.
     """
     config, data = session.config, session.config.data
-    where, title = f"{str(session.catalogue.path)!r}", data.view.title
-    index = session.catalogue.index(data.view)
-    if not len(index):
-        raise TrainError(f"{where} holds no images of view {title}; 'cmr-planes inspect' says what it holds")
-    index = index.select(index.has_positions if head is Head.POSITIONS else index.is_annotated)
-    if not len(index):
-        missing = ("position masks", "extract") if head is Head.POSITIONS else ("annotated subjects", "annotate")
-        raise TrainError(f"{where} has no {missing[0]} of view {title}; 'cmr-planes {missing[1]}' adds them")
+    where = f"{str(session.catalogue.path)!r}"
+    index = select_images(config, session.catalogue, head, Subset.ALL)
     if head is Head.STRUCTURES:
         index = _wholly_drawn(session, index)
-    if data.phases:
-        phases = sorted({str(phase) for phase in index.phase})
-        index = index.select(np.isin(index.phase, data.phases))
-        if not len(index):
-            raise TrainError(f"{where} has no phase {', '.join(data.phases)} of view {title}; it has {', '.join(phases)}")
-    participants = [index.participant(row) for row in range(len(index))]
-    split = split_participants(participants, seed=data.split_seed, fractions=data.fractions)
+    split, n_people = split_of(config, index), len(participants(index))
     if head is config.head and data.subjects is not None:
         if data.subjects > len(split.train):
             raise TrainError(
-                f"--subjects {data.subjects} was asked for, and the training set of {where} has {len(split.train)} participants "
-                f"for the {head.value} of {title}"
+                f"{data.subjects} participants were asked for, and the training set of {where} has {len(split.train)} for the "
+                f"{head.value} of {data.view.title}"
             )
         split = dataclasses.replace(split, train=choose_participants(split.train, data.subjects, seed=data.subjects_seed))
-    train, validation = (
-        index.select(np.array([each in people for each in participants], dtype=np.bool_))
-        for people in (set(split.train), set(split.validation))
-    )
+    train, validation = of_participants(index, split.train), of_participants(index, split.validation)
     if not len(train):
         raise TrainError(
-            f"none of the {len(set(participants))} participants with {head.value} in {where} falls into the training set; "
-            "give another --split-seed or more subjects"
+            f"none of the {n_people} participants with {head.value} in {where} falls into the training set; "
+            "use another split seed or more subjects"
         )
     if head is config.head and config.runtime.validate_every and not len(validation):
         raise TrainError(
-            f"--validate-every was asked for, and none of the {len(set(participants))} participants with {head.value} in {where} "
-            "falls into the validation set; give another --split-seed, more subjects or other --fractions"
+            f"the run is to be validated, and none of the {n_people} participants with {head.value} in {where} falls into the "
+            "validation set; use another split seed, more subjects or other fractions"
         )
     return Chosen(train=train, validation=validation, split=split)
 
@@ -133,8 +120,7 @@ def make_tasks(session: Session, images: Mapping[Head, Chosen]) -> tuple[tuple[T
             view=config.data.view,
             head=head,
             n_classes=config.heads[head],
-            size=config.image_size,
-            resample_mm=config.data.resample_mm,
+            grid=Grid.of(config),
         )
         for head in images
     }
@@ -168,7 +154,7 @@ def make_tasks(session: Session, images: Mapping[Head, Chosen]) -> tuple[tuple[T
         )
         loss = make_loss(kind, frequencies, session.compute.device)
         tasks.append(Task(head=head, dataset=dataset, order=order, loss=loss))
-        people = len({dataset.index.participant(row) for row in range(len(dataset))})
+        people = len(participants(dataset.index))
         session.reporter.say(
             f"{head.value}: {len(dataset):,} images of {people:,} participants, {'in memory' if is_cached else 'read from disk'}"
         )

@@ -37,7 +37,7 @@ class LoadReport:
 
 
 def load_weights(model: UNet, weights: Mapping[str, Tensor], mode: TransferMode) -> LoadReport:
-    """Take over pretrained weights, and freeze what the mode keeps.
+    """Take over pretrained weights; :func:`freeze` keeps those that the mode does not train.
 
     Parameters
     ----------
@@ -58,7 +58,6 @@ def load_weights(model: UNet, weights: Mapping[str, Tensor], mode: TransferMode)
         _check(own, weights)
     loaded = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
     model.load_state_dict({**own, **loaded})
-    freeze(model, mode)
     return LoadReport(
         loaded=tuple(loaded),
         skipped=tuple(name for name in weights if name not in loaded),

@@ -1,25 +1,24 @@
-"""How well a network does on the validation set while it is trained. What is seen here changes nothing in the run."""
+"""Scores on the validation set during training. They change nothing in the run."""
 
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from cmr_train.compute.devices import Compute
 from cmr_train.data.datasets import PlaneDataset
 from cmr_train.models.unet import UNet
-from cmr_train.prediction.inference import IMAGES_AT_ONCE
+from cmr_train.prediction.inference import IMAGES_AT_ONCE, classify
 from cmr_train.training.tracking import VALIDATION_MEAN
 from cmr_train.training.transfer import set_training
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Validation:
-    """The images that a run is watched on."""
+    """The validation set of a run."""
 
     dataset: PlaneDataset
-    """Of participants who are not learnt from."""
+    """Images and masks of participants outside the training set."""
     names: dict[int, str]
     """The classes that are scored."""
 
@@ -27,24 +26,19 @@ class Validation:
         """Return the Dice of each class, and their mean.
 
         A participant's Dice is over the pixels of all its images, on the network's matrix; the value is the mean over the
-        participants who have the class, in truth or prediction. It is for watching: ``evaluate`` scores each phase on the
-        acquired pixels.
+        participants who have the class, in truth or prediction. ``evaluate`` scores each phase on the acquired pixels instead.
         """
         participants = np.array([self.dataset.index.participant(row) for row in range(len(self.dataset))])
         people, person_of = np.unique(participants, return_inverse=True)
         n_classes = self.dataset.target.n_classes
         counts = np.zeros((len(people), n_classes, n_classes), dtype=np.int64)
-        model.eval()
-        with torch.inference_mode():
-            for start in range(0, len(self.dataset), IMAGES_AT_ONCE):
-                rows = range(start, min(start + IMAGES_AT_ONCE, len(self.dataset)))
-                images, masks = self.dataset.batch(rows)
-                with compute.autocast():
-                    logits = model(torch.from_numpy(images)[:, None].to(compute.device), self.dataset.target.head.value)
-                found = logits.argmax(dim=1).cpu().numpy()
-                for row, mask, classes in zip(rows, masks, found, strict=True):
-                    pairs = np.bincount((mask * n_classes + classes).ravel(), minlength=n_classes**2)
-                    counts[person_of[row]] += pairs.reshape(n_classes, n_classes)
+        for start in range(0, len(self.dataset), IMAGES_AT_ONCE):
+            rows = range(start, min(start + IMAGES_AT_ONCE, len(self.dataset)))
+            images, masks = self.dataset.batch(rows)
+            found = classify(model, images, self.dataset.target.head, compute)
+            for row, mask, classes in zip(rows, masks, found, strict=True):
+                pairs = np.bincount((mask.astype(np.int64) * n_classes + classes).ravel(), minlength=n_classes**2)
+                counts[person_of[row]] += pairs.reshape(n_classes, n_classes)
         set_training(model)
         dice = mean_dice(counts)
         values = {name: float(dice[number]) for number, name in self.names.items() if not np.isnan(dice[number])}
@@ -61,7 +55,7 @@ def mean_dice(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 
     Returns
     -------
-        Shape (classes,); NaN for a class that nobody has.
+        Shape (classes,); NaN for a class that no participant has.
     """
     both = np.diagonal(counts, axis1=1, axis2=2)
     either = counts.sum(axis=1) + counts.sum(axis=2)

@@ -251,12 +251,22 @@ def test_no_annotated_subjects(tmp_path):
 
 def test_a_view_that_is_not_in_the_catalogue(tmp_path, annotated):
     run = write_run(tmp_path / "run", data=annotated, view=CardiacView.FOUR_CHAMBER)
-    one_sentence(command("evaluate", run), 1, "no images of view 4Ch", "--data")
+    one_sentence(command("evaluate", run), 1, "no images of view 4Ch", "cmr-planes inspect")
+
+
+def test_phases_that_are_not_in_the_catalogue(tmp_path):
+    phases = tuple(f"{frame:03}" for frame in range(10))
+    record = make_subject(
+        1, views=(CardiacView.SAX,), phases=phases, n_slices=1, matrix=(SIZE, SIZE), layout=BoxLayout(size=5, gap=8)
+    )
+    data = write_batches(tmp_path / "data", [[record]])
+    run = write_run(tmp_path / "run", data=data, recipe=Recipe.PRETEXT, phases=("ed",))
+    one_sentence(command("evaluate", run, "--subset", "all"), 1, "has no phase ed of view SAX; it has 000 … 009")
 
 
 def test_an_empty_test_set(tmp_path, annotated):
     run = write_run(tmp_path / "run", data=annotated, fractions=(1.0, 0.0, 0.0))
-    one_sentence(command("evaluate", run), 1, "belongs to the test set", "--subset all")
+    one_sentence(command("evaluate", run), 1, "belongs to the test set", "use all subjects")
 
 
 def test_classes_that_the_run_does_not_know(tmp_path):

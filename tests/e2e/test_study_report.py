@@ -18,8 +18,8 @@ from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Recipe, Subset, TransferMode
 from cmr_train.cli import main
+from cmr_train.data.selection import select_images
 from cmr_train.errors import CheckpointError
-from cmr_train.evaluation.selection import choose_subjects
 from cmr_train.presets import configure
 from cmr_train.report import write_report
 from tests.helpers.study_folders import SETTINGS, make_study
@@ -98,7 +98,7 @@ def study(tmp_path_factory) -> Path:
     data = annotate(small_catalogue(folder / "data", 8))
     config = configure(Recipe.FINETUNE, data=data, mode=TransferMode.SCRATCH, **SETTINGS)
     with Catalogue(data) as catalogue:
-        index = choose_subjects(config, catalogue, Subset.TEST)
+        index = select_images(config, catalogue, config.head, Subset.TEST)
         keys = tuple(dict.fromkeys(index.subject(row) for row in range(len(index))))
     made = make_study(folder, data=data, test_subjects=keys, missing=("all-n5-s1",), failed={"decoder-n5-s0": "a | <b> failed"})
     (made / "cells/multitask-n5-s0/final.pt").write_bytes(b"damaged")

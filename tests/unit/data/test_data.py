@@ -13,7 +13,7 @@ from cmr_train.choices import CacheKind, Head
 from cmr_train.data.augment import Augmentation, adjust, draw_matrices, sampling_grid, transform
 from cmr_train.data.batches import BatchOptions, Order, batches
 from cmr_train.data.datasets import PlaneDataset, Target, choose_cache, class_frequencies
-from cmr_train.data.images import fit, intensity_window, normalise, resample, unfit
+from cmr_train.data.images import Grid, fit, intensity_window, normalise, resample, unfit
 from cmr_train.data.memory import free_bytes
 from cmr_train.data.splits import Split, choose_participants, split_participants
 from cmr_train.errors import TrainError
@@ -217,7 +217,7 @@ def test_tasks_and_seeds_have_their_own_order():
 # Datasets
 
 
-TARGET = Target(view=CardiacView.SAX, head=Head.POSITIONS, n_classes=10, size=(SIZE, 64))
+TARGET = Target(view=CardiacView.SAX, head=Head.POSITIONS, n_classes=10, grid=Grid((SIZE, 64)))
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +240,7 @@ def test_an_item_is_the_normalised_image_and_its_mask_on_the_common_matrix(catal
 
 @pytest.mark.parametrize("resample_mm", [None, 8.0])
 def test_memory_and_disk_give_the_same_bytes(catalogue_path, resample_mm):
-    target = Target(view=TARGET.view, head=TARGET.head, n_classes=10, size=TARGET.size, resample_mm=resample_mm)
+    target = Target(view=TARGET.view, head=TARGET.head, n_classes=10, grid=Grid(TARGET.grid.size, resample_mm))
     disk, memory = make_dataset(catalogue_path, target), make_dataset(catalogue_path, target)
     memory.fill_cache()
     assert memory.is_cached
@@ -268,7 +268,7 @@ def test_a_dataset_that_is_sent_elsewhere_opens_its_files_there(catalogue_path):
 
 
 def test_classes_that_do_not_match_are_named(catalogue_path):
-    dataset = make_dataset(catalogue_path, Target(view=CardiacView.SAX, head=Head.POSITIONS, n_classes=4, size=(SIZE, SIZE)))
+    dataset = make_dataset(catalogue_path, Target(view=CardiacView.SAX, head=Head.POSITIONS, n_classes=4, grid=Grid((SIZE, SIZE))))
     with pytest.raises(TrainError, match=r"subject 'SYN-0001', SAX, phase 0, slice 0 has class 9, .* 0 to 3"):
         dataset.check()
 

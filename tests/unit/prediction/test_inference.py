@@ -1,12 +1,22 @@
 """Label maps come back on each image's own pixels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from cmr_planes.views import CardiacView
+from cmr_train.choices import Precision, Recipe
+from cmr_train.data.datasets import PlaneDataset, Target
+from cmr_train.data.images import Grid
+from cmr_train.models.initial_weights import initialise
 from cmr_train.prediction.inference import IMAGES_AT_ONCE, label_images
 from cmr_train.runs.run import load_run
+from cmr_train.training.validation import Validation
 from tests.helpers.threshold_runs import write_run
+from tests.helpers.training import open_index, small_catalogue
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -63,3 +73,51 @@ def test_the_picture_is_the_one_that_training_sees(tmp_path):
     (found,) = label_images(run, [image], [(2.0, 2.0)])
     assert found[:10].all()
     assert not found[10:].any()
+
+
+class Recorder(nn.Module):
+    """A network that keeps what it is given, and finds nothing."""
+
+    def forward(self, batch, head):  # noqa: ARG002  # a network's signature
+        self.seen = batch
+        return torch.zeros(len(batch), 10, *batch.shape[2:])
+
+
+@pytest.mark.parametrize("resample_mm", [None, 5.5], ids=["own pixels", "resampled"])
+def test_a_network_is_given_the_same_image_in_training_and_in_prediction(tmp_path, resample_mm):
+    run = load_run(write_run(tmp_path / "run", recipe=Recipe.PRETEXT, rows=40, columns=56, resample_mm=resample_mm))
+    catalogue, index = open_index(small_catalogue(tmp_path, 2))
+    target = Target(view=run.view, head=run.head, n_classes=10, grid=Grid.of(run.config))
+    trained_on = PlaneDataset(catalogue, index, target)[4][0]
+    recorder = Recorder()
+    address = (index.subject(4), run.view, int(index.phase_index[4]), int(index.slice_index[4]))
+    label_images(replace(run, model=recorder), [catalogue.image(*address)], [(7.0, 7.0)])
+    np.testing.assert_array_equal(recorder.seen[0, 0].numpy(), trained_on)
+
+
+def test_validation_and_evaluation_find_the_same_classes_in_every_number_format(tmp_path):
+    """In bfloat16 a network finds other classes than in single precision; what was validated is what is evaluated."""
+    catalogue, index = open_index(small_catalogue(tmp_path, 3))
+    found = {}
+    for precision in (Precision.FLOAT32, Precision.BFLOAT16):
+        folder = write_run(tmp_path / precision, recipe=Recipe.PRETEXT, base_channels=4, levels=2, precision=precision)
+        run = load_run(folder)
+        initialise(run.model, 5)
+        addresses = [
+            (index.subject(row), run.view, int(index.phase_index[row]), int(index.slice_index[row])) for row in range(len(index))
+        ]
+        labels = np.stack(label_images(run, [catalogue.image(*each) for each in addresses], [(7.0, 7.0)] * len(index)))
+        truth = np.stack([catalogue.positions(*each) for each in addresses])
+        people = np.array([index.participant(row) for row in range(len(index))])
+        names = {number: f"{number}" for number in range(10)}
+        target = Target(view=CardiacView.SAX, head=run.head, n_classes=10, grid=Grid.of(run.config))
+        validated = Validation(dataset=PlaneDataset(catalogue, index, target), names=names)(run.model, run.compute)
+        for number, name in names.items():
+            dice = [
+                2 * ((labels == number) & (truth == number))[people == person].sum() / n_either
+                for person in np.unique(people)
+                if (n_either := (labels == number)[people == person].sum() + (truth == number)[people == person].sum())
+            ]
+            assert validated[name] == pytest.approx(np.mean(dice), rel=1e-12)
+        found[precision] = labels
+    assert (found[Precision.FLOAT32] != found[Precision.BFLOAT16]).any()

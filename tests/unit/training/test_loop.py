@@ -13,6 +13,7 @@ from cmr_train.compute.distributed import World
 from cmr_train.config import TrainingConfig
 from cmr_train.data.batches import Order
 from cmr_train.data.datasets import PlaneDataset, Target
+from cmr_train.data.images import Grid
 from cmr_train.errors import CheckpointError, DivergedError
 from cmr_train.models.initial_weights import initialise
 from cmr_train.models.unet import UNet
@@ -21,7 +22,7 @@ from cmr_train.training.loop import Hooks, Task, learning_rate, train
 from cmr_train.training.losses import cross_entropy, weighted_cross_entropy
 from cmr_train.training.state import make_state, restore, state_to_save
 from cmr_train.training.tracking import Record, keep_until
-from cmr_train.training.transfer import StatisticsBank, load_weights, set_training
+from cmr_train.training.transfer import StatisticsBank, freeze, load_weights, set_training
 from tests.helpers.training import SIZE, open_index, small_catalogue, small_config
 
 CPU = Compute(torch.device("cpu"), is_bfloat16=False)
@@ -42,7 +43,7 @@ def make_task(path, head=Head.POSITIONS, rows=None, batch_size=4) -> Task:
     """A task on some of the images; structures are learnt from the position masks, which is all the same to the loop."""
     catalogue, index = open_index(path)
     index = index if rows is None else index.select(np.array(rows))
-    target = Target(view=CardiacView.SAX, head=Head.POSITIONS, n_classes=10, size=(SIZE, SIZE))
+    target = Target(view=CardiacView.SAX, head=Head.POSITIONS, n_classes=10, grid=Grid((SIZE, SIZE)))
     order = Order(n_images=len(index), batch_size=batch_size, seed=0, task=[*Head].index(head))
     return Task(head=head, dataset=PlaneDataset(catalogue, index, target), order=order, loss=cross_entropy)
 
@@ -140,6 +141,8 @@ def test_each_mode_moves_what_it_should(catalogue_path, mode):
     pretrained = UNet(1, 4, 2, heads={"positions": 10})
     initialise(pretrained, 9)
     report = load_weights(state.model, {} if mode is TransferMode.SCRATCH else pretrained.state_dict(), mode)
+    assert all(parameter.requires_grad for parameter in state.model.parameters())  # freeze alone freezes
+    freeze(state.model, mode)
     state = make_state(state.model, config, CPU)
     before = copy_of(state)
     go(config, state, tasks)

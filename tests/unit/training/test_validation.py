@@ -14,6 +14,7 @@ from cmr_train.choices import Head, Recipe
 from cmr_train.compute.devices import prepare
 from cmr_train.config import class_names
 from cmr_train.data.datasets import PlaneDataset, Target
+from cmr_train.data.images import Grid
 from cmr_train.errors import ConfigError, TrainError
 from cmr_train.models.initial_weights import initialise
 from cmr_train.models.unet import UNet
@@ -49,7 +50,7 @@ def test_the_dice_of_a_look_is_that_of_the_predictions(catalogue_path):
     config = small_config(catalogue_path)
     with Catalogue(catalogue_path) as catalogue:
         index = catalogue.index(CardiacView.SAX)
-        target = Target(view=CardiacView.SAX, head=Head.POSITIONS, n_classes=10, size=(SIZE, SIZE))
+        target = Target(view=CardiacView.SAX, head=Head.POSITIONS, n_classes=10, grid=Grid((SIZE, SIZE)))
         dataset = PlaneDataset(catalogue, index, target)
         model = UNet(1, 4, 2, heads={"positions": 10})
         initialise(model, 1)

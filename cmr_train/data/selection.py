@@ -1,0 +1,75 @@
+"""The images of a task: of the run's view and phases, with masks, of one set of participants."""
+
+from collections.abc import Collection
+
+import numpy as np
+
+from cmr_planes.shards.catalogue import Catalogue, ImageIndex
+from cmr_train.choices import Head, Subset
+from cmr_train.config import RunConfig
+from cmr_train.data.splits import Split, split_participants
+from cmr_train.errors import TrainError
+
+
+def select_images(config: RunConfig, catalogue: Catalogue, head: Head, subset: Subset) -> ImageIndex:
+    """Return the images of a task that a run trains on, is validated on, or is evaluated on.
+
+    Parameters
+    ----------
+    config
+        The run's configuration: view, phases and split.
+    catalogue
+        The images and masks.
+    head
+        The task: images with positions, or annotated ones.
+    subset
+        The set of participants. It follows from a participant's key and the run's seed, so that it is the same in every catalogue.
+
+    Raises
+    ------
+    TrainError
+        There are no such images; the sentence says what is missing.
+    """
+    where, title = f"{str(catalogue.path)!r}", config.data.view.title
+    index = catalogue.index(config.data.view)
+    if not len(index):
+        raise TrainError(f"{where} holds no images of view {title}; 'cmr-planes inspect' lists what it holds")
+    index = index.select(index.has_positions if head is Head.POSITIONS else index.is_annotated)
+    if not len(index):
+        missing = ("position masks", "extract") if head is Head.POSITIONS else ("annotated subjects", "annotate")
+        raise TrainError(f"{where} has no {missing[0]} of view {title}; 'cmr-planes {missing[1]}' adds them")
+    if config.data.phases:
+        phases = np.unique(index.phase).tolist()
+        index = index.select(np.isin(index.phase, config.data.phases))
+        if not len(index):
+            raise TrainError(f"{where} has no phase {', '.join(config.data.phases)} of view {title}; it has {_in_short(phases)}")
+    if subset is Subset.ALL:
+        return index
+    chosen = of_participants(index, getattr(split_of(config, index), subset.value))
+    if not len(chosen):
+        raise TrainError(
+            f"none of the {len(participants(index))} participants with {head.value} in {where} belongs to the {subset.value} set "
+            "of the run; use all subjects, or another set"
+        )
+    return chosen
+
+
+def participants(index: ImageIndex) -> tuple[str, ...]:
+    """Return the participants of some images, each once, in order of their first image."""
+    return tuple(dict.fromkeys(index.participant(row) for row in range(len(index))))
+
+
+def split_of(config: RunConfig, index: ImageIndex) -> Split:
+    """Return the sets of a run to which the participants of some images belong."""
+    return split_participants(participants(index), seed=config.data.split_seed, fractions=config.data.fractions)
+
+
+def of_participants(index: ImageIndex, chosen: Collection[str]) -> ImageIndex:
+    """Return the images of some participants."""
+    wanted = frozenset(chosen)
+    return index.select(np.array([index.participant(row) in wanted for row in range(len(index))], dtype=np.bool_))
+
+
+def _in_short(phases: list[str]) -> str:
+    """Name some phases, of many the first and the last."""
+    return ", ".join(phases) if len(phases) <= 3 else f"{phases[0]} … {phases[-1]}"
