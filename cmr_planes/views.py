@@ -21,6 +21,27 @@ class CardiacView(StrEnum):
         return "SAX" if self is CardiacView.SAX else f"{self.value[0]}Ch"
 
 
+def to_view(view: CardiacView | str) -> CardiacView:
+    """Return a view by its name, in any case; a view stands for itself.
+
+    Raises
+    ------
+    ValueError
+        It names no view.
+
+    Examples
+    --------
+    >>> to_view("2Ch")
+    <CardiacView.TWO_CHAMBER: '2ch'>
+    """
+    if isinstance(view, CardiacView):
+        return view
+    try:
+        return CardiacView(str(view).lower())
+    except ValueError:
+        raise ValueError(f"{view!r} is not a view; give one of {', '.join(CardiacView)}") from None
+
+
 TARGET_VIEWS = (CardiacView.SAX, CardiacView.TWO_CHAMBER, CardiacView.FOUR_CHAMBER)
 """The views on which positions can be drawn."""
 

@@ -1,9 +1,10 @@
 """Reading a catalogue: its tables, and any image by its address.
 
-Shards are opened read-only, when they are first needed, once a process, without file locks, and never across a fork. A
-:class:`Catalogue` pickles as its path.
+Shards are opened read-only, when they are first needed, once per process, without file locks, and never across a fork. A
+:class:`Catalogue` pickles as its path. Views and phases are given as members of their enums or as text: ``"sax"``, ``"ed"``.
 """
 
+import operator
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +17,16 @@ from numpy.typing import NDArray
 
 from cmr_planes.errors import Note, NoteCode, Rejection, RejectionCode, ShardError
 from cmr_planes.geometry.arrays import BoolArray, LabelArray
+from cmr_planes.shards.catalogue_image import CatalogueImage, images_of
 from cmr_planes.shards.columns import AnnotationTable, ImageIndex, Subjects, ViewTable
 from cmr_planes.shards.open_files import OpenFiles
 from cmr_planes.shards.opening import DAMAGE_ERRORS, get_table, open_file, read_json_attribute, table_length
 from cmr_planes.shards.schema import Attribute, Dataset, FileKind, Group, RootAttribute
 from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Table, make_table, texts
 from cmr_planes.shards.view_attributes import ViewAttributes, read_view_attributes
-from cmr_planes.views import CardiacView
+from cmr_planes.views import CardiacView, to_view
 
-__all__ = ["AnnotationTable", "Catalogue", "ImageIndex", "Subjects", "ViewAttributes", "ViewTable"]
+__all__ = ["AnnotationTable", "Catalogue", "CatalogueImage", "ImageIndex", "Subjects", "ViewAttributes", "ViewTable"]
 
 _BLOCK_ROWS = 1 << 17
 
@@ -44,9 +46,9 @@ class Catalogue:
 
     Examples
     --------
-    >>> with Catalogue(Path("out.h5")) as catalogue:  # doctest: +SKIP
-    ...     index = catalogue.index(CardiacView.SAX)
-    ...     image = catalogue.image(index.subject(0), CardiacView.SAX, index.phase_index[0], index.slice_index[0])
+    >>> with Catalogue("out.h5") as catalogue:  # doctest: +SKIP
+    ...     for image in catalogue.images("sax", annotated=True):
+    ...         print(image.subject, image.phase, image.slice_index, image.image.shape, image.labels.max())
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -82,11 +84,19 @@ class Catalogue:
         with self._reading() as files:
             return read_json_attribute(files.catalogue, RootAttribute.VERSIONS)
 
-    def index(self, view: CardiacView | None = None) -> ImageIndex:
+    def index(self, view: CardiacView | str | None = None) -> ImageIndex:
         """Return one row for each 2D image, of one view or of all.
 
         Subjects stand in the catalogue's order; within one, views, phases and slices do.
+
+        Raises
+        ------
+        ShardError
+            The table cannot be read.
+        ValueError
+            ``view`` names no view.
         """
+        name = None if view is None else to_view(view).value.encode()
         subjects = self.subjects()
         blocks = []
         with self._table_named("index"):
@@ -95,7 +105,7 @@ class Catalogue:
             for start, block in self._blocks(
                 "index", ["view", "phase", "phase_index", "slice", "rows", "columns", "positions", "annotated"]
             ):
-                rows = np.arange(len(block)) if view is None else np.flatnonzero(block["view"] == view.value.encode())
+                rows = np.arange(len(block)) if name is None else np.flatnonzero(block["view"] == name)
                 blocks.append((numbers[start : start + len(block)][rows], block[rows]))
             return ImageIndex.from_blocks(subjects, blocks)
 
@@ -121,7 +131,7 @@ class Catalogue:
             rows = self._messages("notes")
             return tuple(Note(subject, view, NoteCode(code), sentence) for subject, view, code, sentence in rows)
 
-    def image(self, subject: str, view: CardiacView, phase: int, slice_index: int) -> NDArray[np.uint16]:
+    def image(self, subject: str, view: CardiacView | str, phase: int | str, slice_index: int) -> NDArray[np.uint16]:
         """Read one image.
 
         Parameters
@@ -129,9 +139,9 @@ class Catalogue:
         subject
             The subject's key.
         view
-            The view.
+            The view, or its name.
         phase
-            Index of the phase, as in :attr:`ImageIndex.phase_index`.
+            Index of the phase, as in :attr:`ImageIndex.phase_index`, or its name: ``"ed"``, ``"es"``, ``"000"``, ….
         slice_index
             Index of the slice, 0 for long-axis views; SAX runs from base to apex.
 
@@ -143,25 +153,47 @@ class Catalogue:
         ------
         ShardError
             There is no such image, or its shard is missing or damaged; the message names both.
+        ValueError
+            ``view`` names no view.
+        TypeError
+            ``phase`` or ``slice_index`` is of another type.
         """
         return cast("NDArray[np.uint16]", self._read_image(subject, view, Dataset.IMAGE, phase, slice_index))
 
-    def positions(self, subject: str, view: CardiacView, phase: int, slice_index: int) -> LabelArray:
+    def images(self, view: CardiacView | str | None = None, *, annotated: bool | None = None) -> Iterator[CatalogueImage]:
+        """Go through the images in the order of :meth:`index`; nothing is read of an image until it is asked for.
+
+        Parameters
+        ----------
+        view
+            The view, or its name; None for all.
+        annotated
+            True for images with manual labels, False for those without, None for all.
+
+        Returns
+        -------
+            The images, one at a time.
+        """
+        index = self.index(view)
+        rows = range(len(index)) if annotated is None else np.flatnonzero(index.is_annotated == annotated).tolist()
+        return images_of(self, index, rows)
+
+    def positions(self, subject: str, view: CardiacView | str, phase: int | str, slice_index: int) -> LabelArray:
         """Read one position mask, shape (rows, columns), classes 0 to 9; otherwise as :meth:`image`."""
         return cast("LabelArray", self._read_image(subject, view, Dataset.POSITIONS, phase, slice_index))
 
-    def labels(self, subject: str, view: CardiacView, phase: int, slice_index: int) -> LabelArray:
+    def labels(self, subject: str, view: CardiacView | str, phase: int | str, slice_index: int) -> LabelArray:
         """Read the manual labels of one image, shape (rows, columns), values of :class:`cmr_planes.views.Structure`.
 
         Raises
         ------
         ShardError
             The view has no labels, there is no such image, or the label file is missing or damaged. An image of a labelled view
-            that is not annotated itself (:attr:`ImageIndex.annotated`) has zeros.
+            that is not annotated itself (:attr:`ImageIndex.is_annotated`) has zeros.
         """
         return cast("LabelArray", self._read_image(subject, view, Dataset.LABELS, phase, slice_index, Group.LABELS))
 
-    def labelled_structures(self, subject: str, view: CardiacView) -> BoolArray:
+    def labelled_structures(self, subject: str, view: CardiacView | str) -> BoolArray:
         """Tell which structures were drawn, shape (phase, slice, 6), in the order of :class:`cmr_planes.views.Structure`.
 
         Class 0 stands for the image: it is true where anything was drawn, or looked for and not there. All are false where an image
@@ -172,6 +204,7 @@ class Catalogue:
         ShardError
             The view has no labels, or the label file is missing or damaged.
         """
+        view = to_view(view)
         with self._reading() as files, files.naming(Group.LABELS, subject, f"{view.value}/{Dataset.LABELS}"):
             group = files.linked_file(Group.LABELS, subject)[f"{Group.LABELS}/{subject}/{view.value}"]
             return cast("BoolArray", group.attrs[Attribute.STRUCTURES].astype(np.bool_))
@@ -183,7 +216,7 @@ class Catalogue:
                 return AnnotationTable.from_table(make_table(ANNOTATIONS_COLUMNS, []))
             return AnnotationTable.from_table(self._table(ANNOTATIONS_TABLE))
 
-    def view_attributes(self, subject: str, view: CardiacView) -> ViewAttributes:
+    def view_attributes(self, subject: str, view: CardiacView | str) -> ViewAttributes:
         """Read what is stored beside the images of a view.
 
         Raises
@@ -191,6 +224,7 @@ class Catalogue:
         ShardError
             There is no such view, or its shard is missing or damaged.
         """
+        view = to_view(view)
         with self._reading() as files, files.naming(Group.DATA, subject, view.value):
             return read_view_attributes(files.linked_file(Group.DATA, subject)[f"{Group.DATA}/{subject}/{view.value}"])
 
@@ -254,10 +288,31 @@ class Catalogue:
         return zip(*(texts(table[column]) for column in ("subject", "view", "code", "sentence")), strict=True)
 
     def _read_image(
-        self, subject: str, view: CardiacView, name: str, phase: int, slice_index: int, group: str = Group.DATA
+        self, subject: str, view: CardiacView | str, name: str, phase: int | str, slice_index: int, group: str = Group.DATA
     ) -> NDArray[Any]:
+        view = to_view(view)
+        row = self._phase_index(subject, view, phase) if isinstance(phase, str) else _whole_number(phase, "phase")
+        column = _whole_number(slice_index, "slice_index")
         with self._reading() as files, files.naming(group, subject, f"{view.value}/{name}, phase {phase}, slice {slice_index}"):
             dataset = files.dataset(group, subject, view.value, name)
-            if phase < 0 or slice_index < 0:
+            if row < 0 or column < 0:
                 raise IndexError("an address does not count from the end")
-            return cast("NDArray[Any]", dataset[phase, slice_index])
+            return cast("NDArray[Any]", dataset[row, column])
+
+    def _phase_index(self, subject: str, view: CardiacView, phase: str) -> int:
+        """Return the index of a phase by its name, in any case; raises ShardError if the view has none of that name."""
+        phases = self.view_attributes(subject, view).phases
+        if phase.lower() not in phases:
+            stored = phases[0] if len(phases) == 1 else f"{', '.join(phases[:-1])} and {phases[-1]}"
+            raise ShardError(
+                f"view {view.value} of subject {subject!r} has no phase {phase!r} in {str(self.path)!r}; it has {stored}"
+            )
+        return phases.index(phase.lower())
+
+
+def _whole_number(value: int, name: str) -> int:
+    """Return an index as an int; raises TypeError for what is none."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, got {value!r}") from None

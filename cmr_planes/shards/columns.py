@@ -52,9 +52,9 @@ class ImageIndex:
     phase: NDArray[np.str_]
     """Shape (images,): ``ed``, ``es``, or ``000``, ``001``, … in order of time."""
     phase_index: IntArray
-    """Shape (images,): place on the first axis of the view's arrays."""
+    """Shape (images,): index on the first axis of the view's arrays."""
     slice_index: IntArray
-    """Shape (images,): place on the second axis; SAX runs from base to apex."""
+    """Shape (images,): index on the second axis; SAX runs from base to apex."""
     rows: IntArray
     """Shape (images,): rows of the matrix."""
     columns: IntArray
@@ -97,11 +97,6 @@ class ImageIndex:
     def __len__(self) -> int:
         return len(self.subject_number)
 
-    @property
-    def annotated(self) -> BoolArray:
-        """The same as :attr:`is_annotated`, under the name of the column of ``/index``."""
-        return self.is_annotated
-
     def subject(self, row: int) -> str:
         """Return the subject's key of one row."""
         return self.subjects.key[int(self.subject_number[row])]
@@ -135,7 +130,7 @@ class ViewTable:
     spacing_mm: FloatArray
     """Shape (views, 2): distance between rows and between columns, of the first slice."""
     manufacturer: tuple[str, ...]
-    """Manufacturer, or empty."""
+    """A vendor name in lower case, or empty."""
     field_strength_t: FloatArray
     """Tesla, NaN if not known."""
     has_positions: BoolArray
@@ -185,7 +180,7 @@ class AnnotationTable:
     n_slices: IntArray
     """Slices that are annotated at one phase at least."""
     structure_images: IntArray
-    """Shape (views, 6): images on which each structure was drawn or looked for."""
+    """Shape (views, 6): images on which each structure was drawn, or looked for and not there."""
     label_pixels: IntArray
     """Shape (views, 6): pixels of each structure on the annotated images."""
 

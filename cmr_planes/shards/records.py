@@ -85,7 +85,7 @@ class ViewRecord:
     rescale: tuple[float, float]
     """Slope and intercept that turn stored intensities into the scanner's values (1, 0 if none are given)."""
     manufacturer: str
-    """Manufacturer, or empty."""
+    """One of nine vendor names in lower case, such as ``siemens`` or ``united imaging``; empty for any other, or if not given."""
     field_strength_t: float
     """MagneticFieldStrength in tesla, NaN if not given."""
     instances: tuple[tuple[InstanceRef, ...], ...] | None = None

@@ -94,7 +94,7 @@ class Attribute:
     RESCALE_INTERCEPT = "rescale_intercept"
     """See the slope."""
     MANUFACTURER = "manufacturer"
-    """As the header says, or empty."""
+    """One of nine vendor names in lower case, such as ``siemens`` or ``united imaging``; empty for any other, or if not given."""
     FIELD_STRENGTH_T = "field_strength_t"
     """Tesla, NaN if not known."""
     LINE_VIEWS = "line_views"

@@ -77,7 +77,7 @@ class ScannerCount:
     """Number of subjects from one kind of scanner."""
 
     manufacturer: str
-    """Manufacturer, or empty."""
+    """A vendor name in lower case, or empty."""
     field_strength_t: float | None
     """Tesla, None if not known."""
     n_subjects: int

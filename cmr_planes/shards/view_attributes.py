@@ -58,7 +58,7 @@ class ViewAttributes:
     rescale: tuple[float, float]
     """Slope and intercept."""
     manufacturer: str
-    """Manufacturer, or empty."""
+    """One of nine vendor names in lower case, such as ``siemens`` or ``united imaging``; empty for any other, or if not given."""
     field_strength_t: float
     """Tesla, NaN if not known."""
     boxes: BoxAttributes | None

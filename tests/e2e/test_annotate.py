@@ -116,7 +116,7 @@ def test_cvi42_needs_no_dicom_and_no_matching_order(out: Path, labels: Path) -> 
         assert {FOUR.value, SAX.value} == set(catalogue.annotations().view)
         four = catalogue.labels("SYN-0001", FOUR, 0, 0)
         assert set(np.unique(four)) == {0, *Structure}
-        assert not catalogue.index(CardiacView.TWO_CHAMBER).annotated.any()
+        assert not catalogue.index(CardiacView.TWO_CHAMBER).is_annotated.any()
 
 
 def test_nifti_in_the_style_of_every_source_is_found_beside_the_images(out: Path, labels: Path) -> None:
@@ -146,7 +146,7 @@ def test_dicom_segmentations_are_laid_on_the_phase_that_they_name(out: Path, lab
     assert run("annotate", out, labels).exit_code == 0
     assert_labels(out, simple, phases=1, exact=True)
     with Catalogue(out) as catalogue:
-        assert catalogue.index(SAX).select(catalogue.index(SAX).annotated).phase.tolist() == ["es"] * 3
+        assert catalogue.index(SAX).select(catalogue.index(SAX).is_annotated).phase.tolist() == ["es"] * 3
 
 
 def test_annotated_frames_take_the_place_of_the_automatic_choice(source: Path, out: Path, labels: Path, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_every_frame_can_be_kept_and_labelled(source: Path, labels: Path, tmp_pa
     assert run("extract", source, out, "--workers", 1, *BOXES, "--phases", "all", "--annotations", labels).exit_code == 0
     with Catalogue(out) as catalogue:
         index = catalogue.index(SAX)
-        assert sorted(set(index.select(index.annotated).phase_index.tolist())) == [2, 5, 7]
+        assert sorted(set(index.select(index.is_annotated).phase_index.tolist())) == [2, 5, 7]
 
 
 def test_annotated_views_are_kept_without_positions(labels: Path, tmp_path: Path) -> None:
@@ -220,10 +220,10 @@ def test_extracting_again_keeps_labels_and_overwriting_removes_them(source: Path
     assert run(*again).exit_code == 0
     with Catalogue(out) as catalogue:
         assert len(catalogue.subjects()) == 3
-        assert catalogue.index().annotated.sum() == 8
+        assert catalogue.index().is_annotated.sum() == 8
     assert run(*again, "--overwrite").exit_code == 0
     with Catalogue(out) as catalogue:
-        assert not catalogue.index().annotated.any()
+        assert not catalogue.index().is_annotated.any()
         assert len(catalogue.annotations()) == 0
 
 
@@ -411,7 +411,7 @@ def test_public_sets_become_annotated_images(tmp_path: Path, write, key: str, fr
     assert result.exit_code == 0, result.output
     with Catalogue(out) as catalogue:
         assert set(catalogue.views().view) == views
-        assert catalogue.index().annotated.all()
+        assert catalogue.index().is_annotated.all()
         attributes = catalogue.view_attributes(key, SAX)
         assert attributes.phases == ("ed", "es")
         assert attributes.frame_numbers[:, 0].tolist() == frames
@@ -438,7 +438,7 @@ def test_all_frames_of_a_public_cine_can_be_kept(tmp_path: Path) -> None:
     with Catalogue(out) as catalogue:
         index = catalogue.index()
         assert len(index) == 9 * 4
-        assert sorted(set(index.select(index.annotated).phase_index.tolist())) == [0, 7]
+        assert sorted(set(index.select(index.is_annotated).phase_index.tolist())) == [0, 7]
 
 
 def test_faults_of_public_sets_end_in_sentences(tmp_path: Path) -> None:

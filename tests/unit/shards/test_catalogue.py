@@ -317,3 +317,57 @@ def test_a_file_that_may_not_be_read_is_named(out: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Path, "open", refuse)  # the tests may run as root, whom no mode stops
     with pytest.raises(ShardError, match="Permission denied"):
         Catalogue(out)
+
+
+def test_views_and_phases_are_taken_as_text(out: Path) -> None:
+    with Catalogue(out) as catalogue:
+        index = catalogue.index("SAX")
+        assert index.view.tolist() == ["sax"] * 12
+        record = SUBJECTS["SYN-0002"].views[0]
+        for phase, name in enumerate(record.phases):
+            np.testing.assert_array_equal(catalogue.image("SYN-0002", "sax", name.upper(), 1), record.image[phase, 1])
+            np.testing.assert_array_equal(
+                catalogue.positions("SYN-0002", SAX, name, 1), catalogue.positions("SYN-0002", SAX, phase, 1)
+            )
+        assert catalogue.view_attributes("SYN-0002", "4Ch").view is FOUR
+
+
+def test_a_value_that_is_wrong_is_named_and_nothing_is_called_damaged(out: Path) -> None:
+    with Catalogue(out) as catalogue:
+        with pytest.raises(ValueError, match=r"^'saxx' is not a view; give one of sax, 2ch, 3ch, 4ch$"):
+            catalogue.index("saxx")
+        with pytest.raises(ValueError, match=r"^7 is not a view; "):
+            catalogue.image("SYN-0001", 7, 0, 0)  # type: ignore[arg-type]  # what a caller may get wrong
+        with pytest.raises(ShardError, match=r"view sax of subject 'SYN-0001' has no phase '017' in .*; it has ed and es$"):
+            catalogue.image("SYN-0001", "sax", "017", 0)
+        with pytest.raises(TypeError, match=r"^slice_index must be a whole number, got '0'$"):
+            catalogue.image("SYN-0001", "sax", "ed", "0")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"^phase must be a whole number, got 0\.5$"):
+            catalogue.image("SYN-0001", "sax", 0.5, 0)  # type: ignore[arg-type]
+
+
+def test_images_come_one_by_one_with_what_belongs_to_them(out: Path) -> None:
+    with Catalogue(out) as catalogue:
+        images = list(catalogue.images("sax"))
+        assert [(image.subject, image.phase, image.slice_index) for image in images] == [
+            (key, phase, slice_index) for key in SUBJECTS for phase in ("ed", "es") for slice_index in (0, 1)
+        ]
+        for image in images:
+            record = SUBJECTS[image.subject].views[0]
+            np.testing.assert_array_equal(image.image, record.image[image.phase_index, image.slice_index])
+            np.testing.assert_array_equal(image.positions, draw_mask(record.positions[image.slice_index], 170, 160))
+            np.testing.assert_allclose(image.plane.position_mm, record.planes[image.slice_index].position_mm, atol=1e-9)
+            assert image.labels is None
+        assert len(list(catalogue.images())) == 18
+        assert len(list(catalogue.images(annotated=False))) == 18
+        assert list(catalogue.images(annotated=True)) == []
+
+
+def test_going_through_images_reads_none_of_them(out: Path) -> None:
+    for shard in (out.parent / "out.shards").glob("*.h5"):
+        shard.unlink()
+    with Catalogue(out) as catalogue:
+        first, *others = catalogue.images("4ch")
+        assert len(others) == 5
+        with pytest.raises(ShardError, match=r"00000\.h5"):
+            _ = first.image

@@ -50,7 +50,7 @@ def test_labels_come_back_by_the_image_s_address(out: Path) -> None:
     assert digests(out.parent / "out.shards") == before
     with Catalogue(out) as catalogue:
         index = catalogue.index()
-        marked = index.select(index.annotated)
+        marked = index.select(index.is_annotated)
         addresses = [
             (marked.subject(row), marked.view[row], marked.phase_index[row], marked.slice_index[row]) for row in range(len(marked))
         ]
@@ -86,7 +86,7 @@ def test_a_user_reaches_labels_with_h5py_alone(out: Path) -> None:
 
 def test_catalogues_without_labels_say_so(out: Path) -> None:
     with Catalogue(out) as catalogue:
-        assert not catalogue.index().annotated.any()
+        assert not catalogue.index().is_annotated.any()
         assert len(catalogue.annotations()) == 0
         with pytest.raises(ShardError, match="holds no labels of subject 'SYN-0001'"):
             catalogue.labels("SYN-0001", SAX, 0, 0)
@@ -121,7 +121,7 @@ def test_a_catalogue_written_again_keeps_its_labels(out: Path) -> None:
     shards = [out.parent / "out.shards" / f"{number:05}.h5" for number in range(2)]
     write_catalogue(out, shards, configuration={"box": 11.0}, versions={"cmr-planes": "1"})
     with Catalogue(out) as catalogue:
-        assert catalogue.index().annotated.sum() == 2
+        assert catalogue.index().is_annotated.sum() == 2
         np.testing.assert_array_equal(catalogue.labels("SYN-0003", SAX, 1, 1), SOME.labels[1, 1])
 
 
