@@ -28,9 +28,7 @@ class ClassMap:
         unknown = sorted(set(np.unique(values).tolist()) - {0, *self.structures})
         if unknown:
             known = ", ".join(f"{value}={structure.title}" for value, structure in self.structures.items())
-            raise AnnotationError(
-                f"holds the value {unknown[0]}, and the classes {self.name!r} are {known}; say what it means with --classes"
-            )
+            raise AnnotationError(f"holds the value {unknown[0]}, and the classes {self.name!r} are {known}; state the classes")
         table = np.zeros(max(self.structures, default=0) + 1, dtype=np.uint8)
         for value, structure in self.structures.items():
             table[value] = structure
@@ -64,7 +62,7 @@ _NAMES = {structure.title.lower(): structure for structure in Structure}
 
 
 def parse_classes(text: str) -> ClassMap:
-    """Read what ``--classes`` was given: a preset's name, or ``1=RV,2=Myo,3=LV``.
+    """Read classes from a text: a preset's name, or ``1=RV,2=Myo,3=LV``.
 
     Raises
     ------
@@ -93,7 +91,7 @@ def parse_classes(text: str) -> ClassMap:
 
 
 def check_anatomy(labels: LabelArray) -> None:
-    """Raise AnnotationError where the right ventricle, not the left one, lies in the muscle: values taken for each other.
+    """Raise AnnotationError where the right ventricle, not the left one, lies in the muscle: the two values are swapped.
 
     Parameters
     ----------
@@ -104,7 +102,7 @@ def check_anatomy(labels: LabelArray) -> None:
     if enclosure[_RV] > max(enclosure[_LV], 0.5):
         raise AnnotationError(
             "has its class RV inside the class Myo, where LV should be: the values of LV and RV are exchanged (ACDC has 1=RV, M&Ms "
-            "1=LV); say what they mean with --classes"
+            "1=LV); state the classes"
         )
 
 

@@ -68,9 +68,9 @@ def read_dicom_seg(stream: BinaryIO, stem: str = "", classes: ClassMap | None = 
     stream
         The file.
     stem
-        Its name without suffix: tells ED or ES where the frames do not name the instances that they were drawn on.
+        Its name without suffix, which gives ED or ES where the frames name no instances.
     classes
-        Structures by segment number; by default the segments' names and codes tell them.
+        Structures by segment number; None for those of the segments' names and codes.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def read_dicom_seg(stream: BinaryIO, stem: str = "", classes: ClassMap | None = 
     Raises
     ------
     AnnotationError
-        It is no segmentation, is damaged, has no geometry, or a segment whose structure nobody tells.
+        It is no segmentation, is damaged, lacks geometry, or has a segment whose structure is not known.
     """
     data = stream.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
@@ -112,8 +112,8 @@ def _structures(dataset: Dataset, classes: ClassMap | None) -> Mapping[int, Stru
         structure = (by_word or by_code) if classes is None else classes.structures.get(number)
         if structure is None:
             raise AnnotationError(
-                f"has a segment {number} that neither its name nor its code tells to be LV, Myo, RV, LA or RA; say it with "
-                f"--classes, for example --classes {number}=LV"
+                f"has a segment {number} whose name and code do not stand for LV, Myo, RV, LA or RA; state the classes by "
+                f"segment number, for example {number}=LV"
             )
         structures[number] = structure
     return structures
@@ -152,7 +152,7 @@ def _group(groups: Sequence[Dataset], keyword: str) -> Dataset:
         if item.get(keyword):
             group: Dataset = item.get(keyword)[0]
             return group
-    raise AnnotationError(f"has frames without {keyword}, so that nobody knows where they lie; export it with its geometry")
+    raise AnnotationError(f"has frames without {keyword}, so their place in the patient is not known; export it with its geometry")
 
 
 def _source(frame: Dataset) -> tuple[str, int]:

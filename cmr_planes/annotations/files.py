@@ -1,4 +1,4 @@
-"""Annotation files, plain or in zips: found, told apart by name, and opened within bounds."""
+"""Annotation files, plain or in zips: found, identified by name, and opened within bounds."""
 
 import re
 from collections.abc import Iterator
@@ -132,7 +132,7 @@ def _in_zip(path: Path, parts: tuple[str, ...]) -> list[LabelFile]:
 
 
 def _format_of(name: str, path: Path | None) -> LabelFormat | None:
-    """Return the format that a name tells; DICOM is looked into, so that only segmentations count."""
+    """Return the format that a name stands for; DICOM files are read in part, so that only segmentations count."""
     lower = name.lower()
     if lower.startswith("."):
         return None

@@ -29,12 +29,12 @@ InstanceKey = Callable[[str, int], str]
 Place = Callable[[LabelVolume, ImagePlane], SlicePlacement]
 """Lays a label map on a plane: :func:`cmr_planes.annotations.placing.place_on_plane`, or a function that keeps its results."""
 
-_KEEP_FRAMES = "'extract --annotations' keeps the annotated frames, 'extract --phases all' every frame"
+_KEEP_FRAMES = "extracting with these annotations keeps the annotated frames, extracting all phases every frame"
 
 _ATRIA = (Structure.LA, Structure.RA)
 
 _MAY_BE_ABSENT = (Structure.RV, *_ATRIA)
-"""Structures that a slice may be without: where they are drawn on one slice of a phase, they were looked for on all of it."""
+"""Structures that a slice may lack: where one is drawn on any slice of a phase, the annotator checked all slices of it."""
 
 
 @dataclass(slots=True)
@@ -280,7 +280,7 @@ def _lost_sentence(volume: LabelVolume) -> str:
     """Say why a label map that lies on the images belongs to none of them."""
     time_point = volume.time_point
     if time_point == TimePoint() and not volume.sop_instance_uid:
-        return "neither the file's name (ED, ES, frame01) nor a reference to an instance tells which phase it is of"
+        return "neither the file's name (ED, ES, frame01) nor a reference to an instance gives its phase"
     what = f"frame {time_point.frame_number}" if time_point.phase is None else time_point.phase.value.upper()
     if time_point == TimePoint():
         what = "the image that it was drawn on"
@@ -301,7 +301,7 @@ def _misfit_sentence(volume: LabelVolume, of_views: Mapping[CardiacView, Sequenc
 
 
 def _finished(canvas: _Canvas) -> ViewLabels:
-    """Settle what was looked for: a chamber drawn on one slice of a phase was looked for on all annotated slices of it."""
+    """Mark the structures that were checked: a chamber drawn on one slice of a phase was checked on all annotated ones."""
     annotated = canvas.structures[..., 0]
     for structure in _MAY_BE_ABSENT:
         drawn: BoolArray = np.any(canvas.structures[..., structure], axis=1)

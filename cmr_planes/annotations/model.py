@@ -13,7 +13,7 @@ from cmr_planes.views import CardiacPhase, CardiacView, Structure
 
 
 class LabelFormat(StrEnum):
-    """A format of annotations; the values are what ``--format`` takes and what the catalogue's ``source`` says."""
+    """A format of annotations; the values are those of the catalogue's ``source``."""
 
     CVI42 = "cvi42"
     """Contours of a cvi42 workspace."""

@@ -21,7 +21,7 @@ def read_nifti_labels(path: Path, classes: ClassMap | None = None) -> Annotation
     Parameters
     ----------
     path
-        The file. Its name tells the view and the phase (``ED``, ``ES``, ``frame01``) where it follows a public data set, and the
+        The file. Its name gives the view and the phase (``ED``, ``ES``, ``frame01``) where it follows a public data set, and the
         convention where ``classes`` is None.
     classes
         What its values mean.
@@ -33,16 +33,16 @@ def read_nifti_labels(path: Path, classes: ClassMap | None = None) -> Annotation
     Raises
     ------
     AnnotationError
-        It cannot be read, its values are not whole numbers or not those of the convention, nobody says which that is, or LV and RV
-        are exchanged.
+        It cannot be read, its values are not whole numbers or not those of the convention, its convention is not known, or LV and
+        RV are swapped.
     """
     stem = stem_of(path.name)
     convention = label_convention(stem)
     classes = classes or (None if convention is None else PRESETS[convention])
     if classes is None:
         raise AnnotationError(
-            "does not tell by its name what its values mean, and sources differ (1 is RV in ACDC and LV in M&Ms); say it with "
-            "--classes, for example --classes acdc or --classes 1=RV,2=Myo,3=LV"
+            "has a name from which its classes are not known, and sources differ (1 is RV in ACDC and LV in M&Ms); state the "
+            "classes, for example acdc or 1=RV,2=Myo,3=LV"
         )
     values, affine_ras = read_volume(path)
     view = parse_label_name(stem).view

@@ -33,8 +33,8 @@ def assign_files(
 
     Returns
     -------
-        Files by key. A file is a subject's if a folder, the zip or the file is called like it, or begins with its name and a
-        separator; failing that, if it is called so after the person, when every visit of the person gets it and geometry decides. A
+        Files by key. A file is a subject's if a folder, the zip or the file bears its name, or begins with its name and a
+        separator; failing that, if it bears the name of the person, when every visit of the person gets it and geometry decides. A
         single file or folder without any name goes to the only subject there is.
     """
     by_name: defaultdict[str, list[str]] = defaultdict(list)

@@ -22,9 +22,9 @@ class LabelSource:
     path: Path
     """Folder, zip or file."""
     label_format: LabelFormat | None = None
-    """The format; None to tell it by the files' names."""
+    """The format; None to identify it by the files' names."""
     classes: ClassMap | None = None
-    """What values and segments mean; None to tell it by the files' names."""
+    """What values and segments mean; None to identify it by the files' names."""
 
     def to_json(self) -> dict[str, JSON]:
         """Return what decides the labels, without the path."""
@@ -46,7 +46,7 @@ def read_annotations(files: Sequence[LabelFile], classes: ClassMap | None) -> tu
 
     Returns
     -------
-        What could be read, and a sentence for each file that could not; files are called by their number.
+        What could be read, and a sentence for each file that could not; files go by their number.
     """
     annotations: list[Annotation] = []
     failures: list[str] = []

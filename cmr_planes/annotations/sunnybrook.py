@@ -1,4 +1,4 @@
-"""Contours of the Sunnybrook Cardiac Data: a text file for each, named by the image's InstanceNumber, one ``x y`` a line.
+"""Contours of the Sunnybrook Cardiac Data: a text file for each, named by the image's InstanceNumber, one ``x y`` per line.
 
 Coordinates count from 1 at the centre of the first pixel, as in the MATLAB code that the data came with. Two subjects agree: of the
 contours moved by quarters of a pixel, those moved by (-1, -1) have the strongest edge under them.
@@ -28,7 +28,7 @@ def read_sunnybrook(files: Iterable[LabelFile]) -> Annotation:
     Parameters
     ----------
     files
-        The files. Contours of papillary muscles are passed over: they belong to the blood pool.
+        The files. Contours of papillary muscles are ignored: they belong to the blood pool.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def parse_points(data: bytes, name: str) -> FloatArray:
         rows = [line.split() for line in data.decode("ascii").splitlines() if line.strip()]
         points = np.array([[float(x), float(y)] for x, y in rows])
     except (UnicodeError, ValueError) as error:
-        raise AnnotationError(f"{name} is not a list of points, one 'x y' a line; fetch it again") from error
+        raise AnnotationError(f"{name} is not a list of points, one 'x y' per line; fetch it again") from error
     if len(data) > _MAX_BYTES or len(points) < _MIN_POINTS or not np.isfinite(points).all() or np.abs(points).max() > 1e5:
         raise AnnotationError(f"{name} has {len(points)} points, or points beyond any image; at least {_MIN_POINTS} are expected")
     return points

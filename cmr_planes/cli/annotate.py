@@ -42,7 +42,7 @@ def read_classes(context: click.Context, parameter: click.Parameter, value: str 
     type=click.Choice(FORMATS, case_sensitive=False),
     default="auto",
     show_default=True,
-    help="Format of the annotations; auto tells it by the files' names.",
+    help="Format of the annotations; auto identifies it by the files' names.",
 )
 @click.option(
     "--classes",
@@ -71,10 +71,10 @@ def annotate(
 ) -> ExitCode:
     """Add the annotations under LABELS to OUT.h5, as label maps beside the images.
 
-    LABELS is a folder, a zip or one file; folders, zips or files are called like the subjects. Contours find their image by SOP
+    LABELS is a folder, a zip or one file; folders, zips or files bear the names of the subjects. Contours find their image by SOP
     instance UID or InstanceNumber, label maps by where they lie in the patient. Images and masks are not changed. Labels of images
-    that have some already are replaced. With --pseudonymise files are called by the subjects'
-    original names. Exit code 3 if nothing could be used; OUT.h5 is then left as it was.
+    that have some already are replaced. With --pseudonymise the files bear the subjects' original names. Exit code 3 if nothing
+    could be used; OUT.h5 is then left as it was.
 
     \b
     Example:

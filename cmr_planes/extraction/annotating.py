@@ -93,7 +93,7 @@ def assign_labels(
 def _assign(
     files: Sequence[LabelFile], keys: Sequence[str], participants: Sequence[str], pseudonyms: Pseudonyms | None
 ) -> dict[str, list[LabelFile]]:
-    """Give subjects their files; with ``pseudonyms`` keys and participants are such, and files are called by the original names."""
+    """Give subjects their files; with ``pseudonyms`` keys and participants are such, and files bear the original names."""
     people = dict(zip(keys, participants, strict=True))
     return assign_files(files, keys, people) if pseudonyms is None else assign_files(files, keys, people, pseudonyms.spellings)
 
@@ -235,10 +235,10 @@ def _log_findings(run_log: RunLog, rows: Iterable[SubjectFinding]) -> None:
 
 def _no_owner(out: Path, labels: Path, n_files: int, *, is_hidden: bool) -> str:
     """Say that no annotation file belongs to a subject."""
-    called = "be called like the subjects ('cmr-planes inspect -v' lists them)"
+    names = "bear the names of the subjects, which the catalogue's table /subjects lists"
     if is_hidden:
-        called += ", or like the originals with --pseudonymise KEYFILE"
-    return f"{labels}: none of {n_files} annotation files belongs to a subject of {out}; folders, zips or files must {called}"
+        names += ", or the original names, for which the key file of the pseudonyms is needed"
+    return f"{labels}: none of {n_files} annotation files belongs to a subject of {out}; folders, zips or files must {names}"
 
 
 def _label_subject(

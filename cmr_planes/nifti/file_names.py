@@ -1,7 +1,7 @@
 """Words in the names of NIfTI files: subject, view, phase, frame, and whether the file is a label map.
 
 Two readings share the words. :func:`parse_image_name` is for the files of a public set, images and label maps alike: only whole
-words between underscores count, since the rest is the subject's name, and a subject may be called ``GT-001`` or ``A-ED-2``.
+words between underscores count, since the rest is the subject's name, and a subject's name may be ``GT-001`` or ``A-ED-2``.
 :func:`parse_label_name` is for annotation files, whose subject is known from elsewhere: there a word counts wherever letters stand
 apart, as in ``label-sa.ES2``, and no view is assumed, since coordinates decide where a label map lies.
 """

@@ -46,7 +46,7 @@ class CatalogueLabels:
         }
 
     def add(self, labels: LabelTree) -> None:
-        """Put labels into the label files; :meth:`refresh` then tells the catalogue of them.
+        """Put labels into the label files; :meth:`refresh` then adds them to the catalogue.
 
         Parameters
         ----------

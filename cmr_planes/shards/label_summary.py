@@ -23,7 +23,7 @@ class LabelSummary:
     n_images: int
     """2D images with labels."""
     structure_images: tuple[int, ...]
-    """Images on which each of the six classes was drawn, or looked for and not there."""
+    """Images on which each of the six classes was drawn, or checked and absent."""
     pixel_shares: tuple[float, ...]
     """Share of the pixels of each class on the annotated images, adding up to 1."""
     sources: tuple[tuple[str, int], ...]

@@ -99,7 +99,7 @@ class ViewLabels:
     labels: LabelArray
     """Shape (phase, slice, row, column), the image's; values of :class:`cmr_planes.views.Structure`."""
     structures: BoolArray
-    """Shape (phase, slice, 6): which structures were drawn, or were looked for and are not there; class 0 where any was."""
+    """Shape (phase, slice, 6): which structures were drawn, or checked and absent; class 0 where any was."""
     source: str
     """The format that they came in: ``nifti``, ``cvi42``, …"""
 

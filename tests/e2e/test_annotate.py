@@ -157,7 +157,7 @@ def test_annotated_frames_take_the_place_of_the_automatic_choice(source: Path, o
     result = run("annotate", out, labels)
     assert result.exit_code in (0, 3)
     if result.exit_code == 3:
-        assert "images with contours are not in the catalogue; 'extract --annotations' keeps" in result.output
+        assert "images with contours are not in the catalogue; extracting with these annotations keeps" in result.output
         assert out.read_bytes() == before
     chosen = tmp_path / "chosen.h5"
     arguments = ("extract", source, chosen, "--workers", 1, *BOXES, "--annotations", labels)
@@ -240,7 +240,7 @@ MALFORMED = {
         "as an attack on XML readers does",
     ),
     "NIfTI": ("SYN-0001_label_sa_ED.nii.gz", lambda _: b"\x1f\x8b broken", "cannot be read as NIfTI"),
-    "NIfTI without convention": ("SYN-0001.nii.gz", _nifti, "does not tell by its name"),
+    "NIfTI without convention": ("SYN-0001.nii.gz", _nifti, "has a name from which its classes are not known"),
     "DICOM SEG": (
         "SYN-0001.dcm",
         lambda _: bytes(128) + b"DICM" + b"\x02\x00\x02\x00UI\x1a\x001.2.840.10008.5.1.4.1.1.66.4\x00" + b"\xff" * 99,

@@ -70,7 +70,7 @@ def test_slices_are_found_whatever_their_order() -> None:
 )
 def test_segment_names_tell_the_structure(names: tuple[str, ...]) -> None:
     if names[1] == "LVM myo":
-        with pytest.raises(AnnotationError, match="has a segment 2 that neither its name nor its code tells"):
+        with pytest.raises(AnnotationError, match="has a segment 2 whose name and code do not stand for"):
             read(seg(names=names))
     else:
         assert read(seg(names=names)).volumes[0].structures == set(STRUCTURES)
@@ -78,7 +78,7 @@ def test_segment_names_tell_the_structure(names: tuple[str, ...]) -> None:
 
 def test_classes_tell_what_names_do_not_and_names_are_not_repeated() -> None:
     data = seg(names=("Anna's first", "Anna's second", "Anna's third"))
-    with pytest.raises(AnnotationError, match=r"has a segment 1 .* for example --classes 1=LV") as caught:
+    with pytest.raises(AnnotationError, match=r"has a segment 1 .* for example 1=LV") as caught:
         read(data)
     assert "Anna" not in str(caught.value)
     placed = match([read(data, classes="1=LV,2=Myo,3=RV")], [TARGET], key).views[CardiacView.SAX]

@@ -155,7 +155,7 @@ def test_the_time_point_decides_the_phase() -> None:
     frames = replace(TARGET, frame_numbers=np.array([[1] * 5, [9, 9, 10, 9, 9]]))
     placed = match([nifti(volume(PLANES, TRUTH, TimePoint(frame_number=9)))], [frames], key)
     assert placed.views[SAX].structures.any(axis=2).tolist() == [[False] * 5, [True, True, False, True, True]]
-    with pytest.raises(AnnotationError, match="frame 30 is not in the catalogue; 'extract --annotations' keeps"):
+    with pytest.raises(AnnotationError, match="frame 30 is not in the catalogue; extracting with these annotations keeps"):
         match([nifti(volume(PLANES, TRUTH, TimePoint(frame_number=30)))], [TARGET], key)
     with pytest.raises(AnnotationError, match="neither the file's name"):
         match([nifti(volume(PLANES, TRUTH, TimePoint()))], [TARGET], key)
@@ -243,7 +243,7 @@ def files(*paths: str) -> list[LabelFile]:
         pytest.param(["9000001_2.cvi42wsx"], {"9000001_2": 1}, id="one visit"),
         pytest.param(["A1/sa_ED.nii.gz", "A1/label_sa_ED.nii.gz", "A1/seg_sa_ED.nii.gz"], {"A1": 1}, id="manual before automatic"),
         pytest.param(["A1/sa_ED.nii.gz", "A1/seg_sa_ED.nii.gz"], {"A1": 1}, id="labels before images"),
-        pytest.param(["unknown.cvi42wsx"], {}, id="nobody's"),
+        pytest.param(["unknown.cvi42wsx"], {}, id="no subject's"),
     ],
 )
 def test_files_go_to_the_subject_that_their_path_names(paths: list[str], expected: dict[str, int]) -> None:

@@ -64,9 +64,9 @@ def test_lv_and_rv_taken_for_each_other_are_noticed(tmp_path: Path) -> None:
     check_anatomy(np.zeros((4, 4, 1), dtype=np.uint8))
 
 
-def test_nobody_guesses_what_values_mean(tmp_path: Path) -> None:
+def test_what_values_mean_is_not_guessed(tmp_path: Path) -> None:
     path = save_nifti(tmp_path / "heart.nii.gz", recode(TRUTH, ACDC), PLANES)
-    with pytest.raises(AnnotationError, match=r"does not tell by its name what its values mean.*--classes acdc"):
+    with pytest.raises(AnnotationError, match=r"has a name from which its classes are not known.*for example acdc"):
         read_nifti_labels(path)
 
 
