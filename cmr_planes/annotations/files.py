@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from cmr_planes.annotations.model import LabelFormat
-from cmr_planes.dicom.archive import Archive, InflationLimit
+from cmr_planes.dicom.archive import Archive
+from cmr_planes.dicom.inflation import InflationLimit
 from cmr_planes.errors import AnnotationError, SourceError, UnreadableFileError
 from cmr_planes.system.names import stem_of
 from cmr_planes.system.reasons import reason

@@ -17,19 +17,18 @@ from cmr_planes.annotations.model import (
 )
 from cmr_planes.annotations.placing import MAX_OFFSET_PX, SlicePlacement, place_on_plane
 from cmr_planes.annotations.rasterise import draw_contours, drawn_structures
+from cmr_planes.annotations.sentences import KEEP_FRAMES, gap_sentences, misfit_sentence, missed_slices_sentence, no_image_sentence
 from cmr_planes.errors import AnnotationError
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import BoolArray, LabelArray
 from cmr_planes.shards.records import ViewLabels
-from cmr_planes.views import CardiacPhase, CardiacView, Structure
+from cmr_planes.views import CardiacView, Structure
 
 InstanceKey = Callable[[str, int], str]
 """From a SOPInstanceUID and a frame (from 1; 0 in instances of one frame) to what :attr:`TargetView.instance_keys` has for it."""
 
 Place = Callable[[LabelVolume, ImagePlane], SlicePlacement]
 """Lays a label map on a plane: :func:`cmr_planes.annotations.placing.place_on_plane`, or a function that keeps its results."""
-
-_KEEP_FRAMES = "extracting with these annotations keeps the annotated frames, extracting all phases every frame"
 
 _ATRIA = (Structure.LA, Structure.RA)
 
@@ -96,7 +95,7 @@ def match(
         raise AnnotationError("; ".join(dict.fromkeys(problems)) or "holds no labels")
     remarks += problems
     for view, placed in views.items():
-        remarks += _gaps(view, placed, canvases[view].target.phases)
+        remarks += gap_sentences(view, placed, canvases[view].target.phases)
     return Matched(views=views, remarks=tuple(dict.fromkeys(remarks)))
 
 
@@ -167,7 +166,7 @@ def _place_contours(
             labels = draw_contours(image.contours, rows, columns)
             canvas.put(phase, slice_index, labels, drawn_structures(image.contours), annotation.source.value)
     if n_missing:
-        sentence = f"{n_missing} of {len(annotation.contour_images)} images with contours are not in the catalogue; {_KEEP_FRAMES}"
+        sentence = f"{n_missing} of {len(annotation.contour_images)} images with contours are not in the catalogue; {KEEP_FRAMES}"
         (problems if n_missing == len(annotation.contour_images) else remarks).append(sentence)
 
 
@@ -209,7 +208,7 @@ def _place_volumes(
     for volume in annotation.volumes:
         of_views = {view: _placements(volume, canvas.target, place) for view, canvas in canvases.items()}
         if not any(placement.labels is not None for placements in of_views.values() for placement in placements):
-            problems.append(_misfit_sentence(volume, of_views))
+            problems.append(misfit_sentence(volume, of_views))
             continue
         for view, placements in of_views.items():
             for slice_index, placement in enumerate(placements):
@@ -218,13 +217,13 @@ def _place_volumes(
             placed = {index: placement.labels for index, placement in enumerate(placements) if placement.labels is not None}
             for slice_index in _annotated_slices(placed):
                 phases = _phases_of(volume, canvases[view].target, slice_index, instance_key)
-                lost[_lost_sentence(volume)] += not phases
+                lost[no_image_sentence(volume)] += not phases
                 for phase in phases or ():
                     canvases[view].put(phase, slice_index, placed[slice_index], volume.structures, annotation.source.value)
                     n_placed += 1
     if n_placed:
         remarks += [f"{count} slices of label maps were left out: {sentence}" for sentence, count in lost.items() if count]
-        remarks += [_beside_sentence(view, offsets_mm) for view, offsets_mm in beside.items()]
+        remarks += [missed_slices_sentence(view, offsets_mm) for view, offsets_mm in beside.items()]
     else:
         problems += [sentence for sentence, count in lost.items() if count]
 
@@ -238,14 +237,6 @@ def _labelled_slices(volume: LabelVolume, target: TargetView, place: Place) -> l
     """Return the slices that a label map fits and is not empty on."""
     placements = enumerate(_placements(volume, target, place))
     return [index for index, placement in placements if placement.labels is not None and placement.labels.any()]
-
-
-def _beside_sentence(view: CardiacView, offsets_mm: Mapping[int, float]) -> str:
-    """Say which slices a label map misses, though it reaches beyond them."""
-    return (
-        f"{len(offsets_mm)} {view.title} slices lie up to {max(offsets_mm.values()):.1f} mm from the label map's (at most half a "
-        "pixel is allowed) and got no labels"
-    )
 
 
 def _annotated_slices(placed: Mapping[int, LabelArray]) -> list[int]:
@@ -276,30 +267,6 @@ def _phases_of(volume: LabelVolume, target: TargetView, slice_index: int, instan
     return None if time_point == TimePoint() else []
 
 
-def _lost_sentence(volume: LabelVolume) -> str:
-    """Say why a label map that lies on the images belongs to none of them."""
-    time_point = volume.time_point
-    if time_point == TimePoint() and not volume.sop_instance_uid:
-        return "neither the file's name (ED, ES, frame01) nor a reference to an instance gives its phase"
-    what = f"frame {time_point.frame_number}" if time_point.phase is None else time_point.phase.value.upper()
-    if time_point == TimePoint():
-        what = "the image that it was drawn on"
-    return f"{what} is not in the catalogue; {_KEEP_FRAMES}"
-
-
-def _misfit_sentence(volume: LabelVolume, of_views: Mapping[CardiacView, Sequence[SlicePlacement]]) -> str:
-    """Say how far a label map that fits no slice is from the nearest one."""
-    offsets = [(placement.offset_mm, view) for view, placements in of_views.items() for placement in placements]
-    if not offsets:
-        view = "" if volume.view is None else f"{volume.view.title} "
-        return f"the subject has no {view}images that the label map could belong to"
-    offset_mm, nearest = min(offsets, key=lambda item: item[0])
-    return (
-        f"the label map lies {offset_mm:.1f} mm from the nearest {nearest.title} slice, and at most half a pixel is allowed: it is "
-        "another patient's, or its geometry was lost"
-    )
-
-
 def _finished(canvas: _Canvas) -> ViewLabels:
     """Mark the structures that were checked: a chamber drawn on one slice of a phase was checked on all annotated ones."""
     annotated = canvas.structures[..., 0]
@@ -309,19 +276,3 @@ def _finished(canvas: _Canvas) -> ViewLabels:
             drawn = np.any(canvas.labels == structure, axis=(1, 2, 3))
         canvas.structures[..., structure] = drawn[:, None] & annotated
     return ViewLabels(labels=canvas.labels, structures=canvas.structures, source=", ".join(sorted(canvas.sources)))
-
-
-def _gaps(view: CardiacView, placed: ViewLabels, phases: Sequence[str]) -> list[str]:
-    """Say which phases and slices of an annotated view have no labels."""
-    annotated = placed.annotated
-    sentences = []
-    if len(phases) <= len(CardiacPhase):
-        without = [name.upper() for phase, name in enumerate(phases) if not annotated[phase].any()]
-        sentences += [f"{view.title} is annotated without {', '.join(without)}"] if without else []
-    n_slices = int(annotated.any(axis=0).sum())
-    if n_slices < annotated.shape[1]:
-        sentences.append(f"{n_slices} of {annotated.shape[1]} {view.title} slices are annotated")
-    muscle = placed.structures[..., Structure.LV] & ~placed.structures[..., Structure.MYO]
-    if muscle.any():
-        sentences.append(f"{int(muscle.sum())} {view.title} images have LV only: no epicardium was drawn there")
-    return sentences

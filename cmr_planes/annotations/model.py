@@ -146,4 +146,4 @@ class Matched:
     views: Mapping[CardiacView, ViewLabels]
     """Labels by view; only views on which something was placed."""
     remarks: tuple[str, ...]
-    """What was not placed, and what is incomplete: a sentence each."""
+    """One sentence for each thing that was not placed or is incomplete."""

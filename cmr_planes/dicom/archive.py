@@ -13,7 +13,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol, Self
@@ -21,41 +20,13 @@ from typing import Any, BinaryIO, Protocol, Self
 from isal import igzip_lib, isal_zlib
 
 from cmr_planes.dicom.frames import FileState
+from cmr_planes.dicom.inflation import IMAGE_LIMIT, InflationLimit
 from cmr_planes.errors import UnreadableFileError
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _ENCRYPTED = 0x1
 _INFLATE_ERRORS: tuple[type[Exception], ...] = (zlib.error, igzip_lib.IsalError, ValueError)  # type: ignore[assignment]  # its stub is wrong
 _CHUNK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InflationLimit:
-    """How much stored bytes may inflate to."""
-
-    member_bytes: int
-    """Bytes to which one zip member may inflate."""
-    ratio: int
-    """How many times its stored size a member above :attr:`free_bytes` may inflate to."""
-    free_bytes: int
-    """Bytes up to which any ratio is accepted."""
-
-    def of(self, stored: int) -> int:
-        """Return the bytes to which ``stored`` bytes may inflate."""
-        return min(self.member_bytes, max(self.free_bytes, self.ratio * stored))
-
-    def check(self, size: int, stored: int) -> None:
-        """Raise UnreadableFileError if ``stored`` bytes claim to inflate to a ``size`` beyond the limit."""
-        if size > self.member_bytes:
-            raise UnreadableFileError(f"inflates to {size >> 20} MiB, more than the {self.member_bytes >> 20} MiB allowed")
-        if size > self.of(stored):
-            raise UnreadableFileError(
-                f"inflates more than {self.ratio}-fold to {size >> 20} MiB, as a zip bomb does, and was not read"
-            )
-
-
-IMAGE_LIMIT = InflationLimit(member_bytes=256 << 20, ratio=100, free_bytes=32 << 20)
-"""The limit of images, which compress about threefold; a black one compresses a thousandfold."""
 
 
 class ByteSource(Protocol):

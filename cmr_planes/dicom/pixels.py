@@ -18,9 +18,10 @@ from pydicom.filereader import read_partial
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from cmr_planes.dicom.archive import IMAGE_LIMIT, Archive, ByteSource, FileBytes
+from cmr_planes.dicom.archive import Archive, ByteSource, FileBytes
 from cmr_planes.dicom.elements import Elements, dataset_stream, read_elements
 from cmr_planes.dicom.frames import FileRef, FrameHeader
+from cmr_planes.dicom.inflation import IMAGE_LIMIT
 from cmr_planes.dicom.pixel_format import (
     PIXEL_REPRESENTATION,
     PIXEL_TAGS,

@@ -17,7 +17,7 @@ MAX_BYTES = 1 << 28
 
 
 MAX_VOXELS = 1 << 24
-"""A volume of one moment with more is refused likewise."""
+"""A volume of one time point with more is refused as well."""
 
 
 _MAX_OFFSET = 1 << 24

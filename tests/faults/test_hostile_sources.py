@@ -19,8 +19,8 @@ from pydicom.dataset import Dataset
 
 from cmr_planes.annotations.files import LABEL_LIMIT
 from cmr_planes.dicom import elements, enhanced
-from cmr_planes.dicom.archive import IMAGE_LIMIT, InflationLimit
 from cmr_planes.dicom.headers import HeaderScan
+from cmr_planes.dicom.inflation import IMAGE_LIMIT, InflationLimit
 from cmr_planes.dicom.pixels import read_frames
 from cmr_planes.discovery import folders as layout
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cmr_planes.dicom.archive import IMAGE_LIMIT, Archive, InflationLimit
+from cmr_planes.dicom.archive import Archive
+from cmr_planes.dicom.inflation import IMAGE_LIMIT, InflationLimit
 from cmr_planes.errors import UnreadableFileError
 
 CONTENT = random.Random(1).randbytes(3 << 20) + bytes(5 << 20)
