@@ -6,7 +6,8 @@ The tree::
     └── TrainError            the job cannot be done with this data or these weights
         ├── ConfigError       what was asked for cannot be carried out; lists every problem
         ├── CheckpointError   weights that are missing, damaged, or of another network
-        └── DivergedError     the loss or the weights are no longer finite
+        ├── DivergedError     the loss or the weights are no longer finite
+        └── StoppedError      a signal stopped the training; a checkpoint is saved
 """
 
 from collections.abc import Sequence
@@ -55,3 +56,7 @@ class CheckpointError(TrainError):
 
 class DivergedError(TrainError):
     """The loss or the weights are NaN or infinite."""
+
+
+class StoppedError(TrainError):
+    """A signal stopped the training before its end; the last checkpoint is saved and can be resumed."""

@@ -14,7 +14,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from cmr_planes.system.suggestion import suggest
-from cmr_train.errors import ConfigError
+from cmr_train.errors import ConfigError, SettingProblem
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -171,6 +171,29 @@ def convert(kind: Any, value: object, members: Iterable[StrEnum] = ()) -> Any:  
     if issubclass(kind, str | Path):
         return _text(kind, value)
     return _number(kind, value)
+
+
+def member_of(kind: type[Member], value: str, name: str) -> Member:
+    """Return a member of a closed set from its text, in any case.
+
+    Parameters
+    ----------
+    kind
+        The closed set.
+    value
+        A member, or its text.
+    name
+        The parameter that it is the value of, for the message.
+
+    Raises
+    ------
+    ConfigError
+        The set has no such member.
+    """
+    try:
+        return _member(value, tuple(kind))
+    except ValueError as error:
+        raise ConfigError([SettingProblem(name, f"must be {error}")]) from error
 
 
 def read_group(kind: type[Group], value: object) -> Group:

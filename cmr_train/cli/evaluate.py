@@ -9,9 +9,9 @@ import click
 from rich.table import Table
 
 from cmr_planes.errors import ExitCode
-from cmr_planes.shards.catalogue import Catalogue
-from cmr_planes.terminal.console import print_json, progress, reports_errors, say, stdout
+from cmr_planes.terminal.console import print_json, reports_errors, say, stdout
 from cmr_planes.terminal.options import EnumChoice, quiet_option
+from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import NO_VALUE, counted, decimals
 from cmr_train.choices import DeviceKind, Subset
@@ -21,7 +21,6 @@ from cmr_train.evaluation.scores import Comparison, GroupSummary, Spread
 
 if TYPE_CHECKING:
     from cmr_train.recipes.evaluate import Evaluation
-    from cmr_train.runs.run import Run
 
 DIGITS = {Metric.DICE: 3, Metric.BAI2019: 2, Metric.ALL_BORDERS: 2, Metric.HAUSDORFF95: 2}
 """Decimals in the tables."""
@@ -40,10 +39,12 @@ _RUN = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.command()
 @click.argument("run", metavar="RUN", type=_RUN)
 @click.option("--data", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Catalogue.  [default: that of the run]")
-@click.option("--subset", type=EnumChoice([*Subset]), default=Subset.TEST.value, show_default=True, help="Whom to evaluate.")
+@click.option("--subset", type=EnumChoice([*Subset]), default=Subset.TEST.value, show_default=True, help="Subjects to evaluate.")
 @click.option("--baseline", type=_RUN, help="A run to compare with, on the same subjects.")
 @click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the results.  [default: RUN]")
-@click.option("--device", type=EnumChoice([*DeviceKind]), default=DeviceKind.AUTO.value, show_default=True, help="What computes.")
+@click.option(
+    "--device", type=EnumChoice([*DeviceKind]), default=DeviceKind.AUTO.value, show_default=True, help="Device (CPU or GPU)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @quiet_option
 @reports_errors(interrupted="no scores are written; the same command starts over")
@@ -63,49 +64,39 @@ def evaluate(
       cmr-train evaluate runs/finetune-sax --baseline runs/scratch-sax
       cmr-train evaluate runs/finetune-sax --data hospital.h5 --subset all --json
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
-    from cmr_train.compute.devices import choose_device
-    from cmr_train.data.selection import select_images
-    from cmr_train.recipes import evaluate as recipe
-    from cmr_train.runs.run import load_run
+    from cmr_train.recipes.evaluate import evaluate as evaluate_run
 
-    chosen = choose_device(device)
-    loaded, other = load_run(run, chosen), None if baseline is None else load_run(baseline, chosen)
-    folder = out or run
-    folder.mkdir(parents=True, exist_ok=True)
-    with Catalogue(data or loaded.config.data.data) as catalogue:
-        index = select_images(loaded.config, catalogue, loaded.head, subset)
-        with progress("evaluate", len(set(index.subject_number.tolist())), unit="subjects") as advance:
-            evaluation = recipe.evaluate(loaded, catalogue, index, baseline=other, on_subject=advance)
-    other_name = None if baseline is None else baseline.resolve().name
-    summary = recipe.write_evaluation(evaluation, loaded, folder, name=run.resolve().name, subset=subset, baseline=other_name)
+    with shown("evaluate", "subjects") as on_progress:
+        evaluation = evaluate_run(
+            run, data, subset=subset, baseline=baseline, out=out or run, device=device, on_progress=on_progress
+        )
     if evaluation.n_trained_on and subset is not Subset.TRAIN:
-        say(f"{evaluation.n_trained_on} of these subjects were in the training set of the run", style="yellow")
+        say(f"{counted(evaluation.n_trained_on, 'evaluated subject')} in the training set of the run", style="yellow")
     if as_json:
-        print_json(summary)
+        print_json(evaluation.to_json())
         return ExitCode.DONE
-    for each in _tables(loaded, evaluation, baseline):
-        stdout().print(each)
-    click.echo(
-        f"{counted(len(evaluation.table.subjects), 'subject')} evaluated; see {folder / PER_SUBJECT_NAME} and {SUMMARY_NAME}"
-    )
+    for scores in _tables(evaluation):
+        stdout().print(scores)
+    n_subjects = len(evaluation.table.subjects)
+    click.echo(f"{counted(n_subjects, 'subject')} evaluated; see {(out or run) / PER_SUBJECT_NAME} and {SUMMARY_NAME}")
     return ExitCode.DONE
 
 
-def _tables(run: "Run", evaluation: "Evaluation", baseline: Path | None) -> Iterator[Table]:
+def _tables(evaluation: "Evaluation") -> Iterator[Table]:
     """Lay out scores, then differences."""
-    shown = evaluation.table
-    title = f"{run.view.title}, {counted(len(shown.subjects), 'subject')}: mean (standard deviation)"
+    scores = evaluation.table
+    title = f"{evaluation.view.title}, {counted(len(scores.subjects), 'subject')}: mean (standard deviation)"
     numbers = (*HEADS.values(), "slices scored", "missed", "invented", "failed", "empty")
     columns = {"phase": Kind.TEXT, "structure": Kind.TEXT, **dict.fromkeys(numbers, Kind.NUMBER)}
-    yield table(title, columns, [_row(summary) for summary in shown.summaries()])
-    if evaluation.comparisons and baseline is not None:
-        name = baseline.resolve().name
+    yield table(title, columns, [_row(summary) for summary in scores.summaries()])
+    if evaluation.comparisons:
         columns = {
             **dict.fromkeys(("phase", "structure", "metric"), Kind.TEXT),
             **dict.fromkeys(("subjects", "difference", "95 % interval (bootstrap)", "p (Wilcoxon)"), Kind.NUMBER),
         }
-        rows = [_difference_row(each) for each in evaluation.comparisons if each.metric in (Metric.DICE, Metric.BAI2019)]
-        yield table(f"Difference from {name}: mean over subjects, paired", columns, rows)
+        shown_metrics = (Metric.DICE, Metric.BAI2019)
+        rows = [_difference_row(comparison) for comparison in evaluation.comparisons if comparison.metric in shown_metrics]
+        yield table(f"Difference from {evaluation.baseline_run}: mean over subjects, paired", columns, rows)
 
 
 def _row(summary: GroupSummary) -> tuple[object, ...]:

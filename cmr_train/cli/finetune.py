@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from cmr_planes.errors import ExitCode
-from cmr_planes.terminal.console import reports_errors
+from cmr_planes.terminal.console import print_json, reports_errors
 from cmr_train.choices import Preset, TransferMode
 from cmr_train.cli.options import (
     DATA_OPTIONS,
@@ -38,29 +38,22 @@ def finetune(
 ) -> ExitCode:
     """Learn to segment a view from few annotated subjects, from random weights or from those of the pretext task.
 
-    scratch begins with random weights; decoder keeps the pretrained encoder as it is; all trains every weight; multitask goes on
-    with the pretext task beside, one step of it before every --beta of the segmentation. Network, matrix, split and, in multitask,
-    the loss of the pretext task are those of the pretext where they are not given.
+    scratch starts from random weights; decoder keeps the pretrained encoder frozen; all trains every weight; multitask continues
+    the pretext task, with one step of it before every --beta steps of the segmentation. Network, matrix, split and, in multitask,
+    the loss of the pretext task are those of the pretext unless they are given.
 
     \b
     Example:
       cmr-train finetune --mode multitask --beta 10
       cmr-train finetune --mode all --pretext runs/pretext-sax --participants 5
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
-    from cmr_train.cli.running import run_training
-    from cmr_train.recipes.finetune import configure_finetune
-    from cmr_train.recipes.finetune import finetune as train
+    from cmr_train.cli.running import train_and_print
+    from cmr_train.recipes.finetune import finetune_config, train_finetune
 
     mode = given.get("mode") or TransferMode.MULTITASK
     out = out or RUNS / f"finetune-{mode.value}-{view_of(given).value}"
-    runs = out.parent
-    return run_training(
-        train,
-        lambda fields: configure_finetune(preset, runs, fields),
-        given,
-        out,
-        resume=resume,
-        overwrite=overwrite,
-        dry_run=dry_run,
-        as_json=as_json,
-    )
+    config = finetune_config(out, preset, given, resume=resume, overwrite=overwrite)
+    if dry_run:
+        print_json(config.to_json())
+        return ExitCode.DONE
+    return train_and_print(train_finetune, config, out, resume=resume, overwrite=overwrite, as_json=as_json)

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from cmr_planes.errors import ExitCode
-from cmr_planes.terminal.console import reports_errors
-from cmr_train.choices import Preset, Recipe
+from cmr_planes.terminal.console import print_json, reports_errors
+from cmr_train.choices import Preset
 from cmr_train.cli.options import (
     DATA_OPTIONS,
     NETWORK_OPTIONS,
@@ -19,7 +19,6 @@ from cmr_train.cli.options import (
     view_of,
     with_options,
 )
-from cmr_train.presets import configure
 
 
 @click.command()
@@ -36,10 +35,10 @@ def pretext(
     as_json: bool,
     **given: Any,  # noqa: ANN401  # fields of the configuration
 ) -> ExitCode:
-    """Learn the nine anatomical positions of a view, from images that nobody has annotated.
+    """Learn the nine anatomical positions of a view from unannotated images.
 
     The run's folder gets config.json, split.json, metrics.jsonl, TensorBoard events, last.pt and, in the end, final.pt. Ctrl-C or
-    SIGTERM writes a checkpoint and stops; --resume goes on from there, to the same weights.
+    SIGTERM writes a checkpoint and stops; --resume continues from it, to the same weights.
 
     \b
     Example:
@@ -47,16 +46,12 @@ def pretext(
       cmr-train pretext --view 4ch --preset quick --out runs/try
       torchrun --nproc-per-node 4 -m cmr_train pretext --view sax
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
-    from cmr_train.cli.running import run_training
-    from cmr_train.recipes.pretext import pretext as train
+    from cmr_train.cli.running import train_and_print
+    from cmr_train.recipes.pretext import pretext_config, train_pretext
 
-    return run_training(
-        train,
-        lambda fields: configure(Recipe.PRETEXT, preset, **fields),
-        given,
-        out or RUNS / f"pretext-{view_of(given).value}",
-        resume=resume,
-        overwrite=overwrite,
-        dry_run=dry_run,
-        as_json=as_json,
-    )
+    out = out or RUNS / f"pretext-{view_of(given).value}"
+    config = pretext_config(out, preset, given, resume=resume, overwrite=overwrite)
+    if dry_run:
+        print_json(config.to_json())
+        return ExitCode.DONE
+    return train_and_print(train_pretext, config, out, resume=resume, overwrite=overwrite, as_json=as_json)

@@ -1,1 +1,1 @@
-"""What can be done: each recipe is read from top to bottom."""
+"""The four jobs, each read from top to bottom: pretext, finetune, evaluate, predict."""

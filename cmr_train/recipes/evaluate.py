@@ -1,42 +1,73 @@
 """Score a trained network on annotated subjects, and compare it with another on the same ones."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from cmr_planes.shards.catalogue import Catalogue, ImageIndex
+from cmr_planes.system.names import PathLike
+from cmr_planes.system.progress import OnProgress, Progress, ignore_progress
 from cmr_planes.system.whole_file import write_whole
-from cmr_planes.views import PositionClass
+from cmr_planes.views import CardiacView, PositionClass
 from cmr_train.choices import Head, Subset
 from cmr_train.config import class_names
+from cmr_train.data.selection import select_images
 from cmr_train.errors import TrainError
 from cmr_train.evaluation.metrics import score_volume
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME, comparisons_json, per_subject_csv, summary_json
 from cmr_train.evaluation.scores import Comparison, ScoredVolume, ScoreTable, compare
 from cmr_train.prediction.inference import label_images
 from cmr_train.runs.files import write_json
-from cmr_train.runs.run import Run
-
-OnSubject = Callable[[], None]
-"""Called whenever a subject is done."""
+from cmr_train.runs.run import Run, loaded
+from cmr_train.settings import member_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """The scores of a run, and of its baseline where there is one."""
 
+    run: str
+    """Name of the run."""
+    view: CardiacView
+    """View of the run."""
+    head: Head
+    """Task of the run."""
+    subset: Subset
+    """The subjects that were evaluated."""
     table: ScoreTable
-    """Of the run."""
+    """Scores of the run."""
     n_trained_on: int
-    """Subjects among the evaluated ones whom the run was trained on."""
+    """Evaluated subjects that are in the run's training set."""
+    baseline_run: str | None
+    """Name of the baseline; None without one."""
     baseline: ScoreTable | None
-    """Of the baseline, on the same subjects."""
+    """Scores of the baseline, on the same subjects."""
     comparisons: tuple[Comparison, ...]
     """The run minus its baseline; empty without one."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of ``summary.json``."""
+        summary = {
+            "run": self.run,
+            "view": self.view.value,
+            "task": self.head.value,
+            "subset": self.subset.value,
+            "n_trained_on": self.n_trained_on,
+            **summary_json(self.table),
+        }
+        if self.baseline is not None:
+            summary["baseline"] = {
+                "run": self.baseline_run,
+                "differences": "run minus baseline over subjects with both values",
+                **summary_json(self.baseline),
+                "comparisons": comparisons_json(self.comparisons),
+            }
+        return summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,117 +81,120 @@ class _Volume:
 
 
 def evaluate(
-    run: Run,
-    catalogue: Catalogue,
-    index: ImageIndex,
+    run: Run | PathLike,
+    data: PathLike | None = None,
     *,
-    baseline: Run | None = None,
-    on_subject: OnSubject = lambda: None,
+    subset: Subset | str = "test",
+    baseline: Run | PathLike | None = None,
+    out: PathLike | None = None,
+    device: torch.device | str = "auto",
+    on_progress: OnProgress = ignore_progress,
 ) -> Evaluation:
     """Score a run, and its baseline on the same subjects.
 
     Parameters
     ----------
     run
-        A trained network.
-    catalogue
-        Where images and truth are.
-    index
-        The images to evaluate, as :func:`cmr_train.data.selection.select_images` returns them.
+        A trained network, or its folder.
+    data
+        The catalogue with images and truth; None for the one that the run was trained on.
+    subset
+        The subjects to evaluate: ``train``, ``validation``, ``test`` or ``all``. The sets follow from the subjects' keys and the
+        run's split, in another catalogue too.
     baseline
-        Another network for the same task.
-    on_subject
-        Called whenever a subject is done.
+        Another network for the same task, or its folder.
+    out
+        The folder for ``per_subject.csv`` and ``summary.json``; None writes nothing.
+    device
+        Where runs that are given as folders are loaded (:func:`cmr_train.load_run`).
+    on_progress
+        Called with the number of subjects scored.
+
+    Returns
+    -------
+        The scores.
 
     Raises
     ------
     TrainError
-        The truth has classes that the run does not know, or the baseline cannot be compared.
+        No subject of the subset has a truth, the truth has classes that the run does not know, or the baseline cannot be compared.
+    CheckpointError
+        A folder holds no run, or its weights cannot be used.
     ShardError
-        An image cannot be read.
+        The catalogue or an image cannot be read.
+    OSError
+        A file cannot be written.
+
+    Examples
+    --------
+    >>> evaluation = evaluate("runs/finetune", baseline="runs/scratch")  # doctest: +SKIP
+    >>> evaluation.table.per_subject(Metric.DICE, "ed", "LV").mean()  # doctest: +SKIP
     """
-    if baseline is not None:
-        _check_baseline(run, baseline, index)
-    runs = [run] if baseline is None else [run, baseline]
-    scored: list[list[ScoredVolume]] = [[] for _ in runs]
-    for volumes in _by_subject(index):
-        for volume in volumes:
-            for place, scores in enumerate(_score(runs, catalogue, volume)):
-                scored[place].extend(scores)
-        on_subject()
-    tables = [ScoreTable(tuple(each)) for each in scored]
-    trained_on = set(run.split.train)
-    subjects = {index.subject(row) for row in range(len(index)) if index.participant(row) in trained_on}
-    return Evaluation(
+    chosen = member_of(Subset, subset, "subset")
+    scored_run, other = loaded(run, device), None if baseline is None else loaded(baseline, device)
+    if out is not None:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    with Catalogue(Path(data or scored_run.config.data.data)) as catalogue:
+        index = select_images(scored_run.config, catalogue, scored_run.head, chosen)
+        if other is not None:
+            _check_baseline(scored_run, other, index)
+        tables = _score_subjects([scored_run] if other is None else [scored_run, other], catalogue, index, on_progress)
+    evaluation = Evaluation(
+        run=scored_run.name,
+        view=scored_run.view,
+        head=scored_run.head,
+        subset=chosen,
         table=tables[0],
-        n_trained_on=len(subjects),
-        baseline=None if baseline is None else tables[1],
-        comparisons=() if baseline is None else compare(*tables),
+        n_trained_on=_n_subjects_of(index, scored_run.split.train),
+        baseline_run=None if other is None else other.name,
+        baseline=None if other is None else tables[1],
+        comparisons=() if other is None else compare(*tables),
     )
-
-
-def write_evaluation(
-    evaluation: Evaluation, run: Run, folder: Path, *, name: str, subset: Subset, baseline: str | None = None
-) -> dict[str, Any]:
-    """Write ``per_subject.csv`` and ``summary.json``.
-
-    Parameters
-    ----------
-    evaluation
-        What was found.
-    run
-        The network.
-    folder
-        Where to.
-    name
-        Of the run.
-    subset
-        Who was evaluated.
-    baseline
-        Name of the baseline, where there is one.
-
-    Returns
-    -------
-        What ``summary.json`` holds.
-    """
-    summary = {
-        "run": name,
-        "view": run.view.value,
-        "task": run.head.value,
-        "subset": subset.value,
-        "n_trained_on": evaluation.n_trained_on,
-        **summary_json(evaluation.table),
-    }
-    if evaluation.baseline is not None:
-        summary["baseline"] = {
-            "run": baseline,
-            "differences": "run minus baseline over subjects with both values",
-            **summary_json(evaluation.baseline),
-            "comparisons": comparisons_json(evaluation.comparisons),
-        }
-    write_whole(folder / PER_SUBJECT_NAME, per_subject_csv(evaluation.table, run.view).encode())
-    write_json(folder / SUMMARY_NAME, summary)
-    return summary
+    if out is not None:
+        write_whole(Path(out) / PER_SUBJECT_NAME, per_subject_csv(evaluation.table, evaluation.view).encode())
+        write_json(Path(out) / SUMMARY_NAME, evaluation.to_json())
+    return evaluation
 
 
 def _check_baseline(run: Run, baseline: Run, index: ImageIndex) -> None:
-    """Refuse a baseline that does another task or has seen the test."""
+    """Refuse a baseline of another task, or one that was trained on more of the subjects to evaluate."""
     if (baseline.view, baseline.head) != (run.view, run.head):
         raise TrainError(
             f"the baseline finds {baseline.head} on {baseline.view.title}, and the run {run.head} on {run.view.title}; "
             "only runs of one task can be compared"
         )
     evaluated = {index.participant(row) for row in range(len(index))}
-    n_seen = [len(evaluated & set(each.split.train)) for each in (run, baseline)]
-    if n_seen[1] > n_seen[0]:
+    n_seen, n_seen_by_baseline = (len(evaluated & set(trained.split.train)) for trained in (run, baseline))
+    if n_seen_by_baseline > n_seen:
         raise TrainError(
-            f"the baseline was trained on {n_seen[1]} of the {len(evaluated)} participants to evaluate and the run on {n_seen[0]}, "
-            "so that it cannot be compared; train both with one --split-seed"
+            f"the baseline was trained on {n_seen_by_baseline} of the {len(evaluated)} participants to evaluate and the run on "
+            f"{n_seen}, so that it cannot be compared; train both with the same split_seed"
         )
 
 
+def _n_subjects_of(index: ImageIndex, participants: Sequence[str]) -> int:
+    """Count the subjects of an index who are among some participants."""
+    chosen = set(participants)
+    return len({index.subject(row) for row in range(len(index)) if index.participant(row) in chosen})
+
+
+def _score_subjects(
+    runs: Sequence[Run], catalogue: Catalogue, index: ImageIndex, on_progress: OnProgress
+) -> tuple[ScoreTable, ...]:
+    """Score each run on all images of an index."""
+    subjects = list(_by_subject(index))
+    scored: list[list[ScoredVolume]] = [[] for _ in runs]
+    on_progress(Progress(0, len(subjects)))
+    for n_done, volumes in enumerate(subjects, start=1):
+        for volume in volumes:
+            for scores_of_run, scores in zip(scored, _score(runs, catalogue, volume), strict=True):
+                scores_of_run.extend(scores)
+        on_progress(Progress(n_done, len(subjects)))
+    return tuple(ScoreTable(tuple(scores_of_run)) for scores_of_run in scored)
+
+
 def _by_subject(index: ImageIndex) -> Iterator[list[_Volume]]:
-    """Gather the rows of the index into volumes, one list a subject."""
+    """Gather the rows of the index into volumes, one list per subject."""
     subjects: dict[str, dict[int, list[int]]] = {}
     for row, phase in enumerate(index.phase_index.tolist()):
         subjects.setdefault(index.subject(row), {}).setdefault(phase, []).append(row)
@@ -179,14 +213,14 @@ def _by_subject(index: ImageIndex) -> Iterator[list[_Volume]]:
 def _score(runs: Sequence[Run], catalogue: Catalogue, volume: _Volume) -> Iterator[list[ScoredVolume]]:
     """Score each run on one volume."""
     run, subject = runs[0], volume.subject
-    images = [catalogue.image(subject, run.view, volume.phase_index, level) for level in volume.slices]
+    images = [catalogue.image(subject, run.view, volume.phase_index, slice_index) for slice_index in volume.slices]
     is_known = _known_classes(run, catalogue, volume)
     names = {value: name for value, name in class_names(run.view, run.head).items() if is_known[:, value].any()}
     truth = _keep(_read_truth(run, catalogue, volume), is_known)
     planes = catalogue.view_attributes(subject, run.view).planes
-    spacing_mm = [(planes[level].row_spacing_mm, planes[level].column_spacing_mm) for level in volume.slices]
-    for each in runs:
-        prediction = _keep(np.stack(label_images(each, images, spacing_mm)), is_known)
+    spacing_mm = [(planes[slice_index].row_spacing_mm, planes[slice_index].column_spacing_mm) for slice_index in volume.slices]
+    for scored_run in runs:
+        prediction = _keep(np.stack(label_images(scored_run, images, spacing_mm)), is_known)
         scores = score_volume(truth, prediction, classes=list(names), spacing_mm=spacing_mm)
         yield [
             ScoredVolume(subject=subject, phase=volume.phase, structure=name, score=score)
@@ -197,7 +231,7 @@ def _score(runs: Sequence[Run], catalogue: Catalogue, volume: _Volume) -> Iterat
 def _read_truth(run: Run, catalogue: Catalogue, volume: _Volume) -> NDArray[np.uint8]:
     """Return the truth of a volume, shape (slices, rows, columns); refuse classes that the run does not know."""
     read = catalogue.labels if run.head is Head.STRUCTURES else catalogue.positions
-    truth = np.stack([read(volume.subject, run.view, volume.phase_index, level) for level in volume.slices])
+    truth = np.stack([read(volume.subject, run.view, volume.phase_index, slice_index) for slice_index in volume.slices])
     known = class_names(run.view, run.head)
     strange = sorted(set(np.unique(truth).tolist()) - {0, *known})
     if strange:
@@ -209,7 +243,7 @@ def _read_truth(run: Run, catalogue: Catalogue, volume: _Volume) -> NDArray[np.u
 
 
 def _known_classes(run: Run, catalogue: Catalogue, volume: _Volume) -> NDArray[np.bool_]:
-    """Tell on which slices of a volume the truth is about a class, shape (slices, classes): drawn, or looked for and not there."""
+    """Return the slices on which each class is annotated, present or absent; shape (slices, classes)."""
     if run.head is Head.POSITIONS:
         return np.ones((len(volume.slices), len(PositionClass)), dtype=np.bool_)
     is_known = catalogue.labelled_structures(volume.subject, run.view)
@@ -217,6 +251,6 @@ def _known_classes(run: Run, catalogue: Catalogue, volume: _Volume) -> NDArray[n
 
 
 def _keep(labels: NDArray[np.uint8], is_known: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Take classes off the slices on which nothing is known of them; shapes (slices, rows, columns) and (slices, classes)."""
-    levels = np.arange(len(labels))[:, np.newaxis, np.newaxis]
-    return np.where(is_known[levels, labels], labels, np.uint8(0))
+    """Remove classes from the slices on which they are not annotated; shapes (slices, rows, columns) and (slices, classes)."""
+    slices = np.arange(len(labels))[:, np.newaxis, np.newaxis]
+    return np.where(is_known[slices, labels], labels, np.uint8(0))

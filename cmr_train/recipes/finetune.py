@@ -1,10 +1,12 @@
-"""Task 2: learn to segment from few annotated subjects, with or without what the pretext task taught."""
+"""Task 2: learn to segment from few annotated subjects, from random weights or from those of a pretext."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.system.names import PathLike
+from cmr_planes.system.progress import OnMessage, OnProgress, ignore_message, ignore_progress
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Head, Preset, Recipe, TransferMode
 from cmr_train.compute.devices import prepare
@@ -17,51 +19,137 @@ from cmr_train.models.unet import UNet
 from cmr_train.presets import configure
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import LAST_NAME, newest_pretext, read_config, read_split
-from cmr_train.runs.run import make_network, read_weights
-from cmr_train.training.session import WEIGHTS_NAME, Reporter, Session, carry_out, open_folder
+from cmr_train.runs.run import Run, make_network, read_weights
+from cmr_train.settings import member_of
+from cmr_train.training.job import resolve, run_training
+from cmr_train.training.session import WEIGHTS_NAME, OnRecord, Reporter, Session, carry_out, ignore_record, open_folder
 from cmr_train.training.state import make_state
 from cmr_train.training.tasks import choose_images, make_tasks
 from cmr_train.training.transfer import LoadReport, freeze, load_weights
 
 
-def configure_finetune(preset: Preset, runs: Path, given: Mapping[str, Any]) -> RunConfig:
-    """Resolve the configuration of a transfer: what was given, else what the pretext has, else the preset.
+def finetune(
+    data: PathLike,
+    out: PathLike,
+    *,
+    pretext: Run | PathLike | None = None,
+    mode: TransferMode | str = "multitask",
+    view: CardiacView | str = "sax",
+    preset: Preset | str = "paper",
+    resume: bool = False,
+    overwrite: bool = False,
+    on_record: OnRecord = ignore_record,
+    on_progress: OnProgress = ignore_progress,
+    on_message: OnMessage = ignore_message,
+    **settings: Any,  # noqa: ANN401  # a setting's type is that of its field
+) -> Run:
+    """Train a network to segment one view.
 
     Parameters
     ----------
+    data
+        The catalogue; some of its subjects are annotated.
+    out
+        The run's folder; made if it does not exist.
+    pretext
+        The pretrained run; None for the newest finished one of the view in the folder that holds ``out``, and for no run where
+        ``mode`` is ``scratch``.
+    mode
+        The transfer mode: ``scratch``, ``decoder``, ``all`` or ``multitask``.
+    view
+        The view.
     preset
-        Where the defaults come from.
-    runs
-        The folder in which the newest finished pretext is looked for, where none is given.
-    given
-        Fields of any group, by name; None means not given.
+        The defaults of all settings that are not those of the pretext: ``paper``, or ``quick`` for a small network and a short run.
+    resume
+        Resume the run in ``out``; start one if there is none.
+    overwrite
+        Delete the run in ``out`` and start over.
+    on_record
+        Called with each line of ``metrics.jsonl``.
+    on_progress
+        Called with the iterations done.
+    on_message
+        Called with sentences about the data and the weights.
+    **settings
+        Settings by the names of their fields in :mod:`cmr_train.config`, such as ``subjects=5`` or ``beta=10``.
+
+    Returns
+    -------
+        The trained network.
 
     Raises
     ------
     ConfigError
-        A value cannot be used, or there is no pretext.
-    CheckpointError
-        The pretext is not a run.
+        A setting is unknown or cannot be used, there is no pretext, or ``out`` holds a run and neither ``resume`` nor
+        ``overwrite`` is set.
+    TrainError
+        The catalogue has no annotated images, or the pretext does not fit.
+    StoppedError
+        A signal stopped the training; call it again with ``resume=True``.
+    CmrPlanesError
+        Any other reason: the catalogue cannot be read, another process trains in ``out``.
+
+    Examples
+    --------
+    >>> run = finetune("out.h5", "runs/finetune", pretext="runs/pretext-sax", mode="all", subjects=5)  # doctest: +SKIP
     """
-    values = {name: value for name, value in given.items() if value is not None}
-    view = CardiacView(values.get("view", CardiacView.SAX))
-    mode = TransferMode(values.get("mode", TransferMode.MULTITASK))
+    source = pretext.folder if isinstance(pretext, Run) else None if pretext is None else Path(pretext)
+    folder, given = Path(out), {"data": Path(data), "view": view, "mode": mode, "pretext": source, **settings}
+    config = finetune_config(folder, preset, given, resume=resume, overwrite=overwrite)
+    reporter = Reporter(on_progress=on_progress, on_record=on_record, on_message=on_message)
+    return run_training(train_finetune, config, folder, resume=resume, overwrite=overwrite, reporter=reporter)
+
+
+def finetune_config(
+    out: Path, preset: Preset | str, settings: Mapping[str, Any], *, resume: bool = False, overwrite: bool = False
+) -> RunConfig:
+    """Resolve the configuration of a transfer: that of the run to resume, else the settings, the pretext's and the preset's.
+
+    Parameters
+    ----------
+    out
+        The run's folder. Where no pretext is given, the newest finished one in the folder that holds it is taken.
+    preset
+        The defaults.
+    settings
+        Fields of any group, by name; None means not given.
+    resume, overwrite
+        Resume or delete a run that is in the folder.
+
+    Raises
+    ------
+    ConfigError
+        A setting is unknown or cannot be used, or contradicts the run to resume; or there is no pretext.
+    CheckpointError
+        The pretext or the run to resume cannot be read.
+    """
+
+    def new(given: Mapping[str, Any]) -> RunConfig:
+        return _new_config(out.parent, member_of(Preset, preset, "preset"), given)
+
+    return resolve(out, settings, new, resume=resume, overwrite=overwrite)
+
+
+def _new_config(runs: Path, preset: Preset, settings: Mapping[str, Any]) -> RunConfig:
+    """Return the settings, completed by those of the pretext and of the preset."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    view = given.get("view", CardiacView.SAX)
+    mode = given.get("mode", TransferMode.MULTITASK)
     if mode is TransferMode.SCRATCH:
-        return configure(Recipe.FINETUNE, preset, **values)
-    if "pretext" not in values:
-        values["pretext"] = newest_pretext(runs, view)
-    if values["pretext"] is None:
+        return configure(Recipe.FINETUNE, preset, **given)
+    source = given.get("pretext") or newest_pretext(runs, view)
+    if source is None:
         raise ConfigError(
             [
-                f"there is no finished pretext of view {view.title} in {str(runs)!r}; run 'cmr-train pretext --view {view.value}' "
-                "first, give --pretext RUN, or use --mode scratch"
+                f"there is no finished pretext of view {view.title} in {str(runs)!r}; train one first, give the folder of one as "
+                f"pretext, or use mode {TransferMode.SCRATCH.value}"
             ]
         )
-    return configure(Recipe.FINETUNE, preset, **(inherited(read_config(values["pretext"]), mode) | values))
+    return configure(Recipe.FINETUNE, preset, **(inherited(read_config(source), mode) | given | {"pretext": source}))
 
 
-def finetune(config: RunConfig, out: Path, *, resume: bool = False, overwrite: bool = False, reporter: Reporter) -> bool:
-    """Train a network to segment one view; parameters, result and errors as :func:`cmr_train.recipes.pretext.pretext`."""
+def train_finetune(config: RunConfig, out: Path, *, resume: bool = False, overwrite: bool = False, reporter: Reporter) -> bool:
+    """Train to segment one view; parameters, result and errors as :func:`cmr_train.recipes.pretext.train_pretext`."""
     transfer = _transfer(config)
     world = world_from_environment()
     check_batch(world, config.training.batch_size)
@@ -75,33 +163,44 @@ def finetune(config: RunConfig, out: Path, *, resume: bool = False, overwrite: b
         model = make_network(config)
         initialise(model, config.training.seed)
         is_begun = resume and (out / LAST_NAME).exists()
-        report = None if is_begun else _take_over(model, transfer, session, split)
+        report = None if is_begun else _load_pretext(model, transfer, session, split)
         freeze(model, transfer.mode)
         tasks, validation = make_tasks(session, images)
         saved = open_folder(session, split, resume=resume, overwrite=overwrite)
         if report is not None and world.is_first:
             write_json(out / WEIGHTS_NAME, report.to_json())
-        return carry_out(session, make_state(model, config, compute), tasks, validation, saved)
+        is_finished = carry_out(session, make_state(model, config, compute), tasks, validation, saved)
+        world.wait()  # until the first process has written the weights
+        return is_finished
 
 
 def check_pretext(run: Path, view: CardiacView, split: Split) -> None:
-    """Refuse a pretext of another view, or one that has seen somebody who is kept back.
+    """Refuse a pretext of another view, or one that was trained on subjects of the validation or test set.
+
+    Parameters
+    ----------
+    run
+        Folder of the pretext.
+    view
+        The view to segment.
+    split
+        The sets of the transfer.
 
     Raises
     ------
     TrainError
-        It cannot be used.
+        The pretext cannot be used.
     """
     source = read_config(run)
     if source.recipe is not Recipe.PRETEXT:
-        raise TrainError(f"{str(run)!r} is a run of '{source.recipe.value}'; --pretext wants one of 'pretext'")
+        raise TrainError(f"{str(run)!r} is a run of '{source.recipe.value}'; a pretext is needed")
     if source.data.view is not view:
-        raise TrainError(f"{str(run)!r} was trained on view {source.data.view.title}, and {view.title} is wanted")
+        raise TrainError(f"{str(run)!r} was trained on view {source.data.view.title}, and this run is for {view.title}")
     seen = set(read_split(run).train) & {*split.test, *split.validation}
     if seen:
         raise TrainError(
-            f"{str(run)!r} was trained on {len(seen)} participants who are kept for validation or test here; use the --split-seed "
-            f"and fractions of the pretext ({source.data.split_seed} and {source.data.fractions})"
+            f"{str(run)!r} was trained on {len(seen)} participants who are in the validation or test set here; use the "
+            f"split_seed and fractions of the pretext ({source.data.split_seed} and {source.data.fractions})"
         )
 
 
@@ -111,12 +210,12 @@ def _transfer(config: RunConfig) -> TransferConfig:
     return config.transfer
 
 
-def _take_over(model: UNet, transfer: TransferConfig, session: Session, split: Split) -> LoadReport:
-    """Load the pretrained weights and say which."""
+def _load_pretext(model: UNet, transfer: TransferConfig, session: Session, split: Split) -> LoadReport:
+    """Load the pretrained weights."""
     if transfer.pretext is None:
-        session.reporter.say("from random weights")
+        session.reporter.on_message("from random weights")
         return load_weights(model, {}, TransferMode.SCRATCH)
     check_pretext(transfer.pretext, session.config.data.view, split)
     report = load_weights(model, read_weights(transfer.pretext), transfer.mode)
-    session.reporter.say(f"from {str(transfer.pretext)!r}: {report.sentence()}")
+    session.reporter.on_message(f"from {str(transfer.pretext)!r}: {report.sentence()}")
     return report

@@ -1,25 +1,34 @@
-"""Segment subjects: label maps, pictures, and what a short-axis stack says about the ventricles."""
+"""Segment subjects: label maps, pictures, and the volumes of the ventricles from a short-axis stack."""
 
-import csv
-import io
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+import cmr_planes
+from cmr_planes.errors import Rejection
 from cmr_planes.pictures.png import encode_png
 from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.system.csv_text import csv_text
+from cmr_planes.system.names import PathLike
+from cmr_planes.system.progress import OnProgress, Progress, ignore_progress
+from cmr_planes.system.run_lock import only_run
 from cmr_planes.system.whole_file import write_whole
-from cmr_planes.views import CardiacPhase, CardiacView
+from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice
 from cmr_train.choices import Head
 from cmr_train.config import class_names
 from cmr_train.evaluation.volumes import Function, voxel_volumes_ml
 from cmr_train.prediction.inference import label_images
 from cmr_train.prediction.label_volumes import write_labels
 from cmr_train.prediction.overlays import Sheet, draw
-from cmr_train.runs.run import Run
+from cmr_train.runs.run import Run, loaded
+from cmr_train.settings import member_of
 
 LABELS, PICTURES, VOLUMES_NAME = "labels", "pictures", "volumes.csv"
 """What a prediction's folder holds."""
@@ -41,13 +50,10 @@ VOLUME_COLUMNS = (
 )
 """Columns of ``volumes.csv``; a cell is empty where a phase is missing."""
 
-OnSubject = Callable[[], None]
-"""Called whenever a subject is done."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictedSubject:
-    """One subject."""
+    """One subject that was segmented."""
 
     subject: str
     """The subject's key."""
@@ -59,46 +65,112 @@ class PredictedSubject:
     """Volumes, where the view and the run's task allow them."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """The subjects of a source: those that were segmented, and those that could not be."""
+
+    view: CardiacView
+    """View of the run."""
+    head: Head
+    """Task of the run."""
+    subjects: tuple[PredictedSubject, ...]
+    """Subjects that were segmented, in the catalogue's order."""
+    left_out: tuple[Rejection, ...]
+    """Reasons why subjects, or their images of the view, were left out."""
+
+
 def predict(
-    run: Run, catalogue: Catalogue, folder: Path, *, with_pictures: bool = True, on_subject: OnSubject = lambda: None
-) -> list[PredictedSubject]:
-    """Segment every subject that has the run's view, and write what was found.
+    run: Run | PathLike,
+    sources: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    phases: PhaseChoice | str = "ed,es",
+    pictures: bool = True,
+    device: torch.device | str = "auto",
+    on_extract: OnProgress = ignore_progress,
+    on_progress: OnProgress = ignore_progress,
+) -> Prediction:
+    """Segment every subject that has the run's view, and write label maps, pictures and volumes.
 
     Parameters
     ----------
     run
-        A trained network.
-    catalogue
-        The images.
-    folder
-        Where to: ``labels/<subject>_<view>_<phase>.nii.gz`` for ED and ES, ``labels/<subject>_<view>.nii.gz`` for a whole cine,
-        ``pictures/<subject>_<view>.png``, and ``volumes.csv`` for short-axis segmentations. Made if it is not there.
-    with_pictures
+        A trained network, or its folder.
+    sources
+        A catalogue (``.h5``); or folders and zips of DICOM files, or folders of NIfTI images, as :func:`cmr_planes.extract` takes
+        them.
+    out
+        The folder for ``labels/<subject>_<view>_<phase>.nii.gz`` of ED and ES, ``labels/<subject>_<view>.nii.gz`` of a whole cine,
+        ``pictures/<subject>_<view>.png``, and ``volumes.csv`` of short-axis segmentations. Made if it does not exist.
+    phases
+        Frames to segment where ``sources`` is no catalogue: ``ed,es`` or ``all``.
+    pictures
         Whether to draw pictures.
-    on_subject
-        Called whenever a subject is done.
+    device
+        Where a run that is given as a folder is loaded (:func:`cmr_train.load_run`).
+    on_extract
+        Called with the number of subjects read, where ``sources`` is no catalogue.
+    on_progress
+        Called with the number of subjects segmented.
 
     Returns
     -------
-        The subjects in the catalogue's order.
+        The subjects that were segmented, and the reasons for those that were left out.
 
     Raises
     ------
+    SourceError
+        A source holds no subject.
+    CheckpointError
+        ``run`` is a folder without a run, or its weights cannot be used.
     ShardError
         An image cannot be read, or a file cannot be written.
+    InUseError
+        Another process writes to ``out``.
+    OSError
+        The folder cannot be made.
+
+    Examples
+    --------
+    >>> prediction = predict("runs/finetune", "new_scans/", "segmented")  # doctest: +SKIP
+    >>> prediction.subjects[0].function.lv.ejection_fraction_percent  # doctest: +SKIP
     """
-    (folder / LABELS).mkdir(parents=True, exist_ok=True)
-    if with_pictures:
-        (folder / PICTURES).mkdir(exist_ok=True)
-    index = catalogue.index(run.view)
-    done = []
-    for subject in dict.fromkeys(index.subject(row) for row in range(len(index))):
-        done.append(_predict_subject(run, catalogue, folder, subject, with_pictures=with_pictures))
-        on_subject()
-    functions = {each.subject: each.function for each in done if each.function is not None}
+    network, folder = loaded(run, device), Path(out)
+    frames = member_of(PhaseChoice, phases, "phases")
+    with only_run(folder), _opened(sources, network.view, frames, folder, on_extract) as catalogue:
+        (folder / LABELS).mkdir(parents=True, exist_ok=True)
+        if pictures:
+            (folder / PICTURES).mkdir(exist_ok=True)
+        index = catalogue.index(network.view)
+        keys = list(dict.fromkeys(index.subject(row) for row in range(len(index))))
+        on_progress(Progress(0, len(keys)))
+        subjects = []
+        for key in keys:
+            subjects.append(_predict_subject(network, catalogue, folder, key, with_pictures=pictures))
+            on_progress(Progress(len(subjects), len(keys)))
+        left_out = tuple(rejection for rejection in catalogue.rejections() if rejection.view in ("", network.view.value))
+    functions = {subject.subject: subject.function for subject in subjects if subject.function is not None}
     if functions:
-        write_whole(folder / VOLUMES_NAME, _volumes_csv(run.view, functions).encode())
-    return done
+        write_whole(folder / VOLUMES_NAME, _volumes_csv(network.view, functions).encode())
+    return Prediction(view=network.view, head=network.head, subjects=tuple(subjects), left_out=left_out)
+
+
+@contextmanager
+def _opened(
+    sources: PathLike | Sequence[PathLike], view: CardiacView, phases: PhaseChoice, out: Path, on_extract: OnProgress
+) -> Iterator[Catalogue]:
+    """Open a catalogue, or extract one view into a temporary catalogue in the output's folder."""
+    paths = [Path(sources)] if isinstance(sources, str | os.PathLike) else [Path(source) for source in sources]
+    if len(paths) == 1 and paths[0].suffix == ".h5":
+        with Catalogue(paths[0]) as catalogue:
+            yield catalogue
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    options = cmr_planes.ExtractOptions(views=(view,), phases=phases, keep_all=True)
+    with TemporaryDirectory(prefix=".extracted-", dir=out) as folder:
+        summary = cmr_planes.extract(paths, Path(folder) / "out.h5", options, workers=1, on_progress=on_extract)
+        with summary.open() as catalogue:
+            yield catalogue
 
 
 def function_values(function: Function) -> dict[str, str | float]:
@@ -123,7 +195,9 @@ def _predict_subject(run: Run, catalogue: Catalogue, folder: Path, subject: str,
     """Segment one subject and write its files."""
     view = catalogue.view_attributes(subject, run.view)
     n_phases, n_slices, rows, columns = view.shape
-    images = [[catalogue.image(subject, run.view, phase, level) for level in range(n_slices)] for phase in range(n_phases)]
+    images = [
+        [catalogue.image(subject, run.view, phase, slice_index) for slice_index in range(n_slices)] for phase in range(n_phases)
+    ]
     spacing_mm = [(plane.row_spacing_mm, plane.column_spacing_mm) for plane in view.planes]
     flat = label_images(run, [image for stack in images for image in stack], spacing_mm * n_phases)
     labels = np.stack(flat).reshape(n_phases, n_slices, rows, columns)
@@ -158,13 +232,8 @@ def _write_phases(
 
 def _volumes_csv(view: CardiacView, functions: dict[str, Function]) -> str:
     """Return the table of volumes; numbers with two decimals, cells of NaN empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, VOLUME_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for subject, function in functions.items():
-        values = {name: _cell(value) for name, value in function_values(function).items()}
-        writer.writerow({"subject": subject, "view": view.value, **values})
-    return text.getvalue()
+    rows = [(subject, view.value, *map(_cell, function_values(function).values())) for subject, function in functions.items()]
+    return csv_text(VOLUME_COLUMNS, rows)
 
 
 def _cell(value: str | float) -> str:

@@ -1,43 +1,144 @@
-"""Task 1: learn where the nine positions are, from images that nobody has annotated."""
+"""Task 1: learn the nine positions from unannotated images."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from cmr_planes.shards.catalogue import Catalogue
-from cmr_train.choices import Head
+from cmr_planes.system.names import PathLike
+from cmr_planes.system.progress import OnMessage, OnProgress, ignore_message, ignore_progress
+from cmr_planes.views import CardiacView
+from cmr_train.choices import Head, Preset, Recipe
 from cmr_train.compute.devices import prepare
 from cmr_train.compute.distributed import check_batch, joined, world_from_environment
 from cmr_train.config import RunConfig
 from cmr_train.models.initial_weights import initialise
-from cmr_train.runs.run import make_network
-from cmr_train.training.session import Reporter, Session, carry_out, open_folder
+from cmr_train.presets import configure
+from cmr_train.runs.run import Run, make_network
+from cmr_train.settings import member_of
+from cmr_train.training.job import resolve, run_training
+from cmr_train.training.session import OnRecord, Reporter, Session, carry_out, ignore_record, open_folder
 from cmr_train.training.state import make_state
 from cmr_train.training.tasks import choose_images, make_tasks
 
 
-def pretext(config: RunConfig, out: Path, *, resume: bool = False, overwrite: bool = False, reporter: Reporter) -> bool:
-    """Train a network on the positions of one view.
+def pretext(
+    data: PathLike,
+    out: PathLike,
+    *,
+    view: CardiacView | str = "sax",
+    preset: Preset | str = "paper",
+    resume: bool = False,
+    overwrite: bool = False,
+    on_record: OnRecord = ignore_record,
+    on_progress: OnProgress = ignore_progress,
+    on_message: OnMessage = ignore_message,
+    **settings: Any,  # noqa: ANN401  # a setting's type is that of its field
+) -> Run:
+    """Train a network on the nine positions of one view.
+
+    Parameters
+    ----------
+    data
+        The catalogue.
+    out
+        The run's folder; made if it does not exist.
+    view
+        The view.
+    preset
+        The defaults of all settings: ``paper``, or ``quick`` for a small network and a short run.
+    resume
+        Resume the run in ``out``; start one if there is none.
+    overwrite
+        Delete the run in ``out`` and start over.
+    on_record
+        Called with each line of ``metrics.jsonl``.
+    on_progress
+        Called with the iterations done.
+    on_message
+        Called with sentences about the data.
+    **settings
+        Settings by the names of their fields in :mod:`cmr_train.config`, such as ``iterations=300`` or ``rotation_deg=10``.
+
+    Returns
+    -------
+        The trained network.
+
+    Raises
+    ------
+    ConfigError
+        A setting is unknown or cannot be used, or ``out`` holds a run and neither ``resume`` nor ``overwrite`` is set.
+    TrainError
+        The catalogue has no images to train on.
+    StoppedError
+        A signal stopped the training; call it again with ``resume=True``.
+    CmrPlanesError
+        Any other reason: the catalogue cannot be read, another process trains in ``out``.
+
+    Examples
+    --------
+    >>> run = pretext("out.h5", "runs/pretext-sax", iterations=300, rotation_deg=10)  # doctest: +SKIP
+    """
+    folder, given = Path(out), {"data": Path(data), "view": view, **settings}
+    config = pretext_config(folder, preset, given, resume=resume, overwrite=overwrite)
+    reporter = Reporter(on_progress=on_progress, on_record=on_record, on_message=on_message)
+    return run_training(train_pretext, config, folder, resume=resume, overwrite=overwrite, reporter=reporter)
+
+
+def pretext_config(
+    out: Path, preset: Preset | str, settings: Mapping[str, Any], *, resume: bool = False, overwrite: bool = False
+) -> RunConfig:
+    """Resolve the configuration of a pretext: that of the run to resume, else the preset and the settings.
+
+    Parameters
+    ----------
+    out
+        The run's folder.
+    preset
+        The defaults.
+    settings
+        Fields of any group, by name; None means not given.
+    resume, overwrite
+        Resume or delete a run that is in the folder.
+
+    Raises
+    ------
+    ConfigError
+        A setting is unknown or cannot be used, or contradicts the run to resume.
+    CheckpointError
+        The run to resume cannot be read.
+    """
+
+    def new(given: Mapping[str, Any]) -> RunConfig:
+        return configure(Recipe.PRETEXT, member_of(Preset, preset, "preset"), **given)
+
+    return resolve(out, settings, new, resume=resume, overwrite=overwrite)
+
+
+def train_pretext(config: RunConfig, out: Path, *, resume: bool = False, overwrite: bool = False, reporter: Reporter) -> bool:
+    """Train on the positions of one view; the caller sees to it that no other process trains in the folder.
 
     Parameters
     ----------
     config
-        What to do; of a run that is resumed, :func:`cmr_train.training.session.config_to_resume`.
+        The configuration, as :func:`pretext_config` returns it.
     out
         The run's folder.
     resume
-        Go on with the run that is there; begin if there is none.
+        Resume the run in the folder; start one if there is none.
     overwrite
-        Remove the run that is there.
+        Delete the run in the folder.
     reporter
-        Who is told how it goes.
+        Callbacks for progress.
 
     Returns
     -------
-        Whether the run is finished; if not, it was stopped by a signal and may be resumed.
+        Whether all iterations are done; if not, a signal stopped the run, and it can be resumed.
 
     Raises
     ------
     CmrPlanesError
-        It cannot be done; the sentence says why.
+        The training is not possible; the message gives the reason.
     """
     world = world_from_environment()
     check_batch(world, config.training.batch_size)
@@ -49,4 +150,6 @@ def pretext(config: RunConfig, out: Path, *, resume: bool = False, overwrite: bo
         saved = open_folder(session, images.split, resume=resume, overwrite=overwrite)
         model = make_network(config)
         initialise(model, config.training.seed)
-        return carry_out(session, make_state(model, config, compute), tasks, validation, saved)
+        is_finished = carry_out(session, make_state(model, config, compute), tasks, validation, saved)
+        world.wait()  # until the first process has written the weights
+        return is_finished

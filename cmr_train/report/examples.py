@@ -113,7 +113,7 @@ def pretext_example(results: StudyResults, run: RunResult) -> PretextExample | s
             index = select_images(run.config, catalogue, run.config.head, Subset.TEST)
             place, truth = _choose(index, subject, lambda each: _read(catalogue.positions, run.config, each))
             image, aspect, spacing_mm = _image(catalogue, run.config, place)
-            predicted = label_images(load_run(run.folder), [image], [spacing_mm])[0]
+            predicted = label_images(load_run(run.folder, "cpu"), [image], [spacing_mm])[0]
     except (CmrPlanesError, OSError) as error:
         return f"There is no picture: {error}."
     return PretextExample(
@@ -166,7 +166,7 @@ def _example(
             continue
         dice = float(table.per_subject(Metric.DICE, POOLED, MEAN)[table.subjects.index(subject)])
         with contextlib.suppress(CheckpointError):  # its panel says that it is not there
-            panels[key] = Panel(labels=label_images(load_run(cell.run.folder), [image], [spacing_mm])[0], dice=dice)
+            panels[key] = Panel(labels=label_images(load_run(cell.run.folder, "cpu"), [image], [spacing_mm])[0], dice=dice)
     return Example(
         rank=rank,
         mean_dice=mean_dice,

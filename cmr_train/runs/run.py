@@ -5,12 +5,13 @@ from pathlib import Path
 
 import torch
 
+from cmr_planes.system.names import PathLike
 from cmr_planes.views import CardiacView
-from cmr_train.choices import Head
-from cmr_train.compute.devices import Compute, compute_on
+from cmr_train.choices import DeviceKind, Head
+from cmr_train.compute.devices import Compute, choose_device, compute_on
 from cmr_train.config import RunConfig
 from cmr_train.data.splits import Split
-from cmr_train.errors import CheckpointError
+from cmr_train.errors import CheckpointError, ConfigError
 from cmr_train.models.unet import UNet
 from cmr_train.runs.checkpoint import load_checkpoint
 from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME, LAST_NAME, read_config, read_split
@@ -20,12 +21,14 @@ from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME, LAST_NAME, read_confi
 class Run:
     """A trained network and what it was trained on."""
 
+    folder: Path
+    """The run's folder."""
     model: UNet
     """On the device of ``compute``, in evaluation mode."""
     compute: Compute
     """The device, and the number format that the run was trained in."""
     config: RunConfig
-    """All that the run was told."""
+    """The run's configuration."""
     head: Head
     """The head that the run was for."""
     view: CardiacView
@@ -33,7 +36,12 @@ class Run:
     image_size: tuple[int, int]
     """(rows, columns) of the network's matrix."""
     split: Split
-    """Who was trained on, watched, and kept for the test."""
+    """The training, validation and test sets."""
+
+    @property
+    def name(self) -> str:
+        """The name of the run's folder."""
+        return self.folder.resolve().name
 
 
 def make_network(config: RunConfig) -> UNet:
@@ -58,7 +66,7 @@ def read_weights(run: Path) -> dict[str, torch.Tensor]:
     return weights
 
 
-def load_run(run: Path, device: torch.device | str = "cpu") -> Run:
+def load_run(run: PathLike, device: torch.device | str = "auto") -> Run:
     """Load a trained network: the final weights, else the last ones.
 
     Parameters
@@ -66,13 +74,20 @@ def load_run(run: Path, device: torch.device | str = "cpu") -> Run:
     run
         The run's folder.
     device
-        Where the network goes.
+        Where the network goes: ``auto``, ``cpu``, ``cuda``, ``mps``, or a device of torch.
+
+    Returns
+    -------
+        The network in evaluation mode, with its configuration and its sets of subjects.
 
     Raises
     ------
     CheckpointError
         The folder is not a run's, has no weights, or they are damaged or of another network.
+    TrainError
+        The machine has no such device.
     """
+    run, chosen = Path(run), _find_device(device)
     config = read_config(run)
     weights = read_weights(run)
     with torch.device("meta"):  # takes no memory, whatever the configuration says
@@ -81,9 +96,10 @@ def load_run(run: Path, device: torch.device | str = "cpu") -> Run:
         raise CheckpointError(f"the weights of run {str(run)!r} are of another network than its {CONFIG_NAME} says")
     model = make_network(config)
     model.load_state_dict(weights)
-    compute = compute_on(torch.device(device), config.runtime.precision)
+    compute = compute_on(chosen, config.runtime.precision)
     compute.place(model)
     return Run(
+        folder=run,
         model=model.eval(),
         compute=compute,
         config=config,
@@ -92,3 +108,18 @@ def load_run(run: Path, device: torch.device | str = "cpu") -> Run:
         image_size=config.image_size,
         split=read_split(run),
     )
+
+
+def loaded(run: Run | PathLike, device: torch.device | str = "auto") -> Run:
+    """Return a run as it is, or load it from its folder (:func:`load_run`)."""
+    return run if isinstance(run, Run) else load_run(run, device)
+
+
+def _find_device(device: torch.device | str) -> torch.device:
+    """Return a device of torch; a :class:`DeviceKind` is looked up on this machine."""
+    if isinstance(device, str) and device in [*DeviceKind]:
+        return choose_device(DeviceKind(device))
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError([f"there is no device {device!r}; give one of {', '.join(DeviceKind)}"]) from error

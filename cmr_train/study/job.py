@@ -148,13 +148,11 @@ def _carried_out(job: Job) -> Outcome:
 
 def _train_and_evaluate(job: Job) -> bool:
     """Train, score on the test set and seal; return whether it got so far."""
-    from cmr_planes.shards.catalogue import Catalogue
-    from cmr_train.choices import Recipe, Subset
+    from cmr_train.choices import Recipe
     from cmr_train.compute.devices import prepare
-    from cmr_train.data.selection import select_images
-    from cmr_train.recipes.evaluate import evaluate, write_evaluation
-    from cmr_train.recipes.finetune import finetune
-    from cmr_train.recipes.pretext import pretext
+    from cmr_train.recipes.evaluate import evaluate
+    from cmr_train.recipes.finetune import train_finetune
+    from cmr_train.recipes.pretext import train_pretext
     from cmr_train.runs.files import write_json
     from cmr_train.runs.folder import FINAL_NAME
     from cmr_train.runs.run import load_run
@@ -163,14 +161,12 @@ def _train_and_evaluate(job: Job) -> bool:
     start, out = time.perf_counter(), Path(job.out)
     config = RunConfig.from_json(job.config)
     if not (out / FINAL_NAME).exists():
-        train = pretext if config.recipe is Recipe.PRETEXT else finetune
-        if not train(config, out, resume=True, reporter=Reporter(say=lambda sentence: print(sentence, file=sys.stderr))):  # noqa: T201
+        train = train_pretext if config.recipe is Recipe.PRETEXT else train_finetune
+        reporter = Reporter(on_message=lambda sentence: print(sentence, file=sys.stderr))  # noqa: T201  # into the run's log
+        if not train(config, out, resume=True, reporter=reporter):
             return False
     compute = prepare(config.runtime)
-    run = load_run(out, compute.device)
-    with Catalogue(config.data.data) as catalogue:
-        evaluation = evaluate(run, catalogue, select_images(config, catalogue, config.head, Subset.TEST))
-    write_evaluation(evaluation, run, out, name=out.name, subset=Subset.TEST)
+    evaluate(load_run(out, compute.device), out=out)
     seal = {"state": State.DONE.value, "error": None, "attempts": job.attempt, "seconds": round(time.perf_counter() - start, 1)}
     write_json(out / RESULT_NAME, seal | {"device": compute.description} | job.facts)
     return True

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
 from cmr_planes.system.whole_file import file_sha256, remove_leftovers
 from cmr_train.compute.devices import Compute
 from cmr_train.compute.distributed import World, share_statistics
@@ -34,19 +35,24 @@ WEIGHTS_NAME = "weights.json"
 RUN_FILES = (CONFIG_NAME, SPLIT_NAME, WEIGHTS_NAME, METRICS_NAME, LAST_NAME, FINAL_NAME)
 """The files of a run."""
 
+OnRecord = Callable[[Record], None]
+"""Called with each line of ``metrics.jsonl``."""
+
+
+def ignore_record(record: Record) -> None:  # what it ignores
+    """Do nothing: the default where records are not read."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reporter:
-    """Who is told how a run goes."""
+    """The callbacks of a training, called from the thread that trains; each does nothing if it is not given."""
 
-    say: Callable[[str], None] = lambda sentence: None  # noqa: ARG005  # nobody listens
-    """Something worth knowing, in a sentence."""
-    begin: Callable[[int, int], None] = lambda total, done: None  # noqa: ARG005
-    """The iterations begin: how many there are, and how many are done."""
-    iteration: Callable[[int], None] = lambda done: None  # noqa: ARG005
-    """So many iterations are done."""
-    record: Callable[[Record], None] = lambda record: None  # noqa: ARG005
-    """A line of ``metrics.jsonl``."""
+    on_progress: OnProgress = ignore_progress
+    """Called with the iterations done: before the first, and after each."""
+    on_record: OnRecord = ignore_record
+    """Called with each line of ``metrics.jsonl``."""
+    on_message: OnMessage = ignore_message
+    """Called with a sentence about the data or the weights that are used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,7 +70,7 @@ class Session:
     world: World
     """The processes that train together."""
     reporter: Reporter
-    """Who is told how it goes."""
+    """Callbacks for what happens."""
 
 
 def config_to_resume(out: Path, given: Mapping[str, Any]) -> RunConfig:
@@ -127,14 +133,12 @@ def open_folder(session: Session, split: Split, *, resume: bool, overwrite: bool
     if is_begun(out) and resume:
         if read_json(out / CONFIG_NAME).get("catalogue_sha256") != sha256:
             raise TrainError(
-                f"{str(session.catalogue.path)!r} has changed since run {str(out)!r} began, so that going on would not give the "
-                "same weights; begin anew with --overwrite"
+                f"{str(session.catalogue.path)!r} has changed since run {str(out)!r} began, so that resuming would not give the "
+                "same weights; overwrite the run to start over"
             )
         return load_checkpoint(out / LAST_NAME) if (out / LAST_NAME).exists() else None
     if is_begun(out) and not overwrite:
-        raise ConfigError(
-            [f"{str(out)!r} holds a run; --resume goes on with it, --overwrite begins anew, --out takes another folder"]
-        )
+        raise ConfigError([f"{str(out)!r} holds a run already; resume it, overwrite it, or choose another folder"])
     session.world.wait()
     if session.world.is_first:
         for name in RUN_FILES:
@@ -174,9 +178,13 @@ def carry_out(
             restore(state, saved)
         except (KeyError, RuntimeError, ValueError, TypeError) as error:
             raise CheckpointError(f"{str(out / LAST_NAME)!r} is not of the run that {CONFIG_NAME} describes: {error}") from error
-        session.reporter.say(f"going on after iteration {state.iteration:,}")
+        session.reporter.on_message(f"resuming after iteration {state.iteration:,}")
     network = _wrap(state.model, session)
-    session.reporter.begin(config.training.iterations, state.iteration)
+
+    def on_iteration(done: int) -> None:
+        session.reporter.on_progress(Progress(done, config.training.iterations))
+
+    on_iteration(state.iteration)
 
     def on_checkpoint(state: TrainState) -> None:
         values = state_to_save(state, world)
@@ -190,12 +198,12 @@ def carry_out(
 
         def on_record(record: Record) -> None:
             tracker.write(record)
-            session.reporter.record(record)
+            session.reporter.on_record(record)
 
         def validate(model: UNet) -> dict[str, float]:
             return {} if validation is None else validation(model, session.compute)
 
-        hooks = Hooks(on_record=on_record, on_checkpoint=on_checkpoint, on_iteration=session.reporter.iteration, validate=validate)
+        hooks = Hooks(on_record=on_record, on_checkpoint=on_checkpoint, on_iteration=on_iteration, validate=validate)
         is_finished = train(state, tasks, config, session.compute, world, network, hooks)
     if is_finished:
         save_checkpoint(out / FINAL_NAME, {"iteration": state.iteration, "model": state.model.state_dict()})

@@ -91,7 +91,7 @@ def _wholly_drawn(session: Session, index: ImageIndex) -> ImageIndex:
     if not is_whole.any():
         raise TrainError(f"on none of the {len(index)} annotated images of view {view.title} were all of {names} drawn")
     if not is_whole.all():
-        session.reporter.say(f"{(~is_whole).sum():,} annotated images are left out: not all of {names} were drawn on them")
+        session.reporter.on_message(f"{(~is_whole).sum():,} annotated images are left out: not all of {names} were drawn on them")
     return index.select(is_whole)
 
 
@@ -155,7 +155,7 @@ def make_tasks(session: Session, images: Mapping[Head, Chosen]) -> tuple[tuple[T
         loss = make_loss(kind, frequencies, session.compute.device)
         tasks.append(Task(head=head, dataset=dataset, order=order, loss=loss))
         people = len(participants(dataset.index))
-        session.reporter.say(
+        session.reporter.on_message(
             f"{head.value}: {len(dataset):,} images of {people:,} participants, {'in memory' if is_cached else 'read from disk'}"
         )
     names = class_names(config.data.view, config.head)

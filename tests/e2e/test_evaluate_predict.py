@@ -236,7 +236,7 @@ def test_the_sets_are_those_of_the_split_and_training_subjects_are_told(tmp_path
     assert counts["train"] | counts["test"] == counts["all"]
     assert not counts["train"] & counts["test"]
     assert len(counts["all"]) == 5
-    assert "1 of these subjects were in the training set" in " ".join(result.stderr.split())
+    assert "1 evaluated subject in the training set of the run" in " ".join(result.stderr.split())
 
 
 # Bad input: one sentence and an exit code each.
@@ -506,7 +506,7 @@ def test_nothing_to_segment_is_exit_code_3(tmp_path):
     assert "no subject has images of view SAX" in result.stderr
     (tmp_path / "empty").mkdir()
     one_sentence(command("predict", run, tmp_path / "empty", "-o", tmp_path / "other"), 3)
-    assert not list(tmp_path.rglob(".from-dicom-*"))
+    assert not list(tmp_path.rglob(".extracted-*"))
 
 
 def test_prediction_from_a_file_that_is_no_catalogue(tmp_path):

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from distributed import LocalCluster
 
-from cmr_train.recipes.finetune import finetune
-from cmr_train.recipes.pretext import pretext
+from cmr_train.recipes.finetune import train_finetune
+from cmr_train.recipes.pretext import train_pretext
 from cmr_train.study.engines import dask_executor, slurm_executor
 from cmr_train.study.job import State
 from cmr_train.study.plan import Pretext, make_plan
@@ -64,7 +64,7 @@ def undisturbed(path: Path, folder: Path) -> dict[str, bytes]:
     """Train every run of a study one after another in this process, without the study's machinery; return the weights."""
     plan = make_plan(parse_study(read_document(path)), folder)
     for each in plan.everything:
-        recipe = pretext if isinstance(each, Pretext) else finetune
+        recipe = train_pretext if isinstance(each, Pretext) else train_finetune
         assert recipe(each.config, folder / each.folder, reporter=Reporter())
     return weights(folder)
 

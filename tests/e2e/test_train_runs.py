@@ -85,7 +85,7 @@ def test_the_commands_work_as_typed_in_a_folder_with_out_h5(data, monkeypatch):
     assert "from 'runs/pretext-sax'" in done.stderr
     again = train("pretext", "--view", "sax", *options(iterations=2))
     assert again.exit_code == 2
-    assert "--resume goes on with it, --overwrite begins anew" in again.stderr
+    assert "holds a run already; resume it, overwrite it, or choose another folder" in again.stderr
     assert train("pretext", "--overwrite", *options(iterations=2)).exit_code == 0
 
 
@@ -161,12 +161,12 @@ def test_resuming_after_a_stop_gives_the_same_weights(data, pretext_run, tmp_pat
     monkeypatch.setattr(session, "Hooks", hooks)
     stopped = train(recipe, "--out", tmp_path / "parts", *small)
     assert stopped.exit_code == 130
-    assert "--resume goes on from there" in stopped.stderr
+    assert "run the same command with --resume to continue" in stopped.stderr
     assert not (tmp_path / "parts" / "final.pt").exists()
     monkeypatch.undo()
     done = train(recipe, "--out", tmp_path / "parts", "--resume", *small)
     assert done.exit_code == 0, done.output
-    assert "going on after iteration 4" in done.stderr
+    assert "resuming after iteration 4" in done.stderr
     assert same(tmp_path / "whole", tmp_path / "parts")
     rates = ("images_per_second",)
     lines = [
@@ -186,7 +186,7 @@ def test_kill_term_saves_and_resume_ends_as_the_whole_run(data, tmp_path):
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
-    assert "with --resume goes on from there" in stderr
+    assert "run the same command with --resume to continue" in stderr
     assert train("pretext", "--out", tmp_path / "parts", "--resume", "--data", data).exit_code == 0
     assert train("pretext", "--out", tmp_path / "whole", *small).exit_code == 0
     assert same(tmp_path / "parts", tmp_path / "whole")
@@ -290,7 +290,7 @@ def test_images_on_which_a_structure_was_not_drawn_are_no_truth(pretext_run, tmp
 def test_no_pretext_is_said_with_what_to_do(data, tmp_path):
     done = train("finetune", "--data", data, "--out", tmp_path / "runs" / "run", *options())
     assert done.exit_code == 2
-    assert "run 'cmr-train pretext --view sax' first, give --pretext RUN, or use --mode scratch" in done.stderr
+    assert "train one first, give the folder of one as pretext, or use mode scratch" in done.stderr
 
 
 def test_a_pretext_that_has_seen_the_test_subjects_is_refused(data, pretext_run, tmp_path):
@@ -298,7 +298,7 @@ def test_a_pretext_that_has_seen_the_test_subjects_is_refused(data, pretext_run,
         "finetune", "--data", data, "--out", tmp_path / "run", "--pretext", pretext_run, *options(), "--fractions", 0.2, 0.2, 0.6
     )
     assert done.exit_code == 1
-    assert "participants who are kept for validation or test here; use the --split-seed" in done.stderr
+    assert "participants who are in the validation or test set here; use the split_seed" in done.stderr
 
 
 def test_a_pretext_of_another_architecture_is_refused(data, pretext_run, tmp_path):

@@ -18,7 +18,7 @@ from cmr_train.data.images import Grid
 from cmr_train.errors import ConfigError, TrainError
 from cmr_train.models.initial_weights import initialise
 from cmr_train.models.unet import UNet
-from cmr_train.recipes.pretext import pretext
+from cmr_train.recipes.pretext import train_pretext
 from cmr_train.training.session import Reporter
 from cmr_train.training.validation import Validation, mean_dice
 from tests.helpers.training import SIZE, small_catalogue, small_config
@@ -75,7 +75,7 @@ def test_watching_changes_no_weight_and_is_written_down(catalogue_path, tmp_path
     settings = {"iterations": 5, "fractions": (0.5, 0.5, 0.0)}
     for name, every in (("blind", 0), ("watched", 2)):
         config = small_config(catalogue_path, validate_every=every, **settings)
-        assert pretext(config, tmp_path / name, reporter=Reporter())
+        assert train_pretext(config, tmp_path / name, reporter=Reporter())
     weights = [torch.load(tmp_path / name / "final.pt", weights_only=True)["model"] for name in ("blind", "watched")]
     assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
     lines = [json.loads(line) for line in (tmp_path / "watched" / "metrics.jsonl").read_text().splitlines()]
@@ -87,7 +87,7 @@ def test_watching_changes_no_weight_and_is_written_down(catalogue_path, tmp_path
 def test_nobody_to_watch_is_said_before_training(catalogue_path, tmp_path):
     config = small_config(catalogue_path, validate_every=2, fractions=(1.0, 0.0, 0.0))
     with pytest.raises(TrainError, match=r"none of the 6 participants with positions .* falls into the validation set"):
-        pretext(config, tmp_path / "run", reporter=Reporter())
+        train_pretext(config, tmp_path / "run", reporter=Reporter())
 
 
 def test_options_that_make_no_sense_are_listed(catalogue_path):
