@@ -31,6 +31,9 @@ _MAX_COORDINATE_MM = 1e6
 LPS_FROM_RAS: FloatArray = np.diag([-1.0, -1.0, 1.0, 1.0])
 """NIfTI's x and y axes point the other way than DICOM's."""
 
+RAS_FROM_LPS: FloatArray = LPS_FROM_RAS
+"""The matrix is its own inverse."""
+
 
 def read_volume(path: Path) -> tuple[np.ndarray[Any, Any], FloatArray]:
     """Read a NIfTI volume of three or four axes.

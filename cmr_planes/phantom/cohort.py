@@ -27,7 +27,7 @@ from cmr_planes.phantom.truth import (
     plane_rows,
     subject_row,
     table_text,
-    write_labels,
+    write_truth_labels,
 )
 from cmr_planes.system.pool import sigint_ignored, worker_pool
 from cmr_planes.system.progress import OnProgress, Progress, ignore_progress
@@ -114,7 +114,7 @@ def make_subject(folder: Path, options: CohortOptions, index: int) -> SubjectTru
         suffix=suffix(options.quirks),
     )
     key = subject_key(options.layout, index) or name
-    write_labels(folder / "truth" / "labels" / key, examination)
+    write_truth_labels(folder / "truth" / "labels" / key, examination)
     if index % CVI42_EVERY == 0 and options.layout is not Layout.ENHANCED:
         target = folder / "truth" / "cvi42" / f"{key}.cvi42wsx"
         target.parent.mkdir(parents=True, exist_ok=True)

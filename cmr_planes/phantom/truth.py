@@ -13,8 +13,8 @@ from xml.etree import ElementTree as ET
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray, LabelArray
+from cmr_planes.nifti.writing import stack_affine_ras
 from cmr_planes.phantom.acquisition import Examination, Prescription, true_positions
 from cmr_planes.phantom.rendering import label_plane
 from cmr_planes.views import TARGET_VIEWS, CardiacPhase, CardiacView, Structure
@@ -134,26 +134,18 @@ def table_text(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> 
     return text.getvalue()
 
 
-def write_labels(folder: Path, examination: Examination) -> None:
+def write_truth_labels(folder: Path, examination: Examination) -> None:
     """Write ``<view>_<ed|es>.nii.gz`` for each target view: values of :class:`cmr_planes.views.Structure`, RAS coordinates."""
     import nibabel
 
     folder.mkdir(parents=True, exist_ok=True)
     for view in TARGET_VIEWS:
-        affine = nifti_affine([prescription.plane for prescription in examination.slices(view)])
+        affines_mm = np.stack([prescription.plane.patient_from_pixel for prescription in examination.slices(view)])
         for phase, fraction in _phase_fractions(examination).items():
             labels = label_stack(examination, view, fraction).transpose(2, 1, 0)
-            image = nibabel.Nifti1Image(np.ascontiguousarray(labels), affine)  # type: ignore[no-untyped-call]
+            image = nibabel.Nifti1Image(np.ascontiguousarray(labels), stack_affine_ras(affines_mm))  # type: ignore[no-untyped-call]
             image.header.set_xyzt_units("mm", "sec")  # type: ignore[no-untyped-call]
             nibabel.save(image, folder / f"{view.value}_{phase.value}.nii.gz")
-
-
-def nifti_affine(planes: Sequence[ImagePlane]) -> FloatArray:
-    """Return the matrix from (column, row, slice) to NIfTI's RAS coordinates in mm, shape (4, 4), of evenly spaced planes."""
-    matrix = planes[0].patient_from_pixel.copy()
-    if len(planes) > 1:
-        matrix[:3, 2] = (planes[-1].position_mm - planes[0].position_mm) / (len(planes) - 1)
-    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix
 
 
 def cvi42_workspace(examination: Examination, sop_instance_uids: Mapping[tuple[CardiacView, int, int], str]) -> bytes:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import cmr_planes
 from cmr_planes.errors import Rejection
+from cmr_planes.nifti.writing import write_label_map
 from cmr_planes.pictures.png import encode_png
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.system.csv_text import csv_text
@@ -25,7 +26,6 @@ from cmr_train.choices import Head
 from cmr_train.config import class_names
 from cmr_train.evaluation.volumes import Function, voxel_volumes_ml
 from cmr_train.prediction.inference import label_images
-from cmr_train.prediction.label_volumes import write_labels
 from cmr_train.prediction.overlays import Sheet, draw
 from cmr_train.runs.run import Run, loaded
 from cmr_train.settings import member_of
@@ -225,9 +225,9 @@ def _write_phases(
     """Write one volume for each named phase, or one cine."""
     if set(phases) <= set(CardiacPhase):
         for name, volume in zip(phases, labels, strict=True):
-            write_labels(folder, f"{stem}_{name}", volume, affines_mm)
+            write_label_map(folder, f"{stem}_{name}", volume, affines_mm)
     else:
-        write_labels(folder, stem, labels, affines_mm)
+        write_label_map(folder, stem, labels, affines_mm)
 
 
 def _volumes_csv(view: CardiacView, functions: dict[str, Function]) -> str:

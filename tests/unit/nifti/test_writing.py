@@ -9,9 +9,9 @@ import nibabel
 import numpy as np
 import pytest
 
+from cmr_planes.nifti.writing import encode_label_map, is_regular_stack, stack_affine_ras, write_label_map
 from cmr_planes.phantom.dicom_writer import write_cine, write_files
 from cmr_planes.phantom.small_study import simple_study
-from cmr_train.prediction.label_volumes import encode_labels, volume_affine_ras, write_labels
 
 DCM2NIIX = Path(sys.executable).parent / "dcm2niix"
 
@@ -51,7 +51,7 @@ def test_voxels_lie_where_dcm2niix_puts_them(tmp_path, study, view):
     peers = [world_values(path) for path in (tmp_path / "peer").glob("*.nii")]  # one file a series, one series a level
     assert len(peers) == len(series)
     labels = np.stack([each.frames[0] for each in series]) > 300  # the blood pool
-    (own,) = write_labels(tmp_path, "own", labels.astype(np.uint8), affines_of([each.plane for each in series]))
+    (own,) = write_label_map(tmp_path, "own", labels.astype(np.uint8), affines_of([each.plane for each in series]))
     peer_mm, intensities = (np.concatenate(parts) for parts in zip(*peers, strict=True))
     own_mm, classes = world_values(own)
     order_peer, order_own = (np.lexsort(np.round(positions, 1).T) for positions in (peer_mm, own_mm))
@@ -63,7 +63,7 @@ def test_voxels_lie_where_dcm2niix_puts_them(tmp_path, study, view):
 def test_spacing_axes_and_values_come_back(tmp_path, study):
     planes = [study.series[f"sax{level}"].plane for level in range(1, 6)]
     labels = np.random.default_rng(0).integers(0, 4, (2, 5, 40, 30), dtype=np.uint8)
-    (path,) = write_labels(tmp_path, "cine", labels, affines_of(planes))
+    (path,) = write_label_map(tmp_path, "cine", labels, affines_of(planes))
     image = nibabel.load(path)
     assert image.shape == (30, 40, 5, 2)
     assert image.get_data_dtype() == np.uint8
@@ -78,10 +78,10 @@ def test_spacing_axes_and_values_come_back(tmp_path, study):
 def test_slices_that_are_no_grid_become_a_file_each(tmp_path, study):
     planes = [study.series[f"sax{level}"].plane for level in (1, 2, 4)]
     affines = affines_of(planes)
-    assert volume_affine_ras(affines) is None
+    assert not is_regular_stack(affines)
     labels = np.zeros((3, 40, 30), np.uint8)
     labels[2, 3, 4] = 2
-    paths = write_labels(tmp_path, "sax", labels, affines)
+    paths = write_label_map(tmp_path, "sax", labels, affines)
     assert [path.name for path in paths] == ["sax_slice00.nii.gz", "sax_slice01.nii.gz", "sax_slice02.nii.gz"]
     last = nibabel.load(paths[2])
     assert last.shape == (30, 40, 1)
@@ -91,10 +91,10 @@ def test_slices_that_are_no_grid_become_a_file_each(tmp_path, study):
 
 def test_slices_turned_against_one_another_are_no_grid(study):
     affines = affines_of([study.series["2ch"].plane, study.series["4ch"].plane])
-    assert volume_affine_ras(affines) is None
+    assert not is_regular_stack(affines)
 
 
 def test_equal_labels_give_equal_bytes(study):
-    affine = volume_affine_ras(affines_of([study.series["4ch"].plane]))
+    affine = stack_affine_ras(affines_of([study.series["4ch"].plane]))
     labels = np.ones((1, 40, 30), np.uint8)
-    assert encode_labels(labels, affine) == encode_labels(labels.copy(), affine.copy())
+    assert encode_label_map(labels, affine) == encode_label_map(labels.copy(), affine.copy())

@@ -1,0 +1,104 @@
+"""Label maps as NIfTI: from slices in LPS to one volume in RAS."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cmr_planes.geometry.arrays import FloatArray, LabelArray
+from cmr_planes.nifti.volumes import RAS_FROM_LPS
+from cmr_planes.system.whole_file import write_whole
+
+GRID_TOLERANCE_MM = 0.1
+"""How far a slice may lie from a regular grid before a stack is not one volume: a fraction of any pixel."""
+
+_EXTENT_PX = 512
+"""Differences of direction are judged at this distance from an image's first pixel: the larger matrices of the field."""
+
+
+def is_regular_stack(affines_lps_mm: FloatArray) -> bool:
+    """Tell whether slices are parallel and evenly spaced, so that one affine fits them all; shape (slices, 4, 4)."""
+    first, last, n_slices = affines_lps_mm[0], affines_lps_mm[-1], len(affines_lps_mm)
+    step_mm = (last[:, 3] - first[:, 3]) / max(1, n_slices - 1)
+    expected_mm = first[:, 3] + np.arange(n_slices)[:, np.newaxis] * step_mm
+    is_spaced = np.abs(affines_lps_mm[:, :, 3] - expected_mm).max() <= GRID_TOLERANCE_MM
+    is_parallel = np.abs(affines_lps_mm[:, :, :2] - first[:, :2]).max() * _EXTENT_PX <= GRID_TOLERANCE_MM
+    return bool(is_spaced and is_parallel)
+
+
+def stack_affine_ras(affines_lps_mm: FloatArray) -> FloatArray:
+    """Return the affine of a regular stack of slices.
+
+    Parameters
+    ----------
+    affines_lps_mm
+        Shape (slices, 4, 4): (column, row, 0, 1) to LPS of each slice; the third column is the unit normal.
+
+    Returns
+    -------
+        Shape (4, 4): (column, row, slice, 1) to RAS in mm. A single slice is given a thickness of 1 mm along its normal.
+    """
+    volume: FloatArray = affines_lps_mm[0].copy()
+    if len(affines_lps_mm) > 1:
+        volume[:, 2] = (affines_lps_mm[-1, :, 3] - volume[:, 3]) / (len(affines_lps_mm) - 1)
+    return RAS_FROM_LPS @ volume
+
+
+def encode_label_map(labels: LabelArray, affine_ras: FloatArray) -> bytes:
+    """Encode a label map; equal arguments give equal bytes.
+
+    Parameters
+    ----------
+    labels
+        Shape (slices, rows, columns), or (phases, slices, rows, columns) for a cine.
+    affine_ras
+        Shape (4, 4): (column, row, slice, 1) to RAS in mm.
+
+    Returns
+    -------
+        A compressed NIfTI-1 file: axes column, row, slice, and phase if there is one.
+    """
+    import nibabel
+
+    make_image: Any = nibabel.Nifti1Image  # nibabel has no types
+    image = make_image(labels.transpose(range(labels.ndim)[::-1]), affine_ras, dtype=np.uint8)
+    image.set_sform(affine_ras, code="scanner")
+    image.set_qform(affine_ras, code="scanner", strip_shears=True)
+    image.header.set_xyzt_units("mm")
+    return gzip.compress(image.to_bytes(), mtime=0)
+
+
+def write_label_map(folder: Path, stem: str, labels: LabelArray, affines_lps_mm: FloatArray) -> tuple[Path, ...]:
+    """Write a label map: one file, or one file per slice where the slices are no regular stack.
+
+    Parameters
+    ----------
+    folder
+        An existing folder.
+    stem
+        The file's name without ``.nii.gz``; ``_slice00`` and so on is added where there is one file per slice.
+    labels
+        Shape (slices, rows, columns) or (phases, slices, rows, columns).
+    affines_lps_mm
+        Shape (slices, 4, 4), as of :func:`stack_affine_ras`.
+
+    Returns
+    -------
+        The files.
+
+    Raises
+    ------
+    ShardError
+        A file cannot be written.
+    """
+    if is_regular_stack(affines_lps_mm):
+        stacks = {stem: slice(None)}
+    else:
+        stacks = {f"{stem}_slice{number:02d}": slice(number, number + 1) for number in range(len(affines_lps_mm))}
+    paths = []
+    for name, part in stacks.items():
+        path = folder / f"{name}.nii.gz"
+        write_whole(path, encode_label_map(labels[..., part, :, :], stack_affine_ras(affines_lps_mm[part])))
+        paths.append(path)
+    return tuple(paths)
