@@ -58,6 +58,16 @@ class _Canvas:
         self.sources.add(source)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sentences:
+    """What there is to say about the annotations of one file."""
+
+    remarks: Sequence[str] = ()
+    """What is incomplete."""
+    problems: Sequence[str] = ()
+    """Why something lies on no image."""
+
+
 def match(
     annotations: Sequence[Annotation], targets: Sequence[TargetView], instance_key: InstanceKey, place: Place = place_on_plane
 ) -> Matched:
@@ -84,16 +94,15 @@ def match(
         Nothing of the annotations belongs to the images; the sentence says how far the nearest are apart.
     """
     canvases = {target.view: _Canvas(target) for target in targets}
-    remarks: list[str] = []
-    problems: list[str] = []
+    said: list[_Sentences] = []
     for annotation in annotations:
-        if annotation.contour_images:
-            _place_contours(annotation, canvases, instance_key, remarks, problems)
-        _place_volumes(annotation, canvases, instance_key, place, remarks, problems)
+        said.append(_place_contours(annotation, canvases, instance_key))
+        said.append(_place_volumes(annotation, canvases, instance_key, place))
+    problems = [sentence for sentences in said for sentence in sentences.problems]
     views = {view: _finished(canvas) for view, canvas in canvases.items() if canvas.structures.any()}
     if not views:
         raise AnnotationError("; ".join(dict.fromkeys(problems)) or "holds no labels")
-    remarks += problems
+    remarks = [sentence for sentences in said for sentence in sentences.remarks] + problems
     for view, placed in views.items():
         remarks += gap_sentences(view, placed, canvases[view].target.phases)
     return Matched(views=views, remarks=tuple(dict.fromkeys(remarks)))
@@ -141,14 +150,9 @@ def belongs(
     )
 
 
-def _place_contours(
-    annotation: Annotation,
-    canvases: Mapping[CardiacView, _Canvas],
-    instance_key: InstanceKey,
-    remarks: list[str],
-    problems: list[str],
-) -> None:
+def _place_contours(annotation: Annotation, canvases: Mapping[CardiacView, _Canvas], instance_key: InstanceKey) -> _Sentences:
     """Draw contours on the images that they name."""
+    problems: list[str] = []
     n_missing = 0
     for image in annotation.contour_images:
         images = [(canvas, *found) for canvas in canvases.values() for found in _images_of(image, canvas.target, instance_key)]
@@ -165,9 +169,12 @@ def _place_contours(
                 continue
             labels = draw_contours(image.contours, rows, columns)
             canvas.put(phase, slice_index, labels, drawn_structures(image.contours), annotation.source.value)
-    if n_missing:
-        sentence = f"{n_missing} of {len(annotation.contour_images)} images with contours are not in the catalogue; {KEEP_FRAMES}"
-        (problems if n_missing == len(annotation.contour_images) else remarks).append(sentence)
+    if not n_missing:
+        return _Sentences(problems=problems)
+    sentence = f"{n_missing} of {len(annotation.contour_images)} images with contours are not in the catalogue; {KEEP_FRAMES}"
+    if n_missing == len(annotation.contour_images):
+        return _Sentences(problems=[*problems, sentence])
+    return _Sentences([sentence], problems)
 
 
 def _images_of(image: ContourImage, target: TargetView, instance_key: InstanceKey) -> list[tuple[int, int]]:
@@ -194,21 +201,17 @@ def _is_far_outside(contours: Iterable[Contour], rows: int, columns: int) -> boo
 
 
 def _place_volumes(
-    annotation: Annotation,
-    canvases: Mapping[CardiacView, _Canvas],
-    instance_key: InstanceKey,
-    place: Place,
-    remarks: list[str],
-    problems: list[str],
-) -> None:
+    annotation: Annotation, canvases: Mapping[CardiacView, _Canvas], instance_key: InstanceKey, place: Place
+) -> _Sentences:
     """Lay label maps on the images by where they lie and when."""
+    misfits: list[str] = []
     lost: Counter[str] = Counter()
     beside: defaultdict[CardiacView, dict[int, float]] = defaultdict(dict)
     n_placed = 0
     for volume in annotation.volumes:
         of_views = {view: _placements(volume, canvas.target, place) for view, canvas in canvases.items()}
         if not any(placement.labels is not None for placements in of_views.values() for placement in placements):
-            problems.append(misfit_sentence(volume, of_views))
+            misfits.append(misfit_sentence(volume, of_views))
             continue
         for view, placements in of_views.items():
             for slice_index, placement in enumerate(placements):
@@ -221,11 +224,10 @@ def _place_volumes(
                 for phase in phases or ():
                     canvases[view].put(phase, slice_index, placed[slice_index], volume.structures, annotation.source.value)
                     n_placed += 1
-    if n_placed:
-        remarks += [f"{count} slices of label maps were left out: {sentence}" for sentence, count in lost.items() if count]
-        remarks += [missed_slices_sentence(view, offsets_mm) for view, offsets_mm in beside.items()]
-    else:
-        problems += [sentence for sentence, count in lost.items() if count]
+    if not n_placed:
+        return _Sentences(problems=[*misfits, *(sentence for sentence, count in lost.items() if count)])
+    left_out = [f"{count} slices of label maps were left out: {sentence}" for sentence, count in lost.items() if count]
+    return _Sentences([*left_out, *(missed_slices_sentence(view, offsets_mm) for view, offsets_mm in beside.items())], misfits)
 
 
 def _placements(volume: LabelVolume, target: TargetView, place: Place) -> list[SlicePlacement]:
