@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cmr_planes.extraction.annotating import AnnotateSummary, annotate
     from cmr_planes.extraction.job import ExtractSummary, extract
     from cmr_planes.extraction.options import ExtractOptions
-    from cmr_planes.geometry import BoxLayout, BoxUnits, ImagePlane, Positions, compute_positions, draw_mask
+    from cmr_planes.geometry import BoxLayout, BoxUnits, DecidingAxis, ImagePlane, Positions, compute_positions, draw_mask
     from cmr_planes.shards.catalogue import Catalogue, CatalogueImage
     from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice, PositionClass, Structure
 
@@ -45,6 +45,7 @@ __all__ = [
     "CatalogueImage",
     "ClusterError",
     "CmrPlanesError",
+    "DecidingAxis",
     "DicomError",
     "ExtractOptions",
     "ExtractSummary",
@@ -81,7 +82,7 @@ _MODULES = {
     "cmr_planes.extraction.annotating": ("AnnotateSummary", "annotate"),
     "cmr_planes.extraction.job": ("ExtractSummary", "extract"),
     "cmr_planes.extraction.options": ("ExtractOptions",),
-    "cmr_planes.geometry": ("BoxLayout", "BoxUnits", "ImagePlane", "Positions", "compute_positions", "draw_mask"),
+    "cmr_planes.geometry": ("BoxLayout", "BoxUnits", "DecidingAxis", "ImagePlane", "Positions", "compute_positions", "draw_mask"),
     "cmr_planes.shards.catalogue": ("Catalogue", "CatalogueImage"),
     "cmr_planes.views": ("CardiacPhase", "CardiacView", "PhaseChoice", "PositionClass", "Structure"),
 }
