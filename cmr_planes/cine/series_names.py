@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from cmr_planes.errors import SourceError
+from cmr_planes.system.reasons import reason
 from cmr_planes.views import CardiacView
 
 K = TypeVar("K")
@@ -83,9 +84,9 @@ class NameTable:
     def exclusion(self, *names: str) -> str:
         """Return why a series of these names is never a cine view, or an empty text."""
         for name in names:
-            for reason, pattern in self.exclusions:
+            for code, pattern in self.exclusions:
                 if pattern.search(_normalised(name)):
-                    return reason
+                    return code
         return ""
 
 
@@ -111,7 +112,7 @@ def load_names(path: Path | None = None) -> NameTable:
         views = _compiled(_VIEW_PATTERNS, added_views)
         exclusions = _compiled(_EXCLUSION_PATTERNS, added_exclusions)
     except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
+        raise SourceError(f"{path}: cannot be read ({reason(error)}); check the path and its permissions") from error
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, re.error) as error:
         raise SourceError(f"{path} is not a table of names: {error}") from error
     if added:

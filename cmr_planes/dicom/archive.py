@@ -22,6 +22,7 @@ from isal import igzip_lib, isal_zlib
 from cmr_planes.dicom.frames import FileState
 from cmr_planes.dicom.inflation import IMAGE_LIMIT, InflationLimit
 from cmr_planes.errors import UnreadableFileError
+from cmr_planes.system.reasons import reason
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _ENCRYPTED = 0x1
@@ -64,7 +65,7 @@ class FileBytes:
         try:
             self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         except OSError as error:
-            raise UnreadableFileError(f"cannot be opened ({_reason(error)})") from error
+            raise UnreadableFileError(f"cannot be opened ({reason(error)})") from error
         status = os.fstat(self._descriptor)
         if not stat.S_ISREG(status.st_mode):
             self.close()
@@ -104,7 +105,7 @@ class FileBytes:
                 parts.append(part)
                 start += len(part)
         except OSError as error:
-            raise UnreadableFileError(f"cannot be read ({_reason(error)})") from error
+            raise UnreadableFileError(f"cannot be read ({reason(error)})") from error
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
@@ -293,8 +294,3 @@ class Archive:
                     yield part
         except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError) as error:
             raise UnreadableFileError("is damaged or compressed in a way that cannot be read; pack the zip anew") from error
-
-
-def _reason(error: OSError) -> str:
-    """Return the system's words for an error, without the path."""
-    return (error.strerror or type(error).__name__).lower()

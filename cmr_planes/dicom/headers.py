@@ -17,6 +17,7 @@ from cmr_planes.dicom.manifest import cross_check, is_manifest, read_manifest
 from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.dicom.values import double, integer, moment, number, place, text, texts
 from cmr_planes.errors import NoteCode, RejectionCode, UnreadableFileError
+from cmr_planes.system.reasons import reason
 
 IMAGE_TYPE = 0x0008_0008
 SOP_CLASS_UID = 0x0008_0016
@@ -163,9 +164,10 @@ def _read_path(path: Path, progress: _Progress) -> None:
     """Read the headers of a file, or of the files under a folder."""
 
     def fail(error: OSError) -> None:
-        reason = (error.strerror or type(error).__name__).lower()
         progress.n_files += 1
-        progress.failures.append(("folder", progress.n_containers, UnreadableFileError(f"cannot be listed in full ({reason})")))
+        progress.failures.append(
+            ("folder", progress.n_containers, UnreadableFileError(f"cannot be listed in full ({reason(error)})"))
+        )
 
     for file in list_files(path, fail) if path.is_dir() else iter([path]):
         progress.n_files += 1

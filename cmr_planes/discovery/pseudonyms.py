@@ -7,7 +7,6 @@ out. With the same key the same person has the same pseudonym in every catalogue
 import csv
 import hashlib
 import hmac
-import io
 import os
 import re
 import stat
@@ -18,6 +17,8 @@ from typing import NamedTuple
 
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import ShardError, SourceError
+from cmr_planes.system.csv_text import csv_text
+from cmr_planes.system.reasons import reason
 from cmr_planes.system.whole_file import remove_leftovers, sealed
 
 MIN_KEY_BYTES = 32
@@ -125,7 +126,7 @@ def load_pseudonyms(path: Path) -> Pseudonyms:
             mode = os.fstat(descriptor).st_mode
             secret = stream.read(MAX_KEY_BYTES + 1) if stat.S_ISREG(mode) else b""
     except OSError as error:
-        raise SourceError(f"key file {str(path)!r} cannot be read ({(error.strerror or type(error).__name__).lower()})") from error
+        raise SourceError(f"key file {str(path)!r} cannot be read ({reason(error)})") from error
     if not stat.S_ISREG(mode):
         raise SourceError(f"key file {str(path)!r} is no plain file; make one with: head -c 32 /dev/urandom > KEYFILE")
     if mode & 0o077:
@@ -158,13 +159,9 @@ def write_mapping(path: Path, rows: Sequence[MappingRow], pseudonyms: Pseudonyms
     _check_distinct((*known, *rows))
     there = {row.subject for row in known}
     merged = [*known, *(row for row in rows if row.subject not in there)]
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    writer.writerow(MappingRow._fields)
-    writer.writerows(merged)
     remove_leftovers(path)
     with sealed(path, private=True) as stream:
-        stream.write(text.getvalue().encode())
+        stream.write(csv_text(MappingRow._fields, merged, quote_all=True).encode())
 
 
 def _read_mapping(path: Path, pseudonyms: Pseudonyms) -> list[MappingRow]:
@@ -176,7 +173,7 @@ def _read_mapping(path: Path, pseudonyms: Pseudonyms) -> list[MappingRow]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise ShardError(f"{path} cannot be read ({error.strerror}); check the path and its permissions") from error
+        raise ShardError(f"{path} cannot be read ({reason(error)}); check the path and its permissions") from error
     except (ValueError, TypeError, csv.Error):
         head, rows = [], []
     if tuple(head) != MappingRow._fields:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from cmr_planes.dicom.listing import is_candidate, is_zip
 from cmr_planes.discovery.folders import Group, all_folders, find_groups, walk
 from cmr_planes.errors import SourceError
+from cmr_planes.system.reasons import reason
 
 UKB_CINE_FIELDS = ("20208", "20209")
 """UK Biobank's fields of long-axis and short-axis images."""
@@ -133,9 +134,7 @@ def _look_into(root: Path) -> tuple[list[Group], list[tuple[Path, UkbName]]]:
             return [], [(root, name)]
         top = walk(root, lambda folder: ukb_name(folder) is not None)
     except OSError as error:
-        raise SourceError(
-            f"{root}: cannot be read ({(error.strerror or 'unknown reason').lower()}); check the path and its permissions"
-        ) from error
+        raise SourceError(f"{root}: cannot be read ({reason(error)}); check the path and its permissions") from error
     groups: list[Group] = []
     named: list[tuple[Path, UkbName]] = []
     zipped: set[tuple[str, ...]] = set()

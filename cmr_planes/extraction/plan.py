@@ -22,6 +22,7 @@ from cmr_planes.shards.catalogue_writer import is_catalogue
 from cmr_planes.shards.label_files import label_folder
 from cmr_planes.shards.sealing import remove_sealed
 from cmr_planes.system.json_text import JSON, canonical_json
+from cmr_planes.system.reasons import reason
 from cmr_planes.system.whole_file import read_checksum, sealed
 
 PLAN_NAME = "plan.json"
@@ -174,7 +175,7 @@ def _read_plan(out: Path, options: ExtractOptions) -> list[tuple[str, ...]]:
             raise ShardError(f"{path} is missing, so that {out} cannot be added to; restore it, or use --overwrite") from None
         return []
     except OSError as error:
-        raise ShardError(f"{path} cannot be read ({error.strerror}); check the path, its permissions and its folder") from error
+        raise ShardError(f"{path} cannot be read ({reason(error)}); check the path, its permissions and its folder") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ShardError(f"{path} cannot be read as a plan ({type(error).__name__}); restore it, or use --overwrite") from error
     configuration = stored.get("configuration")
@@ -218,7 +219,7 @@ def prepare(plan: ExtractionPlan, *, overwrite: bool = False) -> None:
         remove_leftovers(folder)
     except OSError as error:
         raise ShardError(
-            f"{folder} cannot be written ({error.strerror}); check the path, its permissions and the free space"
+            f"{folder} cannot be written ({reason(error)}); check the path, its permissions and the free space"
         ) from error
     if plan.options.pseudonyms is not None:
         write_mapping(mapping_path(plan.out), plan.mapping, plan.options.pseudonyms)

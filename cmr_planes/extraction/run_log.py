@@ -15,6 +15,7 @@ from cmr_planes.errors import Note, Rejection, ShardError
 from cmr_planes.shards.records import ShardSummary
 from cmr_planes.system.clock import timestamp
 from cmr_planes.system.json_text import JSON
+from cmr_planes.system.reasons import reason
 
 
 class RunLog:
@@ -46,7 +47,7 @@ class RunLog:
             if first and self._stream.read(1) != b"\n":
                 self._stream.write(b"\n")  # a killed run may have left half a line
         except OSError as error:
-            raise ShardError(f"{path} cannot be written ({error.strerror}); check the path and its permissions") from error
+            raise ShardError(f"{path} cannot be written ({reason(error)}); check the path and its permissions") from error
 
     def __enter__(self) -> Self:
         return self

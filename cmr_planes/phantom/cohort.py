@@ -26,9 +26,9 @@ from cmr_planes.phantom.truth import (
     cvi42_workspace,
     plane_rows,
     subject_row,
-    table_text,
     write_truth_labels,
 )
+from cmr_planes.system.csv_text import csv_text
 from cmr_planes.system.pool import sigint_ignored, worker_pool
 from cmr_planes.system.progress import OnProgress, Progress, ignore_progress
 from cmr_planes.system.whole_file import write_whole
@@ -145,8 +145,10 @@ def make_cohort(folder: Path, options: CohortOptions, *, n_workers: int, on_prog
     target = folder / "truth"
     target.mkdir(parents=True, exist_ok=True)
     subjects, planes = [truth.subject for truth in truths], [row for truth in truths for row in truth.planes]
-    write_whole(target / "subjects.csv", table_text(SUBJECT_COLUMNS, subjects).encode())
-    write_whole(target / "planes.csv", table_text(PLANE_COLUMNS, planes).encode())
+    write_whole(
+        target / "subjects.csv", csv_text(SUBJECT_COLUMNS, ([row[name] for name in SUBJECT_COLUMNS] for row in subjects)).encode()
+    )
+    write_whole(target / "planes.csv", csv_text(PLANE_COLUMNS, ([row[name] for name in PLANE_COLUMNS] for row in planes)).encode())
 
 
 def _all_subjects(folder: Path, options: CohortOptions, n_workers: int) -> Iterator[SubjectTruth]:

@@ -4,8 +4,6 @@ Label maps are of the planes and breath-holds that were imaged, so they lie on t
 it is read by ``cmr-planes extract``.
 """
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -123,15 +121,6 @@ def plane_rows(key: str, study_uid: str, examination: Examination) -> list[dict[
             values: list[object] = [key, study_uid, view.value, level, *placed, plane.rows, plane.columns, *centres]
             rows.append(dict(zip(PLANE_COLUMNS, values, strict=True)))
     return rows
-
-
-def table_text(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
-    """Return rows as CSV."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def write_truth_labels(folder: Path, examination: Examination) -> None:

@@ -10,6 +10,7 @@ import hdf5plugin  # noqa: F401  # registers the filter
 from cmr_planes.errors import ShardError
 from cmr_planes.shards.records import ShardSummary
 from cmr_planes.shards.schema import SCHEMA_VERSION, FileKind, RootAttribute
+from cmr_planes.system.reasons import reason
 from cmr_planes.system.whole_file import file_sha256, read_checksum
 
 DAMAGE_ERRORS = (
@@ -103,7 +104,7 @@ def is_ours(path: Path, kind: FileKind) -> bool:
         with _open_unlocked(path) as file:
             return bool(file.attrs.get(RootAttribute.FORMAT) == kind.value)
     except PermissionError as error:
-        raise ShardError(f"{str(path)!r} may not be read ({error.strerror}); check its permissions") from error
+        raise ShardError(f"{str(path)!r} may not be read ({reason(error)}); check its permissions") from error
     except DAMAGE_ERRORS:
         return False
 
@@ -201,7 +202,7 @@ def _check_kind(file: h5py.File, path: Path, kind: FileKind) -> None:
 def _why(error: OSError) -> str:
     """Return the reason within an error of the operating system or of HDF5, without addresses."""
     if error.strerror and not error.strerror.startswith("Unable"):
-        return error.strerror
+        return reason(error)
     text = str(error)
     if "truncated" in text:
         return "the file is truncated"

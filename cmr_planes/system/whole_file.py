@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cmr_planes.errors import ShardError
+from cmr_planes.system.reasons import reason
 
 CHECKSUM_SUFFIX = ".sha256"
 """Added to a file's name: the file beside it that ``sha256sum --check`` reads."""
@@ -124,10 +125,9 @@ def remove_leftovers(path: Path) -> None:
 
 def write_error(path: Path, error: OSError) -> ShardError:
     """Say in one sentence that ``path`` could not be written, why, and what to do."""
-    reason = error.strerror or str(error)
     return ShardError(
-        f"{path.name} could not be written in {str(path.parent)!r} ({reason}); check the free space and the permissions there and "
-        "run the same command again"
+        f"{path.name} could not be written in {str(path.parent)!r} ({reason(error)}); check the free space and permissions there "
+        "and run the same command again"
     )
 
 

@@ -5,6 +5,7 @@ import io
 import math
 from typing import Any
 
+from cmr_planes.system.csv_text import csv_text
 from cmr_planes.views import CardiacView
 from cmr_train.evaluation.metrics import Metric, Score
 from cmr_train.evaluation.scores import Comparison, GroupSummary, ScoredVolume, ScoreTable
@@ -29,11 +30,7 @@ PER_SUBJECT_COLUMNS = (
 
 def per_subject_csv(table: ScoreTable, view: CardiacView) -> str:
     """Return ``per_subject.csv``: one row for each subject, phase and structure."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(PER_SUBJECT_COLUMNS)
-    writer.writerows(_row(volume, view) for volume in table.volumes)
-    return text.getvalue()
+    return csv_text(PER_SUBJECT_COLUMNS, (_row(volume, view) for volume in table.volumes))
 
 
 def read_per_subject_csv(text: str) -> ScoreTable:

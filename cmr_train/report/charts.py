@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from cmr_planes.terminal.text import counted
 from cmr_train.choices import TransferMode
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
 from cmr_train.report.analysis import Entry, Learning
-from cmr_train.report.drawings import INK, people
+from cmr_train.report.drawings import INK
 
 LineStyle = Literal["-", "--", "-.", ":"]
 
@@ -107,7 +108,7 @@ def learning_curves(found: Sequence[Learning], names: Sequence[str]) -> Figure:
                 markersize=4.5,
                 markevery=points,
             )
-        title = f"{'mean of structures' if name == MEAN else name}, {people(n)}"
+        title = f"{'mean of structures' if name == MEAN else name}, {counted(n, 'subject')}"
         _finish(axes, title, "iterations" if row == rows - 1 else "", "validation Dice" if column == 0 else "")
         axes.set_ylim(-0.02, 1.02)
     _legend(figure, [(mode.value, *STYLES[mode]) for mode in modes])

@@ -12,6 +12,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from cmr_planes.pictures.png import encode_png
+from cmr_planes.terminal.text import counted
 from cmr_train.choices import TransferMode
 from cmr_train.data.images import normalise
 from cmr_train.prediction.overlays import COLOURS
@@ -68,7 +69,7 @@ def segmentations(example: Example, classes: dict[int, str], modes: Sequence[Tra
             if dice is not None:
                 text = "not there" if labels is None else "no Dice" if math.isnan(dice) else f"Dice {dice:.2f}"
                 axes.set_xlabel(text, fontsize=9, color=INK, labelpad=2)
-        grid[row, 0].set_ylabel(people(n), fontsize=9, color=INK)
+        grid[row, 0].set_ylabel(counted(n, "subject"), fontsize=9, color=INK)
     handles = [Line2D([], [], color=_colour(v), linestyle=_line(v), linewidth=1.8, label=name) for v, name in classes.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9, frameon=False, handlelength=3)
     return figure
@@ -134,11 +135,6 @@ def _draw_position(axes: Axes, mask: NDArray[np.bool_], value: int) -> None:
     points = np.argwhere(mask)
     row, column = points[np.square(points - points.mean(axis=0)).sum(axis=1).argmin()]
     axes.text(column, row, str(value), fontsize=7, weight="bold", ha="center", va="center", color="black", path_effects=_HALO)
-
-
-def people(number: int) -> str:
-    """Say how many subjects."""
-    return f"{number:,} subject{'' if number == 1 else 's'}"
 
 
 def _colour(value: int) -> str:

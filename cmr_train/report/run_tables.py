@@ -2,11 +2,13 @@
 
 import dataclasses
 
+from cmr_planes.system.csv_text import csv_text
+from cmr_planes.terminal.text import NO_VALUE, decimals, duration
 from cmr_train.config import GROUPS
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN, POOLED, spread
 from cmr_train.report.results import RunResult, StudyResults
-from cmr_train.report.tables import NOTHING, Cell, Table, digits, duration, plain_number, to_csv
+from cmr_train.report.tables import Cell, Table, plain_number
 
 
 def positions_table(run: RunResult) -> Table | None:
@@ -19,7 +21,7 @@ def positions_table(run: RunResult) -> Table | None:
         for metric in (Metric.DICE, Metric.BAI2019):
             found = spread(run.table.per_subject(metric, POOLED, name))
             places = 3 if metric is Metric.DICE else 1
-            text = f"{digits(found.mean, places)} ({digits(found.std, places)})" if found.n_subjects else NOTHING
+            text = f"{decimals(found.mean, places)} ({decimals(found.std, places)})" if found.n_subjects else NO_VALUE
             cells.append(Cell((text,)))
             numbers += [plain_number(found.mean), plain_number(found.std)]
         rows.append((Cell((name,)), *cells))
@@ -29,7 +31,7 @@ def positions_table(run: RunResult) -> Table | None:
         caption=f"Pretext {run.name}: each position on {len(run.table.subjects):,} test subjects, mean (standard deviation)",
         head=("position", "Dice", "contour distance (mm)"),
         rows=tuple(rows),
-        csv=to_csv(("position", "dice_mean", "dice_std", "contour_distance_mm_mean", "contour_distance_mm_std"), plain),
+        csv=csv_text(("position", "dice_mean", "dice_std", "contour_distance_mm_mean", "contour_distance_mm_std"), plain),
     )
 
 
@@ -43,7 +45,7 @@ def runs_table(results: StudyResults) -> Table:
         numbers = ["" if value is None else f"{value:,}" for value in (run.n_subjects, run.n_images, run.attempts)]
         time = "" if run.seconds is None else duration(run.seconds)
         texts = (f"{run.name}, {kind}", run.state, seed, *numbers, time, run.device or "")
-        rows.append(tuple(Cell((text or NOTHING,)) for text in texts))
+        rows.append(tuple(Cell((text or NO_VALUE,)) for text in texts))
         plain.append(
             (
                 kind,
@@ -58,7 +60,7 @@ def runs_table(results: StudyResults) -> Table:
         caption="Every run: what it learnt from, how long it took, and where",
         head=("run", "state", "seed", "subjects", "images", "attempts", "time", "device"),
         rows=tuple(rows),
-        csv=to_csv(("kind", "run", "state", "seed", "subjects", "images", "attempts", "seconds", "device"), plain),
+        csv=csv_text(("kind", "run", "state", "seed", "subjects", "images", "attempts", "seconds", "device"), plain),
     )
 
 
@@ -79,7 +81,7 @@ def settings_table(results: StudyResults, variant: str) -> Table:
             for configs in columns:
                 groups = [config.to_json()[group] for config in configs]
                 values = dict.fromkeys(_setting(each[field.name]) for each in groups if each is not None)
-                texts.append(", ".join(values) or NOTHING)
+                texts.append(", ".join(values) or NO_VALUE)
             rows.append(tuple(Cell((text,)) for text in (f"{group}: {field.name}", *texts)))
             plain.append((group, field.name, *texts))
     return Table(
@@ -87,7 +89,7 @@ def settings_table(results: StudyResults, variant: str) -> Table:
         caption=f"Configuration of variant {variant}" if len(results.variants) > 1 else "Configuration",
         head=("setting", "pretext", "networks"),
         rows=tuple(rows),
-        csv=to_csv(("group", "setting", "pretext", "networks"), plain),
+        csv=csv_text(("group", "setting", "pretext", "networks"), plain),
     )
 
 

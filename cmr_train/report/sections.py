@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cmr_planes.system.csv_text import csv_text
 from cmr_planes.views import CardiacView, PositionClass, position_name
 from cmr_train.config import VIEW_STRUCTURES
 from cmr_train.evaluation.metrics import Metric
@@ -86,7 +87,7 @@ def _failures(results: StudyResults) -> Iterator[Section]:
         rows = tuple(
             tuple(tables.Cell((text,)) for text in (run.name, run.state, run.error or "no reason is known")) for run in failed
         )
-        text = tables.to_csv(("run", "state", "reason"), [tuple(cell.lines[0] for cell in row) for row in rows])
+        text = csv_text(("run", "state", "reason"), [tuple(cell.lines[0] for cell in row) for row in rows])
         head = ("run", "state", "reason")
         table = Table(name="not-ended", caption="Runs that failed or have not ended", head=head, rows=rows, csv=text)
         words = f"{len(failed)} of {len(results.runs)} runs have no result; everything below is about the others."

@@ -1,21 +1,18 @@
 """The report's tables: what a page prints, and the same numbers as CSV."""
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from urllib.parse import quote
 
+from cmr_planes.system.csv_text import csv_text
+from cmr_planes.terminal.text import NO_VALUE, counted, decimals
 from cmr_train.choices import TransferMode
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
 from cmr_train.report.analysis import OF_BEST, Entry, Learning, PaperRow, best, needed
 from cmr_train.report.results import StudyResults
-
-NOTHING = "–"
-"""Stands where there is no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,7 @@ def entries_csv(results: StudyResults, found: Iterable[Entry], paper: dict[int, 
         images = " to ".join(str(n) for n in _ends(results.n_images(each.variant, each.subjects)))
         start = (each.variant, each.subjects, images, each.mode.value, each.metric.value, each.structure, each.n_seeds)
         rows.append((*start, each.spread.n_subjects, *("" if math.isnan(value) else f"{value:.6g}" for value in numbers)))
-    return to_csv(CSV_COLUMNS, rows)
+    return csv_text(CSV_COLUMNS, rows)
 
 
 def comparison(results: StudyResults, found: Sequence[Entry], paper: dict[int, PaperRow], *, name: str, caption: str) -> Table:
@@ -143,15 +140,15 @@ def learning_table(found: Sequence[Learning], name: str, suffix: str) -> Table:
     """Say where each learning curve ends, and whether it has come to its plateau."""
     rows, plain = [], []
     for each in found:
-        change = NOTHING if math.isnan(each.change) else signed(each.change)
+        change = NO_VALUE if math.isnan(each.change) else signed(each.change)
         last = int(each.mean.iterations[-1])
-        texts = (f"{each.mode.value}, {each.subjects:,}", f"{last:,}", digits(each.final), change, each.verdict)
+        texts = (f"{each.mode.value}, {each.subjects:,}", f"{last:,}", decimals(each.final, 3), change, each.verdict)
         rows.append(tuple(Cell((text,)) for text in texts))
         plain.append((each.mode.value, each.subjects, last, plain_number(each.final), plain_number(each.change), each.verdict))
     head = ("method, annotated subjects", "iterations", "final validation Dice", "change over the last quarter", "in words")
     csv_head = ("mode", "annotated_subjects", "iterations", "final_validation_dice", "change_last_quarter", "verdict")
     caption = f"Whether training has come to its plateau: mean of structures and seeds on the validation set{suffix}"
-    return Table(name=name, caption=caption, head=head, rows=tuple(rows), csv=to_csv(csv_head, plain))
+    return Table(name=name, caption=caption, head=head, rows=tuple(rows), csv=csv_text(csv_head, plain))
 
 
 def needed_table(found: Sequence[Learning], modes: Sequence[TransferMode], name: str, suffix: str) -> Table:
@@ -166,11 +163,11 @@ def needed_table(found: Sequence[Learning], modes: Sequence[TransferMode], name:
             cells = []
             for mode in modes:
                 if mode not in of_mode:
-                    cells.append(Cell((NOTHING,)))
+                    cells.append(Cell((NO_VALUE,)))
                     continue
                 each = level[of_mode[mode]]
                 text = f"{each.median:,.0f}" if math.isfinite(each.median) else "not reached"
-                cells.append(Cell((text, f"{each.n_reached} of {each.n_seeds} seed{'' if each.n_seeds == 1 else 's'}")))
+                cells.append(Cell((text, f"{each.n_reached} of {counted(each.n_seeds, 'seed')}")))
                 iterations = f"{each.median:g}" if math.isfinite(each.median) else ""
                 plain.append((subjects, f"{value:.6g}", mode.value, iterations, each.n_reached, each.n_seeds))
             rows.append((Cell((f"{subjects:,}, Dice {value:.3g}{words}",)), *cells))
@@ -179,7 +176,7 @@ def needed_table(found: Sequence[Learning], modes: Sequence[TransferMode], name:
         caption=f"Iterations needed to reach a Dice on the validation set (mean of structures): median over seeds{suffix}",
         head=("annotated subjects, Dice", *(mode.value for mode in modes)),
         rows=tuple(rows),
-        csv=to_csv(("annotated_subjects", "dice", "mode", "iterations", "seeds_reached", "seeds"), plain),
+        csv=csv_text(("annotated_subjects", "dice", "mode", "iterations", "seeds_reached", "seeds"), plain),
     )
 
 
@@ -188,11 +185,6 @@ def paper_value(entry: Entry, paper: dict[int, PaperRow]) -> tuple[float, float]
     if entry.metric is not Metric.DICE or entry.structure != MEAN or entry.subjects not in paper:
         return None
     return paper[entry.subjects].dice[entry.mode]
-
-
-def digits(value: float, places: int = 3) -> str:
-    """Print a number, or what stands for none."""
-    return NOTHING if math.isnan(value) else f"{value:.{places}f}"
 
 
 def signed(value: float, places: int = 3) -> str:
@@ -219,35 +211,12 @@ def p_text(p_value: float) -> str:
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}" if p_value < 0.1 else f"p = {p_value:.2f}"
 
 
-def duration(seconds: float) -> str:
-    """Print a time.
-
-    Examples
-    --------
-    >>> duration(42.3), duration(3723)
-    ('42 s', '1 h 02 min')
-    """
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def to_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return rows as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(rows)
-    return text.getvalue()
-
-
 def _lines(entry: Entry, paper: dict[int, PaperRow]) -> tuple[str, ...]:
     """Return the lines of a cell: mean (std), interval, difference from scratch, the paper's value."""
-    lines = [NOTHING]
+    lines = [NO_VALUE]
     if entry.exists:
         places = 3 if entry.metric is Metric.DICE else 2
-        lines = [f"{digits(entry.spread.mean, places)} ({digits(entry.spread.std, places)})"]
+        lines = [f"{decimals(entry.spread.mean, places)} ({decimals(entry.spread.std, places)})"]
         if not math.isnan(entry.low):
             lines.append(f"95 %: {entry.low:.{places}f} to {entry.high:.{places}f}")
         if entry.n_scored < entry.n_wanted:

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from cmr_planes.terminal.text import counted, decimals
 from cmr_train.choices import TransferMode
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
 from cmr_train.report.analysis import Entry, Learning, last_quarter_change, verdict
 from cmr_train.report.examples import Example, PretextExample
 from cmr_train.report.results import RunResult, StudyResults
-from cmr_train.report.tables import digits, p_text, signed
+from cmr_train.report.tables import p_text, signed
 
 
 def what_was_compared(results: StudyResults) -> str:
@@ -19,8 +20,9 @@ def what_was_compared(results: StudyResults) -> str:
     tested = f"{len(results.test_subjects):,} test subjects" if results.test_subjects else "the test subjects"
     return (
         f"Networks that segment {results.view.title} images were trained with {modes} on {numbers} annotated "
-        f"subject{'' if results.subjects == (1,) else 's'}, {_count(len(results.seeds), 'seed')} each{variants}. A seed is another "
-        f"choice of annotated subjects and other first weights. All were scored on the same {tested}, who were not trained on."
+        f"subject{'' if results.subjects == (1,) else 's'}, {counted(len(results.seeds), 'seed')} each{variants}. A seed is "
+        f"another choice of annotated subjects and other first weights. All were scored on the same {tested}, who were "
+        "not trained on."
     )
 
 
@@ -35,8 +37,8 @@ def findings(results: StudyResults, found: Sequence[Entry], variant: str) -> tup
     better, worse = sum(each.low > 0 for each in sure), sum(each.high < 0 for each in sure)
     rest = len(compared) - better - worse
     summary = (
-        f"In {_count(len(compared), 'comparison')} of a pretrained method with scratch, the 95 % interval of the paired difference "
-        f"in Dice lies above zero in {better}, below zero in {worse}, and includes zero in {rest}."
+        f"In {counted(len(compared), 'comparison')} of a pretrained method with scratch, the 95 % interval of the paired "
+        f"difference in Dice lies above zero in {better}, below zero in {worse}, and includes zero in {rest}."
     )
     return (summary, *sentences)
 
@@ -63,7 +65,8 @@ def variants_alt(found: Sequence[Entry]) -> str:
 def learning_alt(found: Sequence[Learning]) -> str:
     """Say what the learning curves show, with their numbers."""
     return "Dice on the validation set against iterations. " + " ".join(
-        f"{each.mode.value} with {_count(each.subjects, 'subject')} ends at {digits(each.final)}: {each.verdict}." for each in found
+        f"{each.mode.value} with {counted(each.subjects, 'subject')} ends at {decimals(each.final, 3)}: {each.verdict}."
+        for each in found
     )
 
 
@@ -71,13 +74,13 @@ def example_alt(example: Example) -> str:
     """Say what a figure of segmentations shows, with each network's Dice."""
     panels = _listed(
         [
-            f"{mode.value} with {_count(n, 'subject')} {digits(panel.dice, 2)}"
+            f"{mode.value} with {counted(n, 'subject')} {decimals(panel.dice, 2)}"
             for (n, mode), panel in sorted(example.panels.items(), key=lambda item: (item[0][0], [*TransferMode].index(item[0][1])))
         ]
     )
     return (
         f"Contours on slice {example.level}, {_phase(example.phase)}, of the {example.rank} test subject (mean Dice of all "
-        f"networks {digits(example.mean_dice, 2)}): the image, the manual contours, and those of each network. "
+        f"networks {decimals(example.mean_dice, 2)}): the image, the manual contours, and those of each network. "
         f"Dice of the subject: {panels}."
     )
 
@@ -89,7 +92,7 @@ def pretext_end(run: RunResult) -> str:
     dice = run.curve.dice[MEAN]
     change = last_quarter_change(run.curve.iterations, dice)
     end = (
-        f"Pretext {run.name} ends at a mean Dice of {digits(float(dice[-1]))} on the validation set after "
+        f"Pretext {run.name} ends at a mean Dice of {decimals(float(dice[-1]), 3)} on the validation set after "
         f"{run.curve.iterations[-1]:,} iterations"
     )
     if math.isnan(change):
@@ -102,14 +105,14 @@ def positions_alt(example: PretextExample, name: str) -> str:
     found, true = ({*labels[labels > 0].tolist()} for labels in (example.predicted, example.truth))
     return (
         f"Slice {example.level}, {_phase(example.phase)}, of the median test subject of pretext {name} (mean Dice "
-        f"{digits(example.mean_dice, 2)}): the image, its {_count(len(true), 'true box', 'true boxes')}, and the predicted ones, "
-        f"of which {len(found & true)} of {len(true)} classes are there."
+        f"{decimals(example.mean_dice, 2)}): the image, its {counted(len(true), 'true box', 'true boxes')}, and the predicted "
+        f"ones, of which {len(found & true)} of {len(true)} classes are there."
     )
 
 
 def _at(subjects: int, row: Sequence[Entry]) -> str:
     """Say who is best at one number of subjects, and whether surely so."""
-    where = f"With {_count(subjects, 'annotated subject')}"
+    where = f"With {counted(subjects, 'annotated subject')}"
     if not row:
         return f"{where}, no network has ended."
     winner = max(row, key=lambda each: each.spread.mean)
@@ -143,12 +146,8 @@ def _series(row: Sequence[Entry], name: Callable[[Entry], str]) -> str:
     for each in row:
         if each.exists:
             places = 3 if each.metric is Metric.DICE else 1
-            lines.setdefault(name(each), []).append(f"{digits(each.spread.mean, places)} at {each.subjects:,}")
+            lines.setdefault(name(each), []).append(f"{decimals(each.spread.mean, places)} at {each.subjects:,}")
     return "; ".join(f"{label} {', '.join(values)}" for label, values in lines.items()) or "no values"
-
-
-def _count(number: int, noun: str, nouns: str | None = None) -> str:
-    return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
 
 
 def _phase(name: str) -> str:

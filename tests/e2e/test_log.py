@@ -125,7 +125,7 @@ def test_a_file_that_is_no_log_is_left_alone(source, tmp_path):
     assert (tmp_path / "out.h5").read_bytes() == before
     nowhere = extract(source, tmp_path / "out.h5", "--log", tmp_path / "no" / "such.log")
     assert nowhere.exit_code == 1
-    assert "No such file or directory" in nowhere.stderr
+    assert "no such file or directory" in nowhere.stderr
 
 
 def test_annotate_writes_what_could_not_be_used(source, tmp_path):
