@@ -24,4 +24,4 @@ pseudonymise_option = click.option(
     callback=_pseudonyms,
     help="Subjects are stored under hashes keyed with this file, which only you may read; OUT.mapping.csv leads back.",
 )
-"""``--pseudonymise``, for commands that make a catalogue or bring files to it that are called like its subjects."""
+"""``--pseudonymise``, for commands that make a catalogue or bring files to it that are named after its subjects."""
