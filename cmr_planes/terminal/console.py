@@ -8,20 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ParamSpec, Protocol
+from typing import Any, ParamSpec
 
 import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.text import Text
 
 from cmr_planes.errors import CmrPlanesError, ExitCode, SourceError
@@ -32,7 +22,7 @@ from cmr_planes.system.run_lock import no_locks, only_run
 P = ParamSpec("P")
 
 QUIET = "cmr_planes.quiet"
-"""Under this name a command's context keeps whether to be quiet."""
+"""Key of a command's context under which the value of ``--quiet`` is kept."""
 
 PIPE_WIDTH = 132
 """Width of tables, in characters, where stdout is no terminal: nothing is cut to 80 columns for a file or a pager."""
@@ -40,13 +30,6 @@ PIPE_WIDTH = 132
 
 TRAINING_PACKAGES = ("torch", "tensorboard", "jinja2")
 """Packages that only ``cmr-planes[train]`` installs."""
-
-
-class Advance(Protocol):
-    """Moves a progress bar on."""
-
-    def __call__(self, steps: float = 1) -> None:
-        """Move on by ``steps``."""
 
 
 def stdout() -> Console:
@@ -87,55 +70,6 @@ def alone_on(out: Path) -> Iterator[None]:
         if not is_certain:
             say(no_locks(out), style="yellow")
         yield
-
-
-class _RateColumn(ProgressColumn):
-    """Steps a second."""
-
-    def __init__(self, unit: str) -> None:
-        super().__init__()
-        self.unit = unit
-
-    def render(self, task: Task) -> Text:
-        """Show the rate of late, or of the whole once it is done."""
-        rate = task.finished_speed or task.speed
-        return Text("" if rate is None else f"{rate:,.1f} {self.unit}/s", style="progress.data.speed")
-
-
-@contextmanager
-def progress(description: str, total: float | None, *, unit: str) -> Iterator[Advance]:
-    """Show a progress bar with rate and time left on stderr.
-
-    Parameters
-    ----------
-    description
-        What is being done.
-    total
-        Number of steps, None if not known.
-    unit
-        What a step is, in the plural: ``"subjects"``.
-
-    Yields
-    ------
-        A function that moves the bar on; it may be called from any thread. Nothing is drawn where stderr is no terminal.
-    """
-    console = stderr()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _RateColumn(unit),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal or is_quiet()) as bar:
-        task = bar.add_task(description, total=total)
-
-        def advance(steps: float = 1) -> None:
-            bar.advance(task, steps)
-
-        yield advance
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401  # whatever JSON can hold

@@ -62,7 +62,10 @@ def shown(description: str, unit: str) -> Iterator[OnProgress]:
 
 @contextmanager
 def _bar(description: str, unit: str) -> Iterator[OnProgress]:
-    """Draw a bar with rate, time left and the name of the last step."""
+    """Draw a bar with rate, time left and the name of the last step, from the first step to the last.
+
+    Bars of jobs that follow each other may be opened together: only one is drawn at a time.
+    """
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -73,9 +76,21 @@ def _bar(description: str, unit: str) -> Iterator[OnProgress]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[item]}", markup=False),
     )
-    with Bar(*columns, console=stderr()) as bar:
-        task = bar.add_task(description, total=None, item="")
-        yield lambda progress: bar.update(task, total=progress.total, completed=progress.done, item=progress.item)
+    bar = Bar(*columns, console=stderr())
+    task = bar.add_task(description, total=None, item="")
+
+    def on_progress(progress: Progress) -> None:
+        if not bar.finished:
+            bar.start()
+        bar.update(task, total=progress.total, completed=progress.done, item=progress.item)
+        if bar.finished:
+            bar.stop()
+
+    try:
+        yield on_progress
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def _lines(description: str, unit: str) -> OnProgress:

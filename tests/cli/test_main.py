@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from cmr_planes.cli import COMMANDS, main
 from cmr_planes.errors import ExitCode, ShardError, SourceError
-from cmr_planes.terminal.console import progress, reports_errors
+from cmr_planes.terminal.console import reports_errors
 
 
 def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
@@ -77,25 +77,6 @@ def test_what_nobody_foresaw_is_not_hidden() -> None:
         raise ZeroDivisionError
 
     assert isinstance(CliRunner().invoke(command).exception, ZeroDivisionError)
-
-
-def test_a_bar_is_not_drawn_where_there_is_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
-    with progress("working", 3, unit="steps") as advance:
-        for _ in range(3):
-            advance()
-    assert capfd.readouterr() == ("", "")
-
-
-def test_a_bar_shows_rate_and_time_left(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "120")
-    with progress("working", 3, unit="steps") as advance:
-        for _ in range(3):
-            advance()
-    output = capsys.readouterr()
-    assert output.out == ""
-    for words in ("working", "3/3", "steps/s", "left"):
-        assert words in output.err
 
 
 def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

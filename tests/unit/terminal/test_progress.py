@@ -55,6 +55,22 @@ def test_a_sentence_stands_on_a_line_of_its_own_above_the_bar(
     assert any(line.strip("\r") == "a sentence" for line in lines)
 
 
+def test_bars_of_jobs_that_follow_each_other_are_drawn_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    with shown("reading", "files") as on_file, shown("drawing", "images") as on_image:
+        on_file(Progress(1, 2))
+        assert "drawing" not in capsys.readouterr().err
+        on_file(Progress(2, 2))
+        capsys.readouterr()
+        on_image(Progress(1, 1))
+    drawn = capsys.readouterr().err
+    assert "drawing" in drawn
+    assert "reading" not in drawn
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_quiet_shows_nothing(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if terminal:
