@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray, IntArray, LabelArray
+from cmr_planes.pictures.palette import line_colour, position_colour, structure_colour
 from cmr_planes.views import CardiacView, PositionClass, Structure, position_name
 
 PERCENTILES = (1, 99)
@@ -26,31 +27,7 @@ PANEL_INCHES = 3.0
 DPI = 150
 """Pixels an inch."""
 
-COLOURS = {
-    PositionClass.INTERSECTION: "#F0E442",
-    PositionClass.LEFT_NEAR: "#FF9F1C",
-    PositionClass.LEFT_FAR: "#FF9F1C",
-    PositionClass.RIGHT_NEAR: "#56B4E9",
-    PositionClass.RIGHT_FAR: "#56B4E9",
-    PositionClass.UPPER_NEAR: "#3DDC97",
-    PositionClass.UPPER_FAR: "#3DDC97",
-    PositionClass.LOWER_NEAR: "#F28CC8",
-    PositionClass.LOWER_FAR: "#F28CC8",
-}
-"""One hue an arm, told apart by colour-blind readers too; letters tell near from far."""
-
-LABEL_COLOURS = {
-    Structure.LV: "#FF4D4D",
-    Structure.MYO: "#4DFF88",
-    Structure.RV: "#4DC3FF",
-    Structure.LA: "#FFE14D",
-    Structure.RA: "#E07BFF",
-}
-"""Outlines of labels."""
-
-LINE_COLOURS = ("#FFC46B", "#8BEBC4")
-"""The line of classes 2 to 5, and that of classes 6 to 9."""
-
+_DRAWN = tuple(structure for structure in Structure if structure)
 _GAP_INCHES = 0.08
 _HEADING_INCHES = 0.4
 _TITLE_INCHES = 0.26
@@ -209,27 +186,27 @@ def _draw_edge_letters(axes: Axes, plane: ImagePlane) -> None:
 
 def _draw_labels(axes: Axes, labels: LabelArray) -> None:
     """Outline every structure along the edges of its pixels."""
-    for structure, colour in LABEL_COLOURS.items():
+    for structure in _DRAWN:
         mask = labels == structure
         if mask.any():
-            axes.contour(mask.astype(np.float64), levels=[0.5], colors=colour, linewidths=0.7)
+            axes.contour(mask.astype(np.float64), levels=[0.5], colors=structure_colour(structure), linewidths=0.7)
 
 
 def _draw_label_legend(figure: Figure, panels: Sequence[Panel]) -> None:
     """Name the structures that occur, at the right of the heading."""
     width, height = figure.get_size_inches()
     present = set().union(*(np.unique(panel.labels).tolist() for panel in panels if panel.labels is not None))
-    shown = [structure for structure in reversed(LABEL_COLOURS) if structure in present]
+    shown = [structure for structure in reversed(_DRAWN) if structure in present]
     for place, structure in enumerate(shown):
         corner = (1 - (0.12 + 0.38 * place) / width, 1 - 0.14 / height)
-        figure.text(*corner, structure.title, color=LABEL_COLOURS[structure], fontsize=8, weight="bold", ha="right", va="top")
+        figure.text(*corner, structure.title, color=structure_colour(structure), fontsize=8, weight="bold", ha="right", va="top")
 
 
 def _draw_lines(axes: Axes, centres_px: FloatArray) -> None:
     """Draw the two lines across the whole image."""
     centre = centres_px[0]
-    for colour, far in zip(LINE_COLOURS, (PositionClass.LEFT_FAR, PositionClass.UPPER_FAR), strict=True):
-        axes.axline(tuple(centre), tuple(centres_px[far - 1]), color=colour, linewidth=0.5, alpha=0.75)
+    for number, far in enumerate((PositionClass.LEFT_FAR, PositionClass.UPPER_FAR)):
+        axes.axline(tuple(centre), tuple(centres_px[far - 1]), color=line_colour(number), linewidth=0.5, alpha=0.75)
 
 
 def _draw_boxes(axes: Axes, view: CardiacView, boxes: IntArray, plane: ImagePlane) -> None:
@@ -242,7 +219,7 @@ def _draw_boxes(axes: Axes, view: CardiacView, boxes: IntArray, plane: ImagePlan
         column_start, column_stop = max(column_start, 0), min(column_stop, plane.columns)
         if row_stop <= row_start or column_stop <= column_start:
             continue
-        colour = COLOURS[position]
+        colour = position_colour(position)
         corner = (column_start - 0.5, row_start - 0.5)
         size = (column_stop - column_start, row_stop - row_start)
         outline = Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=0.9)
@@ -276,7 +253,7 @@ def _draw_legend(figure: Figure, view: CardiacView) -> None:
             0.5 + (place - 2) * min(0.2, 2.1 / width),
             (_LEGEND_INCHES - 0.14 - 0.22 * row) / height,
             words,
-            color=COLOURS[position],
+            color=position_colour(position),
             fontsize=8,
             ha="center",
             va="top",

@@ -1,18 +1,16 @@
-"""Contact sheets of label maps on their images: one row a phase, one column a slice."""
+"""Contact sheets of label maps on their images: one row per phase, one column per slice."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from cmr_train.data.images import normalise
-
-COLOURS = ("#E69F00", "#56B4E9", "#CC79A7", "#F0E442", "#009E73", "#D55E00", "#0072B2", "#B3DE69", "#BC80BD")
-"""Of classes 1 to 9; neighbours differ for colour-blind readers too."""
 
 OPACITY = 0.45
 """Of the colour on the image."""
@@ -43,6 +41,8 @@ class Sheet:
     """Name of each phase."""
     classes: dict[int, str]
     """Names of the classes that are drawn."""
+    colour: Callable[[int], str]
+    """Colour of a class, ``#RRGGBB``."""
     aspect: float
     """Distance between rows over distance between columns."""
     heading: str
@@ -76,7 +76,7 @@ def draw(sheet: Sheet) -> Figure:
             title = f"{sheet.phases[phase].upper()}, slice {number + 1}"
             _draw_panel(grid[row, number], sheet.images[phase][number][window], sheet.labels[phase, number][window], title, sheet)
     figure.text(0.5, 1 - 0.1 / height, sheet.heading, color=_TEXT, fontsize=10, weight="bold", ha="center", va="top")
-    handles = [Patch(color=_colour(value), label=name) for value, name in sheet.classes.items()]
+    handles = [Patch(color=sheet.colour(value), label=name) for value, name in sheet.classes.items()]
     figure.legend(
         handles=handles, loc="lower center", ncols=len(handles), fontsize=7, frameon=False, labelcolor=_TEXT, borderaxespad=0.2
     )
@@ -84,23 +84,22 @@ def draw(sheet: Sheet) -> Figure:
 
 
 def _draw_panel(axes: Axes, image: NDArray[np.uint16], labels: NDArray[np.uint8], title: str, sheet: Sheet) -> None:
-    axes.imshow(_blend(image, labels, sheet.classes), aspect=sheet.aspect, interpolation="nearest")
+    axes.imshow(
+        _blend(image, labels, {value: to_rgb(sheet.colour(value)) for value in sheet.classes}),
+        aspect=sheet.aspect,
+        interpolation="nearest",
+    )
     axes.set_axis_off()
     axes.text(0.03, 0.97, title, color=_TEXT, fontsize=6, ha="left", va="top", transform=axes.transAxes)
 
 
-def _blend(image: NDArray[np.uint16], labels: NDArray[np.uint8], classes: dict[int, str]) -> NDArray[np.float32]:
-    """Return the coloured image, shape (rows, columns, 3), 0 to 1."""
+def _blend(image: NDArray[np.uint16], labels: NDArray[np.uint8], colours: Mapping[int, tuple[float, ...]]) -> NDArray[np.float32]:
+    """Return the image with the labels in colour, shape (rows, columns, 3), 0 to 1."""
     grey = np.repeat(normalise(image)[..., np.newaxis], 3, axis=2)
-    for value in classes:
-        colour = np.array([int(_colour(value)[place : place + 2], 16) / 255 for place in (1, 3, 5)], dtype=np.float32)
+    for value, colour in colours.items():
         inside = labels == value
-        grey[inside] = (1 - OPACITY) * grey[inside] + OPACITY * colour
+        grey[inside] = (1 - OPACITY) * grey[inside] + OPACITY * np.array(colour, dtype=np.float32)
     return grey
-
-
-def _colour(value: int) -> str:
-    return COLOURS[(value - 1) % len(COLOURS)]
 
 
 def _window(labels: NDArray[np.uint8]) -> tuple[slice, slice]:

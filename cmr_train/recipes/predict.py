@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import cmr_planes
 from cmr_planes.errors import Rejection
 from cmr_planes.nifti.writing import write_label_map
+from cmr_planes.pictures.palette import position_colour, structure_colour
 from cmr_planes.pictures.png import encode_png
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.system.csv_text import csv_text
@@ -209,6 +210,7 @@ def _predict_subject(run: Run, catalogue: Catalogue, folder: Path, subject: str,
             labels=labels,
             phases=view.phases,
             classes=class_names(run.view, run.head),
+            colour=structure_colour if run.head is Head.STRUCTURES else position_colour,
             aspect=spacing_mm[0][0] / spacing_mm[0][1],
             heading=f"{subject}, {run.view.title}",
         )

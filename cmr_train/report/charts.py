@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from cmr_planes.pictures.palette import series_colour
 from cmr_planes.terminal.text import counted
 from cmr_train.choices import TransferMode
 from cmr_train.evaluation.metrics import Metric
@@ -19,16 +20,16 @@ from cmr_train.report.drawings import INK
 LineStyle = Literal["-", "--", "-.", ":"]
 
 STYLES: dict[TransferMode, tuple[str, str, LineStyle]] = {
-    TransferMode.SCRATCH: ("#4D4D4D", "o", "-"),
-    TransferMode.DECODER: ("#B97F00", "s", "--"),
-    TransferMode.ALL: ("#0072B2", "^", "-."),
-    TransferMode.MULTITASK: ("#C44E00", "D", ":"),
+    TransferMode.SCRATCH: (series_colour(0), "o", "-"),
+    TransferMode.DECODER: (series_colour(1), "s", "--"),
+    TransferMode.ALL: (series_colour(2), "^", "-."),
+    TransferMode.MULTITASK: (series_colour(3), "D", ":"),
 }
 """Colour, marker and line of each method: any one of the three tells them apart."""
 
 AXIS_NAMES = {Metric.DICE: "Dice", Metric.BAI2019: "mean contour distance (mm)"}
 
-_VARIANT_STYLES = (("#4D4D4D", "o"), ("#0072B2", "^"), ("#C44E00", "D"), ("#B97F00", "s"), ("#007A5A", "v"), ("#A34A83", "P"))
+_MARKERS = ("o", "s", "^", "D", "v", "P")
 _GRID = "#D9DEE3"
 
 
@@ -62,7 +63,7 @@ def variants_trend(found: Sequence[Entry], variants: Sequence[str]) -> Figure:
     subjects = sorted({each.subjects for each in found})
     modes = [mode for mode in TransferMode if any(each.mode is mode and each.exists for each in found)]
     figure, panels = _panels(max(1, len(modes)), height=2.8)
-    styles = {name: _VARIANT_STYLES[place % len(_VARIANT_STYLES)] for place, name in enumerate(variants)}
+    styles = {name: (series_colour(number), _MARKERS[number % len(_MARKERS)]) for number, name in enumerate(variants)}
     for axes, mode in zip(panels, modes, strict=False):
         for place, variant in enumerate(variants):
             row = [next(e for e in found if (e.variant, e.mode, e.subjects) == (variant, mode, n)) for n in subjects]

@@ -5,17 +5,18 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from cmr_planes.pictures.palette import position_colour, structure_colour
 from cmr_planes.pictures.png import encode_png
 from cmr_planes.terminal.text import counted
 from cmr_train.choices import TransferMode
 from cmr_train.data.images import normalise
-from cmr_train.prediction.overlays import COLOURS
 from cmr_train.report.examples import Example, PretextExample
 
 CONTOUR_LINES: tuple[tuple[float, tuple[float, ...]], ...] = (
@@ -70,7 +71,9 @@ def segmentations(example: Example, classes: dict[int, str], modes: Sequence[Tra
                 text = "not there" if labels is None else "no Dice" if math.isnan(dice) else f"Dice {dice:.2f}"
                 axes.set_xlabel(text, fontsize=9, color=INK, labelpad=2)
         grid[row, 0].set_ylabel(counted(n, "subject"), fontsize=9, color=INK)
-    handles = [Line2D([], [], color=_colour(v), linestyle=_line(v), linewidth=1.8, label=name) for v, name in classes.items()]
+    handles = [
+        Line2D([], [], color=structure_colour(v), linestyle=_line(v), linewidth=1.8, label=name) for v, name in classes.items()
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9, frameon=False, handlelength=3)
     return figure
 
@@ -90,7 +93,9 @@ def positions(example: PretextExample, classes: dict[int, str]) -> Figure:
         if labels is not None:
             for value in classes:
                 _draw_position(axes, labels == value, value)
-    handles = [Line2D([], [], color=_colour(v), marker="s", linestyle="none", label=f"{v} {name}") for v, name in classes.items()]
+    handles = [
+        Line2D([], [], color=position_colour(v), marker="s", linestyle="none", label=f"{v} {name}") for v, name in classes.items()
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=8, frameon=False)
     return figure
 
@@ -106,7 +111,7 @@ def draw_contours(axes: Axes, labels: NDArray[np.uint8], classes: dict[int, str]
                 rows,
                 mask.astype(np.float64),
                 levels=[0.5],
-                colors=[_colour(value)],
+                colors=[structure_colour(value)],
                 linestyles=[_line(value)],
                 linewidths=1.5,
             )
@@ -130,15 +135,11 @@ def _draw_position(axes: Axes, mask: NDArray[np.bool_], value: int) -> None:
     if not mask.any():
         return
     layer = np.zeros((*mask.shape, 4))
-    layer[mask] = [*(int(_colour(value)[place : place + 2], 16) / 255 for place in (1, 3, 5)), 0.65]
+    layer[mask] = to_rgba(position_colour(value), 0.65)
     axes.imshow(layer, aspect=axes.get_aspect(), interpolation="nearest")
     points = np.argwhere(mask)
     row, column = points[np.square(points - points.mean(axis=0)).sum(axis=1).argmin()]
     axes.text(column, row, str(value), fontsize=7, weight="bold", ha="center", va="center", color="black", path_effects=_HALO)
-
-
-def _colour(value: int) -> str:
-    return COLOURS[(value - 1) % len(COLOURS)]
 
 
 def _line(value: int) -> tuple[float, tuple[float, ...]]:

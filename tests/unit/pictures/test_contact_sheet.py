@@ -8,7 +8,8 @@ import pytest
 from matplotlib.image import imread
 from matplotlib.patches import Rectangle
 
-from cmr_planes.pictures.contact_sheet import COLOURS, Panel, box_letters, draw_sheet, orientation_letters
+from cmr_planes.pictures.contact_sheet import Panel, box_letters, draw_sheet, orientation_letters
+from cmr_planes.pictures.palette import position_colour
 from cmr_planes.pictures.png import encode_png
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PositionClass
 from tests.helpers.records import make_view
@@ -81,7 +82,7 @@ def test_a_picture_shows_the_colours_of_all_arms_and_repeats_byte_for_byte(tmp_p
         (tmp_path / name).write_bytes(encode_png(draw_sheet(CardiacView.SAX, panels, heading="SAX")))
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     picture = (imread(tmp_path / "one.png")[..., :3] * 255).round().astype(int)
-    for colour in set(COLOURS.values()):
+    for colour in map(position_colour, range(1, 10)):
         wanted = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
         assert (np.abs(picture - wanted).max(axis=-1) < 12).any(), colour
 
