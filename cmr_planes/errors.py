@@ -29,6 +29,7 @@ Every error that can end a subject or a view carries a :class:`RejectionCode`; i
 catalogue. Programming mistakes stay ``ValueError`` and ``TypeError``.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import ClassVar
@@ -146,32 +147,23 @@ class Finding:
         return isinstance(self.code, RejectionCode)
 
 
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Return rejections before notes, each in the order in which they were found."""
+    return sorted(findings, key=lambda finding: not finding.is_rejection)
+
+
 @dataclass(frozen=True, slots=True)
-class Rejection:
-    """A subject, or one view of it, that cannot be used."""
+class SubjectFinding:
+    """A :class:`Finding` as a catalogue lists it, with the subject that it is about."""
 
     subject: str
     """The subject's key."""
     view: str
     """The view's value (``"sax"``), or empty for the whole subject."""
-    code: RejectionCode
+    code: RejectionCode | NoteCode
     """The stable reason."""
     sentence: str
     """What was found, where, what was expected, and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something worth knowing about a subject or view that was used."""
-
-    subject: str
-    """The subject's key."""
-    view: str
-    """The view's value (``"sax"``), or empty for the whole subject."""
-    code: NoteCode
-    """The stable reason."""
-    sentence: str
-    """What was found and what was done about it."""
 
 
 class CmrPlanesError(Exception):

@@ -10,7 +10,7 @@ import numpy as np
 
 from cmr_planes.cine.series_names import NameTable
 from cmr_planes.dicom.frames import FrameHeader
-from cmr_planes.errors import CmrPlanesError, Note, NoteCode
+from cmr_planes.errors import Finding, NoteCode
 from cmr_planes.geometry import ImagePlane, angle_between_normals_deg
 from cmr_planes.views import CardiacView
 
@@ -72,11 +72,11 @@ class CineStudy:
     """Number of frames left out by name or image type, by reason."""
     n_single_frames: int
     """Planes with one frame only."""
-    defects: tuple[CmrPlanesError, ...]
+    defects: tuple[Finding, ...]
     """Distinct reasons why frames have no plane."""
 
 
-def choose_study(frames: Sequence[FrameHeader]) -> tuple[list[FrameHeader], list[tuple[NoteCode, str]]]:
+def choose_study(frames: Sequence[FrameHeader]) -> tuple[list[FrameHeader], list[Finding]]:
     """Keep the frames of one study.
 
     Parameters
@@ -86,19 +86,21 @@ def choose_study(frames: Sequence[FrameHeader]) -> tuple[list[FrameHeader], list
 
     Returns
     -------
-        The frames of the study with most of them, and remarks about study identifiers.
+        The frames of the study with most of them, and findings about study identifiers.
     """
     by_study = Counter(frame.study_uid for frame in frames)
-    remarks = []
+    findings = []
     if by_study.get(""):
-        remarks.append((NoteCode.NO_STUDY_UID, "StudyInstanceUID (0020,000D) is empty; all files were taken as one study"))
-        return list(frames), remarks
+        findings.append(
+            Finding("", NoteCode.NO_STUDY_UID, "StudyInstanceUID (0020,000D) is empty; all files were taken as one study")
+        )
+        return list(frames), findings
     largest = max(sorted(by_study), key=lambda uid: by_study[uid], default="")
     if len(by_study) > 1:
         others = len(frames) - by_study[largest]
         sentence = f"{len(by_study)} studies lie together; the largest was used and {others} frames of the others were passed over"
-        remarks.append((NoteCode.SEVERAL_STUDIES, f"{sentence}; give each study a folder of its own to use them all"))
-    return [frame for frame in frames if frame.study_uid == largest], remarks
+        findings.append(Finding("", NoteCode.SEVERAL_STUDIES, f"{sentence}; give each study a folder of its own to use them all"))
+    return [frame for frame in frames if frame.study_uid == largest], findings
 
 
 def find_cine_slices(frames: Iterable[FrameHeader], names: NameTable) -> CineStudy:
@@ -116,7 +118,7 @@ def find_cine_slices(frames: Iterable[FrameHeader], names: NameTable) -> CineStu
         The cine slices, ordered by series number, place and recency, and what was passed over.
     """
     excluded: Counter[str] = Counter()
-    defects: dict[str, CmrPlanesError] = {}
+    defects: dict[str, Finding] = {}
     by_series: defaultdict[tuple[object, ...], list[FrameHeader]] = defaultdict(list)
     reasons: dict[tuple[object, ...], str] = {}
     for frame in frames:
@@ -127,7 +129,7 @@ def find_cine_slices(frames: Iterable[FrameHeader], names: NameTable) -> CineStu
             excluded[reasons[key]] += 1
         elif frame.plane is None:
             if frame.defect is not None:
-                defects.setdefault(str(frame.defect), frame.defect)
+                defects.setdefault(frame.defect.sentence, frame.defect)
         else:
             by_series[key].append(frame)
 
@@ -163,21 +165,21 @@ def is_complete(cine: CineSlice, among: Sequence[CineSlice]) -> bool:
     return len(cine.frames) >= expected
 
 
-def order_remarks(subject: str, view: str, slices: Sequence[CineSlice]) -> list[Note]:
+def order_findings(view: CardiacView, slices: Sequence[CineSlice]) -> list[Finding]:
     """Say which slices of a chosen view lack trigger times or frames."""
-    notes = []
+    findings = []
     unordered = sum(not cine.is_ordered_by_trigger_time for cine in slices)
     if unordered:
         by = "TemporalPositionIdentifier or InstanceNumber"
         sentence = f"{unordered} of {len(slices)} slices have no usable TriggerTime (0018,1060); frames were ordered by {by}"
-        notes.append(Note(subject, view, NoteCode.NO_TRIGGER_TIME, sentence))
+        findings.append(Finding(view.value, NoteCode.NO_TRIGGER_TIME, sentence))
     short = [cine for cine in slices if not is_complete(cine, slices)]
     if short:
         counts = ", ".join(str(len(cine.frames)) for cine in short)
         expected = max(short[0].n_expected_frames, int(median(len(cine.frames) for cine in slices)))
         sentence = f"{len(short)} of {len(slices)} slices have fewer frames than the expected {expected} ({counts})"
-        notes.append(Note(subject, view, NoteCode.MISSING_FRAMES, sentence))
-    return notes
+        findings.append(Finding(view.value, NoteCode.MISSING_FRAMES, sentence))
+    return findings
 
 
 def _names(frame: FrameHeader) -> tuple[str, str, str]:

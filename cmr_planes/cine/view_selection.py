@@ -12,7 +12,7 @@ import numpy as np
 
 from cmr_planes.cine.acquisitions import CineSlice, CineStudy, is_complete, share_orientation
 from cmr_planes.cine.long_axis import SAME_PLACE_DEG, LongAxisPlane, judge_planes
-from cmr_planes.errors import GeometryError, Note, NoteCode, RejectionCode
+from cmr_planes.errors import Finding, GeometryError, NoteCode, RejectionCode
 from cmr_planes.geometry import (
     ImagePlane,
     angle_between_normals_deg,
@@ -57,51 +57,51 @@ class ViewSelection:
 
     views: dict[CardiacView, tuple[CineSlice, ...]]
     """Slices of SAX from base to apex; one slice for a long-axis view."""
-    missing: dict[CardiacView, tuple[RejectionCode, str]]
+    missing: dict[CardiacView, Finding]
     """Reason for each view that was not found."""
-    notes: tuple[Note, ...]
+    findings: tuple[Finding, ...]
     """Repeats passed over, slices left out, names that contradict geometry."""
 
 
-def select_views(study: CineStudy, subject: str) -> ViewSelection:
+def select_views(study: CineStudy) -> ViewSelection:
     """Choose the slices of each view.
 
     Parameters
     ----------
     study
         The cine slices of one study.
-    subject
-        The subject's key, for the notes.
 
     Returns
     -------
         The selection; views that cannot be found are in ``missing``, never an exception.
     """
-    notes: list[Note] = []
-    missing: dict[CardiacView, tuple[RejectionCode, str]] = {}
+    missing: dict[CardiacView, Finding] = {}
     views: dict[CardiacView, tuple[CineSlice, ...]] = {}
 
     short_axis = _find_short_axis(study.slices)
     if not short_axis:
         sentence = f"no short-axis view among {len(study.slices)} cine slices{_left_out(study)}"
-        missing[CardiacView.SAX] = (RejectionCode.NO_SAX, f"{sentence}; check that the short-axis series belong to this subject")
+        check = "check that the short-axis series belong to this subject"
+        missing[CardiacView.SAX] = Finding(CardiacView.SAX.value, RejectionCode.NO_SAX, f"{sentence}; {check}")
         for view, code in ((CardiacView.TWO_CHAMBER, RejectionCode.NO_2CH), (CardiacView.FOUR_CHAMBER, RejectionCode.NO_4CH)):
-            missing[view] = (code, f"long-axis views cannot be told apart without a short-axis view, and {sentence}")
-        return ViewSelection(views=views, missing=missing, notes=())
+            reason = f"long-axis views cannot be told apart without a short-axis view, and {sentence}"
+            missing[view] = Finding(view.value, code, reason)
+        return ViewSelection(views=views, missing=missing, findings=())
 
-    views[CardiacView.SAX] = _stack(short_axis, subject, notes)
+    views[CardiacView.SAX], findings = _stack(short_axis)
     middle = views[CardiacView.SAX][middle_slice([cine.plane for cine in views[CardiacView.SAX]])].plane
     candidates = judge_planes([cine for cine in study.slices if _is_long_axis(cine.plane, middle)], middle)
     for view in (CardiacView.THREE_CHAMBER, CardiacView.FOUR_CHAMBER, CardiacView.TWO_CHAMBER):
         mine = [candidate.cine for candidate in candidates if candidate.view is view]
-        chosen, reason = _choose_long_axis(view, mine, middle, views, subject, notes)
+        chosen, reason, superseded = _choose_long_axis(view, mine, middle, views)
+        findings += superseded
         if chosen is not None:
             views[view] = (chosen,)
         elif view is not CardiacView.THREE_CHAMBER:
             missing[view] = _why_missing(view, reason, candidates, study)
     _check_axis(views, missing)
-    notes += _name_conflicts(views, subject)
-    return ViewSelection(views=views, missing=missing, notes=tuple(notes))
+    findings += _name_conflicts(views)
+    return ViewSelection(views=views, missing=missing, findings=tuple(findings))
 
 
 def _left_out(study: CineStudy) -> str:
@@ -169,9 +169,10 @@ def _n_levels(cluster: Sequence[CineSlice]) -> int:
     return 1 + int((np.diff(levels) > 1.0).sum())
 
 
-def _stack(cluster: Sequence[CineSlice], subject: str, notes: list[Note]) -> tuple[CineSlice, ...]:
-    """Choose one acquisition a level, of the common matrix, from base to apex."""
+def _stack(cluster: Sequence[CineSlice]) -> tuple[tuple[CineSlice, ...], list[Finding]]:
+    """Choose one acquisition per level, of the common matrix, from base to apex; return what was left out too."""
     view = CardiacView.SAX.value
+    findings: list[Finding] = []
     kept: list[CineSlice] = []
     superseded: list[CineSlice] = []
     levels = dict(zip(map(id, cluster), slice_levels_mm([cine.plane for cine in cluster]), strict=True))
@@ -182,7 +183,7 @@ def _stack(cluster: Sequence[CineSlice], subject: str, notes: list[Note]) -> tup
         near = any(abs(levels[id(cine)] - levels[id(other)]) < reach_mm for other in kept)
         (superseded if near else kept).append(cine)
     if superseded:
-        notes.append(Note(subject, view, NoteCode.SUPERSEDED, _superseded_sentence(superseded)))
+        findings.append(Finding(view, NoteCode.SUPERSEDED, _superseded_sentence(superseded)))
 
     shapes = Counter(_matrix(cine.plane) for cine in kept)
     common = max(shapes, key=lambda shape: (shapes[shape], shape))
@@ -193,9 +194,9 @@ def _stack(cluster: Sequence[CineSlice], subject: str, notes: list[Note]) -> tup
                 f"a slice of {cine.label} has {rows} × {columns} pixels of {row_spacing_mm} × {column_spacing_mm} mm, the stack "
                 f"{common[0]} × {common[1]} of {common[2]} × {common[3]} mm; the slice was left out"
             )
-            notes.append(Note(subject, view, NoteCode.SLICE_LEFT_OUT, sentence))
+            findings.append(Finding(view, NoteCode.SLICE_LEFT_OUT, sentence))
     kept = [cine for cine in kept if _matrix(cine.plane) == common]
-    return tuple(kept[index] for index in order_from_base([cine.plane for cine in kept]))
+    return tuple(kept[index] for index in order_from_base([cine.plane for cine in kept])), findings
 
 
 def _matrix(plane: ImagePlane) -> tuple[int, int, float, float]:
@@ -214,12 +215,10 @@ def _choose_long_axis(
     slices: Sequence[CineSlice],
     middle: ImagePlane,
     views: dict[CardiacView, tuple[CineSlice, ...]],
-    subject: str,
-    notes: list[Note],
-) -> tuple[CineSlice | None, str]:
+) -> tuple[CineSlice | None, str, list[Finding]]:
     """Choose the plane nearest to the left ventricle, and of its repeats the latest complete one; or say why none will do."""
     if not slices:
-        return None, ""
+        return None, "", []
     centre_mm, is_ventricle = _ventricle_centre(middle, views)
     distance_mm = {id(cine): abs(float(cine.plane.signed_distance_mm(centre_mm))) for cine in slices}
     best = min(
@@ -231,13 +230,12 @@ def _choose_long_axis(
             f"{best.label} runs like a two-chamber view but {distance_mm[id(best)]:.0f} mm from the left ventricle (at most "
             f"{limit_mm:.0f} mm expected), as a right-ventricular one does"
         )
-        return None, reason
+        return None, reason, []
     same_place = [cine for cine in slices if _is_same_place(cine.plane, best.plane, centre_mm)]
     chosen = max(same_place, key=lambda cine: (is_complete(cine, same_place), cine.recency))
     others = [cine for cine in slices if cine is not chosen]
-    if others:
-        notes.append(Note(subject, view.value, NoteCode.SUPERSEDED, _superseded_sentence(others)))
-    return chosen, ""
+    superseded = [Finding(view.value, NoteCode.SUPERSEDED, _superseded_sentence(others))] if others else []
+    return chosen, "", superseded
 
 
 def _ventricle_centre(middle: ImagePlane, views: dict[CardiacView, tuple[CineSlice, ...]]) -> tuple[FloatArray, bool]:
@@ -259,25 +257,21 @@ def _is_same_place(first: ImagePlane, second: ImagePlane, near_mm: FloatArray) -
     return angle_between_normals_deg(first.normal, second.normal) <= SAME_PLACE_DEG and apart_mm <= SAME_PLACE_MM
 
 
-def _why_missing(
-    view: CardiacView, reason: str, candidates: Sequence[LongAxisPlane], study: CineStudy
-) -> tuple[RejectionCode, str]:
+def _why_missing(view: CardiacView, reason: str, candidates: Sequence[LongAxisPlane], study: CineStudy) -> Finding:
     """Say why a long-axis view was not found."""
     code = RejectionCode.NO_2CH if view is CardiacView.TWO_CHAMBER else RejectionCode.NO_4CH
     if reason:
-        return code, f"no {view.title} view: {reason}"
+        return Finding(view.value, code, f"no {view.title} view: {reason}")
     undecided = [candidate.reason for candidate in candidates if candidate.view is None]
     if undecided:
-        return (
-            RejectionCode.AMBIGUOUS_VIEW,
-            f"no {view.title} view is certain: {undecided[0]}; say what its name means in a table (--names)",
-        )
+        sentence = f"no {view.title} view is certain: {undecided[0]}; say what its name means in a table of series names"
+        return Finding(view.value, RejectionCode.AMBIGUOUS_VIEW, sentence)
     found = ", ".join(sorted({candidate.view.title for candidate in candidates if candidate.view})) or "none"
     sentence = f"no {view.title} view among the cine slices (long-axis views found: {found}){_left_out(study)}"
-    return code, f"{sentence}; check that the long-axis series belong to this subject"
+    return Finding(view.value, code, f"{sentence}; check that the long-axis series belong to this subject")
 
 
-def _check_axis(views: dict[CardiacView, tuple[CineSlice, ...]], missing: dict[CardiacView, tuple[RejectionCode, str]]) -> None:
+def _check_axis(views: dict[CardiacView, tuple[CineSlice, ...]], missing: dict[CardiacView, Finding]) -> None:
     """Drop the short-axis view if its normal is far from the line in which 2Ch and 4Ch meet."""
     if CardiacView.TWO_CHAMBER not in views or CardiacView.FOUR_CHAMBER not in views:
         return
@@ -289,15 +283,15 @@ def _check_axis(views: dict[CardiacView, tuple[CineSlice, ...]], missing: dict[C
             f"{label} is taken for the short axis, but its normal is {tilt_deg:.0f} degrees from the line in which the 2Ch and "
             f"4Ch planes meet (at most {MAX_LINE_TILT_DEG:.0f} expected); check the views of this subject"
         )
-        missing[CardiacView.SAX] = (RejectionCode.AMBIGUOUS_VIEW, sentence)
+        missing[CardiacView.SAX] = Finding(CardiacView.SAX.value, RejectionCode.AMBIGUOUS_VIEW, sentence)
 
 
-def _name_conflicts(views: dict[CardiacView, tuple[CineSlice, ...]], subject: str) -> list[Note]:
+def _name_conflicts(views: dict[CardiacView, tuple[CineSlice, ...]]) -> list[Finding]:
     """Note chosen series whose names hint at another view."""
-    notes = []
+    findings = []
     for view, slices in views.items():
         labels = sorted({cine.label for cine in slices if cine.name_view not in (None, view)})
         if labels:
             sentence = f"{'; '.join(labels)}: the name hints at another view, the planes say {view.title}; the planes were followed"
-            notes.append(Note(subject, view.value, NoteCode.NAME_CONFLICT, sentence))
-    return notes
+            findings.append(Finding(view.value, NoteCode.NAME_CONFLICT, sentence))
+    return findings

@@ -13,7 +13,7 @@ from cmr_planes.cine.series_names import NameTable, load_names
 from cmr_planes.cli.annotate import read_classes
 from cmr_planes.cli.options import pseudonymise_option
 from cmr_planes.cli.reasons import closing_sentence, reasons_table
-from cmr_planes.errors import ExitCode, Note, Rejection, SourceError
+from cmr_planes.errors import ExitCode, SourceError, in_order
 from cmr_planes.extraction.job import ExtractSummary
 from cmr_planes.extraction.job import extract as run_extraction
 from cmr_planes.extraction.options import ExtractOptions
@@ -217,10 +217,10 @@ def _print_outcome(outcome: SubjectOutcome, *, verbose: int) -> None:
     """Print what was left out of a subject with -v, and what was noted with -vv."""
     if not verbose:
         return
-    messages: list[Rejection | Note] = [*outcome.rejections, *(outcome.notes if verbose > 1 else ())]
-    for message in messages:
-        view = f" {CardiacView(message.view).title}" if message.view else ""
-        remark(f"{outcome.subject}{view}: {message.code.value}: {message.sentence}")
+    for finding in in_order(outcome.findings):
+        if finding.is_rejection or verbose > 1:
+            view = f" {CardiacView(finding.view).title}" if finding.view else ""
+            remark(f"{outcome.subject}{view}: {finding.code.value}: {finding.sentence}")
 
 
 def _print_plan(plan: ExtractionPlan, *, as_json: bool, with_keys: bool) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from cmr_planes.errors import CmrPlanesError
+from cmr_planes.errors import Finding
 from cmr_planes.geometry import ImagePlane
 
 
@@ -71,5 +71,5 @@ class FrameHeader:
     """RescaleSlope and RescaleIntercept, (1, 0) if absent."""
     plane: ImagePlane | None
     """Where the frame lies; None if ``defect`` says why not."""
-    defect: CmrPlanesError | None
+    defect: Finding | None
     """Why the frame has no plane."""

@@ -16,7 +16,7 @@ from cmr_planes.dicom.listing import is_member_candidate, is_zip, list_files
 from cmr_planes.dicom.manifest import cross_check, is_manifest, read_manifest
 from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.dicom.values import double, integer, moment, number, place, text, texts
-from cmr_planes.errors import NoteCode, RejectionCode, UnreadableFileError
+from cmr_planes.errors import Finding, NoteCode, UnreadableFileError
 from cmr_planes.system.reasons import reason
 
 IMAGE_TYPE = 0x0008_0008
@@ -59,18 +59,6 @@ _LAST = RESCALE_SLOPE
 """Nothing above is needed of single-frame images, above all not the long private group 0029."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadableFile:
-    """A file or zip that was passed over."""
-
-    name: str
-    """``file 12 of 700`` or ``zip 1 of 2``, in the order in which files are listed; never the file's name."""
-    code: RejectionCode
-    """The reason."""
-    sentence: str
-    """What was found, beginning with ``name``."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderScan:
     """What the headers of a subject's files say."""
@@ -79,9 +67,10 @@ class HeaderScan:
     """Every frame of every image, in the order of the files."""
     n_files: int
     """Files that were looked at; a zip or folder that cannot be opened counts as one."""
-    unreadable: tuple[UnreadableFile, ...]
-    """Files, folders and zips that could not be read."""
-    notes: tuple[tuple[NoteCode, str], ...]
+    unreadable: tuple[Finding, ...]
+    """Files, folders and zips that could not be read; each sentence begins with ``file 12 of 700`` or ``zip 1 of 2``, in the order
+    in which they are listed, never with a name."""
+    notes: tuple[Finding, ...]
     """What else is worth knowing."""
 
 
@@ -92,7 +81,7 @@ class _Progress:
     study_uid: str
     frames: list[FrameHeader] = field(default_factory=list)
     failures: list[tuple[str, int, UnreadableFileError]] = field(default_factory=list)
-    notes: list[tuple[NoteCode, str]] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
     n_files: int = 0
     n_containers: int = 0
 
@@ -124,14 +113,12 @@ def read_headers(paths: Sequence[Path], study_uid: str = "") -> HeaderScan:
             else:
                 _read_path(path, progress)
     counts = {"file": progress.n_files, "zip": len(paths), "folder": len(paths)}
-    unreadable = []
-    for kind, index, error in progress.failures:
-        name = f"{kind} {index} of {counts[kind]}"
-        unreadable.append(UnreadableFile(name, error.code, f"{name} {error}"))
     return HeaderScan(
         frames=tuple(progress.frames),
         n_files=progress.n_files,
-        unreadable=tuple(unreadable),
+        unreadable=tuple(
+            Finding("", error.code, f"{kind} {index} of {counts[kind]} {error}") for kind, index, error in progress.failures
+        ),
         notes=tuple(progress.notes),
     )
 
@@ -157,7 +144,9 @@ def _read_zip(path: Path, progress: _Progress) -> None:
                 progress.failures.append(("file", progress.n_files, error))
         for name in filter(is_manifest, names):
             rows = read_manifest(archive, name)
-            progress.notes += [(NoteCode.MANIFEST, sentence) for sentence in cross_check(rows, names, progress.frames[first:])]
+            progress.notes += [
+                Finding("", NoteCode.MANIFEST, sentence) for sentence in cross_check(rows, names, progress.frames[first:])
+            ]
 
 
 def _read_path(path: Path, progress: _Progress) -> None:

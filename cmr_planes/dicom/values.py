@@ -11,7 +11,7 @@ from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.valuerep import TEXT_VR_DELIMS
 
 from cmr_planes.dicom.quiet import quiet_pydicom
-from cmr_planes.errors import CmrPlanesError, InvalidAttributeError, MissingAttributeError
+from cmr_planes.errors import CmrPlanesError, Finding, InvalidAttributeError, MissingAttributeError
 from cmr_planes.geometry import ImagePlane
 
 _PADDING = b" \x00\t\r\n"
@@ -89,10 +89,8 @@ def moment(date_time: str, date: str, time: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def place(
-    position: bytes, orientation: bytes, spacing: bytes, rows: int, columns: int
-) -> tuple[ImagePlane | None, CmrPlanesError | None]:
-    """Return the plane that the raw attributes describe, or the error that says why there is none.
+def place(position: bytes, orientation: bytes, spacing: bytes, rows: int, columns: int) -> tuple[ImagePlane | None, Finding | None]:
+    """Return the plane that the raw attributes describe, or why there is none.
 
     Parameters
     ----------
@@ -103,7 +101,7 @@ def place(
 
     Returns
     -------
-        The plane and None, or None and the error.
+        The plane and None, or None and the finding.
     """
     try:
         values = [
@@ -116,7 +114,7 @@ def place(
         ]
         return ImagePlane.from_attributes(*values, rows=rows, columns=columns), None
     except CmrPlanesError as error:
-        return None, error.with_traceback(None)
+        return None, Finding("", error.code, str(error))
 
 
 def _decimals(raw: bytes, count: int, keyword: str) -> list[float]:

@@ -9,10 +9,9 @@ import numpy as np
 from cmr_planes.annotations.matching import annotated_frames, belongs, match
 from cmr_planes.annotations.model import Annotation, TargetView
 from cmr_planes.annotations.placing import place_on_plane
-from cmr_planes.cine.acquisitions import CineSlice
 from cmr_planes.cine.phases import CyclePhases
-from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.errors import AnnotationError
+from cmr_planes.extraction.subject_views import ReadSlice
 from cmr_planes.geometry.arrays import IntArray
 from cmr_planes.shards.records import InstanceRef, ViewLabels, ViewRecord
 from cmr_planes.views import CardiacView
@@ -31,7 +30,7 @@ class AnnotatedCycle:
     frames: Mapping[CardiacView, Mapping[int, frozenset[int]]]
     """By view and slice, the annotated frames."""
 
-    def override(self, view: CardiacView, slices: Sequence[CineSlice], frame_index: IntArray) -> IntArray:
+    def override(self, view: CardiacView, slices: Sequence[ReadSlice], frame_index: IntArray) -> IntArray:
         """Take the annotated frame of each slice where there is one near end-diastole or end-systole.
 
         Parameters
@@ -48,7 +47,7 @@ class AnnotatedCycle:
         chosen = frame_index.copy()
         fractions = [self.cycle.ed, self.cycle.es]
         for slice_index, frames in self.frames.get(view, {}).items():
-            n_frames = len(slices[slice_index].frames)
+            n_frames = slices[slice_index].n_frames
             for phase in range(len(chosen)):
                 fraction = fractions[phase]
                 if fraction is None:
@@ -79,7 +78,7 @@ class SubjectAnnotations:
         self._annotations = tuple(annotations)
         self._place = cache(place_on_plane)  # label maps and planes are compared by identity
 
-    def views_among(self, views: Mapping[CardiacView, Sequence[CineSlice]]) -> frozenset[CardiacView]:
+    def views_among(self, views: Mapping[CardiacView, Sequence[ReadSlice]]) -> frozenset[CardiacView]:
         """Return the views, by their slices, that any annotation is of."""
         return frozenset(
             view
@@ -87,7 +86,7 @@ class SubjectAnnotations:
             if belongs(self._annotations, whole_target(view, slices), extraction_key, self._place)
         )
 
-    def cycle(self, views: Mapping[CardiacView, Sequence[CineSlice]], automatic: CyclePhases) -> AnnotatedCycle:
+    def cycle(self, views: Mapping[CardiacView, Sequence[ReadSlice]], automatic: CyclePhases) -> AnnotatedCycle:
         """Let annotations decide when end-diastole and end-systole are.
 
         Parameters
@@ -107,7 +106,7 @@ class SubjectAnnotations:
             for view, slices in views.items()
         }
         fractions = [
-            frame / len(views[view][slice_index].frames)
+            frame / views[view][slice_index].n_frames
             for view, of_slices in frames.items()
             for slice_index, of_slice in of_slices.items()
             for frame in of_slice
@@ -164,24 +163,22 @@ def _target_of_record(record: ViewRecord) -> TargetView:
     )
 
 
-def whole_target(view: CardiacView, slices: Sequence[CineSlice]) -> TargetView:
+def whole_target(view: CardiacView, slices: Sequence[ReadSlice]) -> TargetView:
     """Return a view with all frames of its slices; slices with fewer frames than others end with nothing."""
-    n_frames = max(len(cine.frames) for cine in slices)
-    rows = [[cine.frames[frame] if frame < len(cine.frames) else None for cine in slices] for frame in range(n_frames)]
+    n_frames = max(one.n_frames for one in slices)
+    rows = [[one if frame < one.n_frames else None for one in slices] for frame in range(n_frames)]
+    refs = [[None if one is None else one.instance(frame) for one in row] for frame, row in enumerate(rows)]
+    is_dicom = refs[0][0] is not None
     return TargetView(
         view=view,
-        planes=tuple(cine.plane for cine in slices),
+        planes=tuple(one.plane for one in slices),
         phases=tuple(f"{frame:03d}" for frame in range(n_frames)),
-        frame_numbers=np.array([[0 if header is None else frame + 1 for header in row] for frame, row in enumerate(rows)]),
-        instance_keys=tuple(tuple("" if header is None else _key_of_ref(instance_ref(header)) for header in row) for row in rows),
-        instance_numbers=np.array([[0 if header is None else header.instance_number or 0 for header in row] for row in rows]),
+        frame_numbers=np.array([[0 if one is None else one.frame_number(frame) for one in row] for frame, row in enumerate(rows)]),
+        instance_keys=tuple(tuple("" if ref is None else _key_of_ref(ref) for ref in row) for row in refs) if is_dicom else None,
+        instance_numbers=(
+            np.array([[0 if ref is None else ref.instance_number for ref in row] for row in refs]) if is_dicom else None
+        ),
     )
-
-
-def instance_ref(header: FrameHeader) -> InstanceRef:
-    """Return the instance that a frame is of."""
-    frame_number = header.frame_index + 1 if header.n_frames > 1 else 0
-    return InstanceRef(header.sop_instance_uid, frame_number, header.instance_number or 0)
 
 
 def extraction_key(sop_instance_uid: str, frame_number: int) -> str:

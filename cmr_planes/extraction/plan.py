@@ -12,12 +12,11 @@ from itertools import accumulate
 from pathlib import Path
 
 from cmr_planes.annotations.files import LabelFile
-from cmr_planes.discovery.nifti_sets import find_nifti_subjects
 from cmr_planes.discovery.pseudonyms import MappingRow, mapping_path, write_mapping
-from cmr_planes.discovery.subjects import SubjectSource, find_subjects
+from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import ShardError
-from cmr_planes.extraction.annotating import assign_labels
 from cmr_planes.extraction.options import ExtractOptions, check_pseudonym_key
+from cmr_planes.extraction.source_format import format_of
 from cmr_planes.shards.catalogue_writer import is_catalogue
 from cmr_planes.shards.label_files import label_folder
 from cmr_planes.shards.sealing import remove_sealed
@@ -113,7 +112,8 @@ def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, ov
     """
     if out.exists() and not is_catalogue(out):
         raise ShardError(f"{out} exists and is not a catalogue of cmr-planes; choose another name, it is left as it is")
-    found = (find_nifti_subjects if options.nifti else find_subjects)(sources)
+    source_format = format_of(options)
+    found = source_format.find(sources)
     mapping: Sequence[MappingRow] = ()
     if options.pseudonyms is not None:
         found, mapping = options.pseudonyms.rename(found)
@@ -129,7 +129,7 @@ def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, ov
         raise ShardError(
             f"none of the subjects that {out} still lacks is in the sources; give the same sources again, or --overwrite"
         )
-    labels = _label_files(options, list(subjects.values())) if unsealed else {}
+    labels = source_format.label_files(options, list(subjects.values())) if unsealed else {}
     pending = tuple(
         ShardPlan(
             number,
@@ -139,14 +139,6 @@ def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, ov
         for number, keys in unsealed
     )
     return ExtractionPlan(out=out, options=options, batches=batches, pending=pending, mapping=tuple(mapping))
-
-
-def _label_files(options: ExtractOptions, subjects: Sequence[SubjectSource]) -> Mapping[str, Sequence[LabelFile]]:
-    """Return the annotation files of each subject; raises SourceError where there are none at all."""
-    if options.labels is None or options.nifti:  # label maps lie beside NIfTI images
-        return {}
-    keys, participants = [subject.key for subject in subjects], [subject.participant for subject in subjects]
-    return assign_labels(options.labels, keys, participants, options.pseudonyms)
 
 
 def is_sealed(path: Path) -> bool:

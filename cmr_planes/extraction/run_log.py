@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from cmr_planes.errors import Note, Rejection, ShardError
+from cmr_planes.errors import ShardError, in_order
 from cmr_planes.shards.records import ShardSummary
 from cmr_planes.system.clock import timestamp
 from cmr_planes.system.json_text import JSON
@@ -83,10 +83,9 @@ class RunLog:
         """Add what became of a shard and its subjects, the first of which has the place ``first`` in the catalogue."""
         for number, outcome in enumerate(summary.outcomes, start=first):
             called = self.subject(number, outcome.subject)
-            messages: list[Rejection | Note] = [*outcome.rejections, *outcome.notes]
-            for message in messages:
-                values: dict[str, JSON] = {**called, "view": message.view, "sentence": message.sentence}
-                self.write("extract", message.code.value, values, seconds=outcome.ended)
+            for finding in in_order(outcome.findings):
+                values: dict[str, JSON] = {**called, "view": finding.view, "sentence": finding.sentence}
+                self.write("extract", finding.code.value, values, seconds=outcome.ended)
             code = "done" if outcome.n_images else "left_out"
             measured = {"n_images": outcome.n_images, "seconds": round(outcome.seconds, 3)}
             self.write("extract", code, {**called, **measured}, seconds=outcome.ended)

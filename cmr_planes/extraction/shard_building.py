@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from cmr_planes.extraction.nifti_subject import extract_nifti
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.plan import ShardPlan, shard_path
 from cmr_planes.extraction.subject import extract_subject
@@ -46,10 +45,7 @@ def build_shard(batch: ShardPlan, out: Path, options: ExtractOptions, on_subject
     ) as writer:
         for subject in batch.subjects:
             start = time.perf_counter()
-            if options.nifti:
-                extracted = extract_nifti(subject, options)
-            else:
-                extracted = extract_subject(subject, options, batch.label_files.get(subject.key, ()))
+            extracted = extract_subject(subject, options, batch.label_files.get(subject.key, ()))
             writer.add(extracted.record)
             if extracted.labels:
                 writer.add_labels(subject.key, extracted.labels)
@@ -62,4 +58,4 @@ def build_shard(batch: ShardPlan, out: Path, options: ExtractOptions, on_subject
 def _outcome(record: SubjectRecord, seconds: float) -> SubjectOutcome:
     """Return what became of a subject, now that it is done."""
     n_images = sum(view.image.shape[0] * view.image.shape[1] for view in record.views)
-    return SubjectOutcome(record.key, n_images, record.rejections, record.notes, time.time(), seconds)
+    return SubjectOutcome(record.key, n_images, record.findings, time.time(), seconds)

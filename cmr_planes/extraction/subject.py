@@ -1,45 +1,37 @@
-"""One subject: from its files to the record that a shard stores."""
+"""One subject: from its files to the record that a shard stores, the same for every kind of source."""
 
-import re
 import traceback
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from cmr_planes.annotations.files import LabelFile
 from cmr_planes.annotations.reading import read_annotations
-from cmr_planes.cine.acquisitions import CineSlice, CineStudy, choose_study, find_cine_slices, order_remarks
 from cmr_planes.cine.frame_choice import choose_frames, end_diastolic_image, find_cycle_phases
 from cmr_planes.cine.line_agreement import line_agreement
 from cmr_planes.cine.phases import MIN_SEARCH_FRAMES, CyclePhases
-from cmr_planes.cine.view_selection import ViewSelection, select_views
-from cmr_planes.dicom.frame_images import FrameImages
-from cmr_planes.dicom.headers import HeaderScan, read_headers
-from cmr_planes.dicom.pixels import PixelReader
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import (
     CmrPlanesError,
+    Finding,
     GeometryError,
-    Note,
     NoteCode,
-    Rejection,
     RejectionCode,
-    StudyError,
     UnreadablePixelsError,
 )
-from cmr_planes.extraction.annotated_frames import AnnotatedCycle, SubjectAnnotations, instance_ref
+from cmr_planes.extraction.annotated_frames import AnnotatedCycle, SubjectAnnotations
 from cmr_planes.extraction.options import ExtractOptions
-from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, compute_positions, middle_slice
+from cmr_planes.extraction.source_format import format_of
+from cmr_planes.extraction.subject_views import ReadSlice, SubjectViews
+from cmr_planes.geometry import VIEW_LINES, Positions, compute_positions, middle_slice
 from cmr_planes.geometry.arrays import FloatArray, IntArray
-from cmr_planes.shards.records import SubjectRecord, ViewLabels, ViewRecord
-from cmr_planes.views import CardiacView, PhaseChoice
+from cmr_planes.shards.records import InstanceRef, SubjectRecord, ViewLabels, ViewRecord
+from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
 
 LOW_AGREEMENT = 0.5
 """Images that agree less than this along their common line are noted; a real study has 0.69 to 0.95."""
-
-_VENDORS = re.compile(r"\b(siemens|ge|philips|canon|toshiba|united imaging|uih|hitachi|fujifilm)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +44,16 @@ class ExtractedSubject:
     """Labels of the record's images, by view; empty without annotations."""
 
 
-@dataclass(slots=True)
-class _Findings:
-    """What is learnt about a subject on the way."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Assembly:
+    """What the views of one subject are made from."""
 
-    subject: str
-    rejections: list[Rejection] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
-
-    def reject(self, view: str, code: RejectionCode, sentence: str) -> None:
-        self.rejections.append(Rejection(self.subject, view, code, sentence))
-
-    def note(self, view: str, code: NoteCode, sentence: str) -> None:
-        self.notes.append(Note(self.subject, view, code, sentence))
+    subject: SubjectViews
+    options: ExtractOptions
+    kept: Container[CardiacView]
+    """Views that are kept where no positions can be placed on them."""
+    choice: AnnotatedCycle
+    """End-diastole and end-systole."""
 
 
 def extract_subject(source: SubjectSource, options: ExtractOptions, label_files: Sequence[LabelFile]) -> ExtractedSubject:
@@ -82,269 +71,235 @@ def extract_subject(source: SubjectSource, options: ExtractOptions, label_files:
 
     Returns
     -------
-        The record and the labels. Whatever is wrong with the data ends in the record's rejections and notes, with the annotations
-        in notes, never in an exception.
+        The record and the labels. Whatever is wrong with the data ends in the record's findings, never in an exception.
     """
-    findings = _Findings(source.key)
-    views: tuple[ViewRecord, ...] = ()
+    findings: list[Finding] = []
+    views: list[ViewRecord] = []
     labels: Mapping[CardiacView, ViewLabels] = {}
     try:
         read, failures = read_annotations(label_files, None if options.labels is None else options.labels.classes)
         annotations = SubjectAnnotations(read)
-        views = _extract_views(source, options, annotations, findings)
+        with format_of(options).open(source, options, read) as subject:
+            findings += subject.findings
+            records = []
+            for record, found in _assemble(subject, options, annotations):
+                records += [] if record is None else [record]
+                findings += found
+        views = records
         labels, remarks = annotations.labels_on(views)
-        findings.notes += [Note(source.key, "", NoteCode.LABELS, sentence) for sentence in (*failures, *remarks)]
+        findings += [Finding("", NoteCode.LABELS, sentence) for sentence in (*failures, *remarks)]
     except CmrPlanesError as error:
-        findings.reject("", error.code, str(error))
+        findings.append(Finding("", error.code, str(error)))
     except Exception as error:  # noqa: BLE001  # the boundary: an unforeseen fault costs one subject, not the run
-        findings.rejections.append(unforeseen(source.key, error))
-    record = SubjectRecord(
-        key=source.key,
-        participant=source.participant,
-        views=views,
-        rejections=tuple(findings.rejections),
-        notes=tuple(findings.notes),
-    )
-    return ExtractedSubject(record, labels)
+        findings.append(_unforeseen(error))
+    whole = SubjectRecord(key=source.key, participant=source.participant, views=tuple(views), findings=tuple(findings))
+    return ExtractedSubject(whole, labels)
 
 
-def unforeseen(subject: str, error: Exception) -> Rejection:
-    """Reject a subject for an error that nobody foresaw; names the place in the code, and nothing of the data."""
+def _unforeseen(error: Exception) -> Finding:
+    """Reject a subject for an error that nothing foresees; names the place in the code, and nothing of the data."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(frame.filename).name}, line {frame.lineno}"
-    return Rejection(subject, "", RejectionCode.UNEXPECTED_ERROR, f"unforeseen {type(error).__name__} ({place}); please report it")
+    return Finding("", RejectionCode.UNEXPECTED_ERROR, f"unforeseen {type(error).__name__} ({place}); please report it")
 
 
-def _extract_views(
-    source: SubjectSource, options: ExtractOptions, annotations: SubjectAnnotations, findings: _Findings
-) -> tuple[ViewRecord, ...]:
-    """Read headers, choose views and phases, place positions."""
-    scan = read_headers(source.paths, source.study_uid)
-    _note_scan(scan, findings)
-    frames, remarks = choose_study(scan.frames)
-    for code, sentence in remarks:
-        findings.note("", code, sentence)
-    study = find_cine_slices(frames, options.names)
-    if not study.slices:
-        raise _no_cine(study, len(frames))
-    selection = select_views(study, source.key)
-    findings.notes += selection.notes
-    annotated = annotations.views_among(selection.views)
-    targets = [view for view in options.views if _is_possible(view, selection, options, annotated, findings)]
+def _assemble(
+    subject: SubjectViews, options: ExtractOptions, annotations: SubjectAnnotations
+) -> Iterator[tuple[ViewRecord | None, list[Finding]]]:
+    """Make the records of the views, one after another, and what was found on the way."""
+    if not subject.views and not subject.missing:
+        return
+    cines = {view: slices for view, slices in subject.views.items() if view not in subject.named_phases}
+    kept = TARGET_VIEWS if options.keep_all or subject.keeps_images else annotations.views_among(subject.views)
+    targets: list[CardiacView] = []
+    for view in options.views:
+        is_possible, found = _is_possible(view, subject, is_kept=view in kept)
+        targets += [view] if is_possible else []
+        yield None, found
     if not targets:
-        return ()
-    _note_frames_of_reference(selection, findings)
-    with PixelReader() as reader:
-        images = FrameImages(reader)
-        choice = annotations.cycle(selection.views, find_cycle_phases(selection, images))
-        cycle = choice.cycle
-        if cycle.es is None and options.phases is PhaseChoice.ED_ES:
-            findings.note("", NoteCode.FEW_FRAMES, _few_frames_sentence(selection))
-        records = [
-            _make_view(view, selection, choice, images, options, findings, keep_images=options.keep_all or view in annotated)
-            for view in targets
-        ]
-    return tuple(record for record in records if record is not None)
+        return
+    yield None, _frame_of_reference_findings(subject)
+    choice = annotations.cycle(cines, find_cycle_phases(cines) if cines else CyclePhases(ed=0.0, es=None))
+    if choice.cycle.es is None and options.phases is PhaseChoice.ED_ES and not cines.keys().isdisjoint(targets):
+        yield None, [Finding("", NoteCode.FEW_FRAMES, _few_frames_sentence(cines))]
+    assembly = _Assembly(subject=subject, options=options, kept=kept, choice=choice)
+    for view in targets:
+        yield _make_view(view, assembly)
 
 
-def _note_scan(scan: HeaderScan, findings: _Findings) -> None:
-    """Carry over what was found while reading headers; raise if nothing was readable."""
-    for code, sentence in scan.notes:
-        findings.note("", code, sentence)
-    if not scan.frames:
-        if scan.unreadable:
-            raise StudyError(scan.unreadable[0].code, scan.unreadable[0].sentence)
-        raise StudyError(RejectionCode.NO_DICOM, f"no DICOM image among {scan.n_files} files; check the subject's folder or zip")
-    if scan.unreadable:
-        first = scan.unreadable[0].sentence
-        sentence = f"{len(scan.unreadable)} of {scan.n_files} files could not be read and were passed over; the first: {first}"
-        findings.note("", NoteCode.UNREADABLE_FILES, sentence)
-
-
-def _no_cine(study: CineStudy, n_frames: int) -> CmrPlanesError:
-    """Return the error for a study without cine slices."""
-    if study.defects:
-        return study.defects[0]
-    left_out = ", ".join(f"{count} {reason}" for reason, count in study.excluded.items()) or "none"
-    return StudyError(
-        RejectionCode.NO_CINE,
-        f"no plane with two or more cardiac phases among {n_frames} frames (planes with one frame: {study.n_single_frames}; frames "
-        f"left out by name or image type: {left_out}); export the cine series too",
-    )
-
-
-def _is_possible(
-    view: CardiacView,
-    selection: ViewSelection,
-    options: ExtractOptions,
-    annotated: Container[CardiacView],
-    findings: _Findings,
-) -> bool:
+def _is_possible(view: CardiacView, subject: SubjectViews, *, is_kept: bool) -> tuple[bool, list[Finding]]:
     """Tell whether a target view can be stored; note or reject what is missing."""
     needed = (view, *(line.view for line in VIEW_LINES[view]))
-    absent = next((other for other in needed if other not in selection.views), None)
+    absent = next((other for other in needed if other not in subject.views), None)
     if absent is None:
-        return True
-    code, sentence = selection.missing[absent]
+        return True, []
+    reason = subject.missing[absent]
+    sentence = reason.sentence
     if absent is not view:
         sentence = f"positions on {view.title} need the {absent.title} plane: {sentence}"
-    if (options.keep_all or view in annotated) and view in selection.views:
-        findings.note(view.value, NoteCode.NO_POSITIONS, f"images were kept without positions; {sentence}")
-        return True
-    findings.reject(view.value, code, sentence)
-    return False
+    if is_kept and view in subject.views:
+        return True, [Finding(view.value, NoteCode.NO_POSITIONS, f"images were kept without positions; {sentence}")]
+    return False, [Finding(view.value, reason.code, sentence)]
 
 
-def _note_frames_of_reference(selection: ViewSelection, findings: _Findings) -> None:
+def _frame_of_reference_findings(subject: SubjectViews) -> list[Finding]:
     """Note planes that do not share a frame of reference; empty identifiers say nothing."""
-    slices = [cine for chosen in selection.views.values() for cine in chosen]
-    uids = {frame.frame_of_reference_uid for cine in slices for frame in cine.frames} - {""}
-    if len(uids) > 1:
-        sentence = (
-            f"the views carry {len(uids)} different FrameOfReferenceUID (0020,0052) and were used as if they shared one; if the "
-            "patient was moved between them, the positions are wrong: see line agreement"
-        )
-        findings.note("", NoteCode.FRAME_OF_REFERENCE, sentence)
+    uids = {uid for slices in subject.views.values() for one in slices for uid in one.frames_of_reference}
+    if len(uids) <= 1:
+        return []
+    sentence = (
+        f"the views carry {len(uids)} different FrameOfReferenceUID (0020,0052) and were used as if they shared one; if the "
+        "patient was moved between them, the positions are wrong: see line agreement"
+    )
+    return [Finding("", NoteCode.FRAME_OF_REFERENCE, sentence)]
 
 
-def _few_frames_sentence(selection: ViewSelection) -> str:
-    """Say that end-systole was not looked for."""
-    n_frames = max(len(cine.frames) for slices in selection.views.values() for cine in slices)
+def _few_frames_sentence(cines: Mapping[CardiacView, Sequence[ReadSlice]]) -> str:
+    """Say that end-systole was not searched."""
+    n_frames = max(one.n_frames for slices in cines.values() for one in slices)
     return (
         f"end-systole could not be told ({n_frames} frames, at least {MIN_SEARCH_FRAMES} of changing images are needed); "
         "only end-diastole was kept"
     )
 
 
-def _plane_of(view: CardiacView, selection: ViewSelection) -> ImagePlane:
-    """Return the plane that stands for a view: the middle slice of SAX, the one slice of a long-axis view."""
-    return _slice_of(view, selection).plane
+def _standing_slice(view: CardiacView, subject: SubjectViews) -> ReadSlice:
+    """Return the slice that stands for a view: the middle one of SAX, the only one of a long-axis view."""
+    slices = subject.views[view]
+    return slices[middle_slice([one.plane for one in slices])]
 
 
-def _slice_of(view: CardiacView, selection: ViewSelection) -> CineSlice:
-    """Return the slice that stands for a view."""
-    slices = selection.views[view]
-    return slices[middle_slice([cine.plane for cine in slices])]
-
-
-def _make_view(
-    view: CardiacView,
-    selection: ViewSelection,
-    choice: AnnotatedCycle,
-    images: FrameImages,
-    options: ExtractOptions,
-    findings: _Findings,
-    *,
-    keep_images: bool,
-) -> ViewRecord | None:
+def _make_view(view: CardiacView, assembly: _Assembly) -> tuple[ViewRecord | None, list[Finding]]:
     """Make the record of one view, or reject it."""
-    cycle = choice.cycle
-    slices = list(selection.views[view])
-    findings.notes += order_remarks(findings.subject, view.value, slices)
-    phases, frame_index = choose_frames(slices, cycle, options.phases)
-    if options.phases is PhaseChoice.ED_ES:
-        frame_index = choice.override(view, slices, frame_index)
-    keep = _readable_slices(slices, frame_index, images, view, findings)
+    subject = assembly.subject
+    slices = list(subject.views[view])
+    findings = list(subject.view_findings.get(view, ()))
+    phases, frame_index = _choose_frames(view, slices, assembly)
+    keep, found = _readable_slices(view, slices, frame_index)
+    findings += found
     positions: list[Positions] | None = None
-    if all(line.view in selection.views for line in VIEW_LINES[view]):
-        keep, positions = _place_positions(view, slices, keep, selection, options, findings, keep_images=keep_images)
+    if all(line.view in subject.views for line in VIEW_LINES[view]):
+        keep, positions, found = _place_positions(view, slices, keep, assembly)
+        findings += found
     if not keep:
-        return None
+        return None, findings
     slices = [slices[index] for index in keep]
     frame_index = frame_index[:, keep]
     agreement = None
     if positions is not None:
-        agreement = _measure_agreement(view, slices, selection, cycle, images)
-        if not _agrees(view, agreement, options, findings):
-            return None
-    frames = [[cine.frames[index] for cine, index in zip(slices, row, strict=True)] for row in frame_index]
-    header = slices[0].header
+        agreement = _measure_agreement(view, slices, assembly)
+        findings += _agreement_findings(view, agreement, assembly.options.min_agreement)
+        if findings and findings[-1].is_rejection:
+            return None, findings
+    return _record(view, slices, phases, frame_index, positions, agreement), findings
+
+
+def _record(
+    view: CardiacView,
+    slices: Sequence[ReadSlice],
+    phases: tuple[str, ...],
+    frame_index: IntArray,
+    positions: Sequence[Positions] | None,
+    agreement: FloatArray | None,
+) -> ViewRecord:
+    """Put together what is stored of a view; ``frame_index`` has shape (phase, slice)."""
+    frames = [[(one, int(frame)) for one, frame in zip(slices, row, strict=True)] for row in frame_index]
     return ViewRecord(
         view=view,
-        image=np.stack([np.stack([images[frame] for frame in row]) for row in frames]),
+        image=np.stack([np.stack([one.image(frame) for one, frame in row]) for row in frames]),
         phases=phases,
-        frame_numbers=frame_index + 1,
-        trigger_time_ms=np.array([[_number(frame.trigger_time_ms) for frame in row] for row in frames]),
-        planes=tuple(cine.plane for cine in slices),
+        frame_numbers=np.array([[one.frame_number(frame) for one, frame in row] for row in frames], dtype=np.int64),
+        trigger_time_ms=np.array([[one.trigger_time_ms(frame) for one, frame in row] for row in frames]),
+        planes=tuple(one.plane for one in slices),
         positions=None if positions is None else tuple(positions),
         line_agreement=agreement,
-        rescale=header.rescale,
-        manufacturer=_vendor(header.manufacturer),
-        field_strength_t=_number(header.field_strength_t),
-        instances=tuple(tuple(instance_ref(frame) for frame in row) for row in frames),
+        rescale=slices[0].rescale,
+        manufacturer=slices[0].manufacturer,
+        field_strength_t=slices[0].field_strength_t,
+        instances=_instances(frames),
     )
 
 
-def _readable_slices(
-    slices: Sequence[CineSlice], frame_index: IntArray, images: FrameImages, view: CardiacView, findings: _Findings
-) -> list[int]:
+def _instances(frames: Sequence[Sequence[tuple[ReadSlice, int]]]) -> tuple[tuple[InstanceRef, ...], ...] | None:
+    """Return the DICOM instance of each image, None where the images are not DICOM."""
+    rows = [[one.instance(frame) for one, frame in row] for row in frames]
+    known = tuple(tuple(ref for ref in row if ref is not None) for row in rows)
+    return known if known[0] else None
+
+
+def _choose_frames(view: CardiacView, slices: Sequence[ReadSlice], assembly: _Assembly) -> tuple[tuple[str, ...], IntArray]:
+    """Return the names of a view's phases, and the frame of each phase and slice, shape (phase, slice)."""
+    named = assembly.subject.named_phases.get(view)
+    if named is not None:
+        return tuple(phase.value for phase in named), np.repeat(np.arange(len(named))[:, np.newaxis], len(slices), axis=1)
+    phases, frame_index = choose_frames(slices, assembly.choice.cycle, assembly.options.phases)
+    if assembly.options.phases is PhaseChoice.ED_ES:
+        frame_index = assembly.choice.override(view, slices, frame_index)
+    return phases, frame_index
+
+
+def _readable_slices(view: CardiacView, slices: Sequence[ReadSlice], frame_index: IntArray) -> tuple[list[int], list[Finding]]:
     """Return the slices whose chosen frames can be read; the others are noted, or rejected with the view if none is left."""
     kept, failures = [], []
-    for column, cine in enumerate(slices):
+    for column, one in enumerate(slices):
         try:
-            images.load([cine.frames[index] for index in frame_index[:, column]])
+            one.load(frame_index[:, column].tolist())
         except UnreadablePixelsError as error:
-            failures.append(f"{cine.label}: {error}")
+            failures.append(f"{one.label}: {error}")
         else:
             kept.append(column)
-    if failures and kept:
-        findings.note(view.value, NoteCode.SLICE_LEFT_OUT, f"{len(failures)} of {len(slices)} slices were left out; {failures[0]}")
-    elif failures:
-        findings.reject(view.value, RejectionCode.UNREADABLE_PIXELS, failures[0])
-    return kept
+    if not failures:
+        return kept, []
+    if kept:
+        sentence = f"{len(failures)} of {len(slices)} slices were left out; {failures[0]}"
+        return kept, [Finding(view.value, NoteCode.SLICE_LEFT_OUT, sentence)]
+    return [], [Finding(view.value, RejectionCode.UNREADABLE_PIXELS, failures[0])]
 
 
 def _place_positions(
-    view: CardiacView,
-    slices: Sequence[CineSlice],
-    keep: Sequence[int],
-    selection: ViewSelection,
-    options: ExtractOptions,
-    findings: _Findings,
-    *,
-    keep_images: bool,
-) -> tuple[list[int], list[Positions] | None]:
-    """Place positions on the slices in ``keep``; return those on which they could be, and the positions."""
+    view: CardiacView, slices: Sequence[ReadSlice], keep: Sequence[int], assembly: _Assembly
+) -> tuple[list[int], list[Positions] | None, list[Finding]]:
+    """Place positions on the slices in ``keep``; return those on which they could be placed, the positions, and what was found."""
     first, second = VIEW_LINES[view]
-    planes = _plane_of(first.view, selection), _plane_of(second.view, selection)
+    planes = [_standing_slice(line.view, assembly.subject).plane for line in (first, second)]
     placed: dict[int, Positions] = {}
     failures: list[GeometryError] = []
     for index in keep:
         try:
-            placed[index] = compute_positions(slices[index].plane, *planes, axes=(first.axis, second.axis), layout=options.layout)
+            placed[index] = compute_positions(
+                slices[index].plane, *planes, axes=(first.axis, second.axis), layout=assembly.options.layout
+            )
         except GeometryError as error:
             failures.append(error)
+    if not failures:
+        return list(placed), list(placed.values()) or None, []
     if placed:
-        if failures:
-            sentence = f"{len(failures)} of {len(slices)} slices were left out: {failures[0]}"
-            findings.note(view.value, NoteCode.SLICE_LEFT_OUT, sentence)
-        return list(placed), list(placed.values())
-    if failures and keep_images:
-        findings.note(view.value, NoteCode.NO_POSITIONS, f"images were kept without positions: {failures[0]}")
-        return list(keep), None
-    if failures:
-        findings.reject(view.value, failures[0].code, str(failures[0]))
-    return [], None
+        sentence = f"{len(failures)} of {len(slices)} slices were left out: {failures[0]}"
+        return list(placed), list(placed.values()), [Finding(view.value, NoteCode.SLICE_LEFT_OUT, sentence)]
+    if view in assembly.kept:
+        sentence = f"images were kept without positions: {failures[0]}"
+        return list(keep), None, [Finding(view.value, NoteCode.NO_POSITIONS, sentence)]
+    return [], None, [Finding(view.value, failures[0].code, str(failures[0]))]
 
 
-def _measure_agreement(
-    view: CardiacView, slices: Sequence[CineSlice], selection: ViewSelection, cycle: CyclePhases, images: FrameImages
-) -> FloatArray:
+def _measure_agreement(view: CardiacView, slices: Sequence[ReadSlice], assembly: _Assembly) -> FloatArray:
     """Correlate each slice with the two views that leave lines on it, at ED; shape (slice, 2), NaN where that cannot be done."""
-    lines = [_slice_of(line.view, selection) for line in VIEW_LINES[view]]
+    cycle = assembly.choice.cycle
+    lines = [_standing_slice(line.view, assembly.subject) for line in VIEW_LINES[view]]
     agreement = np.full((len(slices), len(lines)), np.nan)
     for column, other in enumerate(lines):
-        for row, cine in enumerate(slices):
+        for row, one in enumerate(slices):
             try:
-                ours, theirs = end_diastolic_image(cine, cycle, images), end_diastolic_image(other, cycle, images)
+                ours, theirs = end_diastolic_image(one, cycle), end_diastolic_image(other, cycle)
             except UnreadablePixelsError:
                 continue
-            agreement[row, column] = line_agreement(cine.plane, ours, other.plane, theirs)
+            agreement[row, column] = line_agreement(one.plane, ours, other.plane, theirs)
     return agreement
 
 
-def _agrees(view: CardiacView, agreement: FloatArray, options: ExtractOptions, findings: _Findings) -> bool:
-    """Note or reject a view whose images disagree with another view's along their common line."""
+def _agreement_findings(view: CardiacView, agreement: FloatArray, least: float | None) -> list[Finding]:
+    """Note or, last, reject a view whose images disagree with another view's along their common line."""
+    findings: list[Finding] = []
     for line, column in zip(VIEW_LINES[view], agreement.T, strict=True):
         known = column[np.isfinite(column)]
         if not len(known):
@@ -354,22 +309,8 @@ def _agrees(view: CardiacView, agreement: FloatArray, options: ExtractOptions, f
             f"the {view.title} images agree only {median:.2f} (median correlation) with the {line.view.title} image along their "
             "common line; look at them (cmr-planes show): the patient may have breathed differently, or a header may be wrong"
         )
-        if options.min_agreement is not None and median < options.min_agreement:
-            findings.reject(
-                view.value, RejectionCode.LOW_AGREEMENT, f"{sentence}; at least {options.min_agreement:g} was asked for"
-            )
-            return False
+        if least is not None and median < least:
+            return [*findings, Finding(view.value, RejectionCode.LOW_AGREEMENT, f"{sentence}; at least {least:g} was asked for")]
         if median < LOW_AGREEMENT:
-            findings.note(view.value, NoteCode.LOW_AGREEMENT, sentence)
-    return True
-
-
-def _vendor(manufacturer: str) -> str:
-    """Return the well-known vendor that a Manufacturer value names, or an empty text: free text stays out of the catalogue."""
-    match = _VENDORS.search(manufacturer)
-    return match.group().lower() if match else ""
-
-
-def _number(value: float | None) -> float:
-    """Return a number, NaN for None."""
-    return float("nan") if value is None else value
+            findings.append(Finding(view.value, NoteCode.LOW_AGREEMENT, sentence))
+    return findings

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.errors import Note, Rejection
+from cmr_planes.errors import Finding
 from cmr_planes.geometry import ImagePlane, Positions
 from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray, LabelArray
 from cmr_planes.views import CardiacView, Structure
@@ -19,10 +19,8 @@ class SubjectOutcome:
     """The subject's key."""
     n_images: int
     """2D images that are stored."""
-    rejections: tuple[Rejection, ...]
-    """What was left out."""
-    notes: tuple[Note, ...]
-    """What is worth knowing."""
+    findings: tuple[Finding, ...]
+    """What was left out, and what is worth knowing."""
     ended: float
     """When it was done, in seconds since 1970."""
     seconds: float
@@ -132,7 +130,5 @@ class SubjectRecord:
     """The person: the same for repeat visits, so that splits keep a person on one side."""
     views: tuple[ViewRecord, ...]
     """Views that are stored; empty if the subject was rejected."""
-    rejections: tuple[Rejection, ...]
-    """What was left out."""
-    notes: tuple[Note, ...]
-    """What is worth knowing."""
+    findings: tuple[Finding, ...]
+    """What was left out, and what is worth knowing."""

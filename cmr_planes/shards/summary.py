@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.errors import Note, NoteCode, Rejection
+from cmr_planes.errors import NoteCode, SubjectFinding
 from cmr_planes.geometry.arrays import BoolArray, FloatArray
 from cmr_planes.shards.columns import Subjects, ViewTable
 from cmr_planes.views import CardiacView, PositionClass, position_name
@@ -128,7 +128,9 @@ class CatalogueSummary:
     """Views noted for their low agreement, the lowest first."""
 
 
-def summarise(subjects: Subjects, views: ViewTable, rejections: Sequence[Rejection], notes: Sequence[Note]) -> CatalogueSummary:
+def summarise(
+    subjects: Subjects, views: ViewTable, rejections: Sequence[SubjectFinding], notes: Sequence[SubjectFinding]
+) -> CatalogueSummary:
     """Summarise the tables of a catalogue.
 
     Parameters
@@ -210,14 +212,14 @@ def _summarise_view(views: ViewTable, view: CardiacView, rows: BoolArray) -> Vie
     )
 
 
-def _count_reasons(messages: Sequence[Rejection] | Sequence[Note]) -> tuple[ReasonCount, ...]:
+def _count_reasons(messages: Sequence[SubjectFinding]) -> tuple[ReasonCount, ...]:
     counts = Counter((message.code.value, message.view) for message in messages)
     return tuple(
         ReasonCount(code, view, count) for (code, view), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     )
 
 
-def _count_codes(subjects: Subjects, rejections: Sequence[Rejection]) -> dict[str, tuple[tuple[str, int], ...]]:
+def _count_codes(subjects: Subjects, rejections: Sequence[SubjectFinding]) -> dict[str, tuple[tuple[str, int], ...]]:
     """Count codes by what they left out: a subject, a view of a subject with images, or its labels."""
     used = {key for key, n_images in zip(subjects.key, subjects.n_images.tolist(), strict=True) if n_images}
     rows = {(rejection.subject, rejection.view, rejection.code.value) for rejection in rejections}
@@ -242,7 +244,7 @@ def _count_scanners(views: ViewTable) -> tuple[ScannerCount, ...]:
     return tuple(ScannerCount(manufacturer, field, count) for (manufacturer, field), count in ordered)
 
 
-def _find_low_agreement(subjects: Subjects, views: ViewTable, notes: Sequence[Note]) -> tuple[LowAgreement, ...]:
+def _find_low_agreement(subjects: Subjects, views: ViewTable, notes: Sequence[SubjectFinding]) -> tuple[LowAgreement, ...]:
     noted = {(note.subject, note.view) for note in notes if note.code is NoteCode.LOW_AGREEMENT}
     if not noted:
         return ()

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.errors import Note, Rejection
+from cmr_planes.errors import Finding
 from cmr_planes.geometry.arrays import IntArray
 from cmr_planes.shards.records import SubjectRecord, ViewRecord
 from cmr_planes.shards.schema import Dataset, Group
@@ -111,8 +111,8 @@ class TableRows:
             self.rows["index"] += images
             self.rows["views"].append(_view_row(record.key, view))
         self.rows["subjects"].append((record.key, record.participant, n_images))
-        self.rows["rejections"] += [_message_row(rejection) for rejection in record.rejections]
-        self.rows["notes"] += [_message_row(note) for note in record.notes]
+        for finding in record.findings:
+            self.rows["rejections" if finding.is_rejection else "notes"].append(_finding_row(record.key, finding))
 
     def tables(self) -> dict[str, Table]:
         """Return the tables as structured arrays."""
@@ -263,8 +263,8 @@ def _class_pixels(view: ViewRecord) -> IntArray:
     return counts
 
 
-def _message_row(message: Rejection | Note) -> tuple[str, ...]:
-    sentence = message.sentence.replace("\0", "")
+def _finding_row(subject: str, finding: Finding) -> tuple[str, ...]:
+    sentence = finding.sentence.replace("\0", "")
     if len(sentence.encode()) > MAX_SENTENCE_BYTES:
         sentence = sentence.encode()[: MAX_SENTENCE_BYTES - 3].decode(errors="ignore") + "…"
-    return message.subject, message.view, message.code.value, sentence
+    return subject, finding.view, finding.code.value, sentence

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from cmr_planes.cli import main
-from cmr_planes.errors import Rejection, RejectionCode
+from cmr_planes.errors import Finding, RejectionCode
 from cmr_planes.shards.records import SubjectRecord
 from tests.helpers.catalogues import write_batches
 from tests.helpers.records import make_subject, rejected_subject
@@ -16,7 +16,7 @@ from tests.helpers.records import make_subject, rejected_subject
 def rejected_view(number: int, view: str, code: RejectionCode) -> SubjectRecord:
     subject = make_subject(number, n_slices=1)
     views = tuple(record for record in subject.views if record.view.value != view)
-    return dataclasses.replace(subject, views=views, rejections=(Rejection(subject.key, view, code, "a sentence"),))
+    return dataclasses.replace(subject, views=views, findings=(Finding(view, code, "a sentence"),))
 
 
 @pytest.mark.parametrize(

@@ -453,7 +453,7 @@ def test_faults_of_public_sets_end_in_sentences(tmp_path: Path) -> None:
     affine = image.affine.copy()
     affine[:3, 0] += 0.4 * affine[:3, 1]
     nibabel.save(nibabel.Nifti1Image(np.asanyarray(image.dataobj), affine), skewed)
-    assert run("extract", "--nifti", folder, tmp_path / "out.h5", "--workers", 1).exit_code == 0
+    assert run("extract", "--nifti", folder, tmp_path / "out.h5", "--views", "sax", "--workers", 1).exit_code == 0
     with Catalogue(tmp_path / "out.h5") as catalogue:
         sentences = {rejection.subject: rejection.sentence for rejection in catalogue.rejections()}
     assert set(sentences) == {"patient002", "patient003"}

@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 from types import FrameType
 
-from cmr_planes.errors import CmrPlanesError, Note, Rejection, RejectionCode
+from cmr_planes.errors import CmrPlanesError, Finding, RejectionCode
 from tests.fuzz.bytewise import Mutation
 
 SECONDS = 10
@@ -76,7 +76,7 @@ def check(target: Target, data: bytes) -> str:
             shutil.rmtree(name, ignore_errors=True)
 
 
-def check_messages(messages: Iterable[Rejection | Note]) -> None:
+def check_messages(messages: Iterable[Finding]) -> None:
     """Raise FindingError for an unforeseen error, or a sentence that cannot be shown."""
     for message in messages:
         if message.code is RejectionCode.UNEXPECTED_ERROR:

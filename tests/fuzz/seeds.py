@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from cmr_planes.annotations.model import TargetView
-from cmr_planes.errors import Note, NoteCode
+from cmr_planes.errors import Finding, NoteCode
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.plan import PLAN_NAME, make_plan, prepare
 from cmr_planes.geometry import BoxLayout
@@ -202,8 +202,8 @@ def catalogues() -> list[bytes]:
         refs = tuple(tuple(InstanceRef(f"2.25.{phase}{level}", 0, level + 1) for level in range(2)) for phase in range(2))
         sax = next(view for view in subject.views if view.view is CardiacView.SAX)
         views = tuple(replace(view, instances=refs) if view is sax else view for view in subject.views)
-        note = Note(subject.key, "sax", NoteCode.LOW_AGREEMENT, "the images disagree")
-        records = [replace(subject, views=views, notes=(*subject.notes, note)), rejected_subject(2)]
+        note = Finding("sax", NoteCode.LOW_AGREEMENT, "the images disagree")
+        records = [replace(subject, views=views, findings=(*subject.findings, note)), rejected_subject(2)]
         write_shard(shard, records, codec=Codec.GZIP, configuration=CONFIGURATION)
         write_catalogue(folder / "out.h5", [shard], configuration=CONFIGURATION, versions={"cmr-planes": "0"})
         drawn = np.zeros((2, 2, len(Structure)), dtype=np.bool_)

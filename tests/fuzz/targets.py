@@ -20,9 +20,9 @@ from cmr_planes.discovery.nifti_sets import find_nifti_subjects
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import AnnotationError, CmrPlanesError, SourceError, UnreadablePixelsError
 from cmr_planes.extraction.annotating import target_of
-from cmr_planes.extraction.nifti_subject import extract_nifti
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.plan import make_plan
+from cmr_planes.extraction.source_format import format_of
 from cmr_planes.extraction.subject import ExtractedSubject, extract_subject
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import is_catalogue
@@ -59,7 +59,7 @@ def _file(folder: Path, data: bytes, name: str = "image") -> Path:
 def _scan(path: Path) -> HeaderScan:
     scan = read_subject(_source(path))
     check_sentences(item.sentence for item in scan.unreadable)
-    check_sentences(sentence for _, sentence in scan.notes)
+    check_sentences(finding.sentence for finding in scan.notes)
     return scan
 
 
@@ -85,9 +85,9 @@ def _pixels(data: bytes, folder: Path) -> str:
 
 def _stored(record: SubjectRecord, folder: Path) -> str:
     """Check what an extraction says, and that it can be stored."""
-    check_messages((*record.rejections, *record.notes))
+    check_messages(record.findings)
     write_shard(folder / "00000.h5", [record], codec=Codec.GZIP, configuration={})
-    return " ".join(view.view.value for view in record.views) or record.rejections[0].code.value
+    return " ".join(view.view.value for view in record.views) or record.findings[-1].code.value
 
 
 def _subject(data: bytes, folder: Path) -> str:
@@ -162,7 +162,9 @@ def _images(data: bytes, folder: Path) -> str:
             if "/" not in name and name:
                 _file(folder, content, name)
     (subject,) = find_nifti_subjects([folder])
-    extracted: ExtractedSubject = extract_nifti(subject, _NIFTI_OPTIONS)
+    extracted: ExtractedSubject = extract_subject(
+        subject, _NIFTI_OPTIONS, format_of(_NIFTI_OPTIONS).label_files(_NIFTI_OPTIONS, [subject])[subject.key]
+    )
     return _stored(extracted.record, folder)
 
 

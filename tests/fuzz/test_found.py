@@ -99,7 +99,7 @@ def test_images_of_a_subject_have_a_bound(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("cmr_planes.dicom.frame_images.MAX_BYTES", 20 * 32 * 32 * 2)  # of 48 images
     record = extract_subject(find_subjects([tmp_path])[0], options, ()).record
     assert sum(view.image.size for view in record.views) < sum(view.image.size for view in whole.views)
-    sentences = [message.sentence for message in (*record.rejections, *record.notes)]
+    sentences = [message.sentence for message in record.findings]
     assert any("would take more than" in sentence for sentence in sentences)
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from cmr_planes.errors import Note, NoteCode
+from cmr_planes.errors import Finding, NoteCode
 from cmr_planes.shards.catalogue_writer import write_catalogue
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.schema import Codec
@@ -24,5 +24,5 @@ def write_batches(folder: Path, batches: Sequence[Sequence[SubjectRecord]]) -> P
 def make_catalogue(folder: Path) -> Path:
     """Two subjects, one of low agreement on 4Ch, and one that was rejected, in two shards."""
     second = make_subject(2, n_slices=2, agreement=0.25)
-    second = dataclasses.replace(second, notes=(Note(second.key, "4ch", NoteCode.LOW_AGREEMENT, "the images disagree (0.25)"),))
+    second = dataclasses.replace(second, findings=(Finding("4ch", NoteCode.LOW_AGREEMENT, "the images disagree (0.25)"),))
     return write_batches(folder, [[make_subject(1, n_slices=2), rejected_subject(3)], [second]])

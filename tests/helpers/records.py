@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.errors import Note, NoteCode, Rejection, RejectionCode
+from cmr_planes.errors import Finding, NoteCode, RejectionCode
 from cmr_planes.geometry import VIEW_LINES, BoxLayout, ImagePlane, Positions, compute_positions, middle_slice
 from cmr_planes.shards.records import ShardSummary, SubjectRecord, ViewRecord
 from cmr_planes.shards.schema import Codec
@@ -121,16 +121,15 @@ def make_subject(
         key=key,
         participant=key,
         views=tuple(make_view(view, n_slices=n_slices, rng=rng, **options) for view in views),  # type: ignore[arg-type]
-        rejections=(),
-        notes=(Note(key, "sax", NoteCode.FEW_FRAMES, "only 2 frames; end-systole was not searched"),),
+        findings=(Finding("sax", NoteCode.FEW_FRAMES, "only 2 frames; end-systole was not searched"),),
     )
 
 
 def rejected_subject(number: int) -> SubjectRecord:
     """A subject of which nothing is kept."""
     key = f"SYN-{number:04}"
-    rejection = Rejection(key, "", RejectionCode.NO_SAX, "no short-axis stack among 3 series; look at the series' descriptions")
-    return SubjectRecord(key=key, participant=key, views=(), rejections=(rejection,), notes=())
+    rejection = Finding("", RejectionCode.NO_SAX, "no short-axis stack among 3 series; look at the series' descriptions")
+    return SubjectRecord(key=key, participant=key, views=(), findings=(rejection,))
 
 
 def write_shard(

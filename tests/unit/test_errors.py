@@ -15,13 +15,12 @@ from cmr_planes.errors import (
     InvalidOrientationError,
     InvalidPlaneError,
     LinesTooCloseError,
-    Note,
     NoteCode,
     OverlappingBoxesError,
     ParallelPlanesError,
-    Rejection,
     RejectionCode,
     StudyError,
+    SubjectFinding,
     TooFewBoxesError,
     WeakAlignmentError,
 )
@@ -103,8 +102,8 @@ def test_a_study_error_keeps_its_own_code_in_a_pickle():
 @pytest.mark.parametrize(
     "value",
     [
-        Rejection("SYN-0001", "sax", RejectionCode.NO_2CH, "no two-chamber view"),
-        Note("SYN-0001", "", NoteCode.FEW_FRAMES, "five frames"),
+        SubjectFinding("SYN-0001", "sax", RejectionCode.NO_2CH, "no two-chamber view"),
+        SubjectFinding("SYN-0001", "", NoteCode.FEW_FRAMES, "five frames"),
         BoxLayout(size=7, gap=20),
     ],
     ids=lambda value: type(value).__name__,

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmr_planes.cine.acquisitions import choose_study, is_complete, order_remarks
+from cmr_planes.cine.acquisitions import choose_study, is_complete, order_findings
 from cmr_planes.dicom.frames import FileRef
-from cmr_planes.errors import InvalidPlaneError, NoteCode
+from cmr_planes.errors import Finding, NoteCode, RejectionCode
 from cmr_planes.geometry import ImagePlane
+from cmr_planes.views import CardiacView
 from tests.helpers.headers import as_slice, as_study, cine_frames, moved
 
 PLANE = ImagePlane.from_attributes([0, 0, 0], [1, 0, 0, 0, 1, 0], [2.0, 2.0], rows=40, columns=40)
@@ -60,7 +61,7 @@ def test_without_usable_trigger_times_temporal_position_orders_then_instance_num
     assert numbers(as_study(backwards).slices[0]) == list(range(12, 0, -1))
     (cine,) = as_study(frames).slices
     assert numbers(cine) == list(range(1, 13))
-    (note,) = order_remarks("SYN-0001", "sax", [cine])
+    (note,) = order_findings(CardiacView.SAX, [cine])
     assert note.code is NoteCode.NO_TRIGGER_TIME
 
 
@@ -87,20 +88,22 @@ def test_single_frames_and_other_modalities_are_counted_not_used():
 
 
 def test_frames_without_a_plane_are_told_once_for_each_reason():
-    error = InvalidPlaneError("PixelSpacing (0028,0030) holds -1.0: two positive numbers in mm are expected")
-    study = as_study(cine_frames(PLANE), [replace(frame, plane=None, defect=error) for frame in cine_frames(OTHER, number=2)])
+    defect = Finding(
+        "", RejectionCode.INVALID_PLANE, "PixelSpacing (0028,0030) holds -1.0: two positive numbers in mm are expected"
+    )
+    study = as_study(cine_frames(PLANE), [replace(frame, plane=None, defect=defect) for frame in cine_frames(OTHER, number=2)])
     assert len(study.slices) == 1
-    assert study.defects == (error,)
+    assert study.defects == (defect,)
 
 
 def test_the_study_with_most_frames_is_used_and_the_others_are_told():
     frames = cine_frames(PLANE, study_uid="2.25.8") + cine_frames(OTHER, n_frames=4, number=2, study_uid="2.25.9")
-    chosen, remarks = choose_study(frames)
+    chosen, findings = choose_study(frames)
     assert {frame.study_uid for frame in chosen} == {"2.25.8"}
-    ((code, sentence),) = remarks
-    assert code is NoteCode.SEVERAL_STUDIES
-    assert "4 frames of the others" in sentence
-    assert "2.25" not in sentence
+    (finding,) = findings
+    assert finding.code is NoteCode.SEVERAL_STUDIES
+    assert "4 frames of the others" in finding.sentence
+    assert "2.25" not in finding.sentence
 
 
 def test_complete_is_what_the_header_promises_or_else_what_is_usual():

@@ -34,7 +34,7 @@ def series_numbers(selection: ViewSelection, view: CardiacView) -> list[int | No
 
 
 def codes(selection: ViewSelection, view: CardiacView | None = None) -> set[NoteCode]:
-    return {note.code for note in selection.notes if view is None or note.view == view.value}
+    return {note.code for note in selection.findings if view is None or note.view == view.value}
 
 
 def assert_right_views(selection: ViewSelection, heart: SimpleStudy) -> None:
@@ -46,9 +46,9 @@ def assert_right_views(selection: ViewSelection, heart: SimpleStudy) -> None:
 
 @pytest.mark.parametrize("names", [True, False], ids=["named", "blank"])
 def test_views_of_a_heart_are_found_with_and_without_names(heart, names):
-    selection = select_views(as_study(*study_frames(heart, names=names).values()), "SYN-0001")
+    selection = select_views(as_study(*study_frames(heart, names=names).values()))
     assert_right_views(selection, heart)
-    assert selection.notes == ()
+    assert selection.findings == ()
 
 
 def turned_heart(heart: SimpleStudy, roll, tilt, turn, shift, *, names: bool) -> ViewSelection:
@@ -58,7 +58,7 @@ def turned_heart(heart: SimpleStudy, roll, tilt, turn, shift, *, names: bool) ->
     for series in study_frames(heart, names=names).values():
         plane = moved(series[0].plane, rotation=rotation, shift_mm=shift)
         frames.append([replace(frame, plane=plane) for frame in series])
-    return select_views(as_study(*frames), "SYN-0001")
+    return select_views(as_study(*frames))
 
 
 SHIFTS = st.tuples(*[st.floats(-100, 100)] * 3)
@@ -79,7 +79,7 @@ def test_views_with_names_are_found_in_hearts_that_are_rolled_and_tilted_far(rol
 def test_short_axis_runs_from_base_to_apex_whatever_the_order_of_files(heart):
     by_key = study_frames(heart, names=False)
     shuffled = [by_key[key] for key in sorted(by_key, reverse=True)]
-    selection = select_views(as_study(*shuffled), "SYN-0001")
+    selection = select_views(as_study(*shuffled))
     levels = slice_levels_mm([cine.plane for cine in selection.views[SAX]])
     assert (np.diff(levels) > 0).all()
     assert_right_views(selection, heart)
@@ -88,7 +88,7 @@ def test_short_axis_runs_from_base_to_apex_whatever_the_order_of_files(heart):
 def test_a_3ch_view_named_4ch_stays_3ch_and_is_noted(heart):
     by_key = study_frames(heart)
     by_key["3ch"] = [replace(frame, series_description="4CH_FIESTA_BH") for frame in by_key["3ch"]]
-    selection = select_views(as_study(*by_key.values()), "SYN-0001")
+    selection = select_views(as_study(*by_key.values()))
     assert_right_views(selection, heart)
     assert codes(selection) == {NoteCode.NAME_CONFLICT}
 
@@ -97,9 +97,9 @@ def test_a_3ch_view_named_4ch_is_not_taken_for_a_missing_4ch(heart):
     by_key = study_frames(heart)
     del by_key["4ch"]
     by_key["3ch"] = [replace(frame, series_description="4CH_FIESTA_BH") for frame in by_key["3ch"]]
-    selection = select_views(as_study(*by_key.values()), "SYN-0001")
-    assert selection.missing[FOUR][0] is RejectionCode.NO_4CH
-    assert "3Ch" in selection.missing[FOUR][1]
+    selection = select_views(as_study(*by_key.values()))
+    assert selection.missing[FOUR].code is RejectionCode.NO_4CH
+    assert "3Ch" in selection.missing[FOUR].sentence
 
 
 def test_a_right_ventricular_2ch_named_2ch_is_not_used(heart):
@@ -108,8 +108,8 @@ def test_a_right_ventricular_2ch_named_2ch_is_not_used(heart):
     to_the_right = -45 * normal * np.sign(normal[0])
     right = moved(by_key["2ch"][0].plane, shift_mm=to_the_right)
     by_key["2ch"] = [replace(frame, plane=right) for frame in by_key["2ch"]]
-    selection = select_views(as_study(*by_key.values()), "SYN-0001")
-    code, sentence = selection.missing[TWO]
+    selection = select_views(as_study(*by_key.values()))
+    code, sentence = selection.missing[TWO].code, selection.missing[TWO].sentence
     assert code is RejectionCode.NO_2CH
     assert "45 mm from the left ventricle" in sentence
 
@@ -118,7 +118,7 @@ def test_of_a_left_and_a_right_2ch_the_left_one_is_used(heart):
     by_key = study_frames(heart, names=False)
     normal = by_key["2ch"][0].plane.normal
     right = moved(by_key["2ch"][0].plane, shift_mm=-45 * normal * np.sign(normal[0]))
-    selection = select_views(as_study(*by_key.values(), cine_frames(right, n_frames=2, number=99)), "SYN-0001")
+    selection = select_views(as_study(*by_key.values(), cine_frames(right, n_frames=2, number=99)))
     assert_right_views(selection, heart)
     assert codes(selection, TWO) == {NoteCode.SUPERSEDED}
 
@@ -130,11 +130,11 @@ def test_of_repeats_the_latest_complete_one_wins(heart):
     cut_off = cine_frames(four, n_frames=10, number=52)[:2]
     cut_off = [replace(frame, cardiac_number_of_images=10) for frame in cut_off]
     later_four = cine_frames(moved(four, shift_mm=3 * four.normal), n_frames=2, number=51)
-    selection = select_views(as_study(*by_key.values(), later_sax, later_four, cut_off), "SYN-0001")
+    selection = select_views(as_study(*by_key.values(), later_sax, later_four, cut_off))
     assert series_numbers(selection, SAX)[2] == 50
     assert len(selection.views[SAX]) == 6
     assert series_numbers(selection, FOUR) == [51]
-    superseded = [note for note in selection.notes if note.code is NoteCode.SUPERSEDED]
+    superseded = [note for note in selection.findings if note.code is NoteCode.SUPERSEDED]
     assert {note.view for note in superseded} == {"sax", "4ch"}
     assert any("series 52" in note.sentence for note in superseded)
 
@@ -143,16 +143,16 @@ def test_slices_of_another_matrix_are_left_out_with_a_note(heart):
     by_key = study_frames(heart)
     odd = replace(by_key["sax2"][0].plane, rows=20)
     by_key["sax2"] = [replace(frame, plane=odd) for frame in by_key["sax2"]]
-    selection = select_views(as_study(*by_key.values()), "SYN-0001")
+    selection = select_views(as_study(*by_key.values()))
     assert len(selection.views[SAX]) == 5
-    (note,) = [note for note in selection.notes if note.code is NoteCode.SLICE_LEFT_OUT]
+    (note,) = [note for note in selection.findings if note.code is NoteCode.SLICE_LEFT_OUT]
     assert "20 × 16" in note.sentence
 
 
 def test_an_axial_stack_is_not_the_short_axis(heart):
     by_key = study_frames(heart, names=False)
     axial = [cine_frames(axial_plane(level_mm), n_frames=2, number=60 + index) for index, level_mm in enumerate(range(-60, 100, 8))]
-    selection = select_views(as_study(*by_key.values(), *axial), "SYN-0001")
+    selection = select_views(as_study(*by_key.values(), *axial))
     assert_right_views(selection, heart)
 
 
@@ -164,15 +164,15 @@ def axial_plane(level_mm):
 
 def test_one_short_axis_slice_is_known_by_the_line_in_which_long_axis_planes_meet(heart):
     by_key = study_frames(heart, names=False)
-    selection = select_views(as_study(*(by_key[key] for key in ("sax3", "2ch", "3ch", "4ch"))), "SYN-0001")
+    selection = select_views(as_study(*(by_key[key] for key in ("sax3", "2ch", "3ch", "4ch"))))
     assert not selection.missing
     assert series_numbers(selection, SAX) == [heart.series["sax3"].number]
 
 
 def test_without_a_short_axis_every_view_is_missing_with_a_reason(heart):
     by_key = study_frames(heart)
-    selection = select_views(as_study(by_key["2ch"], by_key["4ch"]), "SYN-0001")
-    assert {view: code for view, (code, _) in selection.missing.items()} == {
+    selection = select_views(as_study(by_key["2ch"], by_key["4ch"]))
+    assert {view: finding.code for view, finding in selection.missing.items()} == {
         SAX: RejectionCode.NO_SAX,
         TWO: RejectionCode.NO_2CH,
         FOUR: RejectionCode.NO_4CH,
@@ -183,8 +183,8 @@ def test_without_a_short_axis_every_view_is_missing_with_a_reason(heart):
 def test_excluded_series_are_counted_in_the_reason(heart):
     by_key = study_frames(heart)
     by_key["2ch"] = [replace(frame, series_description="LGE_2CH_PSIR") for frame in by_key["2ch"]]
-    selection = select_views(as_study(*by_key.values()), "SYN-0001")
-    assert "2 frames are late enhancement" in selection.missing[TWO][1]
+    selection = select_views(as_study(*by_key.values()))
+    assert "2 frames are late enhancement" in selection.missing[TWO].sentence
 
 
 def test_a_plane_between_two_views_is_decided_by_its_name_or_not_at_all(heart):
@@ -197,7 +197,8 @@ def test_a_plane_between_two_views_is_decided_by_its_name_or_not_at_all(heart):
     frames = [by_key[key] for key in by_key if key.startswith("sax")]
     named = cine_frames(turned, n_frames=2, number=70, series_description="4CH_FIESTA_BH")
     blank = cine_frames(turned, n_frames=2, number=70)
-    assert FOUR in select_views(as_study(*frames, by_key["2ch"], named), "SYN-0001").views
-    code, sentence = select_views(as_study(*frames, by_key["2ch"], blank), "SYN-0001").missing[FOUR]
+    assert FOUR in select_views(as_study(*frames, by_key["2ch"], named)).views
+    reason = select_views(as_study(*frames, by_key["2ch"], blank)).missing[FOUR]
+    code, sentence = reason.code, reason.sentence
     assert code is RejectionCode.AMBIGUOUS_VIEW
     assert "between" in sentence

@@ -1,0 +1,38 @@
+"""What a slice of a cine offers, whatever files it was read from."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_planes.geometry import ImagePlane
+from cmr_planes.geometry.arrays import BoolArray, FloatArray
+
+
+class Slice(Protocol):
+    """The frames of one plane, in order of time. Frames are numbered from 0."""
+
+    @property
+    def plane(self) -> ImagePlane:
+        """Where the slice lies."""
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+
+    @property
+    def stated_phases(self) -> tuple[int | None, int | None]:
+        """The frames that the source itself calls end-diastole and end-systole, None where it names none."""
+
+    def load(self, frames: Sequence[int]) -> None:
+        """Read the images of some frames; raises UnreadablePixelsError."""
+
+    def readable(self, frames: Sequence[int]) -> BoolArray:
+        """Read what can be read of some frames; return which could be, shape (frame,)."""
+
+    def image(self, frame: int) -> NDArray[np.uint16]:
+        """Return the stored intensities of a frame, shape (row, column); raises UnreadablePixelsError."""
+
+    def intensities(self, frame: int) -> FloatArray:
+        """Return the scanner's values of a frame, shape (row, column); raises UnreadablePixelsError."""

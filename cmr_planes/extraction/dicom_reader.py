@@ -1,0 +1,189 @@
+"""One subject's DICOM files: from headers to the slices of each view."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_planes.annotations.model import Annotation
+from cmr_planes.cine.acquisitions import CineSlice, CineStudy, choose_study, find_cine_slices, order_findings
+from cmr_planes.cine.phases import phases_from_headers
+from cmr_planes.cine.view_selection import select_views
+from cmr_planes.dicom.frame_images import FrameImages
+from cmr_planes.dicom.frames import FrameHeader
+from cmr_planes.dicom.headers import HeaderScan, read_headers
+from cmr_planes.dicom.pixels import PixelReader
+from cmr_planes.discovery.subjects import SubjectSource
+from cmr_planes.errors import Finding, NoteCode, RejectionCode
+from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.extraction.subject_views import ReadSlice, SubjectViews
+from cmr_planes.geometry import ImagePlane
+from cmr_planes.geometry.arrays import BoolArray, FloatArray
+from cmr_planes.shards.records import InstanceRef
+from cmr_planes.views import CardiacView
+
+_VENDORS = re.compile(r"\b(siemens|ge|philips|canon|toshiba|united imaging|uih|hitachi|fujifilm)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DicomSlice:
+    """A cine slice with its images: a :class:`cmr_planes.extraction.subject_views.ReadSlice`."""
+
+    cine: CineSlice
+    images: FrameImages
+
+    @property
+    def plane(self) -> ImagePlane:
+        """Where the slice lies."""
+        return self.cine.plane
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return len(self.cine.frames)
+
+    @property
+    def stated_phases(self) -> tuple[int | None, int | None]:
+        """The frames that CardiacCyclePosition names."""
+        return phases_from_headers(self.cine)
+
+    @property
+    def label(self) -> str:
+        """The series by its number."""
+        return self.cine.label
+
+    @property
+    def rescale(self) -> tuple[float, float]:
+        """RescaleSlope and RescaleIntercept of the first frame."""
+        return self.cine.header.rescale
+
+    @property
+    def manufacturer(self) -> str:
+        """The well-known vendor that Manufacturer names, or empty: free text stays out of the catalogue."""
+        match = _VENDORS.search(self.cine.header.manufacturer)
+        return match.group().lower() if match else ""
+
+    @property
+    def field_strength_t(self) -> float:
+        """MagneticFieldStrength in tesla, NaN if not given."""
+        return _number(self.cine.header.field_strength_t)
+
+    @property
+    def frames_of_reference(self) -> frozenset[str]:
+        """FrameOfReferenceUID of its frames, empty ones left out."""
+        return frozenset(frame.frame_of_reference_uid for frame in self.cine.frames) - {""}
+
+    def load(self, frames: Sequence[int]) -> None:
+        """Read the images of some frames; raises UnreadablePixelsError."""
+        self.images.load([self.cine.frames[frame] for frame in frames])
+
+    def readable(self, frames: Sequence[int]) -> BoolArray:
+        """Read what can be read of some frames; return which could be."""
+        return self.images.readable([self.cine.frames[frame] for frame in frames])
+
+    def image(self, frame: int) -> NDArray[np.uint16]:
+        """Return the stored intensities of a frame."""
+        return self.images[self.cine.frames[frame]]
+
+    def intensities(self, frame: int) -> FloatArray:
+        """Return the scanner's values of a frame, by its own rescaling."""
+        slope, intercept = self.cine.frames[frame].rescale
+        return np.asarray(self.image(frame) * slope + intercept, dtype=np.float64)
+
+    def frame_number(self, frame: int) -> int:
+        """Return the frame's place in time, from 1."""
+        return frame + 1
+
+    def trigger_time_ms(self, frame: int) -> float:
+        """Return TriggerTime, NaN if not given."""
+        return _number(self.cine.frames[frame].trigger_time_ms)
+
+    def instance(self, frame: int) -> InstanceRef | None:
+        """Return the instance that a frame is of."""
+        return instance_ref(self.cine.frames[frame])
+
+
+def instance_ref(header: FrameHeader) -> InstanceRef:
+    """Return the instance that a frame is of."""
+    frame_number = header.frame_index + 1 if header.n_frames > 1 else 0
+    return InstanceRef(header.sop_instance_uid, frame_number, header.instance_number or 0)
+
+
+@contextmanager
+def open_dicom(source: SubjectSource, options: ExtractOptions, annotations: Sequence[Annotation]) -> Iterator[SubjectViews]:  # noqa: ARG001  # the headers tell the frames
+    """Read headers and choose views; images are read as they are asked for, while the context lasts.
+
+    Parameters
+    ----------
+    source
+        Where the subject's files lie.
+    options
+        What series names mean.
+    annotations
+        Not needed: headers and images tell the frames.
+
+    Yields
+    ------
+        The views. Whatever is wrong with the files is among the findings.
+    """
+    scan = read_headers(source.paths, source.study_uid)
+    findings = _scan_findings(scan)
+    if not scan.frames:
+        yield SubjectViews(findings=(*findings, _no_frames(scan)))
+        return
+    frames, about_study = choose_study(scan.frames)
+    findings += about_study
+    study = find_cine_slices(frames, options.names)
+    if not study.slices:
+        yield SubjectViews(findings=(*findings, _no_cine(study, len(frames))))
+        return
+    selection = select_views(study)
+    with PixelReader() as reader:
+        images = FrameImages(reader)
+        views: dict[CardiacView, tuple[ReadSlice, ...]] = {
+            view: tuple(DicomSlice(cine, images) for cine in slices) for view, slices in selection.views.items()
+        }
+        yield SubjectViews(
+            views=views,
+            missing=selection.missing,
+            findings=(*findings, *selection.findings),
+            view_findings={view: tuple(order_findings(view, slices)) for view, slices in selection.views.items()},
+        )
+
+
+def _scan_findings(scan: HeaderScan) -> list[Finding]:
+    """Return what was found while reading headers."""
+    findings = list(scan.notes)
+    if scan.frames and scan.unreadable:
+        first = scan.unreadable[0].sentence
+        sentence = f"{len(scan.unreadable)} of {scan.n_files} files could not be read and were passed over; the first: {first}"
+        findings.append(Finding("", NoteCode.UNREADABLE_FILES, sentence))
+    return findings
+
+
+def _no_frames(scan: HeaderScan) -> Finding:
+    """Say why there is no image at all."""
+    if scan.unreadable:
+        return scan.unreadable[0]
+    sentence = f"no DICOM image among {scan.n_files} files; check the subject's folder or zip"
+    return Finding("", RejectionCode.NO_DICOM, sentence)
+
+
+def _no_cine(study: CineStudy, n_frames: int) -> Finding:
+    """Say why a study has no cine slices."""
+    if study.defects:
+        return study.defects[0]
+    left_out = ", ".join(f"{count} {reason}" for reason, count in study.excluded.items()) or "none"
+    sentence = (
+        f"no plane with two or more cardiac phases among {n_frames} frames (planes with one frame: {study.n_single_frames}; frames "
+        f"left out by name or image type: {left_out}); export the cine series too"
+    )
+    return Finding("", RejectionCode.NO_CINE, sentence)
+
+
+def _number(value: float | None) -> float:
+    """Return a number, NaN for None."""
+    return float("nan") if value is None else value

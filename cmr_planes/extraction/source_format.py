@@ -1,0 +1,62 @@
+"""The kinds of sources: how each finds its subjects, their annotations and their views."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmr_planes.annotations.files import LabelFile
+from cmr_planes.annotations.model import Annotation, LabelFormat
+from cmr_planes.discovery.nifti_sets import find_nifti_subjects
+from cmr_planes.discovery.subjects import SubjectSource, find_subjects
+from cmr_planes.extraction.annotating import assign_labels
+from cmr_planes.extraction.dicom_reader import open_dicom
+from cmr_planes.extraction.nifti_reader import open_nifti
+from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.extraction.subject_views import SubjectViews
+from cmr_planes.nifti.file_names import parse_image_name
+from cmr_planes.system.names import stem_of
+
+LabelFiles = Mapping[str, Sequence[LabelFile]]
+"""The annotation files of each subject that has any."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFormat:
+    """What an extraction needs to know of a kind of source."""
+
+    find: Callable[[Sequence[Path]], list[SubjectSource]]
+    """Finds the subjects; raises SourceError."""
+    label_files: Callable[[ExtractOptions, Sequence[SubjectSource]], LabelFiles]
+    """Finds their annotation files; raises SourceError where some were promised and there are none."""
+    open: Callable[[SubjectSource, ExtractOptions, Sequence[Annotation]], AbstractContextManager[SubjectViews]]
+    """Reads one subject, given its annotations; raises nothing that the data causes."""
+
+
+def format_of(options: ExtractOptions) -> SourceFormat:
+    """Return the kind of the sources."""
+    return NIFTI if options.nifti else DICOM
+
+
+def _assigned_labels(options: ExtractOptions, subjects: Sequence[SubjectSource]) -> LabelFiles:
+    """Find the annotation files that the options name, and whose they are."""
+    if options.labels is None:
+        return {}
+    keys, participants = [subject.key for subject in subjects], [subject.participant for subject in subjects]
+    return assign_labels(options.labels, keys, participants, options.pseudonyms)
+
+
+def _labels_beside(options: ExtractOptions, subjects: Sequence[SubjectSource]) -> LabelFiles:  # noqa: ARG001  # they lie beside the images
+    """Return the label maps among each subject's files."""
+    return {
+        subject.key: [
+            LabelFile(path, "", (path.name,), LabelFormat.NIFTI)
+            for path in subject.paths
+            if parse_image_name(stem_of(path.name)).is_label
+        ]
+        for subject in subjects
+    }
+
+
+DICOM = SourceFormat(find_subjects, _assigned_labels, open_dicom)
+NIFTI = SourceFormat(find_nifti_subjects, _labels_beside, open_nifti)

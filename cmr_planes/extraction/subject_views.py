@@ -1,0 +1,61 @@
+"""What a reader finds in one subject's files: the slices of each view, with access to their images."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cmr_planes.cine.slices import Slice
+from cmr_planes.errors import Finding
+from cmr_planes.shards.records import InstanceRef
+from cmr_planes.views import CardiacPhase, CardiacView
+
+
+class ReadSlice(Slice, Protocol):
+    """A slice and what a record stores of it. Frames are numbered from 0."""
+
+    @property
+    def label(self) -> str:
+        """How messages name the slice: never by anything that could identify a person."""
+
+    @property
+    def rescale(self) -> tuple[float, float]:
+        """Slope and intercept that turn stored intensities into the scanner's values."""
+
+    @property
+    def manufacturer(self) -> str:
+        """The vendor in lower case, or empty."""
+
+    @property
+    def field_strength_t(self) -> float:
+        """MagneticFieldStrength in tesla, NaN if not known."""
+
+    @property
+    def frames_of_reference(self) -> frozenset[str]:
+        """FrameOfReferenceUID of its frames, empty ones left out."""
+
+    def frame_number(self, frame: int) -> int:
+        """Return a frame's place in the cycle as the source counts it, from 1."""
+
+    def trigger_time_ms(self, frame: int) -> float:
+        """Return the time of a frame after the R wave, NaN if not known."""
+
+    def instance(self, frame: int) -> InstanceRef | None:
+        """Return the DICOM instance that a frame is of, None where the images are not DICOM."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SubjectViews:
+    """The views of one subject."""
+
+    views: Mapping[CardiacView, tuple[ReadSlice, ...]] = field(default_factory=dict)
+    """Slices of each view that was found: of SAX from base to apex, of a long-axis view one."""
+    missing: Mapping[CardiacView, Finding] = field(default_factory=dict)
+    """Why each other view was not found."""
+    findings: tuple[Finding, ...] = ()
+    """About the subject and its files."""
+    view_findings: Mapping[CardiacView, tuple[Finding, ...]] = field(default_factory=dict)
+    """About a view, worth knowing if it is used."""
+    named_phases: Mapping[CardiacView, tuple[CardiacPhase, ...]] = field(default_factory=dict)
+    """Of views whose source has one image per phase, not a cine: the phase of each frame."""
+    keeps_images: bool = False
+    """Whether images are kept where no positions can be placed on them, whatever the options say."""
