@@ -22,6 +22,6 @@ pseudonymise_option = click.option(
     metavar="KEYFILE",
     type=click.Path(path_type=Path),
     callback=_pseudonyms,
-    help="Subjects are stored under hashes keyed with this file, which only you may read; OUT.mapping.csv leads back.",
+    help="Subjects are stored under hashes keyed with this file, which only you may read; OUT.mapping.csv maps them back.",
 )
 """``--pseudonymise``, for commands that make a catalogue or bring files to it that are named after its subjects."""

@@ -1,4 +1,4 @@
-"""What was left out, and why: the table and the sentence that several commands print."""
+"""The table and the sentence of what was left out, which several commands print."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

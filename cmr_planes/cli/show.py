@@ -30,11 +30,11 @@ class Series:
     number: int
     """The subject's number in the catalogue, from 1."""
     attributes: ViewAttributes
-    """What is stored beside the images."""
+    """Attributes of the images."""
     phases: tuple[int, ...]
     """Indices of the phases."""
     is_low: bool
-    """Whether low agreement was noted."""
+    """True if low agreement was noted."""
     annotated: BoolArray | None
     """Shape (phase, slice): which images have labels; None if none has."""
 
@@ -119,7 +119,7 @@ def show(
 def _draw(
     catalogue: Catalogue, chosen: Mapping[CardiacView, Sequence[Series]], folder: Path, per_sheet: int, *, with_keys: bool
 ) -> Iterator[tuple[Path, int]]:
-    """Draw the sheets of every view; give the path of each as it is written, and its number of images."""
+    """Draw the sheets of every view; yield the path of each when it is written, and its number of images."""
     for view, of_view in chosen.items():
         for number, panels in enumerate(_batches(_panels(catalogue, of_view, with_keys=with_keys), per_sheet), start=1):
             path = folder / f"{view.value}-{number:03}.png"
@@ -158,8 +158,8 @@ def _choose_series(catalogue: Catalogue, numbers: dict[str, int], view: CardiacV
 
 def _choose_phases(stored: Sequence[str], asked: Sequence[str]) -> tuple[int, ...]:
     """Return the indices of the requested phases; by default ED and ES, or the first where the phases have no such names."""
-    wanted = set(asked) or set(CardiacPhase) & set(stored) or set(stored[:1])
-    return tuple(index for index, name in enumerate(stored) if name in wanted)
+    names = set(asked) or set(CardiacPhase) & set(stored) or set(stored[:1])
+    return tuple(index for index, name in enumerate(stored) if name in names)
 
 
 def _panels(catalogue: Catalogue, chosen: Sequence[Series], *, with_keys: bool) -> Iterator[Panel]:

@@ -196,7 +196,7 @@ class Catalogue:
     def labelled_structures(self, subject: str, view: CardiacView | str) -> BoolArray:
         """Tell which structures were drawn, shape (phase, slice, 6), in the order of :class:`cmr_planes.views.Structure`.
 
-        Class 0 stands for the image: it is true where anything was drawn, or looked for and not there. All are false where an image
+        Class 0 stands for the image: it is true where anything was drawn, or checked and absent. All are false where an image
         has no labels; a structure that was not drawn says nothing about the pixels of class 0.
 
         Raises
@@ -277,7 +277,7 @@ class Catalogue:
             return cast("Table", get_table(files.catalogue, name)[()])
 
     def _blocks(self, name: str, columns: list[str]) -> Iterator[tuple[int, Table]]:
-        """Read some columns of a long table, so many rows at a time."""
+        """Read some columns of a long table in blocks of rows."""
         with self._reading() as files:
             dataset = get_table(files.catalogue, name)
             for start in range(0, len(dataset), _BLOCK_ROWS):

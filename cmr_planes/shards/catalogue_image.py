@@ -23,7 +23,7 @@ class CatalogueImage:
     """One 2D image, as :meth:`cmr_planes.shards.catalogue.Catalogue.images` yields it; usable while the catalogue is."""
 
     catalogue: "Catalogue" = field(repr=False)
-    """Where it is read from."""
+    """The catalogue that holds it."""
     subject: str
     """The subject's key."""
     view: CardiacView
@@ -35,9 +35,9 @@ class CatalogueImage:
     slice_index: int
     """Index of the slice, 0 for long-axis views; SAX runs from base to apex."""
     has_positions: bool
-    """Whether there is a position mask."""
+    """True if there is a position mask."""
     is_annotated: bool
-    """Whether there are manual labels."""
+    """True if there are manual labels."""
     read_attributes: Callable[[str, CardiacView], ViewAttributes] = field(repr=False)
     """Reads what is stored beside the images of a view."""
 
@@ -62,7 +62,7 @@ class CatalogueImage:
 
     @property
     def plane(self) -> ImagePlane:
-        """Where the image lies in the patient: LPS coordinates in mm."""
+        """The image plane in the patient: LPS coordinates in mm."""
         return self.read_attributes(self.subject, self.view).planes[self.slice_index]
 
 

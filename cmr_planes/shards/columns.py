@@ -17,7 +17,7 @@ class Subjects:
     """One row for each subject, in the catalogue's order."""
 
     key: tuple[str, ...]
-    """The name under which each is stored."""
+    """The keys under which subjects are stored."""
     participant: tuple[str, ...]
     """The person: splits keep a person on one side."""
     shard: tuple[str, ...]
@@ -60,9 +60,9 @@ class ImageIndex:
     columns: IntArray
     """Shape (images,): columns of the matrix."""
     has_positions: BoolArray
-    """Shape (images,): whether there is a position mask."""
+    """Shape (images,): true if there is a position mask."""
     is_annotated: BoolArray
-    """Shape (images,): whether there are manual labels."""
+    """Shape (images,): true if there are manual labels."""
 
     @classmethod
     def from_blocks(cls, subjects: Subjects, blocks: Sequence[tuple[IntArray, Table]]) -> Self:
@@ -134,7 +134,7 @@ class ViewTable:
     field_strength_t: FloatArray
     """Tesla, NaN if not known."""
     has_positions: BoolArray
-    """Whether there are position masks."""
+    """True if there are position masks."""
     alignment: FloatArray
     """Shape (views, 2): least alignment of each line over the slices, NaN without positions."""
     line_angle_deg: FloatArray
@@ -180,7 +180,7 @@ class AnnotationTable:
     n_slices: IntArray
     """Slices that are annotated at one phase at least."""
     structure_images: IntArray
-    """Shape (views, 6): images on which each structure was drawn, or looked for and not there."""
+    """Shape (views, 6): images on which each structure was drawn, or checked and absent."""
     label_pixels: IntArray
     """Shape (views, 6): pixels of each structure on the annotated images."""
 

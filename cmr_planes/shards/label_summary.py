@@ -1,4 +1,4 @@
-"""What of a catalogue is annotated: counts by view, from the table of annotations alone."""
+"""Counts of annotations by view, from the table of annotations alone."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class LabelSummary:
     """The labels of one view over all subjects."""
 
     view: CardiacView
-    """Which view."""
+    """The view."""
     n_subjects: int
     """Subjects with labels."""
     n_complete: int

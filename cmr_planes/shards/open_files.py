@@ -72,7 +72,7 @@ class OpenFiles:
             shard = self.shards[name] = open_file(self.path.parent / name, _KINDS[group])
             if len(self.shards) > MAX_OPEN_SHARDS:
                 _, oldest = self.shards.popitem(last=False)
-                self.datasets = OrderedDict((key, each) for key, each in self.datasets.items() if each[0] is not oldest)
+                self.datasets = OrderedDict((key, found) for key, found in self.datasets.items() if found[0] is not oldest)
                 oldest.close()
         else:
             self.shards.move_to_end(name)
@@ -105,9 +105,9 @@ class OpenFiles:
         except DAMAGE_ERRORS as error:
             link = self.catalogue[group].get(subject, getlink=True)
             remedy = (
-                "running 'cmr-planes annotate' again makes it anew"
+                "running 'cmr-planes annotate' again rebuilds it"
                 if group == Group.LABELS
-                else "'cmr-planes verify' lists what is, and running the same 'extract' again makes it anew"
+                else "'cmr-planes verify' lists damaged files, and running the same 'extract' again rebuilds it"
             )
             kind = "label file" if group == Group.LABELS else "shard"
             raise ShardError(

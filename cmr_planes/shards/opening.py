@@ -217,4 +217,4 @@ def _remedy(kind: FileKind) -> str:
         return "give the file that 'cmr-planes extract' wrote"
     if kind is FileKind.LABELS:
         return "run 'cmr-planes annotate' again"
-    return "'cmr-planes verify --set-aside' sets aside what is damaged, and running the same 'extract' again makes it anew"
+    return "'cmr-planes verify --set-aside' sets aside what is damaged, and running the same 'extract' again rebuilds it"

@@ -1,4 +1,4 @@
-"""What a catalogue holds and what was left out: counts and summaries, from the tables alone."""
+"""Summary of a catalogue and of what was left out, from its tables alone."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -37,7 +37,7 @@ class ViewSummary:
     """One view over all subjects."""
 
     view: CardiacView
-    """Which view."""
+    """The view."""
     n_subjects: int
     """Subjects that have it."""
     n_slices: int
@@ -62,14 +62,14 @@ class ViewSummary:
 
 @dataclass(frozen=True, slots=True)
 class ReasonCount:
-    """How often one reason occurs among what was left out or noted."""
+    """Number of times one reason occurs among what was left out or noted."""
 
     code: str
     """The stable code."""
     view: str
     """The view's value, or empty for whole subjects."""
     count: int
-    """How often."""
+    """Number of times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class ScannerCount:
     field_strength_t: float | None
     """Tesla, None if not known."""
     n_subjects: int
-    """How many subjects."""
+    """Number of subjects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +89,18 @@ class LowAgreement:
     """A view whose images disagree along their common lines."""
 
     subject_number: int
-    """The subject's place in the catalogue, from 1."""
+    """The subject's number in the catalogue, from 1."""
     subject: str
     """The subject's key."""
     view: CardiacView
-    """Which view."""
+    """The view."""
     line_agreement: tuple[float, float]
     """Median over the slices along each line, NaN where not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueSummary:
-    """What a catalogue holds."""
+    """Contents of a catalogue."""
 
     n_subjects: int
     """Subjects that were examined."""
@@ -113,7 +113,7 @@ class CatalogueSummary:
     views: tuple[ViewSummary, ...]
     """One summary for each view that occurs."""
     rejections: tuple[ReasonCount, ...]
-    """What was left out, most frequent first."""
+    """Reasons of rejections, most frequent first."""
     subject_codes: tuple[tuple[str, int], ...]
     """Subjects without images: codes of their rejections, and subjects with each, most frequent first."""
     view_codes: tuple[tuple[str, int], ...]
@@ -121,7 +121,7 @@ class CatalogueSummary:
     label_codes: tuple[tuple[str, int], ...]
     """Subjects with images whose labels were left out: codes, and subjects with each, most frequent first."""
     notes: tuple[ReasonCount, ...]
-    """What was noted, most frequent first."""
+    """Reasons of notes, most frequent first."""
     scanners: tuple[ScannerCount, ...]
     """Kinds of scanners, most frequent first."""
     low_agreement: tuple[LowAgreement, ...]

@@ -1,4 +1,4 @@
-"""Whether the shards of a catalogue are as they were sealed."""
+"""Comparison of shards and label files with their checksums."""
 
 import stat
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from cmr_planes.system.whole_file import checksum_path, file_sha256, write_error
 
 
 class Damage(StrEnum):
-    """What is wrong with a shard. The values are stable."""
+    """Kinds of damage to a shard. The values are stable."""
 
     MISSING = "missing"
     """The file is not there."""
@@ -40,9 +40,9 @@ class DamagedFile:
     shard: str
     """The file, as a path from the catalogue's folder."""
     damage: Damage
-    """What is wrong."""
+    """The kind of damage."""
     sentence: str
-    """What was found and what was expected."""
+    """A sentence with what was found and what was expected."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ def _part_path(path: Path) -> Path:
 
 
 def _open_private(path: str, flags: int) -> int:
-    """Open a file that nobody else may read."""
+    """Open a file that only its owner may read."""
     return os.open(path, flags, 0o600)
 
 

@@ -1,4 +1,4 @@
-"""What the commands share on the terminal: results to stdout; progress and errors to stderr; no traceback for bad input.
+"""The consoles of both programs: results to stdout; progress and errors to stderr; no traceback for bad input.
 
 Colours follow the terminal and ``NO_COLOR``.
 """

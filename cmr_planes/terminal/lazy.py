@@ -13,7 +13,7 @@ class LazyCommand:
     """A command that is imported when it is called."""
 
     module: str
-    """Where it lives; the command is the attribute of the module's own name."""
+    """The module that defines it; the command is the attribute of the module's own name."""
     summary: str
     """Its line in the list of commands."""
 

@@ -1,4 +1,4 @@
-"""Options that commands of both programs share: each is spelt, and explained, in one place."""
+"""Options that commands of both programs share, each defined once."""
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum

@@ -11,7 +11,7 @@ from cmr_planes.terminal.text import NO_VALUE
 
 
 class Kind(Enum):
-    """What a column of a table holds."""
+    """Kinds of columns."""
 
     TEXT = "left"
     """Words, set to the left."""
@@ -27,7 +27,7 @@ def table(title: str, columns: Mapping[str, Kind], rows: Sequence[Sequence[objec
     title
         Its heading.
     columns
-        Heads of the columns, and what each holds.
+        Heads of the columns, and their kinds.
     rows
         Cells; integers get a thousands separator, None becomes a dash, strings stand as they are.
     """

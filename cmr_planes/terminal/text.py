@@ -1,4 +1,4 @@
-"""How counts, times and measured values are printed, in both programs."""
+"""Counts, times and measured values as both programs print them."""
 
 from math import isnan
 
