@@ -15,7 +15,7 @@ from cmr_planes.errors import ExitCode
 from cmr_planes.extraction.annotating import AnnotateSummary, SubjectFinding
 from cmr_planes.extraction.annotating import annotate as run_annotation
 from cmr_planes.terminal.console import print_json, remark, reports_errors
-from cmr_planes.terminal.options import log_option, quiet_option
+from cmr_planes.terminal.options import json_option, log_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
 
 LISTED = 20
@@ -52,10 +52,10 @@ def read_classes(context: click.Context, parameter: click.Parameter, value: str 
 )
 @pseudonymise_option
 @click.option("--strict", is_flag=True, help="Exit with 1 if any annotation could not be used.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@json_option()
 @log_option
 @quiet_option
-@click.option("-v", "--verbose", is_flag=True, help="List every subject's findings, with the subjects' keys.")
+@verbose_option("List every subject's findings, with the subjects' keys.")
 @reports_errors(interrupted="labels that are written are kept, and the same command writes the others")
 def annotate(
     catalogue: Path,

@@ -26,6 +26,7 @@ from cmr_planes.terminal.console import is_quiet, print_json, remark, reports_er
 from cmr_planes.terminal.options import (
     EnumChoice,
     choose_scheduler,
+    json_option,
     log_option,
     quiet_option,
     scheduler_file_option,
@@ -139,7 +140,7 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 @click.option("--resume/--overwrite", default=True, show_default=True, help="Go on with an OUT of the same options, or begin anew.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if anything was left out.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@json_option()
 @log_option
 @quiet_option
 @click.option("-v", "--verbose", count=True, help="Name what is left out as it happens, with the subjects' keys; -vv notes too.")

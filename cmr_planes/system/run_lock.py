@@ -2,7 +2,8 @@
 
 The lock is the kernel's (``flock``) on a small file beside the output, so that it ends with its process, however that ends: nothing
 that a crash leaves has to be cleaned up. On Linux it holds between the machines of a network file system too (NFS, Lustre mounted
-with ``flock``): the server gives up the lock of a machine that has died. Where a file system has no locks, the caller learns that it may not be alone.
+with ``flock``): the server gives up the lock of a machine that has died.
+Where a file system has no locks, the caller learns that it may not be alone.
 """
 
 import errno

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import print_json, reports_errors, say, stdout
-from cmr_planes.terminal.options import EnumChoice, quiet_option
+from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import NO_VALUE, counted, decimals
@@ -45,7 +45,7 @@ _RUN = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--device", type=EnumChoice([*DeviceKind]), default=DeviceKind.AUTO.value, show_default=True, help="Device (CPU or GPU)."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@json_option()
 @quiet_option
 @reports_errors(interrupted="no scores are written; the same command starts over")
 def evaluate(

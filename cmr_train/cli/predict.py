@@ -10,7 +10,7 @@ from rich.table import Table
 
 from cmr_planes.errors import ExitCode, SubjectFinding
 from cmr_planes.terminal.console import print_json, reports_errors, say, stdout
-from cmr_planes.terminal.options import EnumChoice, quiet_option
+from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import counted, decimals
@@ -42,8 +42,8 @@ _MEASURES = ("LV EDV, ml", "LV ESV, ml", "LV EF, %", "LV mass, g", "RV EDV, ml",
 @click.option(
     "--device", type=EnumChoice([*DeviceKind]), default=DeviceKind.AUTO.value, show_default=True, help="Device (CPU or GPU)."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option("-v", "--verbose", is_flag=True, help="Print subjects' keys, and why subjects were left out.")
+@json_option()
+@verbose_option("Print subjects' keys, and why subjects were left out.")
 @quiet_option
 @reports_errors(interrupted="files that are written are kept; the same command starts over")
 def predict(
