@@ -149,7 +149,7 @@ def convert(kind: Any, value: object, members: Iterable[StrEnum] = ()) -> Any:  
     kind
         The type: a number, text, path, enum, tuple of these, dataclass, or one of these or None.
     value
-        The value; one that has the type already stays.
+        The value; one that has the type already stays. A list may be text with commas.
     members
         Allowed members of an enum, empty for all.
 
@@ -237,9 +237,19 @@ def to_plain(value: Any) -> Any:  # noqa: ANN401  # whatever a dataclass of sett
 
 def _convert_items(kinds: tuple[Any, ...], value: object) -> tuple[Any, ...]:
     length = None if kinds[-1] is ... else len(kinds)
+    if isinstance(value, str):
+        value = [_from_text(kinds[0], text.strip()) for text in value.split(",") if text.strip()]
     if not isinstance(value, list | tuple) or (length is not None and len(value) != length):
         raise ValueError(f"a list{'' if length is None else f' of {length}'}, got {value!r}")
     return tuple(convert(kinds[0], item) for item in value)
+
+
+def _from_text(kind: type, text: str) -> object:
+    """Read a number, if one is expected and the text is one."""
+    try:
+        return kind(text) if kind in (int, float) else text
+    except ValueError:
+        return text
 
 
 def _member(value: object, members: tuple[Member, ...]) -> Member:

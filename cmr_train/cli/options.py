@@ -40,23 +40,13 @@ def setting_option(setting: Setting) -> Callable[[Command], Command]:
         return click.option(*flags, setting.name, type=kind, default=None, help=text)
     item, *others = get_args(kind)
     if others == [...]:
-        return click.option(
-            *flags, setting.name, callback=lambda _, __, value: comma_separated(item, value), default=None, help=text
-        )
+        return click.option(*flags, setting.name, default=None, help=text)  # text with commas
     return click.option(*flags, setting.name, type=item, nargs=len(others) + 1, default=None, help=text)
 
 
 def setting_options(settings: Mapping[str, Setting]) -> tuple[Callable[[Command], Command], ...]:
     """Make the options of several settings, in their order."""
     return tuple(setting_option(setting) for setting in settings.values())
-
-
-def comma_separated(item: type, value: str | None) -> list[Any] | None:
-    """Read a comma-separated list of texts or whole numbers; what is no number is left to the check of the setting."""
-    if value is None:
-        return None
-    texts = [text.strip() for text in value.split(",") if text.strip()]
-    return [int(text) if item is int and text.isdecimal() else text for text in texts]
 
 
 def _kind_of(setting: Setting) -> Any:  # noqa: ANN401  # a type, or one of click's

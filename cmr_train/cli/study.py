@@ -2,18 +2,26 @@
 
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.system.cores import n_cores
-from cmr_planes.terminal.console import print_json, reports_errors, say, stderr, stdout
-from cmr_planes.terminal.options import EnumChoice, choose_scheduler, scheduler_file_option, scheduler_option
+from cmr_planes.terminal.console import print_json, reports_errors, say, stdout
+from cmr_planes.terminal.options import (
+    EnumChoice,
+    choose_scheduler,
+    json_option,
+    quiet_option,
+    scheduler_file_option,
+    scheduler_option,
+)
+from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, table
 from cmr_train.choices import DeviceKind, Preset
 from cmr_train.cli.options import PATH, lists_problems, setting_option
@@ -24,7 +32,6 @@ from cmr_train.study.study_file import STUDY_SETTINGS, parse_study, read_documen
 
 if TYPE_CHECKING:
     from cmr_train.study.job import Outcome
-    from cmr_train.study.run import Event
 
 STUDIES = Path("studies")
 """Folder of the studies, where none is given."""
@@ -74,7 +81,8 @@ def _pairs(context: click.Context, parameter: click.Parameter, value: tuple[str,
 )
 @click.option("--overwrite", is_flag=True, help="Delete the runs in --out and start over.")
 @click.option("--dry-run", is_flag=True, help="Print the plan, and do nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the plan or the result as JSON.")
+@json_option("Print the plan or the result as JSON.")
+@quiet_option
 @reports_errors(interrupted="finished runs and checkpoints are kept, and the same command resumes from there")
 @lists_problems
 def study(
@@ -128,8 +136,10 @@ def study(
     recipe.prepare_folder(plan, folder, digests, overwrite=overwrite)
     n_jobs, gpus = _places(plan, jobs)
     threads = max(1, n_cores() // n_jobs) if executor is Engine.LOCAL and not gpus and n_jobs > 1 else None
-    with _engine(executor, folder, n_jobs, gpus, cluster, slurm) as submit, _progress(plan, len(done)) as on_event:
-        outcomes = recipe.run_study(plan, folder, submit, facts=facts, threads=threads, on_event=on_event)
+    with _engine(executor, folder, n_jobs, gpus, cluster, slurm) as submit, shown("study", "runs") as on_progress:
+        outcomes = recipe.run_study(
+            plan, folder, submit, facts=facts, threads=threads, on_progress=on_progress, on_message=partial(say, style="yellow")
+        )
     return _say_end(folder, outcomes, as_json=as_json)
 
 
@@ -138,7 +148,7 @@ def _document(file: Path | None, given: Mapping[str, Any]) -> dict[str, Any]:
     document = {} if file is None else read_document(file)
     for name in ("name", "view", "data", "subjects", "modes", "seeds", "preset"):
         if given[name] is not None:
-            document[name] = str(given[name]) if name in ("view", "data", "preset") else given[name]
+            document[name] = given[name]
     tables = {
         "settings": {name: _toml_value(text) for name, text in given["settings"].items()},
         "pretext": {} if given["pretext_iterations"] is None else {"iterations": given["pretext_iterations"]},
@@ -204,38 +214,6 @@ def _engine(
     if executor is Engine.SLURM:
         return slurm_executor((folder / "slurm").absolute(), slurm)
     return local_executor(n_jobs, gpus) if cluster is None else dask_executor(cluster)
-
-
-@contextmanager
-def _progress(plan: Plan, n_done: int) -> "Iterator[Callable[[Event], None]]":
-    """Show a line for runs done and left; where stderr is no terminal, a line for each run."""
-    from cmr_train.study.job import State
-
-    console = stderr()
-    n_all = len(plan.pretexts) + len(plan.runs)
-    columns = (
-        TextColumn("study"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("runs, last {task.fields[last]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("study", total=n_all, completed=n_done, last="–")
-        ended = n_done
-
-        def on_event(event: "Event") -> None:
-            nonlocal ended
-            name = event.run.folder
-            ended += not event.is_retried and event.outcome.state is not State.STOPPED
-            bar.update(task, completed=ended, last=name)
-            if event.outcome.state is State.FAILED:
-                what = "failed, tried once more" if event.is_retried else "failed"
-                bar.console.print(f"{name}: {what}: {event.outcome.error}", style="yellow", soft_wrap=True, markup=False)
-            elif not console.is_terminal:
-                say(f"{name}: {event.outcome.state.value} ({ended} of {n_all})")
-
-        yield on_event
 
 
 def _say_end(folder: Path, outcomes: "Mapping[str, Outcome]", *, as_json: bool) -> ExitCode:

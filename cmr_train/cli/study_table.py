@@ -20,25 +20,25 @@ from cmr_train.report.tables import p_text
 
 def dice_entries(results: StudyResults) -> tuple[Entry, ...]:
     """Return the Dice of every variant, number of subjects and method, the mean of structures and phases."""
-    return tuple(each for variant in results.variants for each in entries_of(results, variant, Metric.DICE, MEAN))
+    return tuple(entry for variant in results.variants for entry in entries_of(results, variant, Metric.DICE, MEAN))
 
 
 def entries_json(found: Sequence[Entry]) -> list[dict[str, Any]]:
     """Return entries as JSON can hold them."""
     return [
         {
-            "variant": each.variant,
-            "subjects": each.subjects,
-            "mode": each.mode.value,
-            "seeds": each.n_seeds,
-            "dice_mean": number(each.spread.mean),
-            "dice_std": number(each.spread.std),
-            "difference": None if each.difference is None else number(each.difference.mean),
-            "difference_low": None if each.difference is None else number(each.difference.low),
-            "difference_high": None if each.difference is None else number(each.difference.high),
-            "p_value": None if each.difference is None else number(each.difference.p_value),
+            "variant": entry.variant,
+            "subjects": entry.subjects,
+            "mode": entry.mode.value,
+            "seeds": entry.n_seeds,
+            "dice_mean": number(entry.spread.mean),
+            "dice_std": number(entry.spread.std),
+            "difference": None if entry.difference is None else number(entry.difference.mean),
+            "difference_low": None if entry.difference is None else number(entry.difference.low),
+            "difference_high": None if entry.difference is None else number(entry.difference.high),
+            "p_value": None if entry.difference is None else number(entry.difference.p_value),
         }
-        for each in found
+        for entry in found
     ]
 
 
@@ -53,17 +53,17 @@ def results_table(results: StudyResults) -> Table:
         **dict.fromkeys(("seeds", "Dice", "from scratch", "95 % interval", "p"), Kind.NUMBER),
     }
     shown = table(f"{results.name}: Dice on the test set, mean (standard deviation)", columns, [])
-    for each in found:
-        row = [other for other in found if (other.variant, other.subjects) == (each.variant, each.subjects)]
+    for entry in found:
+        row = [other for other in found if (other.variant, other.subjects) == (entry.variant, entry.subjects)]
         cells = (
-            f"{each.subjects:,}",
-            *((each.variant,) if has_variants else ()),
-            each.mode.value,
-            str(each.n_seeds),
-            spread_text(each.spread, DIGITS[Metric.DICE]),
-            *_difference(each),
+            f"{entry.subjects:,}",
+            *((entry.variant,) if has_variants else ()),
+            entry.mode.value,
+            str(entry.n_seeds),
+            spread_text(entry.spread, DIGITS[Metric.DICE]),
+            *_difference(entry),
         )
-        shown.add_row(*(Text(cell, style="bold" if each.mode in best(row) else "") for cell in cells))
+        shown.add_row(*(Text(cell, style="bold" if entry.mode in best(row) else "") for cell in cells))
     return shown
 
 

@@ -4,10 +4,10 @@ import dataclasses
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cmr_planes.system.progress import OnProgress, Progress, ignore_progress
 from cmr_planes.system.whole_file import file_sha256
 from cmr_train.config import RunConfig, RuntimeConfig
 from cmr_train.errors import ConfigError
@@ -20,27 +20,15 @@ from cmr_train.study.plan import NETWORKS, PRETEXTS, Plan, Pretext, StudyRun
 from cmr_train.training.loop import stop_signal
 
 STUDY_NAME, STOP_NAME = "study.json", "stop"
-"""What a study was told; the file that asks its runs to stop."""
+"""The resolved study; the file whose existence asks its runs to stop."""
 N_ATTEMPTS = 2
-"""So often a run is tried at one start."""
+"""Attempts of a run at one start."""
 
 _POLL_SECONDS = 0.1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """A run has ended."""
-
-    run: Pretext | StudyRun
-    """Which."""
-    outcome: Outcome
-    """How."""
-    is_retried: bool
-    """Whether it is tried once more."""
-
-
-OnEvent = Callable[[Event], None]
-"""Told of every run that has ended."""
+OnMessage = Callable[[str], None]
+"""Called with a sentence for the user."""
 
 
 def catalogue_digests(plan: Plan) -> dict[Path, str]:
@@ -54,14 +42,14 @@ def check_folder(plan: Plan, folder: Path, digests: Mapping[Path, str]) -> None:
     Raises
     ------
     ConfigError
-        It does.
+        It holds such runs.
     """
     others = [run.folder for run in plan.everything if _is_another(folder / run.folder, run.config, digests)]
     if others:
         raise ConfigError(
             [
                 f"{str(folder / others[0])!r} was run with other settings or another catalogue ({len(others)} such in all); "
-                "--overwrite begins the study anew, --out takes another folder"
+                "overwrite the study, or choose another folder"
             ]
         )
 
@@ -107,9 +95,10 @@ def run_study(
     *,
     facts: Mapping[str, Mapping[str, int]],
     threads: int | None = None,
-    on_event: OnEvent = lambda event: None,  # noqa: ARG005  # nobody listens
+    on_progress: OnProgress = ignore_progress,
+    on_message: OnMessage = lambda sentence: None,  # noqa: ARG005  # the default ignores it
 ) -> dict[str, Outcome]:
-    """Carry out what is not done yet.
+    """Carry out the runs that are not finished yet.
 
     Parameters
     ----------
@@ -122,15 +111,17 @@ def run_study(
     facts
         What :func:`cmr_train.study.survey.survey` found.
     threads
-        CPU threads of each run that does not say so itself; None for torch's choice.
-    on_event
-        Told of every run that has ended.
+        CPU threads of each run whose settings have no number; None for torch's choice.
+    on_progress
+        Called with the number of runs that have ended, finished ones among them.
+    on_message
+        Called with a sentence about each run that fails.
 
     Returns
     -------
-        How each run ended, by its folder. After SIGINT or SIGTERM some are stopped: the next call goes on with them.
+        The outcome of each run, by its folder. After SIGINT or SIGTERM some are stopped; the next call resumes them.
     """
-    queue = _Queue(plan, folder, on_event)
+    queue = _Queue(plan, folder, on_progress, on_message)
     with stop_signal() as is_stopping:
         while queue.waiting or queue.under_way:
             if is_stopping():
@@ -145,16 +136,17 @@ def run_study(
 
 
 class _Queue:
-    """Runs that wait, runs under way, and how the others ended."""
+    """The runs that wait, those under way, and the outcomes of the others."""
 
-    def __init__(self, plan: Plan, folder: Path, on_event: OnEvent) -> None:
-        self.folder, self.on_event = folder, on_event
+    def __init__(self, plan: Plan, folder: Path, on_progress: OnProgress, on_message: OnMessage) -> None:
+        self.folder, self.on_progress, self.on_message = folder, on_progress, on_message
         self.runs: dict[str, Pretext | StudyRun] = {run.folder: run for run in plan.everything}
         self.outcomes = {name: Outcome(state=State.DONE) for name in self.runs if is_done(folder / name)}
         self.waiting = [name for name in self.runs if name not in self.outcomes]
         self.under_way: dict[str, Handle] = {}
         self.attempts: dict[str, int] = {}
         self.is_stopped = False
+        on_progress(Progress(len(self.outcomes), len(self.runs)))
 
     def stop(self) -> None:
         """Ask what is under way to stop, and leave out what waits."""
@@ -168,7 +160,7 @@ class _Queue:
         self.waiting.clear()
 
     def ready(self) -> list[Pretext | StudyRun]:
-        """Take the runs that wait for nothing any more; those whose pretext failed end here."""
+        """Take the runs whose pretext is finished, or that need none; those whose pretext failed end here."""
         taken = []
         for name in [*self.waiting]:
             run = self.runs[name]
@@ -186,15 +178,14 @@ class _Queue:
         return taken
 
     def take_in(self) -> None:
-        """Take in the runs that have ended; one that failed waits for another try, if it has one left."""
+        """Collect the runs that have ended; a run that failed waits for another attempt, if one is left."""
         for name in [name for name, handle in self.under_way.items() if handle.done()]:
             outcome = self._outcome(self.under_way.pop(name))
             if outcome.state is not State.FAILED:
-                self.outcomes[name] = outcome
-                self.on_event(Event(run=self.runs[name], outcome=outcome, is_retried=False))
+                self._end(name, outcome)
             elif self.attempts[name] < N_ATTEMPTS and not self.is_stopped:
                 self.waiting.append(name)
-                self.on_event(Event(run=self.runs[name], outcome=outcome, is_retried=True))
+                self.on_message(f"{name}: failed, tried once more: {outcome.error}")
             else:
                 self._fail(name, str(outcome.error))
 
@@ -205,16 +196,22 @@ class _Queue:
             return Outcome(state=State.STOPPED if self.is_stopped else State.FAILED, error=" ".join(f"{error}".split()))
 
     def _fail(self, name: str, sentence: str) -> None:
-        """Keep that a run failed; the next start tries it again."""
-        self.outcomes[name] = Outcome(state=State.FAILED, error=sentence)
+        """Record that a run failed; the next start tries it again."""
         run = self.folder / name
         run.mkdir(parents=True, exist_ok=True)
         write_json(run / RESULT_NAME, {"state": State.FAILED.value, "error": sentence, "attempts": self.attempts.get(name, 0)})
-        self.on_event(Event(run=self.runs[name], outcome=self.outcomes[name], is_retried=False))
+        self.on_message(f"{name}: failed: {sentence}")
+        self._end(name, Outcome(state=State.FAILED, error=sentence))
+
+    def _end(self, name: str, outcome: Outcome) -> None:
+        self.outcomes[name] = outcome
+        if outcome.state is not State.STOPPED:
+            n_ended = sum(ended.state is not State.STOPPED for ended in self.outcomes.values())
+            self.on_progress(Progress(n_ended, len(self.runs), name))
 
 
 def _is_another(run: Path, config: RunConfig, digests: Mapping[Path, str]) -> bool:
-    """Tell whether a run was begun with another configuration, save for how it runs, or another catalogue."""
+    """Return whether a run has another configuration, apart from its runtime settings, or another catalogue."""
     if not (run / CONFIG_NAME).exists():
         return False
     plain = RuntimeConfig()

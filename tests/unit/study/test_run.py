@@ -47,14 +47,14 @@ def run(plan: Plan, folder: Path, end: Callable[[str, int], Outcome]):
         handed.append(name)
         return Ended(lambda: end(name, job.attempt))
 
-    events = []
+    progress, messages = [], []
     facts = {each.folder: {} for each in plan.everything}
-    outcomes = run_study(plan, folder, submit, facts=facts, on_event=events.append)
-    return handed, outcomes, events
+    outcomes = run_study(plan, folder, submit, facts=facts, on_progress=progress.append, on_message=messages.append)
+    return handed, outcomes, progress, messages
 
 
 def test_a_pretext_comes_before_the_cells_that_need_it(plan, tmp_path):
-    handed, outcomes, _ = run(plan, tmp_path, lambda *_: DONE)
+    handed, outcomes, *_ = run(plan, tmp_path, lambda *_: DONE)
     assert sorted(handed) == sorted(outcomes) == sorted(each.folder for each in plan.everything)
     for cell in plan.runs:
         if cell.pretext is not None:
@@ -67,13 +67,19 @@ def test_a_run_that_fails_once_is_tried_again_and_one_that_fails_twice_is_report
             return Outcome(state=State.FAILED, error="no luck")
         return DONE
 
-    handed, outcomes, events = run(plan, tmp_path, end)
+    handed, outcomes, progress, messages = run(plan, tmp_path, end)
     assert handed.count("cells/a.all-n1-s0") == handed.count("cells/a.decoder-n1-s0") == 2
     assert {name for name, each in outcomes.items() if each.state is State.FAILED} == {"cells/a.all-n1-s0"}
     assert len(outcomes) == len(plan.everything)
     stored = json.loads((tmp_path / "cells/a.all-n1-s0/cell.json").read_text())
     assert (stored["state"], stored["error"], stored["attempts"]) == ("failed", "no luck", 2)
-    assert sum(event.is_retried for event in events) == 2
+    assert sorted(messages) == [
+        "cells/a.all-n1-s0: failed, tried once more: no luck",
+        "cells/a.all-n1-s0: failed: no luck",
+        "cells/a.decoder-n1-s0: failed, tried once more: no luck",
+    ]
+    assert [(each.done, each.total) for each in progress] == [(n, len(plan.everything)) for n in range(len(plan.everything) + 1)]
+    assert {each.item for each in progress} == {"", *(each.folder for each in plan.everything)}
     assert not (tmp_path / "cells/a.decoder-n1-s0").exists()
 
 
@@ -83,7 +89,7 @@ def test_an_error_of_the_engine_is_the_runs_and_not_the_studys(plan, tmp_path):
             raise OSError("the node\nis gone")
         return DONE
 
-    _, outcomes, _ = run(plan, tmp_path, end)
+    _, outcomes, *_ = run(plan, tmp_path, end)
     assert outcomes["cells/a.scratch-n1-s0"] == Outcome(state=State.FAILED, error="the node is gone")
 
 
@@ -91,7 +97,7 @@ def test_cells_whose_pretext_failed_say_so_and_the_others_go_on(plan, tmp_path):
     def end(name: str, attempt: int) -> Outcome:
         return Outcome(state=State.FAILED, error="it diverged") if name == "pretexts/b" else DONE
 
-    handed, outcomes, _ = run(plan, tmp_path, end)
+    handed, outcomes, *_ = run(plan, tmp_path, end)
     failed = {name: each.error for name, each in outcomes.items() if each.state is State.FAILED}
     assert failed.pop("pretexts/b") == "it diverged"
     assert failed == {f"cells/b.{mode}-n1-s0": "its pretext failed: it diverged" for mode in ("decoder", "all", "multitask")}
@@ -103,7 +109,8 @@ def test_what_is_done_is_not_handed_over_and_what_failed_is(plan, tmp_path):
     for name, state in (("pretexts/a", "done"), ("cells/a.all-n1-s0", "done"), ("cells/a.decoder-n1-s0", "failed")):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "cell.json").write_text(json.dumps({"state": state}))
-    handed, outcomes, _ = run(plan, tmp_path, lambda *_: DONE)
+    handed, outcomes, progress, _ = run(plan, tmp_path, lambda *_: DONE)
+    assert (progress[0].done, progress[0].item) == (2, "")
     assert {"pretexts/a", "cells/a.all-n1-s0"} & set(handed) == set()
     assert "cells/a.decoder-n1-s0" in handed
     assert {each.state for each in outcomes.values()} == {State.DONE}
@@ -115,7 +122,7 @@ def test_a_signal_stops_what_runs_and_leaves_what_waits(plan, tmp_path):
             signal.raise_signal(signal.SIGTERM)
         return Outcome(state=State.STOPPED)
 
-    handed, outcomes, _ = run(plan, tmp_path, end)
+    handed, outcomes, *_ = run(plan, tmp_path, end)
     assert "pretexts/a" in handed
     assert (tmp_path / "stop").exists()
     assert {each.state for each in outcomes.values()} == {State.STOPPED}
