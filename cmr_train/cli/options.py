@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import say
-from cmr_planes.terminal.options import EnumChoice
+from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Preset
 from cmr_train.config import DataConfig, NetworkConfig, RuntimeConfig, TrainingConfig, TransferConfig
@@ -88,7 +88,8 @@ RUN_OPTIONS = (
     click.option("--resume", is_flag=True, help="Resume the run in --out; start it if there is none."),
     click.option("--overwrite", is_flag=True, help="Delete the run in --out and start over."),
     click.option("--dry-run", is_flag=True, help="Print the configuration as JSON, and do nothing."),
-    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+    json_option(),
+    quiet_option,
 )
 TRAINING_OPTIONS = setting_options(settings_of(TrainingConfig))
 NETWORK_OPTIONS = setting_options(settings_of(NetworkConfig))

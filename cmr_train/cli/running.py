@@ -3,13 +3,14 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cmr_planes.errors import ExitCode
-from cmr_planes.terminal.console import print_json, say, stderr
+from cmr_planes.terminal.console import print_json, remark, say
+from cmr_planes.terminal.progress import shown
 from cmr_train.compute.distributed import world_from_environment
 from cmr_train.config import RunConfig
 from cmr_train.errors import StoppedError
@@ -17,9 +18,6 @@ from cmr_train.runs.folder import FINAL_NAME, LAST_NAME
 from cmr_train.training.job import Training, run_training
 from cmr_train.training.session import Reporter
 from cmr_train.training.tracking import VALIDATION_MEAN, Record
-
-QUIET_SECONDS = 60.0
-"""Least time between two lines where stderr is no terminal."""
 
 
 def train_and_print(train: Training, config: RunConfig, out: Path, *, resume: bool, overwrite: bool, as_json: bool) -> ExitCode:
@@ -59,10 +57,10 @@ def _print_end(config: RunConfig, out: Path, last: list[Record], seconds: float,
         value = {"run": out.as_posix(), "weights": weights.as_posix(), "is_finished": is_finished, "seconds": round(seconds, 3)}
         print_json({**value, "iterations": config.training.iterations, "losses": losses})
     elif is_finished:
-        shown = ", ".join(f"{task} {loss:.4f}" for task, loss in losses.items())
+        task_losses = ", ".join(f"{task} {loss:.4f}" for task, loss in losses.items())
         click.echo(
             f"{config.training.iterations:,} iterations done, {seconds:,.1f} s in this run"
-            + (f", last loss {shown}" if shown else "")
+            + (f", last loss {task_losses}" if task_losses else "")
             + f"; weights in {weights}"
         )
     if not is_finished:
@@ -71,35 +69,22 @@ def _print_end(config: RunConfig, out: Path, last: list[Record], seconds: float,
 
 @contextmanager
 def _reporter(last: list[Record], *, is_shown: bool) -> Iterator[Reporter]:
-    """Show a progress line, and keep the last record."""
+    """Show progress, with the latest losses and validation Dice, and keep the last record."""
     if not is_shown:
         yield Reporter()
         return
-    console = stderr()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]}  {task.fields[rate]} images/s{task.fields[dice]}  left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        line = bar.add_task("training", total=None, loss="–", rate="–", dice="")
-        dice, printed = "", time.monotonic()
+    losses = dice = ""
+    with shown("training", "iterations") as on_progress:
 
-        def record(record: Record) -> None:
-            nonlocal dice, printed
+        def on_record(record: Record) -> None:
+            nonlocal losses, dice
             last[:] = [record]
-            loss = " + ".join(f"{value:.4f}" for value in record.losses.values())
+            losses = (
+                f"loss {' + '.join(f'{loss:.4f}' for loss in record.losses.values())}, {record.images_per_second:,.0f} images/s"
+            )
             if record.validation:
-                dice = f"  validation Dice {record.validation[VALIDATION_MEAN]:.3f}"
-            bar.update(line, dice=dice, loss=loss, rate=f"{record.images_per_second:,.0f}")
-            if not console.is_terminal and time.monotonic() - printed > QUIET_SECONDS:
-                printed = time.monotonic()
-                say(f"iteration {record.iteration:,}: loss {loss}, {record.images_per_second:,.0f} images/s{dice}")
+                dice = f", validation Dice {record.validation[VALIDATION_MEAN]:.3f}"
 
         yield Reporter(
-            on_progress=lambda progress: bar.update(line, total=progress.total, completed=progress.done),
-            on_record=record,
-            on_message=lambda sentence: bar.console.print(sentence, soft_wrap=True, markup=False),
+            on_progress=lambda progress: on_progress(replace(progress, item=losses + dice)), on_record=on_record, on_message=remark
         )

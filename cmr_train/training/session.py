@@ -20,7 +20,7 @@ from cmr_train.config import RunConfig
 from cmr_train.data.splits import Split
 from cmr_train.errors import CheckpointError, ConfigError, TrainError
 from cmr_train.models.unet import UNet
-from cmr_train.presets import differences, parse_settings
+from cmr_train.presets import differences
 from cmr_train.runs.checkpoint import load_checkpoint, save_checkpoint
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME, LAST_NAME, SPLIT_NAME, read_config, read_json
@@ -74,23 +74,23 @@ class Session:
 
 
 def config_to_resume(out: Path, given: Mapping[str, Any]) -> RunConfig:
-    """Return the configuration of a run that was begun, with what may change changed.
+    """Return the configuration of a run that was begun, with the runtime settings that were given.
 
     Parameters
     ----------
     out
         The run's folder.
     given
-        Fields of any group, by name; None means not given.
+        Settings by name, as :func:`cmr_train.presets.parse_settings` returns them.
 
     Raises
     ------
     ConfigError
-        A value is not allowed, or differs from that of the run.
+        A setting other than those of the runtime differs from that of the run.
     CheckpointError
         The folder is not a run's.
     """
-    saved, given = read_config(out), parse_settings(given)
+    saved = read_config(out)
     found = differences(saved, given)
     if found:
         raise ConfigError(found)
