@@ -1,10 +1,10 @@
-"""The closed sets of the trainer: each is defined here and nowhere else, and its values are what options take."""
+"""The closed sets of the trainer; their values are those that settings and options take."""
 
 from enum import StrEnum
 
 
 class Preset(StrEnum):
-    """Where the defaults come from."""
+    """Source of the defaults."""
 
     PAPER = "paper"
     """The settings of Bai et al., MICCAI 2019."""
@@ -13,7 +13,7 @@ class Preset(StrEnum):
 
 
 class Recipe(StrEnum):
-    """What is trained."""
+    """Training task."""
 
     PRETEXT = "pretext"
     """The nine positions."""
@@ -22,20 +22,20 @@ class Recipe(StrEnum):
 
 
 class Subset(StrEnum):
-    """Whom a network is evaluated on."""
+    """Subjects to evaluate."""
 
     TRAIN = "train"
-    """Those who were learnt from."""
+    """Training set."""
     VALIDATION = "validation"
-    """Those on whom training was watched."""
+    """Validation set."""
     TEST = "test"
-    """Those who were kept back."""
+    """Test set."""
     ALL = "all"
-    """Everybody: for a catalogue of other people than those trained on."""
+    """All subjects: for a catalogue of other participants than those of the training."""
 
 
 class Head(StrEnum):
-    """Heads of the network, one a task."""
+    """Heads of the network, one per task."""
 
     POSITIONS = "positions"
     """Task 1, ten classes."""
@@ -44,20 +44,20 @@ class Head(StrEnum):
 
 
 class TransferMode(StrEnum):
-    """How a pretrained network is used for segmentation."""
+    """Transfer mode: the use of a pretrained network for segmentation."""
 
     SCRATCH = "scratch"
-    """Not at all: random weights."""
+    """Random initial weights; the pretrained network is not used."""
     DECODER = "decoder"
-    """The encoder stays as it is, its normalisation statistics too."""
+    """The encoder is frozen, its normalisation statistics included."""
     ALL = "all"
     """All weights are trained."""
     MULTITASK = "multitask"
-    """All weights are trained, on both tasks in turn."""
+    """All weights are trained, alternating between the tasks."""
 
 
 class LossKind(StrEnum):
-    """What is minimised."""
+    """Loss function."""
 
     CROSS_ENTROPY = "cross-entropy"
     """Mean over the pixels, as in the paper."""
@@ -68,36 +68,36 @@ class LossKind(StrEnum):
 
 
 class Schedule(StrEnum):
-    """How the learning rate goes."""
+    """Learning-rate schedule."""
 
     CONSTANT = "constant"
-    """As in the paper."""
+    """Constant, as in the paper."""
     ONE_CYCLE = "one-cycle"
-    """Up over the first part of the run, and down to nearly nothing at its end."""
+    """Rises over the first part of the run, then falls to nearly zero at its end."""
 
 
 class Sharing(StrEnum):
-    """Whether the two tasks of ``multitask`` have something in common."""
+    """Whether the two tasks of ``multitask`` share a state."""
 
     SHARED = "shared"
     """One for both."""
     SEPARATE = "separate"
-    """One each."""
+    """One per task."""
 
 
 class CacheKind(StrEnum):
-    """Where images wait for their turn."""
+    """Whether images are kept in memory."""
 
     AUTO = "auto"
-    """In memory if they fit into half of what is free, else on disk."""
+    """In memory if they fit into half of the free memory, else on disk."""
     MEMORY = "memory"
-    """Each is read once."""
+    """Every image is read once, and kept."""
     DISK = "disk"
-    """Each is read every time."""
+    """Every image is read from disk whenever it is used."""
 
 
 class DeviceKind(StrEnum):
-    """What computes."""
+    """Device of the network."""
 
     AUTO = "auto"
     """CUDA, else MPS, else the CPU."""
@@ -107,7 +107,7 @@ class DeviceKind(StrEnum):
 
 
 class Precision(StrEnum):
-    """Number format of the network's arithmetic."""
+    """Numeric precision of the network."""
 
     AUTO = "auto"
     """bfloat16 where CUDA has it, else float32."""

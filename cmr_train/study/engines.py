@@ -1,4 +1,4 @@
-"""Where the runs of a study go: side by side on this machine, to Slurm, or to a Dask cluster. All have ``submit`` and results."""
+"""The engines of a study: parallel processes on this machine, Slurm jobs, or tasks of a Dask cluster."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from cmr_train.study.job import Job, Outcome, run_job
 
 
 class Engine(StrEnum):
-    """What carries runs out."""
+    """Where the runs of a study are executed."""
 
     LOCAL = "local"
     """Processes of this machine."""
@@ -26,32 +26,32 @@ class Engine(StrEnum):
 
 
 class Handle(Protocol):
-    """A job that was handed over."""
+    """A submitted job."""
 
     def done(self) -> bool:
         """Return whether it has ended."""
 
     def result(self) -> Outcome:
-        """Return how it ended, or raise what the engine has to say."""
+        """Return its outcome, or raise the error of the engine."""
 
     def cancel(self) -> object:
-        """Take it back if it waits."""
+        """Cancel it if it has not started."""
 
 
 Submit = Callable[[Job], Handle]
-"""Hands a job over."""
+"""Submits a job."""
 
 
 @contextmanager
 def local_executor(n_jobs: int, gpus: Sequence[str] = ()) -> Iterator[Submit]:
-    """Run so many jobs side by side, each on a GPU of its own where there are several.
+    """Run jobs in parallel on this machine, one per GPU where there are several.
 
     Parameters
     ----------
     n_jobs
-        How many at a time.
+        Number of parallel jobs.
     gpus
-        Names of the GPUs, as CUDA knows them.
+        CUDA's names of the GPUs.
     """
     places: SimpleQueue[str | None] = SimpleQueue()
     for place in range(n_jobs):
@@ -69,14 +69,14 @@ def local_executor(n_jobs: int, gpus: Sequence[str] = ()) -> Iterator[Submit]:
 
 
 class _Requeued:
-    """A job that Slurm may stop at its time limit and start again."""
+    """A job that Slurm may stop at its time limit and requeue."""
 
     def __call__(self, job: Job) -> Outcome:
-        """Carry it out."""
+        """Run it."""
         return run_job(job)
 
     def checkpoint(self, job: Job) -> Any:  # noqa: ANN401  # submitit's type
-        """Return what is to be started again: the run goes on after its last checkpoint."""
+        """Return the job to requeue; the run resumes from its last checkpoint."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, job)
@@ -84,21 +84,21 @@ class _Requeued:
 
 @contextmanager
 def slurm_executor(folder: Path, parameters: Mapping[str, str], cluster: str = "slurm") -> Iterator[Submit]:
-    """Run each job as one of Slurm.
+    """Run each job as a Slurm job.
 
     Parameters
     ----------
     folder
-        For submitit's scripts and logs; all machines see it.
+        Folder of submitit's scripts and logs, visible to all machines.
     parameters
         Options of ``sbatch`` by name.
     cluster
-        Another of submitit's engines, for trials.
+        Another of submitit's engines, for tests.
 
     Raises
     ------
     ClusterError
-        There is no submitit or no Slurm, or it does not take the parameters.
+        submitit or Slurm is missing, or Slurm refuses the parameters.
     """
     try:
         import submitit
@@ -113,7 +113,7 @@ def slurm_executor(folder: Path, parameters: Mapping[str, str], cluster: str = "
 
 
 class _SlurmHandle:
-    """Gives a job of submitit the names of Python's own futures."""
+    """A job of submitit with the methods of Python's futures."""
 
     def __init__(self, job: Any) -> None:  # noqa: ANN401  # submitit's type
         self._job = job
@@ -123,24 +123,24 @@ class _SlurmHandle:
         return bool(self._job.done())
 
     def result(self) -> Outcome:
-        """Return how it ended."""
+        """Return its outcome."""
         outcome: Outcome = self._job.result()
         return outcome
 
     def cancel(self) -> None:
-        """Take it back if it waits for its turn."""
+        """Cancel it if it is pending."""
         if self._job.state.upper() == "PENDING":
             self._job.cancel()
 
 
 @contextmanager
 def dask_executor(scheduler: str | Path) -> Iterator[Submit]:
-    """Run each job as a task of a Dask cluster whose workers see the study's folder; one job a thread of a worker.
+    """Run each job as a task of a Dask cluster whose workers see the study's folder; one job per thread of a worker.
 
     Raises
     ------
     ClusterError
-        There is no such scheduler.
+        No scheduler answers.
     """
     with connected(scheduler) as client:
         executor = client.get_executor(pure=False)

@@ -1,7 +1,7 @@
-"""One run of a study in a process of its own: trained, evaluated on the test set, and sealed by ``cell.json``.
+"""One run of a study in its own process: trained, evaluated on the test set, and completed by ``cell.json``.
 
 :func:`run_job` starts the process and watches it, wherever an engine puts it; ``python -m cmr_train.study.job`` is the
-process. It goes on with what is in its folder, so a run that was killed only has to be started again.
+process. It resumes the run in its folder, so a run that was killed only has to be started again.
 """
 
 import contextlib
@@ -32,36 +32,36 @@ _LOCK_SECONDS = 60.0
 
 
 class State(StrEnum):
-    """What came of a run."""
+    """State of a run that has ended."""
 
     DONE = "done"
     FAILED = "failed"
     STOPPED = "stopped"
-    """By a signal; it goes on at the next start."""
+    """By a signal; the next start resumes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What a process is told."""
+    """The work of one process."""
 
     config: dict[str, Any]
     """The run's configuration, as JSON holds it."""
     out: str
     """The run's folder."""
     cwd: str
-    """The folder that the paths of the configuration start from."""
+    """The folder to which the paths of the configuration are relative."""
     stop: str
-    """The file that asks to stop by being there."""
+    """The file whose existence asks to stop."""
     attempt: int = 1
     facts: dict[str, int] = field(default_factory=dict)
-    """What ``cell.json`` says beside: how much is learnt from."""
+    """Further values of ``cell.json``: the numbers of participants and images that are trained on."""
     gpu: str | None = None
-    """The only GPU to see; None for those that there are."""
+    """The only visible GPU; None for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a run ended."""
+    """The end of a run."""
 
     state: State
     error: str | None = None
@@ -77,14 +77,14 @@ def is_done(run: Path) -> bool:
 
 
 def run_job(job: Job) -> Outcome:
-    """Carry out a job in a new process; wait for its end, or for the file that asks to stop."""
+    """Run a job in a new process; wait for its end, or for the file that asks to stop."""
     out, stop = Path(job.out), Path(job.stop)
     if stop.exists():
         return Outcome(state=State.STOPPED)
     out.mkdir(parents=True, exist_ok=True)
     environment = os.environ | ({} if job.gpu is None else {"CUDA_VISIBLE_DEVICES": job.gpu})
     command = [sys.executable, "-m", __name__]
-    is_told = False
+    is_asked = False
     with (
         (out / LOG_NAME).open("ab") as log,
         subprocess.Popen(  # noqa: S603  # this module
@@ -96,28 +96,28 @@ def run_job(job: Job) -> Outcome:
             pipes[0].write(json.dumps(asdict(job)).encode() + b"\n")
             pipes[0].flush()
         while process.poll() is None:
-            if not is_told and stop.exists():
+            if not is_asked and stop.exists():
                 process.terminate()
-                is_told = True
+                is_asked = True
             time.sleep(_POLL_SECONDS)
         said = pipes[1].read()
     if process.returncode == 0:
         value = json.loads(said)
         return Outcome(state=State(value["state"]), error=value["error"])
-    if is_told and process.returncode == -signal.SIGTERM:
+    if is_asked and process.returncode == -signal.SIGTERM:
         return Outcome(state=State.STOPPED)
     return Outcome(state=State.FAILED, error=_how_it_died(process.returncode, out / LOG_NAME))
 
 
 def _how_it_died(code: int, log: Path) -> str:
     if code == -signal.SIGKILL:
-        return "the process was killed, perhaps for want of memory; try fewer --jobs or a smaller batch"
+        return "the process was killed, perhaps because memory ran out; try fewer parallel runs or a smaller batch"
     what = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    return f"the process ended with {what}; {str(log)!r} holds what it said"
+    return f"the process ended with {what}; {str(log)!r} holds its output"
 
 
 def main() -> None:
-    """Carry out the job on the first line of stdin, and print what came of it; end when stdin does."""
+    """Run the job on the first line of stdin, and print its outcome; end when stdin does."""
     job = Job(**json.loads(sys.stdin.readline()))
     threading.Thread(target=_end_with_starter, daemon=True).start()
     with contextlib.redirect_stdout(sys.stderr):
@@ -148,7 +148,7 @@ def _carried_out(job: Job) -> Outcome:
 
 
 def _train_and_evaluate(job: Job) -> bool:
-    """Train, score on the test set and seal; return whether it got so far."""
+    """Train, score on the test set, and write ``cell.json``; return whether the run is finished."""
     from cmr_train.choices import Recipe
     from cmr_train.compute.devices import prepare
     from cmr_train.recipes.evaluate import evaluate

@@ -1,4 +1,4 @@
-"""A study on paper: the runs that it takes. Pure: nothing here reads images or imports torch."""
+"""The plan of a study: its runs and their configurations. Nothing here reads images or imports torch."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -41,7 +41,7 @@ class StudyRun:
     subjects: int
     seed: int
     pretext: str | None
-    """Name of the pretext that it needs."""
+    """Name of the pretext that it starts from."""
     folder: str
     """Its folder in the study's; runs of the same configuration share one."""
     config: RunConfig

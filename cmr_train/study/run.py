@@ -1,4 +1,4 @@
-"""The comparison of the paper: a pretext, then every method at every number of annotated subjects, on the same held-out ones."""
+"""The paper's comparison: a pretext, then every transfer mode at every number of annotated participants, on one test set."""
 
 import dataclasses
 import shutil
@@ -105,11 +105,11 @@ def run_study(
     plan
         The runs.
     folder
-        The study's folder, as :func:`prepare_folder` made it.
+        The study's folder, made by :func:`prepare_folder`.
     submit
-        Hands a job to an engine.
+        Submits a job to an engine.
     facts
-        What :func:`cmr_train.study.survey.survey` found.
+        The counts of :func:`cmr_train.study.survey.survey`.
     threads
         CPU threads of each run whose settings have no number; None for torch's choice.
     on_progress
@@ -149,7 +149,7 @@ class _Queue:
         on_progress(Progress(len(self.outcomes), len(self.runs)))
 
     def stop(self) -> None:
-        """Ask what is under way to stop, and leave out what waits."""
+        """Ask the runs under way to stop, and drop those that wait."""
         if self.is_stopped:
             return
         self.is_stopped = True

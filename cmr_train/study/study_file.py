@@ -1,4 +1,4 @@
-"""What a study compares, from a TOML file or from options, with every problem named at once."""
+"""The settings of a study, from a TOML file or from options, with every problem named at once."""
 
 import dataclasses
 import re
@@ -161,7 +161,7 @@ def _settings(found: list[SettingProblem | str], where: str, table: Mapping[str,
     values = {}
     for name, value in table.items():
         if name in varied:
-            found.append(f"{where}.{name} is what the study varies; it has no place here")
+            found.append(f"{where}.{name} is varied by the study itself; leave it out")
         elif name not in SETTINGS:
             found.append(_unknown(name, [known for known in SETTINGS if known not in varied], where))
         else:

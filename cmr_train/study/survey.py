@@ -1,4 +1,4 @@
-"""Who there is for a study: looked up before anything runs, so that what cannot work is said at once."""
+"""The participants of a study, counted before anything runs, so that a study that cannot work is refused at once."""
 
 import dataclasses
 from collections import Counter
@@ -23,15 +23,15 @@ from cmr_train.training.tasks import choose_images
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cohort:
-    """The people of one choice of data."""
+    """The participants of one choice of data."""
 
     train: Mapping[str, int]
     """Images of each participant of the training set."""
     test: frozenset[str]
-    """Participants who are kept for the test."""
+    """Participants of the test set."""
 
     def learnt_from(self, config: RunConfig) -> dict[str, int]:
-        """Return how many participants and images a run learns from."""
+        """Return the numbers of participants and images that a run is trained on."""
         data = config.data
         n_all = len(self.train)
         chosen = choose_participants(self.train, data.subjects or n_all, seed=data.subjects_seed)
@@ -39,18 +39,18 @@ class Cohort:
 
 
 def survey(plan: Plan) -> dict[str, dict[str, int]]:
-    """Look up who there is for every run, before anything runs.
+    """Count the participants of every run, before anything runs.
 
     Returns
     -------
-        For each run's folder ``n_subjects`` and ``n_images`` that it learns from, and ``n_test`` participants it is tested on.
+        For each run's folder ``n_subjects`` and ``n_images`` that it is trained on, and ``n_test`` participants of its test set.
 
     Raises
     ------
     ConfigError
-        There are fewer participants than a run wants, nobody to test on, or not the same people for all.
+        A run needs more participants than there are, or the variants have different test sets.
     TrainError
-        A catalogue lacks what is needed.
+        A catalogue has no images, annotations or positions of the view, or no test set.
     """
     cohorts: dict[tuple[DataConfig, Head], Cohort] = {}
     found: dict[str, dict[str, int]] = {}
@@ -85,7 +85,7 @@ def survey(plan: Plan) -> dict[str, dict[str, int]]:
 
 
 def _cohort(config: RunConfig, head: Head) -> Cohort:
-    """Look up the training images of a task and who is kept for the test."""
+    """Find the training images of a task and the test set."""
     with Catalogue(config.data.data) as catalogue:
         compute = Compute(torch.device("cpu"), is_bfloat16=False)
         session = Session(config=config, out=Path(), catalogue=catalogue, compute=compute, world=World(), reporter=Reporter())

@@ -111,7 +111,7 @@ def test_every_problem_is_listed_at_once_with_what_was_meant():
         "seeds must be a whole number, got True",
         "preset must be one of paper, quick, got 'papers'; did you mean 'paper'?",
         "settings has no setting 'bas_channels'; did you mean 'base_channels'?",
-        "settings.seed is what the study varies; it has no place here",
+        "settings.seed is varied by the study itself; leave it out",
         "pretext.iterations must be a whole number, got 'many'",
         "pretext.loss must be one of cross-entropy, weighted, dice, got 'wieghted'; did you mean 'weighted'?",
         "finetune must be a table of settings, got 3",
