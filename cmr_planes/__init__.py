@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from cmr_planes.extraction.job import ExtractSummary, extract
     from cmr_planes.extraction.options import ExtractOptions
     from cmr_planes.geometry import BoxLayout, BoxUnits, DecidingAxis, ImagePlane, Positions, compute_positions, draw_mask
-    from cmr_planes.shards.catalogue import Catalogue, CatalogueImage
+    from cmr_planes.shards.catalogue import Catalogue
+    from cmr_planes.shards.catalogue_image import CatalogueImage
     from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice, PositionClass, Structure
 
 __all__ = [
@@ -83,7 +84,8 @@ _MODULES = {
     "cmr_planes.extraction.job": ("ExtractSummary", "extract"),
     "cmr_planes.extraction.options": ("ExtractOptions",),
     "cmr_planes.geometry": ("BoxLayout", "BoxUnits", "DecidingAxis", "ImagePlane", "Positions", "compute_positions", "draw_mask"),
-    "cmr_planes.shards.catalogue": ("Catalogue", "CatalogueImage"),
+    "cmr_planes.shards.catalogue": ("Catalogue",),
+    "cmr_planes.shards.catalogue_image": ("CatalogueImage",),
     "cmr_planes.views": ("CardiacPhase", "CardiacView", "PhaseChoice", "PositionClass", "Structure"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

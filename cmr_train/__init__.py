@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cmr_train.recipes.finetune import finetune
     from cmr_train.recipes.predict import PredictedSubject, Prediction, predict
     from cmr_train.recipes.pretext import pretext
+    from cmr_train.report.page import write_report
     from cmr_train.runs.run import Run, load_run
     from cmr_train.training.tracking import Record
 
@@ -50,6 +51,7 @@ __all__ = [
     "load_run",
     "predict",
     "pretext",
+    "write_report",
 ]
 
 _MODULES = {
@@ -62,6 +64,7 @@ _MODULES = {
     "cmr_train.recipes.finetune": ("finetune",),
     "cmr_train.recipes.predict": ("PredictedSubject", "Prediction", "predict"),
     "cmr_train.recipes.pretext": ("pretext",),
+    "cmr_train.report.page": ("write_report",),
     "cmr_train.runs.run": ("Run", "load_run"),
     "cmr_train.training.tracking": ("Record",),
 }

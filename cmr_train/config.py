@@ -22,7 +22,8 @@ from cmr_train.choices import (
     Sharing,
     TransferMode,
 )
-from cmr_train.settings import NOT_NEGATIVE, POSITIVE, Interval, read_group, setting, settings_of, to_plain
+from cmr_train.settings.fields import read_group, setting, settings_of, to_plain
+from cmr_train.settings.interval import NOT_NEGATIVE, POSITIVE, Interval
 
 DEFAULT_FRACTIONS = (0.7, 0.1, 0.2)
 """Training, validation, test."""

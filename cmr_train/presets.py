@@ -7,7 +7,7 @@ from cmr_planes.system.suggestion import suggest
 from cmr_train.choices import LossKind, Preset, Recipe, Schedule, TransferMode
 from cmr_train.config import GROUPS, SETTINGS, RunConfig, are_shares
 from cmr_train.errors import ConfigError, SettingProblem
-from cmr_train.settings import settings_of
+from cmr_train.settings.fields import settings_of
 
 PRESETS: dict[Preset, dict[str, Any]] = {
     Preset.PAPER: {},

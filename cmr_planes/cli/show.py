@@ -11,7 +11,8 @@ from cmr_planes.errors import ExitCode, NoteCode
 from cmr_planes.geometry.arrays import BoolArray
 from cmr_planes.pictures.contact_sheet import Panel, draw_sheet
 from cmr_planes.pictures.png import encode_png
-from cmr_planes.shards.catalogue import Catalogue, ViewAttributes
+from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.shards.view_attributes import ViewAttributes
 from cmr_planes.system.progress import Progress
 from cmr_planes.system.whole_file import write_whole
 from cmr_planes.terminal.console import print_json, reports_errors, say

@@ -15,10 +15,11 @@ from cmr_planes.discovery.pseudonyms import Pseudonyms
 from cmr_planes.errors import AnnotationError, Finding, NoteCode, RejectionCode, SourceError
 from cmr_planes.extraction.options import CONFIGURATION_FIELD, check_pseudonym_key
 from cmr_planes.extraction.run_log import RunLog
-from cmr_planes.shards.catalogue import Catalogue, ViewAttributes
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.label_merging import CatalogueLabels
 from cmr_planes.shards.records import ViewLabels
 from cmr_planes.shards.schema import configuration_digest, instance_digest
+from cmr_planes.shards.view_attributes import ViewAttributes
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
 from cmr_planes.system.run_lock import no_locks, only_run

@@ -7,7 +7,7 @@ import numpy as np
 from cmr_planes.errors import GeometryError
 from cmr_planes.geometry import VIEW_LINES, BoxLayout, DecidingAxis, ImagePlane, Positions, compute_positions, middle_slice
 from cmr_planes.geometry.arrays import FloatArray, unit
-from cmr_planes.phantom.dicom_writer import CineSeries, Vendor
+from cmr_planes.phantom.dicom_model import CineSeries, Vendor
 from cmr_planes.phantom.people import Subject
 from cmr_planes.phantom.rendering import Scanner, render_cine
 from cmr_planes.views import TARGET_VIEWS, CardiacView

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from cmr_planes.phantom.acquisition import Examination, Protocol, examine, image_series
-from cmr_planes.phantom.dicom_writer import CineSeries, Study, Vendor, write_cine
+from cmr_planes.phantom.dicom_model import CineSeries, Study, Vendor
+from cmr_planes.phantom.dicom_writer import write_cine
 from cmr_planes.phantom.layouts import VENDORS, Layout, subject_key, write_subject
 from cmr_planes.phantom.people import DEFAULT_FRACTIONS, Pathology, choose_pathology, sample_subject
 from cmr_planes.phantom.quirks import Quirk, suffix, transfer_syntax, with_quirks

@@ -37,37 +37,11 @@ from cmr_planes.phantom.dicom_model import (
     Study,
     TransferSyntax,
     Vendor,
-    VendorProfile,
-    as_repeat,
-    concatenate,
     make_uid,
 )
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
-
-__all__ = [
-    "MR_IMAGE_STORAGE",
-    "CineSeries",
-    "DicomFile",
-    "Override",
-    "Study",
-    "TransferSyntax",
-    "Vendor",
-    "VendorProfile",
-    "apply_overrides",
-    "as_repeat",
-    "clock",
-    "concatenate",
-    "decimal",
-    "decimals",
-    "encode",
-    "general_dataset",
-    "make_uid",
-    "pixel_values",
-    "write_cine",
-    "write_files",
-]
 
 MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
 """SOP class of a single-frame MR image."""

@@ -5,20 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cmr_planes.phantom.dicom_writer import (
-    CineSeries,
-    DicomFile,
-    Study,
-    TransferSyntax,
-    apply_overrides,
-    clock,
-    decimal,
-    decimals,
-    encode,
-    general_dataset,
-    make_uid,
-    pixel_values,
-)
+from cmr_planes.phantom.dicom_model import CineSeries, DicomFile, Study, TransferSyntax, make_uid
+from cmr_planes.phantom.dicom_writer import apply_overrides, clock, decimal, decimals, encode, general_dataset, pixel_values
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from cmr_planes.phantom.dicom_writer import CineSeries, DicomFile, Study, TransferSyntax, Vendor, write_cine, write_files
+from cmr_planes.phantom.dicom_model import CineSeries, DicomFile, Study, TransferSyntax, Vendor
+from cmr_planes.phantom.dicom_writer import write_cine, write_files
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 
 FIRST_EID = 9_000_001

@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.phantom.dicom_writer import CineSeries, Study, TransferSyntax, make_uid
+from cmr_planes.phantom.dicom_model import CineSeries, Study, TransferSyntax, make_uid
 
 
 class Quirk(StrEnum):

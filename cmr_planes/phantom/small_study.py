@@ -21,7 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray, unit
-from cmr_planes.phantom.dicom_writer import CineSeries, DicomFile, Override, Study, TransferSyntax, Vendor, write_cine, write_files
+from cmr_planes.phantom.dicom_model import CineSeries, DicomFile, Override, Study, TransferSyntax, Vendor
+from cmr_planes.phantom.dicom_writer import write_cine, write_files
 
 ES_FRACTION = 0.38
 """When in the cycle the ellipsoid is smallest."""

@@ -26,8 +26,6 @@ from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Tab
 from cmr_planes.shards.view_attributes import ViewAttributes, read_view_attributes
 from cmr_planes.views import CardiacView, to_view
 
-__all__ = ["AnnotationTable", "Catalogue", "CatalogueImage", "ImageIndex", "Subjects", "ViewAttributes", "ViewTable"]
-
 _BLOCK_ROWS = 1 << 17
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +14,32 @@ from cmr_planes.shards.columns import ImageIndex
 from cmr_planes.shards.view_attributes import ViewAttributes
 from cmr_planes.views import CardiacView
 
-if TYPE_CHECKING:
-    from cmr_planes.shards.catalogue import Catalogue
+
+class ImageReader(Protocol):
+    """What an image needs of its catalogue; :class:`cmr_planes.shards.catalogue.Catalogue` has it all."""
+
+    def image(self, subject: str, view: CardiacView, phase: int, slice_index: int) -> NDArray[np.uint16]:
+        """Read stored intensities, shape (rows, columns)."""
+        ...
+
+    def positions(self, subject: str, view: CardiacView, phase: int, slice_index: int) -> LabelArray:
+        """Read a position mask, shape (rows, columns)."""
+        ...
+
+    def labels(self, subject: str, view: CardiacView, phase: int, slice_index: int) -> LabelArray:
+        """Read manual labels, shape (rows, columns)."""
+        ...
+
+    def view_attributes(self, subject: str, view: CardiacView) -> ViewAttributes:
+        """Read what is stored beside the images of a view."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CatalogueImage:
     """One 2D image, as :meth:`cmr_planes.shards.catalogue.Catalogue.images` yields it; usable while the catalogue is."""
 
-    catalogue: "Catalogue" = field(repr=False)
+    catalogue: ImageReader = field(repr=False)
     """The catalogue that holds it."""
     subject: str
     """The subject's key."""
@@ -66,7 +83,7 @@ class CatalogueImage:
         return self.read_attributes(self.subject, self.view).planes[self.slice_index]
 
 
-def images_of(catalogue: "Catalogue", index: ImageIndex, rows: Iterable[int]) -> Iterator[CatalogueImage]:
+def images_of(catalogue: ImageReader, index: ImageIndex, rows: Iterable[int]) -> Iterator[CatalogueImage]:
     """Go through the images of some rows of a catalogue's index."""
     read_attributes = lru_cache(maxsize=1)(catalogue.view_attributes)  # images of one view come one after the other
     for row in rows:

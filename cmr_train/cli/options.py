@@ -18,7 +18,7 @@ from cmr_train.choices import Preset
 from cmr_train.config import DataConfig, NetworkConfig, RuntimeConfig, TrainingConfig, TransferConfig
 from cmr_train.errors import ConfigError, SettingProblem
 from cmr_train.presets import PRESETS
-from cmr_train.settings import Setting, settings_of
+from cmr_train.settings.fields import Setting, settings_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -22,8 +22,7 @@ def report(folder: Path, *, as_json: bool) -> ExitCode:
     Example:
       cmr-train report studies/sax
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
-    from cmr_train.report import write_report
-    from cmr_train.report.page import FIGURES, MARKDOWN_NAME, TABLE_NAME
+    from cmr_train.report.page import FIGURES, MARKDOWN_NAME, TABLE_NAME, write_report
 
     page = write_report(folder)
     if as_json:

@@ -219,7 +219,7 @@ def _engine(
 def _say_end(folder: Path, outcomes: "Mapping[str, Outcome]", *, as_json: bool) -> ExitCode:
     """Print the table and where the report lies; return how the study ended."""
     from cmr_train.cli.study_table import dice_entries, entries_json, results_table
-    from cmr_train.report import write_report
+    from cmr_train.report.page import write_report
     from cmr_train.report.results import read_study
     from cmr_train.study.job import State
 

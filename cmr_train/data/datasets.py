@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.shards.catalogue import Catalogue, ImageIndex
+from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.shards.columns import ImageIndex
 from cmr_planes.views import CardiacView
 from cmr_train.choices import CacheKind, Head
 from cmr_train.data.images import Grid, prepare, prepare_mask, scale

@@ -4,7 +4,8 @@ from collections.abc import Collection
 
 import numpy as np
 
-from cmr_planes.shards.catalogue import Catalogue, ImageIndex
+from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.shards.columns import ImageIndex
 from cmr_train.choices import Head, Subset
 from cmr_train.config import RunConfig
 from cmr_train.data.splits import Split, split_participants

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cmr_planes.shards.catalogue import Catalogue, ImageIndex
+from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.shards.columns import ImageIndex
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnProgress, Progress, ignore_progress
 from cmr_planes.system.whole_file import write_whole
@@ -24,7 +25,7 @@ from cmr_train.evaluation.scores import Comparison, ScoredVolume, ScoreTable, co
 from cmr_train.prediction.inference import label_images
 from cmr_train.runs.files import write_json
 from cmr_train.runs.run import Run, loaded
-from cmr_train.settings import member_of
+from cmr_train.settings.fields import member_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from cmr_train.presets import configure
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import LAST_NAME, newest_pretext, read_config, read_split
 from cmr_train.runs.run import Run, make_network, read_weights
-from cmr_train.settings import member_of
+from cmr_train.settings.fields import member_of
 from cmr_train.training.job import resolve, run_training
 from cmr_train.training.session import WEIGHTS_NAME, OnRecord, Reporter, Session, carry_out, ignore_record, open_folder
 from cmr_train.training.state import make_state

@@ -29,7 +29,7 @@ from cmr_train.evaluation.volumes import Function, voxel_volumes_ml
 from cmr_train.prediction.inference import label_images
 from cmr_train.prediction.overlays import Sheet, draw
 from cmr_train.runs.run import Run, loaded
-from cmr_train.settings import member_of
+from cmr_train.settings.fields import member_of
 
 LABELS, PICTURES, VOLUMES_NAME = "labels", "pictures", "volumes.csv"
 """What a prediction's folder holds."""

@@ -15,7 +15,7 @@ from cmr_train.config import RunConfig
 from cmr_train.models.initial_weights import initialise
 from cmr_train.presets import configure
 from cmr_train.runs.run import Run, make_network
-from cmr_train.settings import member_of
+from cmr_train.settings.fields import member_of
 from cmr_train.training.job import resolve, run_training
 from cmr_train.training.session import OnRecord, Reporter, Session, carry_out, ignore_record, open_folder
 from cmr_train.training.state import make_state

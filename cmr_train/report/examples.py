@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.errors import CmrPlanesError
-from cmr_planes.shards.catalogue import Catalogue, ImageIndex
+from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.shards.columns import ImageIndex
 from cmr_planes.system.whole_file import file_sha256
 from cmr_planes.views import CardiacPhase
 from cmr_train.choices import Subset, TransferMode

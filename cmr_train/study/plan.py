@@ -9,7 +9,7 @@ from cmr_train.choices import Preset, Recipe, TransferMode
 from cmr_train.config import RunConfig, TransferConfig, inherited
 from cmr_train.errors import ConfigError
 from cmr_train.presets import configure
-from cmr_train.settings import settings_of
+from cmr_train.settings.fields import settings_of
 from cmr_train.study.study_file import DEFAULT_VARIANT, Study
 
 PRETEXTS, NETWORKS = "pretexts", "cells"

@@ -14,7 +14,8 @@ from cmr_planes.views import TARGET_VIEWS, CardiacView
 from cmr_train.choices import Preset, TransferMode
 from cmr_train.config import SETTINGS
 from cmr_train.errors import ConfigError, SettingProblem
-from cmr_train.settings import POSITIVE, convert, setting, settings_of, to_plain
+from cmr_train.settings.fields import convert, setting, settings_of, to_plain
+from cmr_train.settings.interval import POSITIVE
 
 Value = TypeVar("Value")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.shards.catalogue import ImageIndex
+from cmr_planes.shards.columns import ImageIndex
 from cmr_train.choices import Head, LossKind, Subset
 from cmr_train.config import VIEW_STRUCTURES, class_names
 from cmr_train.data.batches import Order

@@ -9,7 +9,7 @@ from cmr_train.cli.pretext import pretext
 from cmr_train.config import SETTINGS, TransferConfig
 from cmr_train.presets import configure
 from cmr_train.runs.files import write_json
-from cmr_train.settings import settings_of
+from cmr_train.settings.fields import settings_of
 from tests.helpers.training import train
 
 

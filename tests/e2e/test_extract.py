@@ -13,7 +13,8 @@ import pytest
 from scipy.ndimage import center_of_mass, label
 
 from cmr_planes.geometry import VIEW_LINES
-from cmr_planes.phantom.dicom_writer import TransferSyntax, write_cine, write_files
+from cmr_planes.phantom.dicom_model import TransferSyntax
+from cmr_planes.phantom.dicom_writer import write_cine, write_files
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.small_study import ES_FRACTION, write_study
 from cmr_planes.shards.catalogue import Catalogue

@@ -21,7 +21,7 @@ from cmr_train.cli import main
 from cmr_train.data.selection import select_images
 from cmr_train.errors import CheckpointError
 from cmr_train.presets import configure
-from cmr_train.report import write_report
+from cmr_train.report.page import write_report
 from tests.helpers.study_folders import SETTINGS, make_study
 from tests.helpers.training import annotate, small_catalogue
 

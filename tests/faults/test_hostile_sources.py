@@ -25,7 +25,8 @@ from cmr_planes.dicom.pixels import read_frames
 from cmr_planes.discovery import folders as layout
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import RejectionCode, SourceError, UnreadablePixelsError
-from cmr_planes.phantom.dicom_writer import TransferSyntax, write_files
+from cmr_planes.phantom.dicom_model import TransferSyntax
+from cmr_planes.phantom.dicom_writer import write_files
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.small_study import encode_study, simple_study
 from tests.helpers.headers import read_subject

@@ -20,7 +20,8 @@ from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.dicom.headers import HeaderScan
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import RejectionCode
-from cmr_planes.phantom.dicom_writer import CineSeries, Study, TransferSyntax, Vendor, write_cine
+from cmr_planes.phantom.dicom_model import CineSeries, Study, TransferSyntax, Vendor
+from cmr_planes.phantom.dicom_writer import write_cine
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.small_study import SimpleStudy, encode_study, simple_study
 from tests.helpers.headers import read_subject

@@ -8,7 +8,7 @@ import pytest
 from cmr_planes.dicom.manifest import ManifestRow, is_manifest, parse_manifest
 from cmr_planes.discovery.subjects import find_subjects
 from cmr_planes.errors import NoteCode
-from cmr_planes.phantom.dicom_writer import DicomFile
+from cmr_planes.phantom.dicom_model import DicomFile
 from cmr_planes.phantom.small_study import encode_study, simple_study
 from tests.helpers.headers import read_subject
 

@@ -18,7 +18,7 @@ from cmr_planes.dicom.frames import FileRef, FrameHeader
 from cmr_planes.dicom.pixels import PixelReader, read_frames
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import RejectionCode, SourceChangedError, UnreadablePixelsError
-from cmr_planes.phantom.dicom_writer import TransferSyntax
+from cmr_planes.phantom.dicom_model import TransferSyntax
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.small_study import SimpleStudy, encode_study, simple_study
 from tests.helpers.headers import read_subject

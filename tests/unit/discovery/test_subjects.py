@@ -11,7 +11,8 @@ import pytest
 
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import SourceError
-from cmr_planes.phantom.dicom_writer import Override, write_cine
+from cmr_planes.phantom.dicom_model import Override
+from cmr_planes.phantom.dicom_writer import write_cine
 from cmr_planes.phantom.small_study import simple_study
 from tests.helpers.headers import read_subject
 

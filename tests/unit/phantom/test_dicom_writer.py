@@ -14,17 +14,8 @@ import pytest
 import SimpleITK
 
 from cmr_planes.geometry import ImagePlane
-from cmr_planes.phantom.dicom_writer import (
-    CineSeries,
-    Study,
-    TransferSyntax,
-    Vendor,
-    as_repeat,
-    concatenate,
-    make_uid,
-    write_cine,
-    write_files,
-)
+from cmr_planes.phantom.dicom_model import CineSeries, Study, TransferSyntax, Vendor, as_repeat, concatenate, make_uid
+from cmr_planes.phantom.dicom_writer import write_cine, write_files
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.small_study import encode_study, simple_study
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from cmr_train.config import GROUPS, SETTINGS
 from cmr_train.errors import ConfigError
 from cmr_train.presets import configure, parse_settings
-from cmr_train.settings import Interval, convert, read_group, setting, settings_of, to_plain
+from cmr_train.settings.fields import convert, read_group, setting, settings_of, to_plain
+from cmr_train.settings.interval import Interval
 
 
 class Colour(StrEnum):
