@@ -11,7 +11,6 @@ from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import NO_VALUE, decimals
 from cmr_train.cli.evaluate import DIGITS, spread_text
 from cmr_train.evaluation.metrics import Metric
-from cmr_train.evaluation.score_files import number
 from cmr_train.evaluation.scores import MEAN
 from cmr_train.report.analysis import Entry, best, entries_of
 from cmr_train.report.results import StudyResults
@@ -31,12 +30,12 @@ def entries_json(found: Sequence[Entry]) -> list[dict[str, Any]]:
             "subjects": entry.subjects,
             "mode": entry.mode.value,
             "seeds": entry.n_seeds,
-            "dice_mean": number(entry.spread.mean),
-            "dice_std": number(entry.spread.std),
-            "difference": None if entry.difference is None else number(entry.difference.mean),
-            "difference_low": None if entry.difference is None else number(entry.difference.low),
-            "difference_high": None if entry.difference is None else number(entry.difference.high),
-            "p_value": None if entry.difference is None else number(entry.difference.p_value),
+            "dice_mean": entry.spread.mean,
+            "dice_std": entry.spread.std,
+            "difference": None if entry.difference is None else entry.difference.mean,
+            "difference_low": None if entry.difference is None else entry.difference.low,
+            "difference_high": None if entry.difference is None else entry.difference.high,
+            "p_value": None if entry.difference is None else entry.difference.p_value,
         }
         for entry in found
     ]

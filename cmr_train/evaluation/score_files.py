@@ -67,7 +67,7 @@ def read_per_subject_csv(text: str) -> ScoreTable:
 
 
 def summary_json(table: ScoreTable) -> dict[str, Any]:
-    """Return the scores over subjects, as JSON can hold them; a number that does not exist is null."""
+    """Return the scores over subjects, for JSON; a number that does not exist is NaN here and null there."""
     return {
         "n_subjects": len(table.subjects),
         "definitions": {metric.value: metric.definition for metric in Metric},
@@ -79,7 +79,7 @@ def summary_json(table: ScoreTable) -> dict[str, Any]:
 
 
 def comparisons_json(comparisons: tuple[Comparison, ...]) -> list[dict[str, Any]]:
-    """Return paired differences, as JSON can hold them."""
+    """Return paired differences, for JSON; a number that does not exist is NaN here and null there."""
     return [
         {
             "phase": each.phase,
@@ -87,18 +87,13 @@ def comparisons_json(comparisons: tuple[Comparison, ...]) -> list[dict[str, Any]
             "metric": each.metric.value,
             "n_pairs": each.difference.n_pairs,
             "n_left_out": each.difference.n_left_out,
-            "mean_difference": number(each.difference.mean),
-            "bootstrap_95_low": number(each.difference.low),
-            "bootstrap_95_high": number(each.difference.high),
-            "wilcoxon_p": number(each.difference.p_value),
+            "mean_difference": each.difference.mean,
+            "bootstrap_95_low": each.difference.low,
+            "bootstrap_95_high": each.difference.high,
+            "wilcoxon_p": each.difference.p_value,
         }
         for each in comparisons
     ]
-
-
-def number(value: float) -> float | None:
-    """Return a number, or None in place of NaN."""
-    return None if math.isnan(value) else value
 
 
 def _value(cell: str) -> float:
@@ -126,11 +121,11 @@ def _group(summary: GroupSummary) -> dict[str, Any]:
     spreads = {
         metric.value: {
             "n_subjects": spread.n_subjects,
-            "mean": number(spread.mean),
-            "std": number(spread.std),
-            "median": number(spread.median),
-            "lower_quartile": number(spread.lower_quartile),
-            "upper_quartile": number(spread.upper_quartile),
+            "mean": spread.mean,
+            "std": spread.std,
+            "median": spread.median,
+            "lower_quartile": spread.lower_quartile,
+            "upper_quartile": spread.upper_quartile,
         }
         for metric, spread in summary.metrics.items()
     }

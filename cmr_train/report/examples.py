@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.errors import CmrPlanesError
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
 from cmr_planes.system.whole_file import file_sha256
@@ -26,7 +25,7 @@ from cmr_train.runs.run import load_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Panel:
+class NetworkResult:
     """What one network found."""
 
     labels: NDArray[np.uint8]
@@ -42,8 +41,8 @@ class _Shown:
     mean_dice: float
     """Of the subject over all networks: what it was chosen by."""
     phase: str
-    level: int
-    """Number of the slice, from 1."""
+    slice_number: int
+    """From 1 at the base."""
     image: NDArray[np.uint16]
     truth: NDArray[np.uint8]
     aspect: float
@@ -56,7 +55,7 @@ class Example(_Shown):
 
     rank: str
     """``median`` or ``worst``."""
-    panels: Mapping[tuple[int, TransferMode], Panel]
+    panels: Mapping[tuple[int, TransferMode], NetworkResult]
     """By number of annotated subjects and method; of the first finished seed."""
 
 
@@ -68,59 +67,60 @@ class PretextExample(_Shown):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Place:
+class _Address:
     """The address of an image."""
 
     subject: str
     phase: str
     phase_index: int
-    level: int
+    slice_index: int
 
 
-def examples(results: StudyResults, variant: str) -> tuple[Example, ...] | str:
+def examples(results: StudyResults, variant: str) -> tuple[Example, ...]:
     """Return the median and the worst test subject of a variant, by the mean Dice over all of its networks.
 
     Returns
     -------
-        The examples, one where there is one subject; or a sentence that says why there are none.
+        The examples, one where there is one subject.
+
+    Raises
+    ------
+    TrainError
+        No network has ended, no test subject has a Dice, or the catalogue is not that of the study.
+    ShardError
+        An image cannot be read.
     """
     cells: dict[tuple[int, TransferMode], CellResult] = {}
     for cell in results.cells:
         if cell.variant == variant and cell.run.table is not None and (cell.run.folder / FINAL_NAME).is_file():
             cells.setdefault((cell.subjects, cell.mode), cell)
-    if not cells:
-        return "There are no pictures: no network of this variant has ended."
+    config = next((cell.run.config for cell in cells.values() if cell.run.config is not None), None)
+    if config is None:
+        raise TrainError("no network of this variant has ended")
     ranked = _ranked([cell.run for cell in results.cells if cell.variant == variant])
     if not ranked:
-        return "There are no pictures: no test subject has a Dice."
+        raise TrainError("no test subject has a Dice")
     chosen = {"median": ranked[(len(ranked) - 1) // 2]} | ({"worst": ranked[0]} if len(ranked) > 1 else {})
-    try:
-        config = next(cell.run.config for cell in cells.values() if cell.run.config is not None)
-        with _open(results, config) as catalogue:
-            index = select_images(config, catalogue, config.head, Subset.TEST)
-            return tuple(_example(catalogue, index, config, cells, rank, *each) for rank, each in chosen.items())
-    except (CmrPlanesError, OSError, StopIteration) as error:
-        return f"There are no pictures: {error}."
+    with _open(results, config) as catalogue:
+        index = select_images(config, catalogue, config.head, Subset.TEST)
+        return tuple(_example(catalogue, index, config, cells, rank, *scored) for rank, scored in chosen.items())
 
 
-def pretext_example(results: StudyResults, run: RunResult) -> PretextExample | str:
-    """Return the median test subject of a pretext by its mean Dice; or a sentence that says why there is none."""
+def pretext_example(results: StudyResults, run: RunResult) -> PretextExample:
+    """Return the median test subject of a pretext by its mean Dice; errors are as of :func:`examples`."""
     ranked = _ranked([run])
     if run.config is None or not ranked or not (run.folder / FINAL_NAME).is_file():
-        return "There is no picture: this pretext has not ended."
+        raise TrainError("this pretext has not ended")
     subject, mean_dice = ranked[(len(ranked) - 1) // 2]
-    try:
-        with _open(results, run.config) as catalogue:
-            index = select_images(run.config, catalogue, run.config.head, Subset.TEST)
-            place, truth = _choose(index, subject, lambda each: _read(catalogue.positions, run.config, each))
-            image, aspect, spacing_mm = _image(catalogue, run.config, place)
-            predicted = label_images(load_run(run.folder, "cpu"), [image], [spacing_mm])[0]
-    except (CmrPlanesError, OSError) as error:
-        return f"There is no picture: {error}."
+    with _open(results, run.config) as catalogue:
+        index = select_images(run.config, catalogue, run.config.head, Subset.TEST)
+        address, truth = _choose(index, subject, _reader(catalogue.positions, run.config))
+        image, aspect, spacing_mm = _image(catalogue, run.config, address)
+        predicted = label_images(load_run(run.folder, "cpu"), [image], [spacing_mm])[0]
     return PretextExample(
         mean_dice=mean_dice,
-        phase=place.phase,
-        level=place.level + 1,
+        phase=address.phase,
+        slice_number=address.slice_index + 1,
         image=image,
         truth=truth,
         predicted=predicted,
@@ -158,21 +158,21 @@ def _example(
     subject: str,
     mean_dice: float,
 ) -> Example:
-    place, truth = _choose(index, subject, lambda each: _read(catalogue.labels, config, each))
-    image, aspect, spacing_mm = _image(catalogue, config, place)
+    address, truth = _choose(index, subject, _reader(catalogue.labels, config))
+    image, aspect, spacing_mm = _image(catalogue, config, address)
     panels = {}
     for key, cell in cells.items():
         table = cell.run.table
         if table is None or subject not in table.subjects:
             continue
         dice = float(table.per_subject(Metric.DICE, POOLED, MEAN)[table.subjects.index(subject)])
-        with contextlib.suppress(CheckpointError):  # its panel says that it is not there
-            panels[key] = Panel(labels=label_images(load_run(cell.run.folder, "cpu"), [image], [spacing_mm])[0], dice=dice)
+        with contextlib.suppress(CheckpointError):  # its panel reads "not there"
+            panels[key] = NetworkResult(labels=label_images(load_run(cell.run.folder, "cpu"), [image], [spacing_mm])[0], dice=dice)
     return Example(
         rank=rank,
         mean_dice=mean_dice,
-        phase=place.phase,
-        level=place.level + 1,
+        phase=address.phase,
+        slice_number=address.slice_index + 1,
         image=image,
         truth=truth,
         aspect=aspect,
@@ -180,35 +180,33 @@ def _example(
     )
 
 
-def _choose(index: ImageIndex, subject: str, read: Callable[[_Place], NDArray[np.uint8]]) -> tuple[_Place, NDArray[np.uint8]]:
+def _choose(index: ImageIndex, subject: str, read: Callable[[_Address], NDArray[np.uint8]]) -> tuple[_Address, NDArray[np.uint8]]:
     """Return the image of a subject with most classes and then most labelled pixels, at end-diastole where there is one."""
-    places = [
-        _Place(
+    addresses = [
+        _Address(
             subject=subject,
             phase=str(index.phase[row]),
             phase_index=int(index.phase_index[row]),
-            level=int(index.slice_index[row]),
+            slice_index=int(index.slice_index[row]),
         )
         for row in range(len(index))
         if index.subject(row) == subject
     ]
-    if not places:
+    if not addresses:
         raise TrainError("the chosen test subject is not in the catalogue")
-    first = [each for each in places if each.phase == CardiacPhase.ED] or [
-        e for e in places if e.phase_index == places[0].phase_index
+    first = [each for each in addresses if each.phase == CardiacPhase.ED] or [
+        e for e in addresses if e.phase_index == addresses[0].phase_index
     ]
-    truths = [(place, read(place)) for place in first]
+    truths = [(address, read(address)) for address in first]
     return max(truths, key=lambda pair: (len(np.unique(pair[1])), int((pair[1] > 0).sum())))
 
 
-def _read(read: Callable[..., NDArray[np.uint8]], config: RunConfig | None, place: _Place) -> NDArray[np.uint8]:
-    if config is None:
-        raise TrainError("the run's configuration cannot be read")
-    return read(place.subject, config.data.view, place.phase_index, place.level)
+def _reader(read: Callable[..., NDArray[np.uint8]], config: RunConfig) -> Callable[[_Address], NDArray[np.uint8]]:
+    return lambda address: read(address.subject, config.data.view, address.phase_index, address.slice_index)
 
 
-def _image(catalogue: Catalogue, config: RunConfig, place: _Place) -> tuple[NDArray[np.uint16], float, tuple[float, float]]:
-    plane = catalogue.view_attributes(place.subject, config.data.view).planes[place.level]
-    image = catalogue.image(place.subject, config.data.view, place.phase_index, place.level)
+def _image(catalogue: Catalogue, config: RunConfig, address: _Address) -> tuple[NDArray[np.uint16], float, tuple[float, float]]:
+    plane = catalogue.view_attributes(address.subject, config.data.view).planes[address.slice_index]
+    image = catalogue.image(address.subject, config.data.view, address.phase_index, address.slice_index)
     spacing_mm = plane.row_spacing_mm, plane.column_spacing_mm
     return image, spacing_mm[0] / spacing_mm[1], spacing_mm

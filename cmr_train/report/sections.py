@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cmr_planes.errors import CmrPlanesError
 from cmr_planes.system.csv_text import csv_text
 from cmr_planes.views import CardiacView, PositionClass, position_name
 from cmr_train.config import VIEW_STRUCTURES
@@ -17,6 +18,9 @@ from cmr_train.report.analysis import METRICS, Entry, Learning, PaperRow, learni
 from cmr_train.report.examples import examples, pretext_example
 from cmr_train.report.results import StudyResults
 from cmr_train.report.tables import Table
+
+_NOT_SHOWN = (CmrPlanesError, OSError)
+"""Errors that leave a picture out, with their sentence in its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -202,9 +206,10 @@ def _examples(results: StudyResults) -> Iterator[Section]:
     texts: list[str] = []
     parts: list[Picture | Table] = []
     for variant in results.variants:
-        found = examples(results, variant)
-        if isinstance(found, str):
-            texts.append(f"{found}{f' (variant {variant})' if len(results.variants) > 1 else ''}")
+        try:
+            found = examples(results, variant)
+        except _NOT_SHOWN as error:
+            texts.append(f"There are no pictures: {error}.{f' (variant {variant})' if len(results.variants) > 1 else ''}")
             continue
         parts += [
             Picture(
@@ -226,10 +231,11 @@ def _pretexts(results: StudyResults) -> Iterator[Section]:
     parts: list[Picture | Table] = []
     for run in results.pretexts:
         texts.append(wording.pretext_end(run))
-        found = pretext_example(results, run)
         table = run_tables.positions_table(run)
-        if isinstance(found, str):
-            texts.append(f"{run.name}: {found}")
+        try:
+            found = pretext_example(results, run)
+        except _NOT_SHOWN as error:
+            texts.append(f"{run.name}: There is no picture: {error}.")
         else:
             parts.append(
                 Picture(

@@ -79,7 +79,7 @@ def example_alt(example: Example) -> str:
         ]
     )
     return (
-        f"Contours on slice {example.level}, {_phase(example.phase)}, of the {example.rank} test subject (mean Dice of all "
+        f"Contours on slice {example.slice_number}, {_phase(example.phase)}, of the {example.rank} test subject (mean Dice of all "
         f"networks {decimals(example.mean_dice, 2)}): the image, the manual contours, and those of each network. "
         f"Dice of the subject: {panels}."
     )
@@ -104,7 +104,7 @@ def positions_alt(example: PretextExample, name: str) -> str:
     """Say what a figure of positions shows."""
     found, true = ({*labels[labels > 0].tolist()} for labels in (example.predicted, example.truth))
     return (
-        f"Slice {example.level}, {_phase(example.phase)}, of the median test subject of pretext {name} (mean Dice "
+        f"Slice {example.slice_number}, {_phase(example.phase)}, of the median test subject of pretext {name} (mean Dice "
         f"{decimals(example.mean_dice, 2)}): the image, its {counted(len(true), 'true box', 'true boxes')}, and the predicted "
         f"ones, of which {len(found & true)} of {len(true)} classes are there."
     )
