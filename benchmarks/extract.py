@@ -31,6 +31,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from cmr_planes import Catalogue
 from cmr_planes.phantom.small_study import encode_study, simple_study
 
 FIRST_EID = 9_000_001
@@ -217,8 +218,8 @@ def codecs(folder: Path, zips: Sequence[Path]) -> Table:
     """Compare the two filters on the subject's images: size, writing, and reading in random order."""
     source = cohort(folder / "cohort", zips, 1)
     extract(source, folder / "out.h5", workers=1)
-    with h5py.File(folder / "out.h5", locking=False) as file:
-        images = np.concatenate([view["image"][()].reshape(-1, 208, 180) for view in next(iter(file["data"].values())).values()])
+    with Catalogue(folder / "out.h5") as catalogue:
+        images = np.stack([image.image for image in catalogue.images()])
     images = np.tile(images, (1000 // len(images) + 1, 1, 1))[:1000]
     table = Table(title=f"filters on {len(images)} images, one chunk each", title_justify="left")
     for heading in ("filter", "share of raw size", "images/s written", "images/s read at random"):

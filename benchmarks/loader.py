@@ -23,9 +23,8 @@ from rich.console import Console
 from rich.table import Table
 from scipy import ndimage
 
-from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes import CardiacView, Catalogue
 from cmr_planes.shards.columns import ImageIndex
-from cmr_planes.views import CardiacView
 from cmr_train.choices import Head
 from cmr_train.data.augment import Augmentation, draw_matrices, transform
 from cmr_train.data.batches import Order

@@ -26,20 +26,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from cmr_planes import BoxLayout, CardiacView, Catalogue, ExtractOptions
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.extraction.job import finish
-from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.plan import ExtractionPlan, make_plan, prepare, shard_path
 from cmr_planes.extraction.run import run_here
 from cmr_planes.extraction.subject import extract_subject
-from cmr_planes.geometry import BoxLayout
 from cmr_planes.phantom.small_study import encode_study, simple_study
-from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.shard_writer import ShardWriter
 from cmr_planes.shards.summary import summarise
 from cmr_planes.system.whole_file import checksum_path, read_checksum
-from cmr_planes.views import CardiacView
 
 FIRST_EID = 9_000_001
 MAX_LINKS = 30_000
@@ -61,7 +58,7 @@ ROWS = {
     "open the catalogue, ms": "open_ms",
     "read its index of SAX, s": "index",
     "first batch of 20, from opening on, s": "batch",
-    "the trainer's look at each subject, s": "check",
+    "the trainer's check of each subject, s": "check",
     "peak memory of the loader, MB": "batch_mb",
 }
 
@@ -144,7 +141,7 @@ def fill_stage(work: Path) -> dict[str, float]:
 
 
 def resume_stage(work: Path) -> dict[str, float]:
-    """Go on with the run, as 'cmr-planes extract' does."""
+    """Resume the run, as 'cmr-planes extract' does."""
     marks = [time.process_time()]
     plan = make_plan([work / "zips"], work / "out.h5", OPTIONS)
     prepare(plan)

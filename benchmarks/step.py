@@ -16,8 +16,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from cmr_planes.shards.catalogue import Catalogue
-from cmr_planes.views import CardiacView
+from cmr_planes import CardiacView, Catalogue
 from cmr_train.choices import DeviceKind, Head, Recipe
 from cmr_train.compute.devices import Compute, prepare
 from cmr_train.data.augment import transform

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 import cmr_planes
-from cmr_planes.errors import SubjectFinding
+from cmr_planes.errors import SourceError, SubjectFinding
 from cmr_planes.nifti.writing import write_label_map
 from cmr_planes.pictures.palette import position_colour, structure_colour
 from cmr_planes.pictures.png import encode_png
@@ -169,9 +169,22 @@ def _opened(
     out.mkdir(parents=True, exist_ok=True)
     options = cmr_planes.ExtractOptions(views=(view,), phases=phases, keep_all=True)
     with TemporaryDirectory(prefix=".extracted-", dir=out) as folder:
-        summary = cmr_planes.extract(paths, Path(folder) / "out.h5", options, workers=1, on_progress=on_extract)
+        catalogue_path = Path(folder) / "out.h5"
+        try:
+            summary = cmr_planes.extract(paths, catalogue_path, options, workers=1, on_progress=on_extract)
+        except SourceError:
+            if not any(map(_holds_nifti, paths)):
+                raise
+            options = replace(options, nifti=True)
+            summary = cmr_planes.extract(paths, catalogue_path, options, workers=1, on_progress=on_extract)
         with summary.open() as catalogue:
             yield catalogue
+
+
+def _holds_nifti(source: Path) -> bool:
+    """Return whether a source is a NIfTI file, or a folder with one."""
+    paths = source.rglob("*.nii*") if source.is_dir() else [source]
+    return any(path.name.lower().endswith((".nii", ".nii.gz")) for path in paths)
 
 
 def function_values(function: Function) -> dict[str, str | float]:

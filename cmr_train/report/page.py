@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from cmr_planes.system.names import PathLike
 from cmr_planes.system.whole_file import write_whole
 from cmr_train.report import tables, wording
 from cmr_train.report.analysis import entries, paper_rows
@@ -16,7 +17,7 @@ HTML_NAME, MARKDOWN_NAME, TABLE_NAME, FIGURES = "report.html", "report.md", "tab
 """What is written into the study's folder."""
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: PathLike) -> Path:
     """Write the report of a study into its folder; the same folder gives the same bytes.
 
     Parameters
@@ -35,6 +36,7 @@ def write_report(folder: Path) -> Path:
     ShardError
         A file cannot be written.
     """
+    folder = Path(folder)
     results = read_study(folder)
     found, paper = entries(results), paper_rows(results.view)
     sections = (*make_sections(results, found, paper),)

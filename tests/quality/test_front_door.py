@@ -14,6 +14,7 @@ from click.testing import CliRunner
 import cmr_planes
 import cmr_train
 from cmr_planes.cli import main
+from tests.helpers.study_folders import make_study
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
@@ -87,9 +88,13 @@ def test_the_examples_of_the_page_run_in_their_order(tmp_path, monkeypatch):
     program, *arguments = shlex.split(shell)
     assert program == "cmr-planes"
     assert CliRunner().invoke(main, [*arguments, "--workers", "1"]).exit_code == 0
+    study = make_study(tmp_path, modes=("scratch", "all"), subjects=(1,), seeds=1)
+    (tmp_path / "studies").mkdir()
+    study.rename(tmp_path / "studies" / "sax")
     names: dict[str, object] = {}
     for number, block in enumerate(blocks(PAGE, "python"), start=1):
         exec(compile(block, f"block {number} of docs/api.md", "exec"), names)  # noqa: S102  # our own text
     assert (tmp_path / "segmented" / "volumes.csv").exists()
     assert (tmp_path / "scores" / "summary.json").exists()
+    assert (tmp_path / "studies" / "sax" / "report.html").exists()
     assert names["losses"]
