@@ -174,8 +174,8 @@ class _WorkerWatch:
         n_threads = max(self._threads().values(), default=1)
         if n_threads > 1:
             self._say(
-                f"a worker has {n_threads} threads and makes one shard at a time all the same; start one worker for each core, "
-                "with --nthreads 1"
+                f"a worker has {n_threads} threads and makes one shard at a time all the same; start one worker per core "
+                "(dask worker ADDRESS --nthreads 1)"
             )
 
     def look(self) -> None:

@@ -42,6 +42,27 @@ class ExtractOptions:
     pseudonyms: Pseudonyms | None = None
     """What stands for subjects' names; None to keep them."""
 
+    def __post_init__(self) -> None:
+        """Take text for views, phases and codec, and refuse what cannot be carried out.
+
+        Raises
+        ------
+        ValueError
+            A view is not one on which positions are drawn, or a number lies outside its range.
+        """
+        views = {CardiacView(view) for view in self.views}
+        untargeted = views - set(TARGET_VIEWS)
+        if untargeted or not views:
+            found = ", ".join(sorted(view.value for view in untargeted)) or "none"
+            raise ValueError(f"views must be of {', '.join(TARGET_VIEWS)}, got {found}")
+        if self.shard_size < 1:
+            raise ValueError(f"shard_size must be 1 or more, got {self.shard_size}")
+        if self.min_agreement is not None and not -1 <= self.min_agreement <= 1:
+            raise ValueError(f"min_agreement is a correlation, -1 to 1, got {self.min_agreement}")
+        object.__setattr__(self, "views", tuple(view for view in TARGET_VIEWS if view in views))
+        object.__setattr__(self, "phases", PhaseChoice(self.phases))
+        object.__setattr__(self, "codec", Codec(self.codec))
+
     def to_json(self) -> dict[str, JSON]:
         """Return the options as they stand in the catalogue's ``configuration`` attribute."""
         return {
@@ -71,6 +92,6 @@ def check_pseudonym_key(out: Path, configuration: Mapping[str, JSON], pseudonyms
     if made_with == (None if pseudonyms is None else pseudonyms.check_value):
         return
     if pseudonyms is None:
-        raise ShardError(f"{out} holds pseudonyms; give --pseudonymise with the key file that it was made with")
-    what = "without --pseudonymise; leave it out" if made_with is None else "with another key file; give that one"
-    raise ShardError(f"{out} was made {what}, or choose another OUT")
+        raise ShardError(f"{out} holds pseudonyms; give the key file that it was made with")
+    what = "without pseudonyms; leave the key file out" if made_with is None else "with another key file; give that one"
+    raise ShardError(f"{out} was made {what}, or choose another output")

@@ -3,7 +3,6 @@
 The plan is written first and never changes; later runs add shards for new subjects.
 """
 
-import importlib.metadata
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,12 +14,13 @@ from cmr_planes.annotations.files import LabelFile
 from cmr_planes.discovery.pseudonyms import MappingRow, mapping_path, write_mapping
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import ShardError
+from cmr_planes.extraction.configuration import first_difference, identity
 from cmr_planes.extraction.options import ExtractOptions, check_pseudonym_key
 from cmr_planes.extraction.source_format import format_of
 from cmr_planes.shards.catalogue_writer import is_catalogue
 from cmr_planes.shards.label_files import label_folder
 from cmr_planes.shards.sealing import remove_sealed
-from cmr_planes.system.json_text import JSON, canonical_json
+from cmr_planes.system.json_text import canonical_json
 from cmr_planes.system.reasons import reason
 from cmr_planes.system.whole_file import read_checksum, sealed
 
@@ -108,7 +108,7 @@ def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, ov
     SourceError
         A source does not exist or holds no subject.
     ShardError
-        ``out`` is not one of ours, or was begun with another configuration or version.
+        ``out`` is not one of ours, or was made with other options or another version.
     """
     if out.exists() and not is_catalogue(out):
         raise ShardError(f"{out} exists and is not a catalogue of cmr-planes; choose another name, it is left as it is")
@@ -127,7 +127,7 @@ def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, ov
     lacking = [key for number, keys in unsealed if number < len(known) for key in keys]
     if lacking and not any(key in subjects for key in lacking):
         raise ShardError(
-            f"none of the subjects that {out} still lacks is in the sources; give the same sources again, or --overwrite"
+            f"none of the subjects that {out} still lacks is in the sources; give the same sources again, or overwrite it"
         )
     labels = source_format.label_files(options, list(subjects.values())) if unsealed else {}
     pending = tuple(
@@ -151,11 +151,6 @@ def _vanished(key: str) -> SubjectSource:
     return SubjectSource(key=key, participant=key, paths=(), root=Path(), study_uid="")
 
 
-def _identity(options: ExtractOptions) -> dict[str, JSON]:
-    """Return what must be equal for a run to go on with an output."""
-    return {"cmr_planes_version": importlib.metadata.version("cmr-planes"), "configuration": options.to_json()}
-
-
 def _read_plan(out: Path, options: ExtractOptions) -> list[tuple[str, ...]]:
     """Return the batches of an earlier run with the same configuration; none if there was no run."""
     path = shard_folder(out) / PLAN_NAME
@@ -164,31 +159,20 @@ def _read_plan(out: Path, options: ExtractOptions) -> list[tuple[str, ...]]:
         batches = [tuple(map(str, keys)) for keys in stored.pop("batches")]
     except FileNotFoundError:
         if out.exists():
-            raise ShardError(f"{path} is missing, so that {out} cannot be added to; restore it, or use --overwrite") from None
+            raise ShardError(f"{path} is missing, so that {out} cannot be added to; restore it, or overwrite the output") from None
         return []
     except OSError as error:
         raise ShardError(f"{path} cannot be read ({reason(error)}); check the path, its permissions and its folder") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ShardError(f"{path} cannot be read as a plan ({type(error).__name__}); restore it, or use --overwrite") from error
+        raise ShardError(
+            f"{path} cannot be read as a plan ({type(error).__name__}); restore it, or overwrite the output"
+        ) from error
     configuration = stored.get("configuration")
     check_pseudonym_key(out, configuration if isinstance(configuration, Mapping) else {}, options.pseudonyms)
-    difference = _first_difference(stored, _identity(options))
+    difference = first_difference(stored, identity(options))
     if difference:
-        raise ShardError(f"{out} was begun with {difference}; use the same options, another OUT, or --overwrite")
+        raise ShardError(f"{out} was made with {difference}; use the same options, choose another output, or overwrite it")
     return batches
-
-
-def _first_difference(stored: Mapping[str, JSON], wanted: Mapping[str, JSON]) -> str:
-    """Name the first value that differs between two configurations, or return an empty text."""
-    for name, value in wanted.items():
-        before = stored.get(name)
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
-            inner = _first_difference(before, value)
-            if inner:
-                return inner
-        elif before != value:
-            return f"{name} = {before!r}, not {value!r}"
-    return ""
 
 
 def prepare(plan: ExtractionPlan, *, overwrite: bool = False) -> None:
@@ -215,7 +199,7 @@ def prepare(plan: ExtractionPlan, *, overwrite: bool = False) -> None:
         ) from error
     if plan.options.pseudonyms is not None:
         write_mapping(mapping_path(plan.out), plan.mapping, plan.options.pseudonyms)
-    text = canonical_json({**_identity(plan.options), "batches": [list(keys) for keys in plan.batches]})
+    text = canonical_json({**identity(plan.options), "batches": [list(keys) for keys in plan.batches]})
     with sealed(folder / PLAN_NAME) as stream:
         stream.write(text.encode())
 

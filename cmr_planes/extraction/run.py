@@ -130,7 +130,7 @@ def _explain(error: Exception, batch: ShardPlan) -> Exception:  # noqa: ARG001  
     if isinstance(error, BrokenProcessPool):
         return ShardError(
             "a worker process ended abruptly, perhaps for want of memory; what is sealed is kept: run the same command again, "
-            "with fewer --workers if it happens again"
+            "with fewer workers if it happens again"
         )
     return error
 

@@ -199,7 +199,7 @@ def compute_positions(
     if visible.sum() < MIN_VISIBLE_BOXES:
         raise TooFewBoxesError(
             f"only {visible.sum()} of {N_POSITIONS} boxes are inside the image of {target.columns} columns and {target.rows} rows, "
-            f"and {MIN_VISIBLE_BOXES} are needed; try smaller boxes (--box, --gap) or --units mm"
+            f"and {MIN_VISIBLE_BOXES} are needed; try smaller boxes or a smaller gap, or give both in millimetres"
         )
     _check_overlap(boxes)
     return Positions(
@@ -288,6 +288,4 @@ def _check_overlap(boxes: IntArray) -> None:
     pairs = np.argwhere(np.triu(rows_meet & columns_meet, k=1))
     if len(pairs):
         first, second = (int(label) + 1 for label in pairs[0])
-        raise OverlappingBoxesError(
-            f"the boxes of classes {first} and {second} share pixels; choose smaller boxes (--box) or a larger gap (--gap)"
-        )
+        raise OverlappingBoxesError(f"the boxes of classes {first} and {second} share pixels; choose smaller boxes or a larger gap")

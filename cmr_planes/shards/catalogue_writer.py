@@ -146,7 +146,7 @@ def _survey(shards: Sequence[Path], names: Sequence[str], digest: str) -> tuple[
             if file.attrs.get(RootAttribute.CONFIGURATION_SHA256) != digest:
                 raise ShardError(
                     f"shard {str(shard)!r} was made with another configuration than this run has; "
-                    "use the same options, another output, or --overwrite"
+                    "use the same options, choose another output, or overwrite it"
                 )
             for name in TABLES:
                 table = get_table(file, name)
@@ -159,7 +159,7 @@ def _survey(shards: Sequence[Path], names: Sequence[str], digest: str) -> tuple[
             dtype = common_dtype(columns, dtypes[name])
         except KeyError as error:
             raise ShardError(
-                f"table /{name} of a shard lacks column {error}: the shards are damaged; run with --overwrite"
+                f"table /{name} of a shard lacks column {error}: the shards are damaged; overwrite the output"
             ) from error
         if name in TABLES_WITH_SHARD:
             shard_text = common_dtype({SHARD_COLUMN: TEXT}, [np.dtype([(SHARD_COLUMN, f"S{width}")])])
@@ -204,9 +204,9 @@ def _link_subjects(data: h5py.Group, subjects: Table, name: str) -> None:
         for key in keys:
             check_subject_key(key)
     except ValueError as error:
-        raise ShardError(f"shard {name!r} holds a subject's key that cannot be one: it is damaged; run with --overwrite") from error
+        raise ShardError(f"shard {name!r} holds a subject's key that cannot be one: it is damaged; overwrite the output") from error
     for key in keys:
         try:
             data[key] = h5py.ExternalLink(name, f"/{Group.DATA}/{key}")
         except (OSError, RuntimeError, ValueError) as error:
-            raise ShardError(f"subject {key!r} is in two shards, the second of them {name!r}; run with --overwrite") from error
+            raise ShardError(f"subject {key!r} is in two shards, the second of them {name!r}; overwrite the output") from error

@@ -70,9 +70,7 @@ def choose_device(kind: DeviceKind, local_rank: int = 0) -> torch.device:
     if kind is DeviceKind.AUTO:
         kind = next(each for each, is_there in has.items() if is_there)
     if not has[kind]:
-        raise TrainError(
-            f"--device {kind.value}: torch {torch.__version__} finds no such device on this machine; try --device auto"
-        )
+        raise TrainError(f"device {kind.value}: torch {torch.__version__} finds no such device on this machine; try auto")
     if kind is DeviceKind.CUDA:
         return torch.device("cuda", local_rank % torch.cuda.device_count())
     return torch.device(kind.value)

@@ -77,7 +77,7 @@ def check_batch(world: World, batch_size: int) -> None:
         The batch is not a multiple of the number of processes.
     """
     if batch_size % world.size:
-        raise ConfigError([f"--batch-size {batch_size} cannot be shared equally by {world.size} processes"])
+        raise ConfigError([f"a batch_size of {batch_size} cannot be shared equally by {world.size} processes"])
 
 
 class WholeBatchNorm2d(nn.BatchNorm2d):

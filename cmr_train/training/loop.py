@@ -227,7 +227,7 @@ def _check_finite(state: TrainState, world: World) -> None:
 def _diverged(state: TrainState) -> DivergedError:
     return DivergedError(
         f"the loss or a weight is no longer finite after iteration {state.iteration}; the last checkpoint before stays; "
-        "try a lower --learning-rate"
+        "try a lower learning_rate"
     )
 
 

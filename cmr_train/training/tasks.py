@@ -175,7 +175,7 @@ def _favoured(images: Mapping[Head, Chosen]) -> tuple[int, ...]:
     rows = tuple(row for row in range(len(index)) if index.participant(row) in annotated)
     if not rows:
         raise TrainError(
-            "--annotated-share wants images with positions of the annotated participants, and none of these has positions; "
+            "annotated_share needs images with positions of the annotated participants, and none of these has positions; "
             "leave it out"
         )
     return rows

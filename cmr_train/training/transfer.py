@@ -129,7 +129,7 @@ def _check(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
             raise CheckpointError(
                 f"the pretrained network is another one: its tensor {name!r} is "
                 f"{'missing' if found is None else tuple(found.shape)}, and {tuple(tensor.shape)} is expected; "
-                "--base-channels and --levels must be those of the pretext"
+                "base_channels and levels must be those of the pretext"
             )
 
 

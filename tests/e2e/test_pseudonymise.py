@@ -101,7 +101,7 @@ def test_workers_and_a_second_run_change_no_byte(source, key, made, tmp_path):
 
 @pytest.mark.parametrize(
     ("byte", "sentence"),
-    [(b"", "holds pseudonyms; give --pseudonymise with the key file"), (b"x", "was made with another key file; give that one")],
+    [(b"", "holds pseudonyms; give the key file that it was made with"), (b"x", "was made with another key file; give that one")],
     ids=["without", "another key"],
 )
 def test_cohorts_are_never_mixed(source, made, tmp_path, byte, sentence):
@@ -117,7 +117,7 @@ def test_a_catalogue_of_names_gets_no_pseudonyms(source, key, tmp_path):
     assert extract(source / "PATIENT-A", tmp_path / "out.h5").exit_code == 0
     result = extract(source / "PATIENT-A", tmp_path / "out.h5", "--pseudonymise", key)
     assert result.exit_code == 1
-    assert "was made without --pseudonymise; leave it out, or choose another OUT" in result.stderr
+    assert "was made without pseudonyms; leave the key file out, or choose another output" in result.stderr
     assert not (tmp_path / "out.mapping.csv").exists()
 
 

@@ -13,7 +13,7 @@ import pytest
 from cmr_planes.dicom.pixels import PixelReader
 from cmr_planes.discovery.subjects import find_subjects
 from cmr_planes.errors import RejectionCode
-from cmr_planes.extraction import subject as subject_module
+from cmr_planes.extraction import dicom_reader
 from cmr_planes.extraction.plan import make_plan
 from cmr_planes.nifti.volumes import read_volume
 from cmr_planes.shards.catalogue import Catalogue
@@ -47,7 +47,7 @@ def short_axis_file(source: Path) -> Path:
 
 def after_headers(monkeypatch: pytest.MonkeyPatch, do: Callable[[], None]) -> None:
     """Have something done once, when the headers of the first subject were read."""
-    read, todo = subject_module.read_headers, [do]
+    read, todo = dicom_reader.read_headers, [do]
 
     def read_headers(*arguments):
         scan = read(*arguments)
@@ -55,7 +55,7 @@ def after_headers(monkeypatch: pytest.MonkeyPatch, do: Callable[[], None]) -> No
             todo.pop()()
         return scan
 
-    monkeypatch.setattr(subject_module, "read_headers", read_headers)
+    monkeypatch.setattr(dicom_reader, "read_headers", read_headers)
 
 
 def another_study(folder: Path) -> list[Path]:

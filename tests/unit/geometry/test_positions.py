@@ -180,9 +180,7 @@ def test_lines_that_nearly_coincide_are_refused():
 
 def test_boxes_of_another_layout_that_share_pixels_are_refused():
     oblique = image_around([0, 0, 0], rotation_matrix([0, 1, 0], 33) @ [0, 0, 1])
-    with pytest.raises(
-        OverlappingBoxesError, match=r"classes 2 and [68] share pixels; choose smaller boxes \(--box\) or a larger gap"
-    ):
+    with pytest.raises(OverlappingBoxesError, match=r"classes 2 and [68] share pixels; choose smaller boxes or a larger gap"):
         place(second=oblique, axes=(DecidingAxis.LEFT,) * 2, layout=BoxLayout(size=19, gap=30))
 
 

@@ -193,7 +193,7 @@ def test_separate_statistics_are_kept_for_each_task():
     assert torch.equal(model.encoder[0][1].running_mean, own)
 
 
-@pytest.mark.parametrize(("channels", "message"), [(8, "base-channels and --levels must be those")])
+@pytest.mark.parametrize(("channels", "message"), [(8, "base_channels and levels must be those")])
 def test_weights_of_another_network_are_refused(channels, message):
     with pytest.raises(CheckpointError, match=f"none of the pretrained tensors fits|{message}"):
         load_weights(UNet(1, 4, 2, heads={"a": 2}), UNet(1, channels, 2, heads={"a": 2}).state_dict(), TransferMode.ALL)
@@ -213,7 +213,7 @@ def test_nothing_is_saved_once_a_loss_is_nan(catalogue_path):
         calls.append(1)
         return cross_entropy(logits, classes) * (float("nan") if len(calls) == 6 else 1)
 
-    with pytest.raises(DivergedError, match=r"no longer finite after iteration 6; .* lower --learning-rate"):
+    with pytest.raises(DivergedError, match=r"no longer finite after iteration 6; .* lower learning_rate"):
         go(config, state, (dataclasses.replace(task, loss=loss),), on_checkpoint=lambda at: saved.append(at.iteration))
     assert saved == [2, 4]
 

@@ -1,0 +1,58 @@
+"""What must be equal for a run to resume an output, and the words for what differs."""
+
+import importlib.metadata
+from collections.abc import Mapping
+
+from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.system.json_text import JSON
+
+VERSION_FIELD, CONFIGURATION_FIELD = "cmr_planes_version", "configuration"
+
+_IN_FULL = {
+    "names": "another table of series names",
+    "annotations": "other annotations, or other meanings of their values",
+    "nifti": "another kind of sources (DICOM, NIfTI)",
+}
+"""Options whose values are too long to quote."""
+
+
+def identity(options: ExtractOptions) -> dict[str, JSON]:
+    """Return what must be equal for a run to resume an output."""
+    return {VERSION_FIELD: importlib.metadata.version("cmr-planes"), CONFIGURATION_FIELD: options.to_json()}
+
+
+def first_difference(stored: Mapping[str, JSON], wanted: Mapping[str, JSON]) -> str:
+    """Name the first thing that differs between two identities, as part of a sentence; empty if they are equal.
+
+    Parameters
+    ----------
+    stored
+        Of the run that made the output.
+    wanted
+        Of this run.
+
+    Examples
+    --------
+    >>> first_difference({"configuration": {"keep_all": False}}, {"configuration": {"keep_all": True}})
+    'keep-all off, not on'
+    >>> first_difference({"configuration": {"names": ""}}, {"configuration": {"names": "[views]..."}})
+    'another table of series names'
+    """
+    if stored.get(VERSION_FIELD) != wanted.get(VERSION_FIELD):
+        return f"cmr-planes {stored.get(VERSION_FIELD)}, not {wanted.get(VERSION_FIELD)}"
+    before, now = stored.get(CONFIGURATION_FIELD), wanted.get(CONFIGURATION_FIELD)
+    if not (isinstance(before, Mapping) and isinstance(now, Mapping)):
+        return "" if before == now else "other options"
+    for name, value in now.items():
+        if before.get(name) != value:
+            return _IN_FULL.get(name) or f"{name.replace('_', '-')} {_shown(before.get(name))}, not {_shown(value)}"
+    return ""
+
+
+def _shown(value: JSON) -> str:
+    """Return an option's value as a user gives it."""
+    if value is None or isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,47 @@
+"""What an output was made with, and how a difference is said."""
+
+from dataclasses import replace
+
+import pytest
+
+from cmr_planes.annotations.reading import LabelSource
+from cmr_planes.cine.series_names import load_names
+from cmr_planes.extraction.configuration import first_difference, identity
+from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.geometry import BoxLayout
+
+OPTIONS = ExtractOptions()
+
+
+def test_equal_options_have_no_difference():
+    assert first_difference(identity(OPTIONS), identity(ExtractOptions())) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"keep_all": True}, "keep-all off, not on"),
+        ({"views": ("sax",)}, "views sax,2ch,4ch, not sax"),
+        ({"layout": BoxLayout(size=9)}, "box 11, not 9"),
+        ({"min_agreement": 0.5}, "min-agreement off, not 0.5"),
+        ({"shard_size": 8}, "shard-size 32, not 8"),
+        ({"nifti": True}, "another kind of sources (DICOM, NIfTI)"),
+    ],
+)
+def test_a_difference_is_named_by_the_option_and_its_values(changes, words):
+    assert first_difference(identity(OPTIONS), identity(replace(OPTIONS, **changes))) == words
+
+
+def test_files_are_named_and_not_quoted(tmp_path):
+    table = tmp_path / "clinic.toml"
+    table.write_text('[views]\nsax = ["kurzachse"]\n')
+    assert (
+        first_difference(identity(OPTIONS), identity(replace(OPTIONS, names=load_names(table)))) == "another table of series names"
+    )
+    labelled = replace(OPTIONS, labels=LabelSource(path=tmp_path))
+    assert first_difference(identity(OPTIONS), identity(labelled)) == "other annotations, or other meanings of their values"
+
+
+def test_another_version_comes_first():
+    stored = {**identity(OPTIONS), "cmr_planes_version": "0.0.1"}
+    assert first_difference(stored, identity(replace(OPTIONS, keep_all=True))).startswith("cmr-planes 0.0.1, not ")
