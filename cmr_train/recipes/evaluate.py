@@ -52,7 +52,7 @@ class Evaluation:
     """The run minus its baseline; empty without one."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of ``summary.json``."""
+        """Return the content of ``summary.json``; a value that does not exist is NaN here and null in the file."""
         summary = {
             "run": self.run,
             "view": self.view.value,
