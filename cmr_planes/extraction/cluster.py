@@ -63,7 +63,7 @@ def run_on_cluster(
 
     Returns
     -------
-        One summary a shard, in the order of completion.
+        One summary per shard, in the order of completion.
 
     Raises
     ------

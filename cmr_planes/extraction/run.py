@@ -4,10 +4,9 @@ A worker takes a whole batch and writes its shard itself; only the shard's summa
 """
 
 import multiprocessing
-import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
@@ -20,7 +19,7 @@ from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.plan import ExtractionPlan, ShardPlan
 from cmr_planes.extraction.shard_building import build_shard
 from cmr_planes.shards.records import ShardSummary
-from cmr_planes.system.pool import end_with_parent, sigint_ignored, stop_pool
+from cmr_planes.system.pool import sigint_ignored, worker_pool
 from cmr_planes.system.progress import OnProgress, Progress
 
 OnShard = Callable[[ShardSummary], None]
@@ -47,7 +46,7 @@ def run_here(
 
     Returns
     -------
-        One summary a shard, in the order of completion.
+        One summary per shard, in the order of completion.
 
     Raises
     ------
@@ -57,21 +56,10 @@ def run_here(
     if n_workers <= 1 or len(plan.pending) <= 1:
         return _run_in_this_process(plan, on_progress, on_shard)
     counter: Synchronized[int] = multiprocessing.get_context("spawn").Value("L")
-    pool = ProcessPoolExecutor(
-        max_workers=min(n_workers, len(plan.pending)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(counter,),
-    )
-    try:
-        summaries = run_on_executor(
+    with worker_pool(min(n_workers, len(plan.pending)), _prepare_worker, (counter,)) as pool:
+        return run_on_executor(
             plan, pool, build_in_worker, lambda _: on_progress(Progress(counter.value, plan.n_pending_subjects)), _explain, on_shard
         )
-    except BaseException:
-        stop_pool(pool)
-        raise
-    pool.shutdown()
-    return summaries
 
 
 def run_on_executor(
@@ -101,7 +89,7 @@ def run_on_executor(
 
     Returns
     -------
-        One summary a shard, in the order of completion.
+        One summary per shard, in the order of completion.
     """
     ended: SimpleQueue[Future[ShardSummary]] = SimpleQueue()
     batches: dict[Future[ShardSummary], ShardPlan] = {}
@@ -168,10 +156,9 @@ def build_in_worker(batch: ShardPlan, out: Path, options: ExtractOptions) -> Sha
 
 
 _worker_state: dict[str, "Synchronized[int]"] = {}
-"""What :func:`_start_worker` gives to this process; empty in any other."""
+"""What :func:`_prepare_worker` gives to this process; empty in any other."""
 
 
-def _start_worker(counter: "Synchronized[int]") -> None:
-    """Prepare a worker: it counts subjects, and ends with its parent, however that ends."""
+def _prepare_worker(counter: "Synchronized[int]") -> None:
+    """Let a worker count subjects where the parent reads the number."""
     _worker_state["counter"] = counter
-    threading.Thread(target=end_with_parent, daemon=True).start()
