@@ -34,6 +34,7 @@ from cmr_planes.terminal.options import (
 )
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, table
+from cmr_planes.terminal.text import duration
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
 
 _DEFAULTS = ExtractOptions()
@@ -265,7 +266,7 @@ def _summary_table(summary: ExtractSummary) -> Table:
     rows += [(f"images, {view.view.title}", f"{view.n_images:,}") for view in summary.contents.views]
     rows += [
         ("size of the shards", f"{summary.n_bytes / 1e6:,.1f} MB"),
-        ("this run", f"{summary.seconds:,.1f} s"),
+        ("this run", duration(summary.seconds)),
         ("images in this run", f"{summary.n_new_images:,}"),
         ("images per second", f"{summary.n_new_images / summary.seconds:,.0f}"),
     ]

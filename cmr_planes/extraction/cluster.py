@@ -9,7 +9,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from cmr_planes.shards.opening import read_shard_summary
 from cmr_planes.shards.records import ShardSummary
 from cmr_planes.shards.sealing import move_sealed
 from cmr_planes.system.dask_client import connected
-from cmr_planes.system.progress import OnProgress, Progress
+from cmr_planes.system.progress import OnMessage, OnProgress, Progress
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -39,12 +39,14 @@ SHARED_SECONDS = 120.0
 """So long a network file system may take to show what another machine wrote."""
 LOOK_SECONDS = 5.0
 
-Say = Callable[[str], None]
-"""Told what is worth knowing, in a sentence."""
-
 
 def run_on_cluster(
-    plan: ExtractionPlan, scheduler: str | Path, *, on_progress: OnProgress, say: Say, on_shard: OnShard = lambda _: None
+    plan: ExtractionPlan,
+    scheduler: str | Path,
+    *,
+    on_progress: OnProgress,
+    on_message: OnMessage,
+    on_shard: OnShard = lambda _: None,
 ) -> list[ShardSummary]:
     """Make all pending shards of a plan on a Dask cluster.
 
@@ -56,8 +58,8 @@ def run_on_cluster(
         The scheduler's address (``tcp://host:8786``), or the file in which it wrote it down.
     on_progress
         Called with the number of subjects in the shards done so far.
-    say
-        Told what the user should know of the workers.
+    on_message
+        Called with what the user should know of the workers.
     on_shard
         Called with each shard as it is done.
 
@@ -77,7 +79,7 @@ def run_on_cluster(
         return []
     try:
         with connected(scheduler) as client:
-            watch = _WorkerWatch(client, plan, say)
+            watch = _WorkerWatch(client, plan, on_message)
             watch.wait_for_first()
 
             def on_poll(done: Sequence[ShardSummary]) -> None:
@@ -156,10 +158,10 @@ def _check_worker(batch: ShardPlan, out: Path, versions: Mapping[str, str]) -> N
 class _WorkerWatch:
     """Sees to it that a run does not wait for ever for workers."""
 
-    def __init__(self, client: "Client", plan: ExtractionPlan, say: Say) -> None:
+    def __init__(self, client: "Client", plan: ExtractionPlan, on_message: OnMessage) -> None:
         self._client = client
         self._plan = plan
-        self._say = say
+        self._on_message = on_message
         self._looked = self._seen = time.monotonic()
 
     def wait_for_first(self) -> None:
@@ -173,7 +175,7 @@ class _WorkerWatch:
             ) from error
         n_threads = max(self._threads().values(), default=1)
         if n_threads > 1:
-            self._say(
+            self._on_message(
                 f"a worker has {n_threads} threads and makes one shard at a time all the same; start one worker per core "
                 "(dask worker ADDRESS --nthreads 1)"
             )

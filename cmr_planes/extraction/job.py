@@ -130,7 +130,7 @@ def extract(
         if scheduler is None:
             shards = run_here(plan, n_workers=workers or n_cores(), on_progress=on_progress, on_shard=events.on_shard)
         else:
-            shards = run_on_cluster(plan, scheduler, on_progress=on_progress, say=on_message, on_shard=events.on_shard)
+            shards = run_on_cluster(plan, scheduler, on_progress=on_progress, on_message=on_message, on_shard=events.on_shard)
         finish(plan)
         events.write("catalogue", {"n_shards": len(plan.batches)})
         contents = _summarise(out)

@@ -3,11 +3,11 @@
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cmr_planes.system.progress import OnProgress, Progress, ignore_progress
+from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
 from cmr_planes.system.whole_file import file_sha256
 from cmr_train.config import RunConfig, RuntimeConfig
 from cmr_train.errors import ConfigError
@@ -25,10 +25,6 @@ N_ATTEMPTS = 2
 """Attempts of a run at one start."""
 
 _POLL_SECONDS = 0.1
-
-
-OnMessage = Callable[[str], None]
-"""Called with a sentence for the user."""
 
 
 def catalogue_digests(plan: Plan) -> dict[Path, str]:
@@ -96,7 +92,7 @@ def run_study(
     facts: Mapping[str, Mapping[str, int]],
     threads: int | None = None,
     on_progress: OnProgress = ignore_progress,
-    on_message: OnMessage = lambda sentence: None,  # noqa: ARG005  # the default ignores it
+    on_message: OnMessage = ignore_message,
 ) -> dict[str, Outcome]:
     """Carry out the runs that are not finished yet.
 
