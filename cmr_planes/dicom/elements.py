@@ -15,6 +15,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import data_element_generator
 
+from cmr_planes.dicom import tags
 from cmr_planes.dicom.archive import ByteSource
 from cmr_planes.errors import UnreadableFileError
 
@@ -26,12 +27,8 @@ GROWTH = 8
 HEADER_LIMIT = 8 << 20
 """Bytes of one file or member that are read in search of the elements up to group 0028."""
 
-TRANSFER_SYNTAX_UID = 0x0002_0010
-MEDIA_SOP_CLASS_UID = 0x0002_0002
 DICOMDIR = "1.2.840.10008.1.3.10"
 """SOP class of a directory of files, which holds no image."""
-
-SPECIFIC_CHARACTER_SET = 0x0008_0005
 
 _IMPLICIT = "1.2.840.10008.1.2"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -208,18 +205,18 @@ def _from_file_meta(data: bytes, start: int) -> tuple[Encoding, str]:
     """Read the file meta information that begins at ``start``."""
     stream = io.BytesIO(data)
     stream.seek(start)
-    texts = {TRANSFER_SYNTAX_UID: "", MEDIA_SOP_CLASS_UID: ""}
+    texts = {tags.TRANSFER_SYNTAX_UID: "", tags.MEDIA_STORAGE_SOP_CLASS_UID: ""}
     for element in data_element_generator(
         stream,
         is_implicit_VR=False,
         is_little_endian=True,
         stop_when=_after_file_meta,
-        specific_tags=[MEDIA_SOP_CLASS_UID, TRANSFER_SYNTAX_UID],
+        specific_tags=[tags.MEDIA_STORAGE_SOP_CLASS_UID, tags.TRANSFER_SYNTAX_UID],
     ):
         if isinstance(element, RawDataElement) and int(element.tag) in texts:
             texts[int(element.tag)] = _uid(element.value or b"")
     begin = stream.tell()
-    return _encoding(texts[TRANSFER_SYNTAX_UID], begin, data[begin : begin + 6]), texts[MEDIA_SOP_CLASS_UID]
+    return _encoding(texts[tags.TRANSFER_SYNTAX_UID], begin, data[begin : begin + 6]), texts[tags.MEDIA_STORAGE_SOP_CLASS_UID]
 
 
 def _after_file_meta(tag: int, vr: str | None, length: int) -> bool:  # noqa: ARG001  # pydicom's signature

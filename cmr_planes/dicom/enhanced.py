@@ -11,14 +11,15 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
+from cmr_planes.dicom import tags
 from cmr_planes.dicom.archive import ByteSource
 from cmr_planes.dicom.elements import PARSE_ERRORS, Encoding, dataset_stream, find_encoding
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.dicom.quiet import quiet_pydicom
+from cmr_planes.dicom.tags import MR_IMAGE_STORAGE
 from cmr_planes.dicom.values import double, number, place, text, texts, unsigned_long
 from cmr_planes.errors import UnreadableFileError
 
-MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
 MAX_FRAMES = 20_000
 """More frames in one instance than any cine has: the number is wrong."""
 
@@ -29,8 +30,13 @@ _T = TypeVar("_T")
 _FIRST_READ = 256 << 10
 _GROWTH = 4
 _PIXEL_GROUP = 0x7FE0_0000
-_TAGS = [0x0018_9005, 0x0028_0010, 0x0028_0011, 0x5200_9229, 0x5200_9230]
-"""PulseSequenceName, Rows, Columns, and the two sequences of functional groups."""
+_TAGS = (
+    tags.PULSE_SEQUENCE_NAME,
+    tags.ROWS,
+    tags.COLUMNS,
+    tags.SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
+    tags.PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
+)
 
 
 def is_multi_frame(first: FrameHeader) -> bool:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cmr_planes.dicom import tags
 from cmr_planes.dicom.archive import Archive, ByteSource, FileBytes
-from cmr_planes.dicom.elements import SPECIFIC_CHARACTER_SET, Elements, read_elements
+from cmr_planes.dicom.elements import Elements, read_elements
 from cmr_planes.dicom.enhanced import is_multi_frame, read_multi_frame
 from cmr_planes.dicom.frames import FileRef, FrameHeader
 from cmr_planes.dicom.listing import is_member_candidate, is_zip, list_files
@@ -19,44 +20,44 @@ from cmr_planes.dicom.values import double, integer, moment, number, place, text
 from cmr_planes.errors import Finding, NoteCode, UnreadableFileError
 from cmr_planes.system.reasons import reason
 
-IMAGE_TYPE = 0x0008_0008
-SOP_CLASS_UID = 0x0008_0016
-SOP_INSTANCE_UID = 0x0008_0018
-SERIES_DATE = 0x0008_0021
-ACQUISITION_DATE = 0x0008_0022
-ACQUISITION_DATE_TIME = 0x0008_002A
-SERIES_TIME = 0x0008_0031
-ACQUISITION_TIME = 0x0008_0032
-MODALITY = 0x0008_0060
-MANUFACTURER = 0x0008_0070
-SERIES_DESCRIPTION = 0x0008_103E
-SEQUENCE_NAME = 0x0018_0024
-SLICE_THICKNESS = 0x0018_0050
-MAGNETIC_FIELD_STRENGTH = 0x0018_0087
-SPACING_BETWEEN_SLICES = 0x0018_0088
-PROTOCOL_NAME = 0x0018_1030
-TRIGGER_TIME = 0x0018_1060
-NOMINAL_INTERVAL = 0x0018_1062
-CARDIAC_NUMBER_OF_IMAGES = 0x0018_1090
-STUDY_INSTANCE_UID = 0x0020_000D
-SERIES_INSTANCE_UID = 0x0020_000E
-SERIES_NUMBER = 0x0020_0011
-INSTANCE_NUMBER = 0x0020_0013
-IMAGE_POSITION_PATIENT = 0x0020_0032
-IMAGE_ORIENTATION_PATIENT = 0x0020_0037
-FRAME_OF_REFERENCE_UID = 0x0020_0052
-TEMPORAL_POSITION_IDENTIFIER = 0x0020_0100
-NOMINAL_CARDIAC_TRIGGER_DELAY_TIME = 0x0020_9153
-NUMBER_OF_FRAMES = 0x0028_0008
-ROWS = 0x0028_0010
-COLUMNS = 0x0028_0011
-PIXEL_SPACING = 0x0028_0030
-RESCALE_INTERCEPT = 0x0028_1052
-RESCALE_SLOPE = 0x0028_1053
-
-_TAGS = tuple(value for name, value in sorted(globals().items()) if name.isupper() and isinstance(value, int))
-_LAST = RESCALE_SLOPE
-"""Nothing above is needed of single-frame images, above all not the long private group 0029."""
+HEADER_TAGS = (
+    tags.SPECIFIC_CHARACTER_SET,
+    tags.IMAGE_TYPE,
+    tags.SOP_CLASS_UID,
+    tags.SOP_INSTANCE_UID,
+    tags.SERIES_DATE,
+    tags.ACQUISITION_DATE,
+    tags.ACQUISITION_DATE_TIME,
+    tags.SERIES_TIME,
+    tags.ACQUISITION_TIME,
+    tags.MODALITY,
+    tags.MANUFACTURER,
+    tags.SERIES_DESCRIPTION,
+    tags.SEQUENCE_NAME,
+    tags.SLICE_THICKNESS,
+    tags.MAGNETIC_FIELD_STRENGTH,
+    tags.SPACING_BETWEEN_SLICES,
+    tags.PROTOCOL_NAME,
+    tags.TRIGGER_TIME,
+    tags.NOMINAL_INTERVAL,
+    tags.CARDIAC_NUMBER_OF_IMAGES,
+    tags.STUDY_INSTANCE_UID,
+    tags.SERIES_INSTANCE_UID,
+    tags.SERIES_NUMBER,
+    tags.INSTANCE_NUMBER,
+    tags.IMAGE_POSITION_PATIENT,
+    tags.IMAGE_ORIENTATION_PATIENT,
+    tags.FRAME_OF_REFERENCE_UID,
+    tags.TEMPORAL_POSITION_IDENTIFIER,
+    tags.NOMINAL_CARDIAC_TRIGGER_DELAY_TIME,
+    tags.NUMBER_OF_FRAMES,
+    tags.ROWS,
+    tags.COLUMNS,
+    tags.PIXEL_SPACING,
+    tags.RESCALE_INTERCEPT,
+    tags.RESCALE_SLOPE,
+)
+"""The elements that are read of single-frame images. None lies above RescaleSlope, where long private groups may follow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +170,7 @@ def _read_path(path: Path, progress: _Progress) -> None:
 
 def _read_file(ref: FileRef, source: ByteSource) -> list[FrameHeader]:
     """Return the frames of one file, none if it is no image; raises UnreadableFileError."""
-    elements = read_elements(source, _TAGS, last=_LAST)
+    elements = read_elements(source, HEADER_TAGS, last=tags.RESCALE_SLOPE)
     frame = _single_frame(ref, elements)
     if frame is None:
         return []
@@ -178,49 +179,49 @@ def _read_file(ref: FileRef, source: ByteSource) -> list[FrameHeader]:
 
 def _matrix(elements: Elements) -> tuple[int, int]:
     """Return rows and columns, 0 if missing."""
-    return elements.unsigned(ROWS) or 0, elements.unsigned(COLUMNS) or 0
+    return elements.unsigned(tags.ROWS) or 0, elements.unsigned(tags.COLUMNS) or 0
 
 
 def _single_frame(ref: FileRef, elements: Elements) -> FrameHeader | None:
     """Make the header of a single-frame image from its raw elements; None if it is no image."""
-    rows, columns = elements.unsigned(ROWS), elements.unsigned(COLUMNS)
+    rows, columns = elements.unsigned(tags.ROWS), elements.unsigned(tags.COLUMNS)
     if rows is None or columns is None:
         return None
     raw = elements.values.get
-    characters = raw(SPECIFIC_CHARACTER_SET, b"")
-    trigger_time_ms = number(raw(TRIGGER_TIME, b""))
+    characters = raw(tags.SPECIFIC_CHARACTER_SET, b"")
+    trigger_time_ms = number(raw(tags.TRIGGER_TIME, b""))
     if trigger_time_ms is None:
-        trigger_time_ms = double(raw(NOMINAL_CARDIAC_TRIGGER_DELAY_TIME, b""), is_little=elements.encoding.is_little)
-    slope, intercept = number(raw(RESCALE_SLOPE, b"")), number(raw(RESCALE_INTERCEPT, b""))
+        trigger_time_ms = double(raw(tags.NOMINAL_CARDIAC_TRIGGER_DELAY_TIME, b""), is_little=elements.encoding.is_little)
+    slope, intercept = number(raw(tags.RESCALE_SLOPE, b"")), number(raw(tags.RESCALE_INTERCEPT, b""))
     plane, defect = place(
-        raw(IMAGE_POSITION_PATIENT, b""), raw(IMAGE_ORIENTATION_PATIENT, b""), raw(PIXEL_SPACING, b""), rows, columns
+        raw(tags.IMAGE_POSITION_PATIENT, b""), raw(tags.IMAGE_ORIENTATION_PATIENT, b""), raw(tags.PIXEL_SPACING, b""), rows, columns
     )
     return FrameHeader(
         file=ref,
         frame_index=0,
-        n_frames=integer(raw(NUMBER_OF_FRAMES, b"")) or 1,
-        sop_class_uid=text(raw(SOP_CLASS_UID, b"")),
-        sop_instance_uid=raw(SOP_INSTANCE_UID, b"").decode("ascii", "replace").strip("\0 "),
-        modality=text(raw(MODALITY, b"")),
-        image_type=texts(raw(IMAGE_TYPE, b"")),
-        study_uid=text(raw(STUDY_INSTANCE_UID, b"")),
-        series_uid=text(raw(SERIES_INSTANCE_UID, b"")),
-        frame_of_reference_uid=text(raw(FRAME_OF_REFERENCE_UID, b"")),
-        series_number=integer(raw(SERIES_NUMBER, b"")),
-        series_description=text(raw(SERIES_DESCRIPTION, b""), characters),
-        protocol_name=text(raw(PROTOCOL_NAME, b""), characters),
-        sequence_name=text(raw(SEQUENCE_NAME, b"")),
-        manufacturer=text(raw(MANUFACTURER, b""), characters),
-        field_strength_t=number(raw(MAGNETIC_FIELD_STRENGTH, b"")),
-        instance_number=integer(raw(INSTANCE_NUMBER, b"")),
+        n_frames=integer(raw(tags.NUMBER_OF_FRAMES, b"")) or 1,
+        sop_class_uid=text(raw(tags.SOP_CLASS_UID, b"")),
+        sop_instance_uid=raw(tags.SOP_INSTANCE_UID, b"").decode("ascii", "replace").strip("\0 "),
+        modality=text(raw(tags.MODALITY, b"")),
+        image_type=texts(raw(tags.IMAGE_TYPE, b"")),
+        study_uid=text(raw(tags.STUDY_INSTANCE_UID, b"")),
+        series_uid=text(raw(tags.SERIES_INSTANCE_UID, b"")),
+        frame_of_reference_uid=text(raw(tags.FRAME_OF_REFERENCE_UID, b"")),
+        series_number=integer(raw(tags.SERIES_NUMBER, b"")),
+        series_description=text(raw(tags.SERIES_DESCRIPTION, b""), characters),
+        protocol_name=text(raw(tags.PROTOCOL_NAME, b""), characters),
+        sequence_name=text(raw(tags.SEQUENCE_NAME, b"")),
+        manufacturer=text(raw(tags.MANUFACTURER, b""), characters),
+        field_strength_t=number(raw(tags.MAGNETIC_FIELD_STRENGTH, b"")),
+        instance_number=integer(raw(tags.INSTANCE_NUMBER, b"")),
         acquisition_moment=_moment(elements),
         trigger_time_ms=trigger_time_ms,
-        temporal_position=integer(raw(TEMPORAL_POSITION_IDENTIFIER, b"")),
-        nominal_interval_ms=number(raw(NOMINAL_INTERVAL, b"")),
-        cardiac_number_of_images=integer(raw(CARDIAC_NUMBER_OF_IMAGES, b"")),
+        temporal_position=integer(raw(tags.TEMPORAL_POSITION_IDENTIFIER, b"")),
+        nominal_interval_ms=number(raw(tags.NOMINAL_INTERVAL, b"")),
+        cardiac_number_of_images=integer(raw(tags.CARDIAC_NUMBER_OF_IMAGES, b"")),
         cardiac_cycle_position="",
-        slice_thickness_mm=number(raw(SLICE_THICKNESS, b"")),
-        spacing_between_slices_mm=number(raw(SPACING_BETWEEN_SLICES, b"")),
+        slice_thickness_mm=number(raw(tags.SLICE_THICKNESS, b"")),
+        spacing_between_slices_mm=number(raw(tags.SPACING_BETWEEN_SLICES, b"")),
         rescale=(1.0 if slope is None else slope, 0.0 if intercept is None else intercept),
         plane=plane,
         defect=defect,
@@ -231,6 +232,6 @@ def _moment(elements: Elements) -> str:
     """Return when the image, else its series, was acquired."""
     acquired, date, time, series_date, series_time = (
         text(elements.values.get(tag, b""))
-        for tag in (ACQUISITION_DATE_TIME, ACQUISITION_DATE, ACQUISITION_TIME, SERIES_DATE, SERIES_TIME)
+        for tag in (tags.ACQUISITION_DATE_TIME, tags.ACQUISITION_DATE, tags.ACQUISITION_TIME, tags.SERIES_DATE, tags.SERIES_TIME)
     )
     return moment(acquired, date or series_date, time) if acquired or time else moment("", series_date, series_time)

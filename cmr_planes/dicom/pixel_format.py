@@ -5,29 +5,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cmr_planes.dicom import tags
 from cmr_planes.dicom.elements import Elements
 from cmr_planes.dicom.values import integer, text
 from cmr_planes.errors import UnreadablePixelsError
 
-_SAMPLES_PER_PIXEL = 0x0028_0002
-_PHOTOMETRIC_INTERPRETATION = 0x0028_0004
-_NUMBER_OF_FRAMES = 0x0028_0008
-_ROWS = 0x0028_0010
-_COLUMNS = 0x0028_0011
-_BITS_ALLOCATED = 0x0028_0100
-_BITS_STORED = 0x0028_0101
-_HIGH_BIT = 0x0028_0102
-PIXEL_REPRESENTATION = 0x0028_0103
 PIXEL_TAGS = (
-    _SAMPLES_PER_PIXEL,
-    _PHOTOMETRIC_INTERPRETATION,
-    _NUMBER_OF_FRAMES,
-    _ROWS,
-    _COLUMNS,
-    _BITS_ALLOCATED,
-    _BITS_STORED,
-    _HIGH_BIT,
-    PIXEL_REPRESENTATION,
+    tags.SAMPLES_PER_PIXEL,
+    tags.PHOTOMETRIC_INTERPRETATION,
+    tags.NUMBER_OF_FRAMES,
+    tags.ROWS,
+    tags.COLUMNS,
+    tags.BITS_ALLOCATED,
+    tags.BITS_STORED,
+    tags.HIGH_BIT,
+    tags.PIXEL_REPRESENTATION,
 )
 """The elements that say how pixels are stored; PixelRepresentation is the last."""
 
@@ -61,14 +53,14 @@ class PixelFormat:
 
 def read_pixel_format(elements: Elements) -> PixelFormat:
     """Gather how pixels are stored; raises UnreadablePixelsError for what is not supported."""
-    rows, columns, allocated = (elements.unsigned(tag) for tag in (_ROWS, _COLUMNS, _BITS_ALLOCATED))
+    rows, columns, allocated = (elements.unsigned(tag) for tag in (tags.ROWS, tags.COLUMNS, tags.BITS_ALLOCATED))
     if not (rows and columns and allocated):
         raise UnreadablePixelsError("has no Rows (0028,0010), Columns (0028,0011) or BitsAllocated (0028,0100): it is no image")
-    samples = elements.unsigned(_SAMPLES_PER_PIXEL) or 1
+    samples = elements.unsigned(tags.SAMPLES_PER_PIXEL) or 1
     if samples != 1:
         raise UnreadablePixelsError(f"has SamplesPerPixel (0028,0002) {samples}: colour images are not supported, 1 is expected")
-    stored = elements.unsigned(_BITS_STORED) or allocated
-    high_bit = elements.unsigned(_HIGH_BIT)
+    stored = elements.unsigned(tags.BITS_STORED) or allocated
+    high_bit = elements.unsigned(tags.HIGH_BIT)
     if high_bit is None:
         high_bit = stored - 1
     if not stored - 1 <= high_bit < allocated:
@@ -82,12 +74,12 @@ def read_pixel_format(elements: Elements) -> PixelFormat:
     return PixelFormat(
         rows=rows,
         columns=columns,
-        n_frames=max(1, integer(elements.values.get(_NUMBER_OF_FRAMES, b"")) or 1),
+        n_frames=max(1, integer(elements.values.get(tags.NUMBER_OF_FRAMES, b"")) or 1),
         bits_allocated=allocated,
         bits_stored=stored,
         high_bit=high_bit,
-        is_signed=elements.unsigned(PIXEL_REPRESENTATION) == 1,
-        is_inverted=text(elements.values.get(_PHOTOMETRIC_INTERPRETATION, b"")) == "MONOCHROME1",
+        is_signed=elements.unsigned(tags.PIXEL_REPRESENTATION) == 1,
+        is_inverted=text(elements.values.get(tags.PHOTOMETRIC_INTERPRETATION, b"")) == "MONOCHROME1",
         is_native=encoding.transfer_syntax in _NATIVE and encoding.is_little and allocated in (8, 16),
     )
 

@@ -18,12 +18,12 @@ from pydicom.filereader import read_partial
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from cmr_planes.dicom import tags
 from cmr_planes.dicom.archive import Archive, ByteSource, FileBytes
 from cmr_planes.dicom.elements import Elements, dataset_stream, read_elements
 from cmr_planes.dicom.frames import FileRef, FrameHeader
 from cmr_planes.dicom.inflation import IMAGE_LIMIT
 from cmr_planes.dicom.pixel_format import (
-    PIXEL_REPRESENTATION,
     PIXEL_TAGS,
     PixelFormat,
     read_pixel_format,
@@ -33,8 +33,6 @@ from cmr_planes.dicom.pixel_format import (
 from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.errors import CmrPlanesError, SourceChangedError, UnreadablePixelsError
 
-_FLOAT_PIXEL_DATA = 0x7FE0_0008
-"""The first of the elements that hold pixels."""
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _HEADER_SIZE = 12
 """Bytes before the value of an explicit OW or OB element; those of an implicit one are 8."""
@@ -158,10 +156,10 @@ def decode(source: ByteSource, indices: Sequence[int]) -> list[NDArray[np.uint16
     UnreadablePixelsError, UnreadableFileError
         As in :func:`read_frames`.
     """
-    elements = read_elements(source, PIXEL_TAGS, last=PIXEL_REPRESENTATION)
+    elements = read_elements(source, PIXEL_TAGS, last=tags.PIXEL_REPRESENTATION)
     if elements.encoding.is_deflated:
         source = _inflated(source, elements)
-        elements = read_elements(source, PIXEL_TAGS, last=PIXEL_REPRESENTATION)
+        elements = read_elements(source, PIXEL_TAGS, last=tags.PIXEL_REPRESENTATION)
     form = read_pixel_format(elements)
     beyond = [index for index in indices if not 0 <= index < form.n_frames]
     if beyond:
@@ -261,7 +259,7 @@ def _until_pixel_data() -> Callable[[int, str | None, int], bool]:
     def stop(tag: int, vr: str | None, length: int) -> bool:  # noqa: ARG001  # pydicom's signature
         if reached:
             return True
-        if int.__ge__(tag, _FLOAT_PIXEL_DATA):
+        if int.__ge__(tag, tags.FLOAT_PIXEL_DATA):  # the first of the elements that hold pixels
             reached.append(tag)
         return False
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cmr_planes.dicom import tags
 from cmr_planes.dicom.archive import FileBytes
 from cmr_planes.dicom.elements import read_elements
 from cmr_planes.dicom.listing import is_candidate, is_new, is_zip, scan_folder
@@ -18,20 +19,9 @@ from cmr_planes.errors import UnreadableFileError
 MAX_DEPTH = 100
 """Folders nested deeper are not looked at."""
 
-_STUDY_UID, _SERIES_UID, _FRAME_OF_REFERENCE = 0x0020_000D, 0x0020_000E, 0x0020_0052
-_SERIES_NUMBER, _SERIES_DESCRIPTION = 0x0020_0011, 0x0008_103E
-_PATIENT_ID, _STUDY_DATE, _STUDY_TIME, _ACCESSION = 0x0010_0020, 0x0008_0020, 0x0008_0030, 0x0008_0050
-_TAGS = (
-    _STUDY_UID,
-    _SERIES_UID,
-    _FRAME_OF_REFERENCE,
-    _SERIES_NUMBER,
-    _SERIES_DESCRIPTION,
-    _PATIENT_ID,
-    _STUDY_DATE,
-    _STUDY_TIME,
-    _ACCESSION,
-)
+_KNOWN_TAGS = (tags.PATIENT_ID, tags.STUDY_DATE, tags.STUDY_TIME, tags.ACCESSION_NUMBER)
+_SERIES_TAGS = (tags.SERIES_INSTANCE_UID, tags.SERIES_NUMBER, tags.SERIES_DESCRIPTION)
+_TAGS = (tags.STUDY_INSTANCE_UID, tags.FRAME_OF_REFERENCE_UID, *_KNOWN_TAGS, *_SERIES_TAGS)
 
 
 @dataclass(slots=True, eq=False)
@@ -174,15 +164,14 @@ def identify(path: Path) -> Identity | None:
     """Read what tells a file's examination from others; None if it is no readable DICOM file."""
     try:
         with quiet_pydicom(), FileBytes(path) as file:
-            values = read_elements(file, _TAGS, last=_FRAME_OF_REFERENCE).values
+            values = read_elements(file, _TAGS, last=tags.FRAME_OF_REFERENCE_UID).values
     except UnreadableFileError:
         return None
-    known = (_PATIENT_ID, _STUDY_DATE, _STUDY_TIME, _ACCESSION)
     return Identity(
-        study_uid=text(values.get(_STUDY_UID, b"")),
-        known=tuple(_meaningful(values.get(tag, b"")) for tag in known),
-        frame_of_reference=_meaningful(values.get(_FRAME_OF_REFERENCE, b"")),
-        series=tuple(values.get(tag, b"") for tag in (_SERIES_UID, _SERIES_NUMBER, _SERIES_DESCRIPTION)),
+        study_uid=text(values.get(tags.STUDY_INSTANCE_UID, b"")),
+        known=tuple(_meaningful(values.get(tag, b"")) for tag in _KNOWN_TAGS),
+        frame_of_reference=_meaningful(values.get(tags.FRAME_OF_REFERENCE_UID, b"")),
+        series=tuple(values.get(tag, b"") for tag in _SERIES_TAGS),
     )
 
 

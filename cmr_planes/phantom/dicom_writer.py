@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cmr_planes.dicom.tags import MR_IMAGE_STORAGE
 from cmr_planes.phantom.dicom_model import (
     CineSeries,
     DicomFile,
@@ -42,9 +43,6 @@ from cmr_planes.phantom.dicom_model import (
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
-
-MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
-"""SOP class of a single-frame MR image."""
 
 
 def write_cine(

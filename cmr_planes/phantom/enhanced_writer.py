@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cmr_planes.dicom.tags import ENHANCED_MR_IMAGE_STORAGE
 from cmr_planes.phantom.dicom_model import CineSeries, DicomFile, Study, TransferSyntax, make_uid
 from cmr_planes.phantom.dicom_writer import apply_overrides, clock, decimal, decimals, encode, general_dataset, pixel_values
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
-
-ENHANCED_MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4.1"
-"""SOP class of a multi-frame MR image."""
 
 
 def write_enhanced(

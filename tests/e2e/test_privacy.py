@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from cmr_planes.dicom.headers import IMAGE_POSITION_PATIENT, TRIGGER_TIME
+from cmr_planes.dicom.tags import IMAGE_POSITION_PATIENT, TRIGGER_TIME
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.small_study import encode_study
 from cmr_planes.shards.catalogue import Catalogue
