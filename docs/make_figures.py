@@ -1,9 +1,18 @@
-"""Draw the README's figures from the demo's catalogue: `make demo`, then `python docs/make_figures.py demo/out.h5 docs/images`."""
+"""Draw the figures of the README and of the design page.
+
+``python docs/make_figures.py docs/images`` draws the way of the data; with a catalogue, that of ``make demo``, as in
+``python docs/make_figures.py docs/images demo/out.h5``, the positions too. Equal input gives equal bytes.
+"""
 
 import io
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 from PIL import Image
 
 from cmr_planes.pictures.contact_sheet import Panel, draw_sheet
@@ -14,9 +23,78 @@ from cmr_planes.views import CardiacView
 PANELS = {CardiacView.SAX: [(0, 2), (0, 5), (1, 5)], CardiacView.FOUR_CHAMBER: [(0, 0), (1, 0)]}
 """Phase and slice of the images of each figure."""
 
+INK, MUTED, PAPER = "#1b2733", "#51606e", "#ffffff"
+PLANES, TRAIN = "#0b6e8f", "#a3480b"
+"""The colours of the two packages."""
+BOX = (2.5, 1.18)
+"""Width and height of a step."""
+SPACE = (0.42, 0.75)
+"""Between steps of a row, and between rows."""
 
-def main(catalogue_path: str, folder: str) -> None:
-    """Write one PNG a view."""
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the data, with the rooms that it happens in."""
+
+    title: str
+    detail: str
+    rooms: str
+
+
+@dataclass(frozen=True)
+class Band:
+    """The steps in one package, row by row."""
+
+    title: str
+    colour: str
+    rows: tuple[tuple[Step, ...], ...]
+
+
+BANDS = (
+    Band(
+        "cmr_planes: from scans to position masks (extraction joins the steps)",
+        PLANES,
+        (
+            (
+                Step("sources", "folders, zips, files\nof each subject", "discovery"),
+                Step("headers", "the elements needed,\nstreamed, never unpacked", "dicom · nifti"),
+                Step("acquisitions", "frames of one plane\nin the order of time", "cine"),
+                Step("views", "SAX, 2Ch, 3Ch, 4Ch\nby geometry", "cine"),
+                Step("phases, frames", "ED and ES,\nand their pixels", "cine · dicom · nifti"),
+            ),
+            (
+                Step("planes, lines, boxes", "nine positions\non each image", "geometry"),
+                Step("manual labels", "laid on the images,\nwhere there are any", "annotations"),
+                Step("record", "a subject's images, masks,\nlabels and findings", "extraction"),
+                Step("shards", "sealed HDF5 files,\n32 subjects each", "shards"),
+                Step("catalogue", "out.h5, the one file\nthat users open", "shards"),
+            ),
+        ),
+    ),
+    Band(
+        "cmr_train: from a catalogue to segmentations (recipes hold the four jobs)",
+        TRAIN,
+        (
+            (
+                Step("data", "splits, images, batches,\naugmentation", "data"),
+                Step("network", "U-Net and its\ninitial weights", "models"),
+                Step("pretext, finetune", "loss, steps, transfer,\nvalidation", "training · recipes"),
+                Step("run", "configuration, split,\nweights in a folder", "runs"),
+                Step("evaluate, predict", "scores; label maps,\npictures, volumes", "evaluation · prediction"),
+            ),
+            (
+                Step("study", "many runs on the same\ntest subjects", "study"),
+                Step("report", "one page with tables\nand figures", "report"),
+            ),
+        ),
+    ),
+)
+
+
+def draw_positions(catalogue_path: str, folder: Path) -> None:
+    """Write one PNG for each view: images with their lines and boxes."""
     with Catalogue(catalogue_path) as catalogue:
         subject = catalogue.subjects().key[0]
         for view, places in PANELS.items():
@@ -31,9 +109,93 @@ def main(catalogue_path: str, folder: str) -> None:
                 )
                 for phase, level in places
             ]
-            path = Path(folder) / f"{view.value}.png"
             png = encode_png(draw_sheet(view, panels, heading=f"{view.title}: positions from the view planes"))
-            Image.open(io.BytesIO(png)).convert("P", palette=Image.Palette.ADAPTIVE, colors=128).save(path, optimize=True)
+            picture = Image.open(io.BytesIO(png)).convert("P", palette=Image.Palette.ADAPTIVE, colors=128)
+            picture.save(folder / f"{view.value}.png", optimize=True)
+
+
+def draw_way(folder: Path) -> None:
+    """Write ``way_of_the_data.svg``: each step from scans to the report, with its room."""
+    n_columns = max(len(row) for band in BANDS for row in band.rows)
+    n_rows = sum(len(band.rows) for band in BANDS)
+    width = n_columns * (BOX[0] + SPACE[0]) + 2 * SPACE[0]
+    height = n_rows * (BOX[1] + SPACE[1]) + len(BANDS) * 0.5 + 0.3
+    with mpl.rc_context({"svg.hashsalt": "cmr-planes", "font.family": "DejaVu Sans"}):
+        figure = Figure(figsize=(width, height), facecolor=PAPER)
+        axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
+        axes.axis("off")
+        top, end = height - 0.2, None
+        for band in BANDS:
+            top, end = _draw_band(axes, band, top, end)
+        figure.savefig(folder / "way_of_the_data.svg", metadata={"Date": None})
+
+
+def _draw_band(axes: Axes, band: Band, top: float, end: Point | None) -> tuple[float, Point | None]:
+    """Draw a package's steps below ``top``, coming from the bottom of a step at ``end``; return the new top and end."""
+    depth = len(band.rows) * (BOX[1] + SPACE[1]) + 0.38
+    frame = FancyBboxPatch(
+        (SPACE[0], top - depth + 0.2),
+        axes.get_xlim()[1] - 2 * SPACE[0],
+        depth - 0.2,
+        boxstyle="round,pad=0,rounding_size=0.12",
+        facecolor=band.colour + "12",
+        edgecolor=band.colour,
+        linewidth=1.2,
+    )
+    axes.add_patch(frame)
+    axes.text(SPACE[0] + 0.2, top - 0.2, band.title, color=band.colour, fontsize=13, fontweight="bold", va="top")
+    row_top = top - 0.75
+    for row in band.rows:
+        lefts = [SPACE[0] * 1.5 + number * (BOX[0] + SPACE[0]) for number in range(len(row))]
+        if end is not None:
+            _draw_turn(axes, end, (lefts[0] + BOX[0] / 2, row_top))
+        for left, step in zip(lefts, row, strict=True):
+            _draw_step(axes, step, left, row_top, band.colour)
+        for left in lefts[1:]:
+            _draw_arrow(axes, (left - SPACE[0], row_top - BOX[1] / 2), (left, row_top - BOX[1] / 2))
+        end = (lefts[-1] + BOX[0] / 2, row_top - BOX[1])
+        row_top -= BOX[1] + SPACE[1] - 0.05
+    return top - depth - 0.12, end
+
+
+def _draw_step(axes: Axes, step: Step, left: float, top: float, colour: str) -> None:
+    shape = FancyBboxPatch(
+        (left, top - BOX[1]), *BOX, boxstyle="round,pad=0,rounding_size=0.1", facecolor=PAPER, edgecolor=colour, linewidth=1.2
+    )
+    axes.add_patch(shape)
+    middle = left + BOX[0] / 2
+    axes.text(middle, top - 0.12, step.title, color=INK, fontsize=12.5, fontweight="bold", ha="center", va="top")
+    axes.text(middle, top - 0.60, step.detail, color=MUTED, fontsize=10, ha="center", va="center", linespacing=1.25)
+    axes.text(
+        middle,
+        top - BOX[1] + 0.09,
+        step.rooms,
+        color=colour,
+        fontsize=10.5,
+        fontweight="bold",
+        ha="center",
+        family="DejaVu Sans Mono",
+    )
+
+
+def _draw_arrow(axes: Axes, start: Point, end: Point) -> None:
+    axes.annotate(
+        "", xy=end, xytext=start, arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
+    )
+
+
+def _draw_turn(axes: Axes, start: Point, end: Point) -> None:
+    """Draw the way from the bottom of a row's last step to the top of the next row's first."""
+    across = end[1] + 0.2
+    axes.plot([start[0], start[0], end[0], end[0]], [start[1], across, across, end[1] + 0.1], color=INK, linewidth=1.4)
+    _draw_arrow(axes, (end[0], end[1] + 0.15), end)
+
+
+def main(folder: str, catalogue_path: str | None = None) -> None:
+    """Write the figures."""
+    draw_way(Path(folder))
+    if catalogue_path is not None:
+        draw_positions(catalogue_path, Path(folder))
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Manual annotations in the formats that groups have: read, and laid on images by where both lie in the patient."""
+"""Manual labels: readers of their formats, and their placement on given planes. Neither HDF5 nor catalogues belong here."""

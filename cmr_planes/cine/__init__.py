@@ -1,1 +1,1 @@
-"""From frames to cine slices, views, phases and chosen frames. No bytes are read here, and nothing is stored."""
+"""From frames to acquisitions, views, phases and chosen frames. Neither bytes nor the shard format belong here."""

@@ -1,1 +1,1 @@
-"""From files to chosen slices and frames: sources, headers, studies, views, phases, pixels."""
+"""From bytes of DICOM files and zips to frame headers and pixels. Views, phases and subjects do not belong here."""

@@ -1,1 +1,1 @@
-"""Which files belong to which subject, and the name under which it is stored. No pixels are read here."""
+"""Which files belong to which subject, and the key under which it is stored. No pixels are read here."""

@@ -1,1 +1,1 @@
-"""NIfTI volumes to and from arrays, planes and affines. What their values mean is decided elsewhere."""
+"""NIfTI volumes to arrays, planes and affines, and back; words in file names. The meaning of voxel values does not belong here."""

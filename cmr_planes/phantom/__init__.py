@@ -1,1 +1,1 @@
-"""Synthetic cardiac MR with known truth, written as DICOM."""
+"""Synthetic cardiac MR with known truth, written as DICOM. No real data are read here."""

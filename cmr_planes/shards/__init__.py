@@ -1,1 +1,1 @@
-"""The catalogue and its shards: the public HDF5 format (version 1)."""
+"""The public HDF5 format (version 1): records, writing, sealing, reading, verifying. How records are made does not belong here."""

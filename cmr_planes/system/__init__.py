@@ -1,1 +1,1 @@
-"""The machine: whole files, locks, checksums, JSON text, process pools. Nothing here knows a heart, a subject or a format."""
+"""The machine: whole files, locks, checksums, process pools, JSON and CSV text. Hearts, subjects and formats do not belong here."""

@@ -1,1 +1,1 @@
-"""Console, progress and shared options of both programs. What a command does lives in its own room."""
+"""Console, progress, tables and options of both programs. What a command does belongs in its own room."""

@@ -1,1 +1,1 @@
-"""Devices, processes and random numbers. Nothing here knows an image or a network."""
+"""Devices, processes and random numbers. Images and networks do not belong here."""

@@ -1,1 +1,1 @@
-"""From a catalogue to augmented batches."""
+"""From a catalogue to augmented batches: selection, splits, preprocessing. Networks and losses do not belong here."""

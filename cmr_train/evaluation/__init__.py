@@ -1,1 +1,1 @@
-"""Scores, distances, volumes and statistics, on arrays. No network is run here."""
+"""Scores, distances, volumes and statistics on arrays. Neither networks nor torch belong here."""

@@ -1,1 +1,1 @@
-"""A trained network on images, and the files and pictures that come of it."""
+"""A trained network applied to images, and overlays of its label maps. Training and scores do not belong here."""

@@ -1,1 +1,1 @@
-"""The four jobs, each read from top to bottom: pretext, finetune, evaluate, predict."""
+"""The four jobs, each read from top to bottom: pretext, finetune, evaluate, predict. Nothing is printed here."""

@@ -1,1 +1,1 @@
-"""A run on disk: its folder, its weights, and how both are read again."""
+"""A run on disk: its folder, its checkpoints, and the loaded run. Training does not belong here."""

@@ -1,1 +1,1 @@
-"""What a setting is: its default, its allowed values, and plain values made typed. No setting of the trainer is named here."""
+"""What a setting is: its default, its allowed values, and the conversion of plain values. No particular setting belongs here."""

@@ -1,1 +1,1 @@
-"""Many runs: the study file, its plan, and how the runs are carried out."""
+"""Many runs: the study file, its plan, and the engines that run it. The report does not belong here."""

@@ -1,1 +1,1 @@
-"""The loop and what goes into it: tasks, losses, state, transfer, validation, and what a run writes."""
+"""Losses, loop, state, transfer, validation, and the metrics of a run. What a particular job does belongs in recipes."""

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 import subprocess
 import sys
 import tomllib
@@ -88,6 +89,16 @@ def test_the_import_contract_has_a_place_for_every_room(package):
     (layers,) = [contract["layers"] for contract in contracts if contract.get("containers") == [package]]
     placed = [name.strip() for layer in layers for name in layer.split("|")]
     assert sorted(placed) == sorted(rooms(package) | ROOT_MODULES[package] - {"__init__", "__main__"})
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_design_page_has_every_room_and_no_other(package):
+    page = (ROOT / "docs" / "design.md").read_text()
+    table = page.partition(f"\n### {package}\n")[2].partition("\n#")[0]
+    named = re.findall(r"^\| \d \| (root: )?(.*?) \|", table, flags=re.MULTILINE)
+    root_modules = [name for is_root, names in named if is_root for name in re.findall(r"`(\w+)`", names)]
+    assert sorted(name for is_root, name in named if not is_root) == sorted(f"`{room}`" for room in rooms(package))
+    assert sorted(root_modules) == sorted(ROOT_MODULES[package] - {"__init__", "__main__"})
 
 
 def test_every_name_has_one_address():
