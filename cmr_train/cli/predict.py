@@ -18,7 +18,7 @@ from cmr_planes.views import PhaseChoice
 from cmr_train.choices import DeviceKind
 
 if TYPE_CHECKING:
-    from cmr_train.evaluation.volumes import Function
+    from cmr_train.evaluation.volumes import VentricularFunction
     from cmr_train.recipes.predict import Prediction
 
 LISTED = 20
@@ -130,7 +130,7 @@ def _print(prediction: "Prediction", out: Path, *, with_keys: bool) -> None:
     click.echo(f"{counted(len(subjects), 'subject')} segmented, {counted(n_images, 'image')} of view {view}; see {out}")
 
 
-def _volume_row(subject: object, function: "Function") -> tuple[object, ...]:
+def _volume_row(subject: object, function: "VentricularFunction") -> tuple[object, ...]:
     lv, rv = function.lv, function.rv
     values = (
         lv.end_diastolic_ml,

@@ -33,17 +33,17 @@ class Ventricle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Function:
-    """What a short-axis stack says about the ventricles."""
+class VentricularFunction:
+    """Volumes, ejection fractions and mass of the ventricles, from a short-axis stack."""
 
     lv: Ventricle
     rv: Ventricle
     lv_mass_g: float
     """Mass of the left ventricle's myocardium at end-diastole."""
-    end_diastole: str
-    """Name of the phase that was taken for end-diastole, empty if there is none."""
-    end_systole: str
-    """The same for end-systole."""
+    ed_phase: str
+    """Name of the end-diastolic phase; empty if there is none."""
+    es_phase: str
+    """Name of the end-systolic phase; empty if there is none."""
 
     @classmethod
     def measure(cls, labels: NDArray[np.uint8], phases: tuple[str, ...], voxels_ml: NDArray[np.float64]) -> Self:
@@ -73,13 +73,13 @@ class Function:
             lv=lv,
             rv=rv,
             lv_mass_g=MYOCARDIAL_DENSITY_G_PER_ML * volume(Structure.MYO, diastole),
-            end_diastole="" if diastole is None else phases[diastole],
-            end_systole="" if systole is None else phases[systole],
+            ed_phase="" if diastole is None else phases[diastole],
+            es_phase="" if systole is None else phases[systole],
         )
 
 
 def structure_volumes_ml(labels: NDArray[np.uint8], structure: Structure, voxels_ml: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the volume of a structure in every phase, shape (phases,); arguments as of :meth:`Function.measure`."""
+    """Return the volume of a structure in every phase, shape (phases,); arguments as of :meth:`VentricularFunction.measure`."""
     n_pixels = np.count_nonzero(labels == structure, axis=(2, 3))
     volumes: NDArray[np.float64] = n_pixels @ voxels_ml
     return volumes

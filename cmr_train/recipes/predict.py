@@ -25,7 +25,7 @@ from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice
 from cmr_train.choices import Head
 from cmr_train.config import class_names
-from cmr_train.evaluation.volumes import Function, voxel_volumes_ml
+from cmr_train.evaluation.volumes import VentricularFunction, voxel_volumes_ml
 from cmr_train.prediction.inference import label_images
 from cmr_train.prediction.overlays import Sheet, draw
 from cmr_train.runs.run import Run, loaded
@@ -62,7 +62,7 @@ class PredictedSubject:
     """Name of each phase."""
     n_slices: int
     """Slices of the view."""
-    function: Function | None
+    function: VentricularFunction | None
     """Volumes, where the view and the run's task allow them."""
 
 
@@ -187,11 +187,11 @@ def _holds_nifti(source: Path) -> bool:
     return any(path.name.lower().endswith((".nii", ".nii.gz")) for path in paths)
 
 
-def function_values(function: Function) -> dict[str, str | float]:
+def function_values(function: VentricularFunction) -> dict[str, str | float]:
     """Return the cells of one row of ``volumes.csv``, the subject and the view left out; NaN where a phase is missing."""
     values = (
-        function.end_diastole,
-        function.end_systole,
+        function.ed_phase,
+        function.es_phase,
         function.lv.end_diastolic_ml,
         function.lv.end_systolic_ml,
         function.lv.stroke_ml,
@@ -230,7 +230,7 @@ def _predict_subject(run: Run, catalogue: Catalogue, folder: Path, subject: str,
         write_whole(folder / PICTURES / f"{subject}_{run.view.value}.png", encode_png(draw(sheet)))
     function = None
     if run.view is CardiacView.SAX and run.head is Head.STRUCTURES:
-        function = Function.measure(labels, view.phases, voxel_volumes_ml(affines_mm, np.array(spacing_mm)))
+        function = VentricularFunction.measure(labels, view.phases, voxel_volumes_ml(affines_mm, np.array(spacing_mm)))
     return PredictedSubject(subject=subject, phases=view.phases, n_slices=n_slices, function=function)
 
 
@@ -245,7 +245,7 @@ def _write_phases(
         write_label_map(folder, stem, labels, affines_mm)
 
 
-def _volumes_csv(view: CardiacView, functions: dict[str, Function]) -> str:
+def _volumes_csv(view: CardiacView, functions: dict[str, VentricularFunction]) -> str:
     """Return the table of volumes; numbers with two decimals, cells of NaN empty."""
     rows = [(subject, view.value, *map(_cell, function_values(function).values())) for subject, function in functions.items()]
     return csv_text(VOLUME_COLUMNS, rows)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cmr_planes.views import Structure
-from cmr_train.evaluation.volumes import Function, slice_distances_mm, structure_volumes_ml, voxel_volumes_ml
+from cmr_train.evaluation.volumes import VentricularFunction, slice_distances_mm, structure_volumes_ml, voxel_volumes_ml
 
 
 def stack(places_mm, normal=(0.0, 0.6, 0.8)):
@@ -63,7 +63,7 @@ def volumes_of(blood, muscle, right, phases, voxel_ml=0.5):
     for phase, counts in enumerate(zip(blood, muscle, right, strict=True)):
         row = np.repeat([Structure.LV, Structure.MYO, Structure.RV], counts)
         labels[phase, 0].ravel()[: len(row)] = row
-    return Function.measure(labels, phases, np.array([voxel_ml]))
+    return VentricularFunction.measure(labels, phases, np.array([voxel_ml]))
 
 
 def test_function_of_named_phases():
@@ -73,12 +73,12 @@ def test_function_of_named_phases():
     assert function.lv.ejection_fraction_percent == pytest.approx(100 * 70 / 120)
     assert function.rv.ejection_fraction_percent == 50
     assert function.lv_mass_g == pytest.approx(50 * 1.05)
-    assert (function.end_diastole, function.end_systole) == ("ed", "es")
+    assert (function.ed_phase, function.es_phase) == ("ed", "es")
 
 
 def test_in_a_cine_the_left_ventricle_decides():
     function = volumes_of([90, 120, 40, 60], [80, 100, 70, 75], [80, 90, 50, 40], ("000", "001", "002", "003"))
-    assert (function.end_diastole, function.end_systole) == ("001", "002")
+    assert (function.ed_phase, function.es_phase) == ("001", "002")
     assert function.rv.end_systolic_ml == 25
     assert function.lv_mass_g == pytest.approx(52.5)
 
@@ -88,9 +88,9 @@ def test_what_is_missing_is_not_guessed():
     assert alone.lv.end_diastolic_ml == 50
     assert math.isnan(alone.lv.end_systolic_ml)
     assert math.isnan(alone.lv.ejection_fraction_percent)
-    assert alone.end_systole == ""
+    assert alone.es_phase == ""
     unknown = volumes_of([100, 50], [100, 100], [100, 50], ("000", "001"), voxel_ml=np.nan)
     assert math.isnan(unknown.lv.end_diastolic_ml)
-    assert unknown.end_diastole == ""
+    assert unknown.ed_phase == ""
     empty = volumes_of([0, 0], [10, 10], [0, 0], ("ed", "es"))
     assert math.isnan(empty.lv.ejection_fraction_percent)
