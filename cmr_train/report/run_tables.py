@@ -8,10 +8,10 @@ from cmr_train.config import GROUPS
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN, POOLED, spread
 from cmr_train.report.results import RunResult, StudyResults
-from cmr_train.report.tables import Cell, Table, plain_number
+from cmr_train.report.tables import ReportCell, ReportTable, plain_number
 
 
-def positions_table(run: RunResult) -> Table | None:
+def positions_table(run: RunResult) -> ReportTable | None:
     """Say how well a pretext finds each position; None where it was not tested."""
     if run.table is None or not run.table.structures:
         return None
@@ -22,11 +22,11 @@ def positions_table(run: RunResult) -> Table | None:
             found = spread(run.table.per_subject(metric, POOLED, name))
             places = 3 if metric is Metric.DICE else 1
             text = f"{decimals(found.mean, places)} ({decimals(found.std, places)})" if found.n_subjects else NO_VALUE
-            cells.append(Cell((text,)))
+            cells.append(ReportCell((text,)))
             numbers += [plain_number(found.mean), plain_number(found.std)]
-        rows.append((Cell((name,)), *cells))
+        rows.append((ReportCell((name,)), *cells))
         plain.append((name, *numbers))
-    return Table(
+    return ReportTable(
         name=f"pretext-{run.name}",
         caption=f"Pretext {run.name}: each position on {len(run.table.subjects):,} test subjects, mean (standard deviation)",
         head=("position", "Dice", "contour distance (mm)"),
@@ -35,7 +35,7 @@ def positions_table(run: RunResult) -> Table | None:
     )
 
 
-def runs_table(results: StudyResults) -> Table:
+def runs_table(results: StudyResults) -> ReportTable:
     """List every run with its time and device."""
     rows, plain = [], []
     seeds = {cell.run.name: str(cell.seed) for cell in results.cells}
@@ -45,7 +45,7 @@ def runs_table(results: StudyResults) -> Table:
         numbers = ["" if value is None else f"{value:,}" for value in (run.n_subjects, run.n_images, run.attempts)]
         time = "" if run.seconds is None else duration(run.seconds)
         texts = (f"{run.name}, {kind}", run.state, seed, *numbers, time, run.device or "")
-        rows.append(tuple(Cell((text or NO_VALUE,)) for text in texts))
+        rows.append(tuple(ReportCell((text or NO_VALUE,)) for text in texts))
         plain.append(
             (
                 kind,
@@ -55,7 +55,7 @@ def runs_table(results: StudyResults) -> Table:
                 *(_empty(v) for v in (run.n_subjects, run.n_images, run.attempts, run.seconds, run.device)),
             )
         )
-    return Table(
+    return ReportTable(
         name="runs",
         caption="Every run: what it learnt from, how long it took, and where",
         head=("run", "state", "seed", "subjects", "images", "attempts", "time", "device"),
@@ -64,7 +64,7 @@ def runs_table(results: StudyResults) -> Table:
     )
 
 
-def settings_table(results: StudyResults, variant: str) -> Table:
+def settings_table(results: StudyResults, variant: str) -> ReportTable:
     """List the configuration of a variant's pretext and networks; what the study varies between them has its values in one cell."""
     cells = [cell for cell in results.cells if cell.variant == variant]
     used = {cell.pretext for cell in cells}
@@ -82,9 +82,9 @@ def settings_table(results: StudyResults, variant: str) -> Table:
                 groups = [config.to_json()[group] for config in configs]
                 values = dict.fromkeys(_setting(each[field.name]) for each in groups if each is not None)
                 texts.append(", ".join(values) or NO_VALUE)
-            rows.append(tuple(Cell((text,)) for text in (f"{group}: {field.name}", *texts)))
+            rows.append(tuple(ReportCell((text,)) for text in (f"{group}: {field.name}", *texts)))
             plain.append((group, field.name, *texts))
-    return Table(
+    return ReportTable(
         name=f"settings-{variant}",
         caption=f"Configuration of variant {variant}" if len(results.variants) > 1 else "Configuration",
         head=("setting", "pretext", "networks"),

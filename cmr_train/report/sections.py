@@ -17,7 +17,7 @@ from cmr_train.report import drawings as figures
 from cmr_train.report.analysis import METRICS, Entry, Learning, PaperRow, learning
 from cmr_train.report.examples import examples, pretext_example
 from cmr_train.report.results import StudyResults
-from cmr_train.report.tables import Table
+from cmr_train.report.tables import ReportTable
 
 _NOT_SHOWN = (CmrPlanesError, OSError)
 """Errors that leave a picture out, with their sentence in its place."""
@@ -57,7 +57,7 @@ class Section:
     """2 or 3."""
     text: tuple[str, ...] = ()
     """Paragraphs."""
-    parts: tuple[Picture | Table, ...] = ()
+    parts: tuple[Picture | ReportTable, ...] = ()
     is_folded: bool = False
     """Whether the parts show on request only."""
 
@@ -89,11 +89,11 @@ def _failures(results: StudyResults) -> Iterator[Section]:
     failed = [run for run in results.runs if run.table is None]
     if failed:
         rows = tuple(
-            tuple(tables.Cell((text,)) for text in (run.name, run.state, run.error or "no reason is known")) for run in failed
+            tuple(tables.ReportCell((text,)) for text in (run.name, run.state, run.error or "no reason is known")) for run in failed
         )
         text = csv_text(("run", "state", "reason"), [tuple(cell.lines[0] for cell in row) for row in rows])
         head = ("run", "state", "reason")
-        table = Table(name="not-ended", caption="Runs that failed or have not ended", head=head, rows=rows, csv=text)
+        table = ReportTable(name="not-ended", caption="Runs that failed or have not ended", head=head, rows=rows, csv=text)
         words = f"{len(failed)} of {len(results.runs)} runs have no result; everything below is about the others."
         yield Section(name="not-ended", title="Failed and missing runs", text=(words,), parts=(table,))
 
@@ -127,7 +127,7 @@ def _tables(results: StudyResults, found: tuple[Entry, ...], paper: dict[int, Pa
 
 def _comparisons(
     results: StudyResults, found: tuple[Entry, ...], paper: dict[int, PaperRow], metric: Metric, structures: tuple[str, ...]
-) -> Iterator[Table]:
+) -> Iterator[ReportTable]:
     what = "Dice on the test set" if metric is Metric.DICE else "Contour distance on the test set, mm"
     for variant in results.variants:
         for structure in structures:
@@ -180,7 +180,7 @@ def _learning(results: StudyResults) -> Iterator[Section]:
         words = "No run looked at the validation set (validate_every): whether training came to its plateau cannot be said."
         yield Section(name="learning", title="Learning curves", text=(words,))
         return
-    parts: list[Picture | Table] = []
+    parts: list[Picture | ReportTable] = []
     for variant in results.variants:
         rows: list[Learning] = [each for each in found if each.variant == variant]
         if rows:
@@ -204,7 +204,7 @@ def _learning(results: StudyResults) -> Iterator[Section]:
 def _examples(results: StudyResults) -> Iterator[Section]:
     classes = {int(each): each.title for each in VIEW_STRUCTURES[results.view]}
     texts: list[str] = []
-    parts: list[Picture | Table] = []
+    parts: list[Picture | ReportTable] = []
     for variant in results.variants:
         try:
             found = examples(results, variant)
@@ -228,7 +228,7 @@ def _examples(results: StudyResults) -> Iterator[Section]:
 def _pretexts(results: StudyResults) -> Iterator[Section]:
     classes = {int(each): position_name(results.view, each) for each in PositionClass if each is not PositionClass.BACKGROUND}
     texts: list[str] = []
-    parts: list[Picture | Table] = []
+    parts: list[Picture | ReportTable] = []
     for run in results.pretexts:
         texts.append(wording.pretext_end(run))
         table = run_tables.positions_table(run)

@@ -16,7 +16,7 @@ from cmr_train.report.results import StudyResults
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class ReportCell:
     """A cell of a table."""
 
     lines: tuple[str, ...]
@@ -26,14 +26,14 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class ReportTable:
     """A table; the first cell of each row is its heading."""
 
     name: str
     """Of its CSV file, without the ending."""
     caption: str
     head: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[ReportCell, ...], ...]
     csv: str
     """The same numbers, one a cell."""
 
@@ -86,7 +86,9 @@ def entries_csv(results: StudyResults, found: Iterable[Entry], paper: dict[int, 
     return csv_text(CSV_COLUMNS, rows)
 
 
-def comparison(results: StudyResults, found: Sequence[Entry], paper: dict[int, PaperRow], *, name: str, caption: str) -> Table:
+def comparison(
+    results: StudyResults, found: Sequence[Entry], paper: dict[int, PaperRow], *, name: str, caption: str
+) -> ReportTable:
     """Lay out entries of one variant, metric and structure in the form of the paper's tables.
 
     Parameters
@@ -110,8 +112,8 @@ def comparison(results: StudyResults, found: Sequence[Entry], paper: dict[int, P
         heading: tuple[str, ...] = (f"{subjects:,} ({_range(images)})",)
         if any(paper_value(each, paper) is not None for each in row):
             heading = (*heading, f"paper: {subjects:,} ({paper[subjects].n_images:,})")
-        rows.append((Cell(heading), *(Cell(_lines(each, paper), is_best=each.mode in winners) for each in row)))
-    return Table(
+        rows.append((ReportCell(heading), *(ReportCell(_lines(each, paper), is_best=each.mode in winners) for each in row)))
+    return ReportTable(
         name=name,
         caption=caption,
         head=("annotated subjects (images)", *(mode.value for mode in results.modes)),
@@ -120,7 +122,7 @@ def comparison(results: StudyResults, found: Sequence[Entry], paper: dict[int, P
     )
 
 
-def variants_table(results: StudyResults, found: Sequence[Entry]) -> Table:
+def variants_table(results: StudyResults, found: Sequence[Entry]) -> ReportTable:
     """Lay out the mean Dice of all variants side by side."""
     rows, plain = [], []
     for subjects in results.subjects:
@@ -128,30 +130,30 @@ def variants_table(results: StudyResults, found: Sequence[Entry]) -> Table:
             row = [next(e for e in found if (e.variant, e.subjects, e.mode) == (v, subjects, mode)) for v in results.variants]
             means = [round(each.spread.mean, 3) for each in row if each.exists]
             top = max(means) if len(set(means)) > 1 else math.nan
-            cells = (Cell(_lines(each, {}), is_best=each.exists and round(each.spread.mean, 3) == top) for each in row)
-            rows.append((Cell((f"{mode.value}, {subjects:,}",)), *cells))
+            cells = (ReportCell(_lines(each, {}), is_best=each.exists and round(each.spread.mean, 3) == top) for each in row)
+            rows.append((ReportCell((f"{mode.value}, {subjects:,}",)), *cells))
             plain += row
     caption = "Dice on the test set, mean of structures, of every variant side by side: mean (standard deviation)"
     head = ("method, annotated subjects", *results.variants)
-    return Table(name="variants", caption=caption, head=head, rows=tuple(rows), csv=entries_csv(results, plain, {}))
+    return ReportTable(name="variants", caption=caption, head=head, rows=tuple(rows), csv=entries_csv(results, plain, {}))
 
 
-def learning_table(found: Sequence[Learning], name: str, suffix: str) -> Table:
+def learning_table(found: Sequence[Learning], name: str, suffix: str) -> ReportTable:
     """Say where each learning curve ends, and whether it has come to its plateau."""
     rows, plain = [], []
     for each in found:
         change = NO_VALUE if math.isnan(each.change) else signed(each.change)
         last = int(each.mean.iterations[-1])
         texts = (f"{each.mode.value}, {each.subjects:,}", f"{last:,}", decimals(each.final, 3), change, each.verdict)
-        rows.append(tuple(Cell((text,)) for text in texts))
+        rows.append(tuple(ReportCell((text,)) for text in texts))
         plain.append((each.mode.value, each.subjects, last, plain_number(each.final), plain_number(each.change), each.verdict))
     head = ("method, annotated subjects", "iterations", "final validation Dice", "change over the last quarter", "in words")
     csv_head = ("mode", "annotated_subjects", "iterations", "final_validation_dice", "change_last_quarter", "verdict")
     caption = f"Whether training has come to its plateau: mean of structures and seeds on the validation set{suffix}"
-    return Table(name=name, caption=caption, head=head, rows=tuple(rows), csv=csv_text(csv_head, plain))
+    return ReportTable(name=name, caption=caption, head=head, rows=tuple(rows), csv=csv_text(csv_head, plain))
 
 
-def needed_table(found: Sequence[Learning], modes: Sequence[TransferMode], name: str, suffix: str) -> Table:
+def needed_table(found: Sequence[Learning], modes: Sequence[TransferMode], name: str, suffix: str) -> ReportTable:
     """Say after how many iterations a Dice was first reached."""
     rows, plain = [], []
     for subjects, group in groupby(found, key=lambda each: each.subjects):
@@ -163,15 +165,15 @@ def needed_table(found: Sequence[Learning], modes: Sequence[TransferMode], name:
             cells = []
             for mode in modes:
                 if mode not in of_mode:
-                    cells.append(Cell((NO_VALUE,)))
+                    cells.append(ReportCell((NO_VALUE,)))
                     continue
                 each = level[of_mode[mode]]
                 text = f"{each.median:,.0f}" if math.isfinite(each.median) else "not reached"
-                cells.append(Cell((text, f"{each.n_reached} of {counted(each.n_seeds, 'seed')}")))
+                cells.append(ReportCell((text, f"{each.n_reached} of {counted(each.n_seeds, 'seed')}")))
                 iterations = f"{each.median:g}" if math.isfinite(each.median) else ""
                 plain.append((subjects, f"{value:.6g}", mode.value, iterations, each.n_reached, each.n_seeds))
-            rows.append((Cell((f"{subjects:,}, Dice {value:.3g}{words}",)), *cells))
-    return Table(
+            rows.append((ReportCell((f"{subjects:,}, Dice {value:.3g}{words}",)), *cells))
+    return ReportTable(
         name=name,
         caption=f"Iterations needed to reach a Dice on the validation set (mean of structures): median over seeds{suffix}",
         head=("annotated subjects, Dice", *(mode.value for mode in modes)),
