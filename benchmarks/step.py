@@ -18,7 +18,7 @@ from rich.console import Console
 
 from cmr_planes import CardiacView, Catalogue
 from cmr_train.choices import DeviceKind, Head, Recipe
-from cmr_train.compute.devices import Compute, prepare
+from cmr_train.compute.devices import Compute, choose_compute
 from cmr_train.data.augment import transform
 from cmr_train.data.batches import BatchOptions, Order, batches
 from cmr_train.data.datasets import PlaneDataset, Target
@@ -50,7 +50,7 @@ def main() -> None:
         device=arguments.device,
         threads=arguments.threads,
     )
-    compute = prepare(config.runtime)
+    compute = choose_compute(config.runtime)
     with Catalogue(config.data.data) as catalogue:
         index = catalogue.index(CardiacView.SAX)
         target = Target(view=CardiacView.SAX, head=Head.POSITIONS, n_classes=10, grid=Grid.of(config))

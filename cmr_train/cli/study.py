@@ -27,7 +27,7 @@ from cmr_train.choices import DeviceKind, Preset
 from cmr_train.cli.options import PATH, lists_problems, setting_option
 from cmr_train.config import SETTINGS
 from cmr_train.study.engines import Engine, Submit, dask_executor, local_executor, slurm_executor
-from cmr_train.study.plan import Plan, StudyRun, make_plan
+from cmr_train.study.plan import Plan, StudyRun, plan_study
 from cmr_train.study.study_file import STUDY_SETTINGS, parse_study, read_document
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def study(
         raise click.UsageError("--executor dask and one of --scheduler and --scheduler-file need each other")
     described = parse_study(_document(file, given))
     folder = out or STUDIES / described.slug
-    plan = make_plan(described, folder)
+    plan = plan_study(described, folder)
     from cmr_train.study import run as recipe
     from cmr_train.study.job import is_done
     from cmr_train.study.survey import survey

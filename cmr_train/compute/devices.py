@@ -83,7 +83,7 @@ def compute_on(device: torch.device, precision: Precision) -> Compute:
     return Compute(device, is_bfloat16, is_tf32=precision is not Precision.FLOAT32)
 
 
-def prepare(runtime: RuntimeConfig, local_rank: int = 0) -> Compute:
+def choose_compute(runtime: RuntimeConfig, local_rank: int = 0) -> Compute:
     """Choose the device and set what torch keeps for the whole process: threads, TF32, deterministic kernels.
 
     Raises

@@ -173,7 +173,7 @@ class Comparison:
     """Over the subjects that both have scored."""
 
 
-def compare(table: ScoreTable, baseline: ScoreTable) -> tuple[Comparison, ...]:
+def compare_tables(table: ScoreTable, baseline: ScoreTable) -> tuple[Comparison, ...]:
     """Compare two methods on the same subjects, in every group and metric.
 
     Parameters

@@ -21,7 +21,7 @@ from cmr_train.data.selection import select_images
 from cmr_train.errors import TrainError
 from cmr_train.evaluation.metrics import score_volume
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME, comparisons_json, per_subject_csv, summary_json
-from cmr_train.evaluation.scores import Comparison, ScoredVolume, ScoreTable, compare
+from cmr_train.evaluation.scores import Comparison, ScoredVolume, ScoreTable, compare_tables
 from cmr_train.prediction.inference import label_images
 from cmr_train.runs.files import write_json
 from cmr_train.runs.run import Run, loaded
@@ -149,7 +149,7 @@ def evaluate(
         n_trained_on=_n_subjects_of(index, scored_run.split.train),
         baseline_run=None if other is None else other.name,
         baseline=None if other is None else tables[1],
-        comparisons=() if other is None else compare(*tables),
+        comparisons=() if other is None else compare_tables(*tables),
     )
     if out is not None:
         write_whole(Path(out) / PER_SUBJECT_NAME, per_subject_csv(evaluation.table, evaluation.view).encode())

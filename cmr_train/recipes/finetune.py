@@ -9,7 +9,7 @@ from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, ignore_message, ignore_progress
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Head, Preset, Recipe, TransferMode
-from cmr_train.compute.devices import prepare
+from cmr_train.compute.devices import choose_compute
 from cmr_train.compute.distributed import check_batch, joined, world_from_environment
 from cmr_train.config import RunConfig, TransferConfig, inherited
 from cmr_train.data.splits import Split
@@ -153,7 +153,7 @@ def train_finetune(config: RunConfig, out: Path, *, resume: bool = False, overwr
     transfer = _transfer(config)
     world = world_from_environment()
     check_batch(world, config.training.batch_size)
-    compute = prepare(config.runtime, world.local_rank)
+    compute = choose_compute(config.runtime, world.local_rank)
     with joined(world, compute.device), Catalogue(config.data.data) as catalogue:
         session = Session(config=config, out=out, catalogue=catalogue, compute=compute, world=world, reporter=reporter)
         images = {Head.STRUCTURES: choose_images(session, Head.STRUCTURES)}

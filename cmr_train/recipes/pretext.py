@@ -9,7 +9,7 @@ from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, ignore_message, ignore_progress
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Head, Preset, Recipe
-from cmr_train.compute.devices import prepare
+from cmr_train.compute.devices import choose_compute
 from cmr_train.compute.distributed import check_batch, joined, world_from_environment
 from cmr_train.config import RunConfig
 from cmr_train.models.initial_weights import initialise
@@ -142,7 +142,7 @@ def train_pretext(config: RunConfig, out: Path, *, resume: bool = False, overwri
     """
     world = world_from_environment()
     check_batch(world, config.training.batch_size)
-    compute = prepare(config.runtime, world.local_rank)
+    compute = choose_compute(config.runtime, world.local_rank)
     with joined(world, compute.device), Catalogue(config.data.data) as catalogue:
         session = Session(config=config, out=out, catalogue=catalogue, compute=compute, world=world, reporter=reporter)
         images = choose_images(session, Head.POSITIONS)

@@ -109,7 +109,7 @@ def best(row: Sequence[Entry]) -> frozenset[TransferMode]:
     return winners if len(winners) < len(present) else frozenset()
 
 
-def compare(values: NDArray[np.float64], baseline: NDArray[np.float64]) -> Difference | None:
+def compare_with_scratch(values: NDArray[np.float64], baseline: NDArray[np.float64]) -> Difference | None:
     """Compare a method with scratch, shapes (subjects, seeds); None without a common pair."""
     difference = values - baseline
     is_there = ~np.isnan(difference)
@@ -241,7 +241,7 @@ def _entry(results: StudyResults, variant: str, subjects: int, mode: TransferMod
     tables = [cell.run.table for cell in results.select(variant, subjects, mode)]
     difference = None
     if mode is not TransferMode.SCRATCH:
-        difference = compare(values, results.values(variant, subjects, TransferMode.SCRATCH, metric, structure))
+        difference = compare_with_scratch(values, results.values(variant, subjects, TransferMode.SCRATCH, metric, structure))
     return Entry(
         variant=variant,
         subjects=subjects,

@@ -66,7 +66,7 @@ def segmentations(example: Example, classes: dict[int, str], modes: Sequence[Tra
             if row == 0:
                 axes.set_title(title, fontsize=10, color=INK)
             if labels is not None:
-                draw_contours(axes, labels, classes)
+                draw_outlines(axes, labels, classes)
             if dice is not None:
                 text = "not there" if labels is None else "no Dice" if math.isnan(dice) else f"Dice {dice:.2f}"
                 axes.set_xlabel(text, fontsize=9, color=INK, labelpad=2)
@@ -100,7 +100,7 @@ def positions(example: PretextExample, classes: dict[int, str]) -> Figure:
     return figure
 
 
-def draw_contours(axes: Axes, labels: NDArray[np.uint8], classes: dict[int, str]) -> None:
+def draw_outlines(axes: Axes, labels: NDArray[np.uint8], classes: dict[int, str]) -> None:
     """Draw the outline of every class."""
     rows, columns = (np.arange(-1, size + 1) for size in labels.shape)
     for value in classes:

@@ -150,7 +150,7 @@ def _carried_out(job: Job) -> Outcome:
 def _train_and_evaluate(job: Job) -> bool:
     """Train, score on the test set, and write ``cell.json``; return whether the run is finished."""
     from cmr_train.choices import Recipe
-    from cmr_train.compute.devices import prepare
+    from cmr_train.compute.devices import choose_compute
     from cmr_train.recipes.evaluate import evaluate
     from cmr_train.recipes.finetune import train_finetune
     from cmr_train.recipes.pretext import train_pretext
@@ -166,7 +166,7 @@ def _train_and_evaluate(job: Job) -> bool:
         reporter = Reporter(on_message=lambda sentence: print(sentence, file=sys.stderr))  # noqa: T201  # into the run's log
         if not train(config, out, resume=True, reporter=reporter):
             return False
-    compute = prepare(config.runtime)
+    compute = choose_compute(config.runtime)
     evaluate(load_run(out, compute.device), out=out)
     seal = {"state": State.DONE.value, "error": None, "attempts": job.attempt, "seconds": round(time.perf_counter() - start, 1)}
     write_json(out / RESULT_NAME, seal | {"device": compute.description} | job.facts)

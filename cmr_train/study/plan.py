@@ -67,7 +67,7 @@ class Plan:
         return (*self.pretexts, *self.runs)
 
 
-def make_plan(study: Study, folder: Path) -> Plan:
+def plan_study(study: Study, folder: Path) -> Plan:
     """Resolve the configuration of every run.
 
     Parameters

@@ -16,7 +16,7 @@ from cmr_train.recipes.finetune import train_finetune
 from cmr_train.recipes.pretext import train_pretext
 from cmr_train.study.engines import dask_executor, slurm_executor
 from cmr_train.study.job import State
-from cmr_train.study.plan import Pretext, make_plan
+from cmr_train.study.plan import Pretext, plan_study
 from cmr_train.study.run import catalogue_digests, prepare_folder, run_study
 from cmr_train.study.study_file import parse_study, read_document
 from cmr_train.study.survey import survey
@@ -62,7 +62,7 @@ def interrupt(path: Path, out: Path, run: str, sign: signal.Signals) -> subproce
 
 def undisturbed(path: Path, folder: Path) -> dict[str, bytes]:
     """Train every run of a study one after another in this process, without the study's machinery; return the weights."""
-    plan = make_plan(parse_study(read_document(path)), folder)
+    plan = plan_study(parse_study(read_document(path)), folder)
     for each in plan.everything:
         recipe = train_pretext if isinstance(each, Pretext) else train_finetune
         assert recipe(each.config, folder / each.folder, reporter=Reporter())
@@ -177,7 +177,7 @@ def test_other_engines_carry_out_the_same_jobs(data, tmp_path, engine):
     study = parse_study(
         {"data": str(data), "modes": ["scratch"], "subjects": [1], "seeds": 1, "settings": {**SETTINGS, "iterations": 2}}
     )
-    plan = make_plan(study, tmp_path / "out")
+    plan = plan_study(study, tmp_path / "out")
     prepare_folder(plan, tmp_path / "out", catalogue_digests(plan))
     facts = survey(plan)
     if engine == "slurm":

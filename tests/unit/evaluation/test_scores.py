@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cmr_train.evaluation.metrics import Metric, Score
-from cmr_train.evaluation.scores import MEAN, POOLED, ScoredVolume, ScoreTable, compare, spread
+from cmr_train.evaluation.scores import MEAN, POOLED, ScoredVolume, ScoreTable, compare_tables, spread
 
 NAN = math.nan
 EMPTY = Score(dice=NAN, bai2019_mm=NAN, all_borders_mm=NAN, hausdorff95_mm=NAN, n_scored=0, n_missed=0, n_invented=0)
@@ -112,7 +112,7 @@ def test_differences_are_paired_by_subject():
         {(each.subject, each.phase, each.structure): each.score for each in TWO_SUBJECTS.volumes}
         | {("A", "ed", "LV"): good(0.7), ("B", "ed", "LV"): good(0.4)}
     )
-    differences = {(each.phase, each.structure, each.metric): each.difference for each in compare(TWO_SUBJECTS, other)}
+    differences = {(each.phase, each.structure, each.metric): each.difference for each in compare_tables(TWO_SUBJECTS, other)}
     assert len(differences) == 9 * len(Metric)
     assert differences["ed", "LV", Metric.DICE].mean == pytest.approx(0.15)
     assert differences["pooled", "LV", Metric.DICE].mean == pytest.approx(0.075)
@@ -122,4 +122,4 @@ def test_differences_are_paired_by_subject():
 
 def test_tables_of_different_subjects_are_not_compared():
     with pytest.raises(ValueError, match="differ in their subjects"):
-        compare(TWO_SUBJECTS, table({("A", "ed", "LV"): good(0.7)}))
+        compare_tables(TWO_SUBJECTS, table({("A", "ed", "LV"): good(0.7)}))

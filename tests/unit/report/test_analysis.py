@@ -14,7 +14,16 @@ from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
 from cmr_train.evaluation.statistics import CONFIDENCE, N_RESAMPLES, crossed_interval, paired_difference
 from cmr_train.report import tables, wording
-from cmr_train.report.analysis import best, compare, entries, last_quarter_change, learning, mean_curve, needed, paper_rows
+from cmr_train.report.analysis import (
+    best,
+    compare_with_scratch,
+    entries,
+    last_quarter_change,
+    learning,
+    mean_curve,
+    needed,
+    paper_rows,
+)
 from cmr_train.report.results import Curve, read_curve, read_study
 from tests.helpers.study_folders import make_study
 
@@ -63,12 +72,12 @@ def test_one_value_has_no_interval(values):
 def test_differences_are_of_pairs_only():
     values = np.array([[0.8, 0.9], [0.7, np.nan], [0.6, 0.6]])
     scratch = np.array([[0.5, np.nan], [0.5, 0.5], [0.4, 0.5]])
-    found = compare(values, scratch)
+    found = compare_with_scratch(values, scratch)
     assert found is not None
     assert found.mean == pytest.approx((0.3 + 0.2 + 0.2 + 0.1) / 4)
     assert (found.n_subjects, found.n_seeds) == (3, 2)
     assert found.p_value == paired_difference([0.3, 0.2, 0.15], [0, 0, 0]).p_value
-    assert compare(values, np.full((3, 2), np.nan)) is None
+    assert compare_with_scratch(values, np.full((3, 2), np.nan)) is None
 
 
 def test_the_papers_numbers_are_those_of_its_tables():

@@ -10,7 +10,7 @@ import pytest
 from cmr_planes.system.run_lock import only_run
 from cmr_train.study import job as study_job
 from cmr_train.study.job import Job, Outcome, State
-from cmr_train.study.plan import Plan, make_plan
+from cmr_train.study.plan import Plan, plan_study
 from cmr_train.study.run import run_study
 from cmr_train.study.study_file import parse_study
 
@@ -36,7 +36,7 @@ class Ended:
 @pytest.fixture
 def plan(tmp_path) -> Plan:
     study = parse_study({"subjects": [1], "seeds": 1, "variants": {"a": {}, "b": {"pretext": {"iterations": 7}}}})
-    return make_plan(study, tmp_path)
+    return plan_study(study, tmp_path)
 
 
 def run(plan: Plan, folder: Path, end: Callable[[str, int], Outcome]):

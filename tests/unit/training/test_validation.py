@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Head, Recipe
-from cmr_train.compute.devices import prepare
+from cmr_train.compute.devices import choose_compute
 from cmr_train.config import class_names
 from cmr_train.data.datasets import PlaneDataset, Target
 from cmr_train.data.images import Grid
@@ -55,7 +55,7 @@ def test_the_dice_of_a_look_is_that_of_the_predictions(catalogue_path):
         model = UNet(1, 4, 2, heads={"positions": 10})
         initialise(model, 1)
         names = class_names(CardiacView.SAX, Head.POSITIONS)
-        values = Validation(dataset=dataset, names=names)(model, prepare(config.runtime))
+        values = Validation(dataset=dataset, names=names)(model, choose_compute(config.runtime))
         assert model.training
         model.eval()
         images, masks = dataset.batch(range(len(dataset)))
