@@ -3,6 +3,7 @@
 import ast
 import functools
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -99,6 +100,14 @@ def test_the_design_page_has_every_room_and_no_other(package):
     root_modules = [name for is_root, names in named if is_root for name in re.findall(r"`(\w+)`", names)]
     assert sorted(name for is_root, name in named if not is_root) == sorted(f"`{room}`" for room in rooms(package))
     assert sorted(root_modules) == sorted(ROOT_MODULES[package] - {"__init__", "__main__"})
+
+
+def test_the_picture_of_the_design_page_places_steps_in_rooms():
+    bands = runpy.run_path(str(ROOT / "docs" / "make_figures.py"))["BANDS"]
+    for package, band in zip(PACKAGES, bands, strict=True):
+        drawn = {room for row in band.rows for step in row for room in step.rooms.split(" · ")}
+        assert band.title.startswith(package)
+        assert drawn <= rooms(package)
 
 
 def test_every_name_has_one_address():
