@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from PIL import Image
 
-from cmr_planes.pictures.contact_sheet import Panel, draw_sheet
+from cmr_planes.pictures.contact_sheet import SheetImage, draw_sheet
 from cmr_planes.pictures.png import encode_png
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
@@ -100,7 +100,7 @@ def draw_positions(catalogue_path: str, folder: Path) -> None:
         for view, places in PANELS.items():
             attributes = catalogue.view_attributes(subject, view)
             panels = [
-                Panel(
+                SheetImage(
                     image=catalogue.image(subject, view, phase, level),
                     plane=attributes.planes[level],
                     centres_px=attributes.boxes.centres_px[level],

@@ -16,7 +16,7 @@ from cmr_planes.annotations.model import (
     TimePoint,
 )
 from cmr_planes.annotations.placing import MAX_OFFSET_PX, SlicePlacement, place_on_plane
-from cmr_planes.annotations.rasterise import draw_contours, drawn_structures
+from cmr_planes.annotations.rasterise import drawn_structures, fill_contours
 from cmr_planes.annotations.sentences import KEEP_FRAMES, gap_sentences, misfit_sentence, missed_slices_sentence, no_image_sentence
 from cmr_planes.errors import AnnotationError
 from cmr_planes.geometry import ImagePlane
@@ -167,7 +167,7 @@ def _place_contours(annotation: Annotation, canvases: Mapping[CardiacView, _Canv
             if _is_far_outside(image.contours, rows, columns):
                 problems.append(f"contours lie outside the {canvas.target.view.title} image of {rows} × {columns} pixels")
                 continue
-            labels = draw_contours(image.contours, rows, columns)
+            labels = fill_contours(image.contours, rows, columns)
             canvas.put(phase, slice_index, labels, drawn_structures(image.contours), annotation.source.value)
     if not n_missing:
         return _Sentences(problems=problems)

@@ -55,13 +55,7 @@ def fill_polygon(points_px: FloatArray, rows: int, columns: int) -> BoolArray:
     return inside
 
 
-def polygon_area_px(points_px: FloatArray) -> float:
-    """Return the area of a polygon, shape (n, 2), in pixels."""
-    x, y = points_px.T
-    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
-
-
-def draw_contours(contours: Sequence[Contour], rows: int, columns: int) -> LabelArray:
+def fill_contours(contours: Sequence[Contour], rows: int, columns: int) -> LabelArray:
     """Draw the label map of one image.
 
     Parameters

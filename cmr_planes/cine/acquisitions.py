@@ -14,7 +14,7 @@ from cmr_planes.errors import Finding, NoteCode
 from cmr_planes.geometry import ImagePlane, angle_between_normals_deg
 from cmr_planes.views import CardiacView
 
-SAME_PLANE_MM = 0.1
+JITTER_MM = 0.1
 """Frames whose image corners differ by less lie on one plane, in mm: some scanners jitter positions from frame to frame."""
 
 MIN_CINE_FRAMES = 2
@@ -53,7 +53,7 @@ class CineSlice:
     def recency(self) -> tuple[str, int]:
         """Sorts acquisitions by when they were made."""
         number = self.header.series_number
-        return max(frame.acquisition_moment for frame in self.frames), -1 if number is None else number
+        return max(frame.acquired_at for frame in self.frames), -1 if number is None else number
 
     @property
     def label(self) -> str:
@@ -231,13 +231,13 @@ def _by_plane(series: Sequence[FrameHeader]) -> list[tuple[ImagePlane, list[Fram
 
 
 def _same_plane(first: ImagePlane, second: ImagePlane) -> bool:
-    """Tell whether two images cover the same pixels in the patient, within ``SAME_PLANE_MM`` at their corners."""
+    """Tell whether two images cover the same pixels in the patient, within ``JITTER_MM`` at their corners."""
     if (first.rows, first.columns) != (second.rows, second.columns):
         return False
-    if np.abs(first.position_mm - second.position_mm).max() > SAME_PLANE_MM:
+    if np.abs(first.position_mm - second.position_mm).max() > JITTER_MM:
         return False
     corners = np.array([[first.columns - 1, 0], [0, first.rows - 1]])
-    return bool(np.abs(first.pixel_to_patient(corners) - second.pixel_to_patient(corners)).max() <= SAME_PLANE_MM)
+    return bool(np.abs(first.pixel_to_patient(corners) - second.pixel_to_patient(corners)).max() <= JITTER_MM)
 
 
 def _split_repeats(frames: Sequence[FrameHeader]) -> list[list[FrameHeader]]:
@@ -249,7 +249,7 @@ def _split_repeats(frames: Sequence[FrameHeader]) -> list[list[FrameHeader]]:
     repeats = counts.pop() if len(counts) == 1 else 1
     if repeats < 2 or len(by_time) < MIN_CINE_FRAMES or None in by_time:
         return [list(frames)]
-    ranked = [sorted(same, key=lambda frame: (frame.acquisition_moment, *_stable_place(frame))) for same in by_time.values()]
+    ranked = [sorted(same, key=lambda frame: (frame.acquired_at, *_stable_order(frame))) for same in by_time.values()]
     return [[same[repeat] for same in ranked] for repeat in range(repeats)]
 
 
@@ -266,10 +266,10 @@ def _in_order_of_time(frames: Sequence[FrameHeader]) -> tuple[list[FrameHeader],
         if len(set(known)) == len(frames):
             order = np.argsort(known, kind="stable")
             return [frames[index] for index in order], rank == 0
-    return sorted(frames, key=_stable_place), False
+    return sorted(frames, key=_stable_order), False
 
 
-def _stable_place(frame: FrameHeader) -> tuple[int, str, str, int]:
+def _stable_order(frame: FrameHeader) -> tuple[int, str, str, int]:
     """Return a fixed place for a frame that no time orders."""
     return frame.instance_number or 0, str(frame.file.path), frame.file.member, frame.frame_index
 
@@ -282,7 +282,7 @@ def _fixed_order(cine: CineSlice) -> tuple[object, ...]:
         cine.header.series_uid,
         *cine.plane.position_mm.tolist(),
         *cine.recency,
-        _stable_place(cine.header),
+        _stable_order(cine.header),
     )
 
 

@@ -111,7 +111,7 @@ def difference_curve(images: FloatArray, mask: BoolArray) -> FloatArray:
     -------
         Shape (frames,): root of the mean squared difference in the region, after a slight blur.
     """
-    rows, columns = (slice(places.min(), places.max() + 1) for places in np.nonzero(mask))
+    rows, columns = (slice(indices.min(), indices.max() + 1) for indices in np.nonzero(mask))
     blurred = gaussian_filter(images[:, rows, columns], (0, BLUR_PX, BLUR_PX))[:, mask[rows, columns]]
     curve: FloatArray = np.sqrt(((blurred - blurred[0]) ** 2).mean(axis=1))
     return curve

@@ -22,7 +22,7 @@ from cmr_planes.geometry import (
     order_from_base,
 )
 from cmr_planes.geometry.arrays import FloatArray
-from cmr_planes.geometry.stack import TYPICAL_APEX_DIRECTION, slice_levels_mm
+from cmr_planes.geometry.stack import TYPICAL_APEX_DIRECTION, slice_positions_mm
 from cmr_planes.geometry.tolerances import SAME_ORIENTATION_DEG
 from cmr_planes.views import CardiacView
 
@@ -33,7 +33,7 @@ MAX_LINE_TILT_DEG = 30.0
 MIN_LONG_AXIS_ANGLE_DEG = 60.0
 """Smallest angle between a long-axis plane and the short-axis planes."""
 MIN_STACK_SLICES = 3
-"""As many parallel levels make a short-axis stack by themselves; fewer need long-axis planes around them."""
+"""As many parallel slices make a short-axis stack by themselves; fewer need long-axis planes around them."""
 
 MAX_CENTRE_DISTANCE_MM = 60.0
 """A long-axis plane farther from the middle of the short-axis field of view misses the left ventricle."""
@@ -43,8 +43,8 @@ MAX_2CH_DISTANCE_MM = {True: 25.0, False: 40.0}
 Beyond lies the right ventricle: its two-chamber view is parallel to the left one's, 4 to 6 cm to the patient's right.
 """
 
-SAME_LEVEL_SHARE = 0.6
-"""Slices of a stack closer than this share of their distance or thickness are repeats of one level."""
+SAME_SLICE_SHARE = 0.6
+"""Slices of a stack closer than this share of their distance or thickness are repeats of one slice."""
 DEFAULT_THICKNESS_MM = 8.0
 """Slice thickness where the header gives none."""
 SAME_PLACE_MM = 8.0
@@ -121,7 +121,7 @@ def _find_short_axis(slices: Sequence[CineSlice]) -> list[CineSlice]:
             clusters.append([cine])
         else:
             home.append(cine)
-    qualified = [(cluster, _n_levels(cluster)) for cluster in clusters if _can_be_short_axis(cluster, slices)]
+    qualified = [(cluster, _n_slice_positions(cluster)) for cluster in clusters if _can_be_short_axis(cluster, slices)]
     if not qualified:
         return []
     return max(qualified, key=lambda pair: (pair[1], -_axis_tilt_deg(pair[0][0].plane)))[0]
@@ -133,7 +133,7 @@ def _can_be_short_axis(cluster: Sequence[CineSlice], slices: Sequence[CineSlice]
     named = sum(cine.name_view is CardiacView.SAX for cine in cluster) * 2 > len(cluster)
     if _axis_tilt_deg(plane) > MAX_AXIS_TILT_DEG and not named:
         return False
-    if _n_levels(cluster) >= MIN_STACK_SLICES:
+    if _n_slice_positions(cluster) >= MIN_STACK_SLICES:
         return True
     crossing = [cine.plane for cine in slices if _is_long_axis(cine.plane, plane)]
     return any(
@@ -163,24 +163,24 @@ def _is_long_axis(plane: ImagePlane, short_axis: ImagePlane) -> bool:
     return upright and abs(float(plane.signed_distance_mm(short_axis.centre_mm))) <= MAX_CENTRE_DISTANCE_MM
 
 
-def _n_levels(cluster: Sequence[CineSlice]) -> int:
-    """Count the distinct levels of parallel slices."""
-    levels = np.sort(slice_levels_mm([cine.plane for cine in cluster]))
-    return 1 + int((np.diff(levels) > 1.0).sum())
+def _n_slice_positions(cluster: Sequence[CineSlice]) -> int:
+    """Count the distinct positions of parallel slices."""
+    positions_mm = np.sort(slice_positions_mm([cine.plane for cine in cluster]))
+    return 1 + int((np.diff(positions_mm) > 1.0).sum())
 
 
 def _stack(cluster: Sequence[CineSlice]) -> tuple[tuple[CineSlice, ...], list[Finding]]:
-    """Choose one acquisition per level, of the common matrix, from base to apex; return what was left out too."""
+    """Choose one acquisition per slice position, of the common matrix, from base to apex; return what was left out too."""
     view = CardiacView.SAX.value
     findings: list[Finding] = []
     kept: list[CineSlice] = []
     superseded: list[CineSlice] = []
-    levels = dict(zip(map(id, cluster), slice_levels_mm([cine.plane for cine in cluster]), strict=True))
+    position_mm = dict(zip(map(id, cluster), slice_positions_mm([cine.plane for cine in cluster]), strict=True))
     for cine in sorted(cluster, key=lambda cine: (is_complete(cine, cluster), cine.recency), reverse=True):
-        reach_mm = SAME_LEVEL_SHARE * max(
+        reach_mm = SAME_SLICE_SHARE * max(
             cine.header.slice_thickness_mm or DEFAULT_THICKNESS_MM, cine.header.spacing_between_slices_mm or 0.0
         )
-        near = any(abs(levels[id(cine)] - levels[id(other)]) < reach_mm for other in kept)
+        near = any(abs(position_mm[id(cine)] - position_mm[id(other)]) < reach_mm for other in kept)
         (superseded if near else kept).append(cine)
     if superseded:
         findings.append(Finding(view, NoteCode.SUPERSEDED, _superseded_sentence(superseded)))

@@ -9,7 +9,7 @@ import click
 from cmr_planes.errors import ExitCode, SourceError
 from cmr_planes.phantom.acquisition import Protocol
 from cmr_planes.phantom.cohort import CohortOptions, make_cohort
-from cmr_planes.phantom.layouts import Layout
+from cmr_planes.phantom.layouts import ArchiveStyle
 from cmr_planes.phantom.people import Pathology
 from cmr_planes.phantom.quirks import Quirk
 from cmr_planes.system.cores import n_cores
@@ -40,7 +40,7 @@ def _quirks(context: click.Context, parameter: click.Parameter, value: str) -> t
 )
 @click.option(
     "--layout",
-    type=EnumChoice([*Layout]),
+    type=EnumChoice([*ArchiveStyle]),
     default=_COHORT.layout.value,
     show_default=True,
     help="Folder layout of the DICOM files.",
@@ -77,7 +77,7 @@ def phantom(
     folder: Path,
     n_subjects: int,
     seed: int,
-    layout: Layout,
+    layout: ArchiveStyle,
     slices: int,
     frames: int,
     rows: int,

@@ -9,7 +9,7 @@ import click
 
 from cmr_planes.errors import ExitCode, NoteCode
 from cmr_planes.geometry.arrays import BoolArray
-from cmr_planes.pictures.contact_sheet import Panel, draw_sheet
+from cmr_planes.pictures.contact_sheet import SheetImage, draw_sheet
 from cmr_planes.pictures.png import encode_png
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.view_attributes import ViewAttributes
@@ -163,7 +163,7 @@ def _choose_phases(stored: Sequence[str], asked: Sequence[str]) -> tuple[int, ..
     return tuple(index for index, name in enumerate(stored) if name in names)
 
 
-def _panels(catalogue: Catalogue, chosen: Sequence[Series], *, with_keys: bool) -> Iterator[Panel]:
+def _panels(catalogue: Catalogue, chosen: Sequence[Series], *, with_keys: bool) -> Iterator[SheetImage]:
     """Read the images, one at a time: by subject, phase, slice."""
     for series in chosen:
         attributes, n_slices = series.attributes, series.attributes.shape[1]
@@ -172,7 +172,7 @@ def _panels(catalogue: Catalogue, chosen: Sequence[Series], *, with_keys: bool) 
                 words = [f"subject {series.number}", attributes.phases[phase].upper()]
                 words += [f"slice {slice_index + 1} of {n_slices}"] if n_slices > 1 else []
                 words += [series.subject] if with_keys else []
-                yield Panel(
+                yield SheetImage(
                     image=catalogue.image(series.subject, attributes.view, phase, slice_index),
                     plane=attributes.planes[slice_index],
                     centres_px=None if attributes.boxes is None else attributes.boxes.centres_px[slice_index],
@@ -193,7 +193,7 @@ def _warning(attributes: ViewAttributes, slice_index: int) -> str:
     return f"low agreement along the lines: {values}"
 
 
-def _heading(view: CardiacView, panels: Sequence[Panel]) -> str:
+def _heading(view: CardiacView, panels: Sequence[SheetImage]) -> str:
     """Say what a sheet shows."""
     has_boxes = any(panel.boxes is not None for panel in panels)
     if any(panel.labels is not None for panel in panels):
@@ -201,7 +201,7 @@ def _heading(view: CardiacView, panels: Sequence[Panel]) -> str:
     return f"{view.title}: positions from the view planes" if has_boxes else f"{view.title}: images without positions"
 
 
-def _batches(panels: Iterator[Panel], size: int) -> Iterator[list[Panel]]:
+def _batches(panels: Iterator[SheetImage], size: int) -> Iterator[list[SheetImage]]:
     """Group panels by sheet."""
     while batch := list(islice(panels, size)):
         yield batch

@@ -17,7 +17,7 @@ from cmr_planes.dicom.elements import PARSE_ERRORS, Encoding, dataset_stream, fi
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.dicom.tags import MR_IMAGE_STORAGE
-from cmr_planes.dicom.values import double, number, place, text, texts, unsigned_long
+from cmr_planes.dicom.values import code_strings, decimal_number, double, read_plane, text, unsigned_long
 from cmr_planes.errors import UnreadableFileError
 
 MAX_FRAMES = 20_000
@@ -109,7 +109,7 @@ def _frame(first: FrameHeader, index: int, matrix: tuple[int, int], groups: _Gro
         "PixelMeasuresSequence",
         "PixelValueTransformationSequence",
     )
-    plane, defect = place(
+    plane, defect = read_plane(
         groups.raw("PlanePositionSequence", "ImagePositionPatient"),
         groups.raw("PlaneOrientationSequence", "ImageOrientationPatient"),
         groups.raw(measures, "PixelSpacing"),
@@ -119,22 +119,22 @@ def _frame(first: FrameHeader, index: int, matrix: tuple[int, int], groups: _Gro
         plane, defect = first.plane, None
     trigger_time_ms = groups.double(timing, "NominalCardiacTriggerDelayTime")
     if trigger_time_ms is None:
-        trigger_time_ms = number(groups.raw("UnassignedPerFrameConvertedAttributesSequence", "TriggerTime"))
+        trigger_time_ms = decimal_number(groups.raw("UnassignedPerFrameConvertedAttributesSequence", "TriggerTime"))
     position = unsigned_long(groups.raw(content, "TemporalPositionIndex"), is_little=groups.is_little)
-    slope, intercept = number(groups.raw(values, "RescaleSlope")), number(groups.raw(values, "RescaleIntercept"))
+    slope, intercept = decimal_number(groups.raw(values, "RescaleSlope")), decimal_number(groups.raw(values, "RescaleIntercept"))
     return replace(
         first,
         frame_index=index,
         instance_number=index + 1,
-        image_type=texts(groups.raw("MRImageFrameTypeSequence", "FrameType")) or first.image_type,
-        acquisition_moment=text(groups.raw(content, "FrameAcquisitionDateTime")) or first.acquisition_moment,
+        image_type=code_strings(groups.raw("MRImageFrameTypeSequence", "FrameType")) or first.image_type,
+        acquired_at=text(groups.raw(content, "FrameAcquisitionDateTime")) or first.acquired_at,
         trigger_time_ms=_first_known(trigger_time_ms, first.trigger_time_ms if first.n_frames == 1 else None),
         temporal_position=_first_known(position, first.temporal_position),
         nominal_interval_ms=_first_known(groups.double(timing, "RRIntervalTimeNominal"), first.nominal_interval_ms),
         cardiac_cycle_position=text(groups.raw(content, "CardiacCyclePosition")),
-        slice_thickness_mm=_first_known(number(groups.raw(measures, "SliceThickness")), first.slice_thickness_mm),
+        slice_thickness_mm=_first_known(decimal_number(groups.raw(measures, "SliceThickness")), first.slice_thickness_mm),
         spacing_between_slices_mm=_first_known(
-            number(groups.raw(measures, "SpacingBetweenSlices")), first.spacing_between_slices_mm
+            decimal_number(groups.raw(measures, "SpacingBetweenSlices")), first.spacing_between_slices_mm
         ),
         rescale=(
             first.rescale[0] if slope is None else slope,

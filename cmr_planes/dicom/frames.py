@@ -54,7 +54,7 @@ class FrameHeader:
     manufacturer: str
     field_strength_t: float | None
     instance_number: int | None
-    acquisition_moment: str
+    acquired_at: str
     """Acquisition (else series) date and time as one sortable text; used to order repeats, never stored."""
     trigger_time_ms: float | None
     """TriggerTime, or NominalCardiacTriggerDelayTime in Enhanced MR."""

@@ -16,7 +16,7 @@ from cmr_planes.dicom.frames import FileRef, FrameHeader
 from cmr_planes.dicom.listing import is_member_candidate, is_zip, list_files
 from cmr_planes.dicom.manifest import cross_check, is_manifest, read_manifest
 from cmr_planes.dicom.quiet import quiet_pydicom
-from cmr_planes.dicom.values import double, integer, moment, number, place, text, texts
+from cmr_planes.dicom.values import code_strings, decimal_number, double, integer, point_in_time, read_plane, text
 from cmr_planes.errors import Finding, NoteCode, UnreadableFileError
 from cmr_planes.system.reasons import reason
 
@@ -189,11 +189,11 @@ def _single_frame(ref: FileRef, elements: Elements) -> FrameHeader | None:
         return None
     raw = elements.values.get
     characters = raw(tags.SPECIFIC_CHARACTER_SET, b"")
-    trigger_time_ms = number(raw(tags.TRIGGER_TIME, b""))
+    trigger_time_ms = decimal_number(raw(tags.TRIGGER_TIME, b""))
     if trigger_time_ms is None:
         trigger_time_ms = double(raw(tags.NOMINAL_CARDIAC_TRIGGER_DELAY_TIME, b""), is_little=elements.encoding.is_little)
-    slope, intercept = number(raw(tags.RESCALE_SLOPE, b"")), number(raw(tags.RESCALE_INTERCEPT, b""))
-    plane, defect = place(
+    slope, intercept = decimal_number(raw(tags.RESCALE_SLOPE, b"")), decimal_number(raw(tags.RESCALE_INTERCEPT, b""))
+    plane, defect = read_plane(
         raw(tags.IMAGE_POSITION_PATIENT, b""), raw(tags.IMAGE_ORIENTATION_PATIENT, b""), raw(tags.PIXEL_SPACING, b""), rows, columns
     )
     return FrameHeader(
@@ -203,7 +203,7 @@ def _single_frame(ref: FileRef, elements: Elements) -> FrameHeader | None:
         sop_class_uid=text(raw(tags.SOP_CLASS_UID, b"")),
         sop_instance_uid=raw(tags.SOP_INSTANCE_UID, b"").decode("ascii", "replace").strip("\0 "),
         modality=text(raw(tags.MODALITY, b"")),
-        image_type=texts(raw(tags.IMAGE_TYPE, b"")),
+        image_type=code_strings(raw(tags.IMAGE_TYPE, b"")),
         study_uid=text(raw(tags.STUDY_INSTANCE_UID, b"")),
         series_uid=text(raw(tags.SERIES_INSTANCE_UID, b"")),
         frame_of_reference_uid=text(raw(tags.FRAME_OF_REFERENCE_UID, b"")),
@@ -212,26 +212,26 @@ def _single_frame(ref: FileRef, elements: Elements) -> FrameHeader | None:
         protocol_name=text(raw(tags.PROTOCOL_NAME, b""), characters),
         sequence_name=text(raw(tags.SEQUENCE_NAME, b"")),
         manufacturer=text(raw(tags.MANUFACTURER, b""), characters),
-        field_strength_t=number(raw(tags.MAGNETIC_FIELD_STRENGTH, b"")),
+        field_strength_t=decimal_number(raw(tags.MAGNETIC_FIELD_STRENGTH, b"")),
         instance_number=integer(raw(tags.INSTANCE_NUMBER, b"")),
-        acquisition_moment=_moment(elements),
+        acquired_at=_acquired_at(elements),
         trigger_time_ms=trigger_time_ms,
         temporal_position=integer(raw(tags.TEMPORAL_POSITION_IDENTIFIER, b"")),
-        nominal_interval_ms=number(raw(tags.NOMINAL_INTERVAL, b"")),
+        nominal_interval_ms=decimal_number(raw(tags.NOMINAL_INTERVAL, b"")),
         cardiac_number_of_images=integer(raw(tags.CARDIAC_NUMBER_OF_IMAGES, b"")),
         cardiac_cycle_position="",
-        slice_thickness_mm=number(raw(tags.SLICE_THICKNESS, b"")),
-        spacing_between_slices_mm=number(raw(tags.SPACING_BETWEEN_SLICES, b"")),
+        slice_thickness_mm=decimal_number(raw(tags.SLICE_THICKNESS, b"")),
+        spacing_between_slices_mm=decimal_number(raw(tags.SPACING_BETWEEN_SLICES, b"")),
         rescale=(1.0 if slope is None else slope, 0.0 if intercept is None else intercept),
         plane=plane,
         defect=defect,
     )
 
 
-def _moment(elements: Elements) -> str:
+def _acquired_at(elements: Elements) -> str:
     """Return when the image, else its series, was acquired."""
     acquired, date, time, series_date, series_time = (
         text(elements.values.get(tag, b""))
         for tag in (tags.ACQUISITION_DATE_TIME, tags.ACQUISITION_DATE, tags.ACQUISITION_TIME, tags.SERIES_DATE, tags.SERIES_TIME)
     )
-    return moment(acquired, date or series_date, time) if acquired or time else moment("", series_date, series_time)
+    return point_in_time(acquired, date or series_date, time) if acquired or time else point_in_time("", series_date, series_time)

@@ -48,13 +48,13 @@ def text(raw: bytes, character_set: bytes = b"") -> str:
 
 
 @lru_cache(maxsize=1024)
-def texts(raw: bytes) -> tuple[str, ...]:
+def code_strings(raw: bytes) -> tuple[str, ...]:
     """Split a value of several code strings; empty for an empty value."""
     return tuple(part.strip(" \x00\t\r\n") for part in raw.decode("ascii", "replace").split("\\")) if raw.strip(_PADDING) else ()
 
 
 @lru_cache(maxsize=4096)
-def number(raw: bytes) -> float | None:
+def decimal_number(raw: bytes) -> float | None:
     """Return a decimal string (VR DS) as a number; None if it is empty, junk, not a number, or larger than any measure is."""
     try:
         value = float(raw.strip(_PADDING))
@@ -66,7 +66,7 @@ def number(raw: bytes) -> float | None:
 @lru_cache(maxsize=4096)
 def integer(raw: bytes) -> int | None:
     """Return an integer string (VR IS) as an int; None if it is empty, junk, fractional or out of range."""
-    value = number(raw)
+    value = decimal_number(raw)
     return int(value) if value is not None and value.is_integer() and abs(value) <= _INTEGER_LIMIT else None
 
 
@@ -83,13 +83,15 @@ def unsigned_long(raw: bytes, *, is_little: bool) -> int | None:
     return int(struct.unpack_from("<L" if is_little else ">L", raw)[0]) if len(raw) >= 4 else None  # its bytes
 
 
-def moment(date_time: str, date: str, time: str) -> str:
+def point_in_time(date_time: str, date: str, time: str) -> str:
     """Return a sortable text of a point in time: a DateTime (VR DT) if there is one, else a date and a time."""
     return date_time or (date.replace(".", "") + time.replace(":", ""))
 
 
 @lru_cache(maxsize=4096)
-def place(position: bytes, orientation: bytes, spacing: bytes, rows: int, columns: int) -> tuple[ImagePlane | None, Finding | None]:
+def read_plane(
+    position: bytes, orientation: bytes, spacing: bytes, rows: int, columns: int
+) -> tuple[ImagePlane | None, Finding | None]:
     """Return the plane that the raw attributes describe, or why there is none.
 
     Parameters

@@ -47,7 +47,7 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class FileGroup:
     """Files that belong to one subject."""
 
     paths: tuple[Path, ...]
@@ -128,7 +128,7 @@ def all_folders(top: Folder) -> Iterator[Folder]:
         pending.extend(reversed(folder.children))
 
 
-def find_groups(top: Folder) -> list[Group]:
+def find_groups(top: Folder) -> list[FileGroup]:
     """Divide the loose DICOM files under a folder into subjects.
 
     Parameters
@@ -150,11 +150,11 @@ def find_groups(top: Folder) -> list[Group]:
         is_alone = not top.parts and sum(other.n_files > 0 for other in all_folders(top)) == 1
         return _divide_flat(folder, is_alone=is_alone)
     if not folder.holds_parts and _is_one_study(folder, branches):
-        return [Group((folder.path,), folder.parts)]
+        return [FileGroup((folder.path,), folder.parts)]
     groups = _divide_flat(folder, is_alone=False) if folder.n_files else []
     for uid, members in _same_studies(branches):
         if len(members) > 1:
-            groups.append(Group(tuple(member.path for member in members), members[0].parts, uid, is_named_by_uid=True))
+            groups.append(FileGroup(tuple(member.path for member in members), members[0].parts, uid, is_named_by_uid=True))
         else:
             groups += find_groups(members[0])
     return groups
@@ -256,7 +256,7 @@ def _same_studies(branches: Sequence[Folder]) -> list[tuple[str, list[Folder]]]:
     return [*shared.items(), *(item for item in alone if item[1][0] not in joined)]
 
 
-def _divide_flat(folder: Folder, *, is_alone: bool) -> list[Group]:
+def _divide_flat(folder: Folder, *, is_alone: bool) -> list[FileGroup]:
     """Divide the files of one folder by StudyInstanceUID.
 
     Three files are asked; all of them if these differ, or if the folder ``is_alone`` in its source and may be a whole archive.
@@ -270,8 +270,8 @@ def _divide_flat(folder: Folder, *, is_alone: bool) -> list[Group]:
         _, files = scan_folder(folder.path)
         uids = _study_uids(folder.path / name for name in files if is_candidate(name) and not is_zip(name))
     if len(uids) < 2:  # one study, or none known
-        return [Group(paths, folder.parts)]
-    return [Group(paths, folder.parts, uid, is_named_by_uid=True) for uid in sorted(uids)]
+        return [FileGroup(paths, folder.parts)]
+    return [FileGroup(paths, folder.parts, uid, is_named_by_uid=True) for uid in sorted(uids)]
 
 
 def _study_uids(paths: Iterator[Path] | Sequence[Path]) -> set[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cmr_planes.dicom.listing import is_candidate, is_zip
-from cmr_planes.discovery.folders import Group, all_folders, find_groups, walk
+from cmr_planes.discovery.folders import FileGroup, all_folders, find_groups, walk
 from cmr_planes.errors import SourceError
 from cmr_planes.system.reasons import reason
 
@@ -65,7 +65,7 @@ class _Found(NamedTuple):
     """A group, and the SOURCE (by number) in which it was found."""
 
     source: int
-    group: Group
+    group: FileGroup
 
 
 def ukb_name(stem: str) -> UkbName | None:
@@ -124,7 +124,7 @@ def _nothing(root: Path, n_ignored: int) -> str:
     return f"{root}: no DICOM files and no zips in it; give a folder of subjects, of zips, or of one study"
 
 
-def _look_into(root: Path) -> tuple[list[Group], list[tuple[Path, UkbName]]]:
+def _look_into(root: Path) -> tuple[list[FileGroup], list[tuple[Path, UkbName]]]:
     """Return the groups under a SOURCE, and the UK Biobank parts, the zip before a folder of the same name."""
     try:
         if not root.is_dir():
@@ -135,7 +135,7 @@ def _look_into(root: Path) -> tuple[list[Group], list[tuple[Path, UkbName]]]:
         top = walk(root, lambda folder: ukb_name(folder) is not None)
     except OSError as error:
         raise SourceError(f"{root}: cannot be read ({reason(error)}); check the path and its permissions") from error
-    groups: list[Group] = []
+    groups: list[FileGroup] = []
     named: list[tuple[Path, UkbName]] = []
     zipped: set[tuple[str, ...]] = set()
     for folder in all_folders(top):
@@ -150,7 +150,7 @@ def _look_into(root: Path) -> tuple[list[Group], list[tuple[Path, UkbName]]]:
             if name is not None:
                 named.append((folder.path / zip_name, name))
             else:
-                groups.append(Group((folder.path / zip_name,), (*folder.parts, stem)))
+                groups.append(FileGroup((folder.path / zip_name,), (*folder.parts, stem)))
     return groups + [group for group in find_groups(top) if not _is_beside_zip(group.parts, zipped)], named
 
 
@@ -159,7 +159,7 @@ def _is_beside_zip(parts: tuple[str, ...], zipped: set[tuple[str, ...]]) -> bool
     return any(parts[:length] in zipped for length in range(1, len(parts) + 1))
 
 
-def _look_at_file(path: Path) -> tuple[list[Group], list[tuple[Path, UkbName]]]:
+def _look_at_file(path: Path) -> tuple[list[FileGroup], list[tuple[Path, UkbName]]]:
     """Return the group, or the part, that a single file is; raises OSError or SourceError."""
     path.stat()
     stem = _stem(path.name)
@@ -168,7 +168,7 @@ def _look_at_file(path: Path) -> tuple[list[Group], list[tuple[Path, UkbName]]]:
         return [], [(path, name)]
     if not (path.is_file() and is_candidate(path.name)):
         raise SourceError(f"{path}: neither a folder, nor a zip, nor a DICOM file")
-    return [Group((path,), (stem,))], []
+    return [FileGroup((path,), (stem,))], []
 
 
 def _join(eid: str, visit: str, parts: dict[UkbName, tuple[Path, Path]]) -> SubjectSource:
@@ -275,7 +275,7 @@ def _participants(found: Sequence[_Found], owners: Sequence[tuple[str, ...]]) ->
     ]
 
 
-def _uid_key(group: Group) -> str:
+def _uid_key(group: FileGroup) -> str:
     """Return twelve hexadecimal digits that stand for a StudyInstanceUID, without a run of digits that looks like an EID."""
     digest = group.study_uid
     while True:

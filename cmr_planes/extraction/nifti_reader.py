@@ -18,7 +18,7 @@ from cmr_planes.extraction.subject_views import ReadSlice, SubjectViews
 from cmr_planes.geometry import ImagePlane, middle_slice, order_from_base
 from cmr_planes.geometry.arrays import BoolArray, FloatArray
 from cmr_planes.nifti.file_names import FileName, parse_image_name
-from cmr_planes.nifti.images import VolumeFrames, read_frames
+from cmr_planes.nifti.images import VolumeFrames, read_nifti_frames
 from cmr_planes.shards.records import InstanceRef
 from cmr_planes.system.names import stem_of
 from cmr_planes.views import TARGET_VIEWS, CardiacPhase, CardiacView, PhaseChoice, Structure
@@ -136,7 +136,7 @@ def _read_view(
             RejectionCode.AMBIGUOUS_VIEW,
             f"{len(cines)} volumes are called like the {view.title} view and none says its phase; keep one",
         )
-    volume = read_frames(cines[0], f"the {view.title} volume")
+    volume = read_nifti_frames(cines[0], f"the {view.title} volume")
     n_frames = len(volume.images)
     stated = {phase: number - 1 for phase, number in stated_phases(cines[0].parent).items() if 1 <= number <= n_frames}
     return _slices(volume, view, tuple(range(1, n_frames + 1)), stated), ()
@@ -175,7 +175,7 @@ def _annotated_phases(view: CardiacView, annotations: Sequence[Annotation]) -> d
 
 def _join(files: Mapping[CardiacPhase, tuple[Path, int]], view: CardiacView) -> VolumeFrames:
     """Read the volumes of ED and ES as one."""
-    volumes = [read_frames(path, f"the {view.title} volume at {phase.value.upper()}") for phase, (path, _) in files.items()]
+    volumes = [read_nifti_frames(path, f"the {view.title} volume at {phase.value.upper()}") for phase, (path, _) in files.items()]
     first = volumes[0]
     for other in volumes[1:]:
         if (

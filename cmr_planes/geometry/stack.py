@@ -26,7 +26,7 @@ def apex_direction(normal: FloatArray) -> FloatArray:
     return normal if normal @ TYPICAL_APEX_DIRECTION >= 0 else -normal
 
 
-def slice_levels_mm(planes: Sequence[ImagePlane]) -> FloatArray:
+def slice_positions_mm(planes: Sequence[ImagePlane]) -> FloatArray:
     """Positions of parallel slices along the stack's axis, shape (slices,), mm, growing from base to apex."""
     axis = apex_direction(planes[0].normal)
     return np.array([plane.centre_mm @ axis for plane in planes])
@@ -44,7 +44,7 @@ def order_from_base(planes: Sequence[ImagePlane]) -> list[int]:
     -------
         Indices into ``planes``, most basal first.
     """
-    return [int(index) for index in np.argsort(slice_levels_mm(planes), kind="stable")]
+    return [int(index) for index in np.argsort(slice_positions_mm(planes), kind="stable")]
 
 
 def middle_slice(planes: Sequence[ImagePlane]) -> int:
@@ -59,7 +59,7 @@ def middle_slice(planes: Sequence[ImagePlane]) -> int:
     -------
         Index into ``planes``.
     """
-    levels_mm = slice_levels_mm(planes)
-    distance_mm = np.abs(levels_mm - (levels_mm.min() + levels_mm.max()) / 2)
+    positions_mm = slice_positions_mm(planes)
+    distance_mm = np.abs(positions_mm - (positions_mm.min() + positions_mm.max()) / 2)
     nearest = np.flatnonzero(distance_mm <= distance_mm.min() + SAME_LEVEL_MM)
-    return int(nearest[np.argmin(levels_mm[nearest])])
+    return int(nearest[np.argmin(positions_mm[nearest])])

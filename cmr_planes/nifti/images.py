@@ -34,7 +34,7 @@ class VolumeFrames:
     """One plane a slice."""
 
 
-def read_frames(path: Path, name: str) -> VolumeFrames:
+def read_nifti_frames(path: Path, name: str) -> VolumeFrames:
     """Read the images of a volume.
 
     Parameters
@@ -92,7 +92,7 @@ def volume_planes(affine_lps_mm: FloatArray, shape: tuple[int, ...]) -> tuple[Im
     columns, rows, n_slices = (int(size) for size in shape)
     return tuple(
         ImagePlane(
-            position_mm=affine_lps_mm[:3, 3] + level * steps[:, 2],
+            position_mm=affine_lps_mm[:3, 3] + slice_index * steps[:, 2],
             row_cosine=straight[:, 0],
             column_cosine=straight[:, 1],
             row_spacing_mm=float(sizes[1]),
@@ -100,7 +100,7 @@ def volume_planes(affine_lps_mm: FloatArray, shape: tuple[int, ...]) -> tuple[Im
             rows=rows,
             columns=columns,
         )
-        for level in range(n_slices)
+        for slice_index in range(n_slices)
     )
 
 

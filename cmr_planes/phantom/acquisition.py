@@ -29,7 +29,7 @@ class Protocol:
     """How subjects are examined."""
 
     n_slices: int = 10
-    """Short-axis levels."""
+    """Number of short-axis slices."""
     slice_thickness_mm: float = 8.0
     slice_gap_mm: float = 2.0
     rows: int = 180
@@ -57,8 +57,8 @@ class Prescription:
     """One plane of an examination."""
 
     view: CardiacView
-    level: int
-    """Short-axis level from the base, from 1; 0 for a long-axis view."""
+    slice_number: int
+    """Short-axis slice from the base, from 1; 0 for a long-axis view."""
     plane: ImagePlane
     breath_mm: FloatArray
     """Shift of the organs while it is imaged, shape (3,), LPS."""
@@ -69,7 +69,7 @@ class Prescription:
     @property
     def description(self) -> str:
         """The SeriesDescription, in UK Biobank's words."""
-        return f"CINE_segmented_SAX_b{self.level}" if self.level else f"CINE_segmented_LAX_{self.view.title}"
+        return f"CINE_segmented_SAX_b{self.slice_number}" if self.slice_number else f"CINE_segmented_LAX_{self.view.title}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -122,17 +122,19 @@ def examine(subject: Subject, protocol: Protocol, seed: np.random.SeedSequence) 
     order = (CardiacView.TWO_CHAMBER, CardiacView.THREE_CHAMBER, CardiacView.FOUR_CHAMBER)
     placed = [(view, 0, planes[view], 6.0) for view in order]
     stack = _short_axis_planes(subject, protocol, rng)
-    placed += [(CardiacView.SAX, level, plane, protocol.slice_thickness_mm) for level, plane in enumerate(stack, start=1)]
+    placed += [
+        (CardiacView.SAX, slice_number, plane, protocol.slice_thickness_mm) for slice_number, plane in enumerate(stack, start=1)
+    ]
     prescriptions = tuple(
         Prescription(
             view=view,
-            level=level,
+            slice_number=slice_number,
             plane=plane,
             breath_mm=rng.normal(0.0, [0.2, 0.4, 1.0]) * protocol.breath_mm,
             interval_ms=float(subject.cycle.interval_ms * rng.normal(1.0, 0.02)),
             thickness_mm=thickness_mm,
         )
-        for view, level, plane, thickness_mm in placed
+        for view, slice_number, plane, thickness_mm in placed
     )
     return Examination(
         subject=subject, protocol=protocol, vendor=vendor, scanner=scanner, prescriptions=prescriptions, seeds=tuple(seeds)
@@ -190,11 +192,11 @@ def true_positions(examination: Examination, layout: BoxLayout | None = None) ->
     for view, (first, second) in VIEW_LINES.items():
         others, axes = (stand_in[first.view], stand_in[second.view]), (first.axis, second.axis)
         planes = [prescription.plane for prescription in examination.slices(view)]
-        positions[view] = tuple(_place(plane, others, axes, layout or BoxLayout()) for plane in planes)
+        positions[view] = tuple(_positions_on(plane, others, axes, layout or BoxLayout()) for plane in planes)
     return positions
 
 
-def _place(
+def _positions_on(
     plane: ImagePlane, others: tuple[ImagePlane, ImagePlane], axes: tuple[DecidingAxis, DecidingAxis], layout: BoxLayout
 ) -> Positions | None:
     """Place the positions on one plane, if it can have any."""

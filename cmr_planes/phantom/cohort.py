@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from cmr_planes.phantom.acquisition import Examination, Protocol, examine, image_series
-from cmr_planes.phantom.dicom_model import CineSeries, Study, Vendor
+from cmr_planes.phantom.dicom_model import CineSeries, DicomStudy, Vendor
 from cmr_planes.phantom.dicom_writer import write_cine
-from cmr_planes.phantom.layouts import VENDORS, Layout, subject_key, write_subject
+from cmr_planes.phantom.layouts import VENDORS, ArchiveStyle, subject_key, write_subject
 from cmr_planes.phantom.people import DEFAULT_FRACTIONS, Pathology, choose_pathology, sample_subject
 from cmr_planes.phantom.quirks import Quirk, suffix, transfer_syntax, with_quirks
 from cmr_planes.phantom.truth import (
@@ -45,7 +45,7 @@ class CohortOptions:
 
     n_subjects: int = 20
     seed: int = 0
-    layout: Layout = Layout.FOLDERS
+    layout: ArchiveStyle = ArchiveStyle.FOLDERS
     protocol: Protocol = field(default_factory=Protocol)
     quirks: tuple[Quirk, ...] = ()
     fractions: Mapping[Pathology, float] = field(default_factory=lambda: DEFAULT_FRACTIONS)
@@ -78,7 +78,7 @@ def make_examination(options: CohortOptions, index: int) -> Examination:
     pathology = choose_pathology(index, options.seed, options.fractions)
     subject = sample_subject(np.random.default_rng(anatomy), pathology)
     vendors = VENDORS.get(options.layout, tuple(Vendor))
-    protocol = replace(options.protocol, vendors=vendors, is_mixed=options.protocol.is_mixed or options.layout is Layout.FLAT)
+    protocol = replace(options.protocol, vendors=vendors, is_mixed=options.protocol.is_mixed or options.layout is ArchiveStyle.FLAT)
     return examine(subject, protocol, acquisition)
 
 
@@ -100,8 +100,10 @@ def make_subject(folder: Path, options: CohortOptions, index: int) -> SubjectTru
     """
     examination = make_examination(options, index)
     name = f"SYN-{index + 1:04d}"
-    study = Study(name=f"{name} of {options.seed}", patient_id=name, vendor=examination.vendor, private_bytes=options.private_bytes)
-    clean = [image_series(examination, place, number=place + 3) for place in range(len(examination.prescriptions))]
+    study = DicomStudy(
+        name=f"{name} of {options.seed}", patient_id=name, vendor=examination.vendor, private_bytes=options.private_bytes
+    )
+    clean = [image_series(examination, index, number=index + 3) for index in range(len(examination.prescriptions))]
     study, series = with_quirks(study, clean, options.quirks)
     if not options.has_names:
         series = [replace(one, series_uid=one.uid_in(study), description="") for one in series]
@@ -116,7 +118,7 @@ def make_subject(folder: Path, options: CohortOptions, index: int) -> SubjectTru
     )
     key = subject_key(options.layout, index) or name
     write_truth_labels(folder / "truth" / "labels" / key, examination)
-    if index % CVI42_EVERY == 0 and options.layout is not Layout.ENHANCED:
+    if index % CVI42_EVERY == 0 and options.layout is not ArchiveStyle.ENHANCED:
         target = folder / "truth" / "cvi42" / f"{key}.cvi42wsx"
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, cvi42_workspace(examination, _instance_uids(study, series, examination)))
@@ -164,21 +166,23 @@ def _all_subjects(folder: Path, options: CohortOptions, n_workers: int) -> Itera
         yield from truths
 
 
-def _instance_uids(study: Study, series: list[CineSeries], examination: Examination) -> dict[tuple[CardiacView, int, int], str]:
+def _instance_uids(
+    study: DicomStudy, series: list[CineSeries], examination: Examination
+) -> dict[tuple[CardiacView, int, int], str]:
     """Return the SOPInstanceUID of each image that contours are drawn on, by view, slice and frame from 0.
 
     Where a plane was imaged twice, the later series counts.
     """
     uids: dict[tuple[CardiacView, int, int], str] = {}
-    levels: dict[CardiacView, int] = {}
+    n_before: dict[CardiacView, int] = {}
     for prescription in examination.prescriptions:
-        level = levels.get(prescription.view, 0)
-        levels[prescription.view] = level + 1
+        slice_index = n_before.get(prescription.view, 0)
+        n_before[prescription.view] = slice_index + 1
         takes = [
             one for one in series if one.plane is prescription.plane and len(one.frames) > 1 and "InlineVF" not in one.description
         ]
         for take in takes:
             for frame, file in enumerate(write_cine(study, take)):
                 if frame in (0, examination.es_frame):
-                    uids[prescription.view, level, frame] = file.sop_instance_uid
+                    uids[prescription.view, slice_index, frame] = file.sop_instance_uid
     return uids

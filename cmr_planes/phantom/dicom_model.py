@@ -83,7 +83,7 @@ class Vendor(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Study:
+class DicomStudy:
     """What the files of one examination share."""
 
     name: str
@@ -159,7 +159,7 @@ class CineSeries:
         times_ms = self.times_ms
         return float(times_ms[-1] + (times_ms[1] - times_ms[0])) if len(times_ms) > 1 else 1000.0
 
-    def uid_in(self, study: Study) -> str:
+    def uid_in(self, study: DicomStudy) -> str:
         """Return the SeriesInstanceUID that the series has in a study."""
         return self.series_uid or make_uid(study.name, "series", str(self.number), self.description, self.key)
 

@@ -2,7 +2,7 @@
 
 It serves the tests' fixtures and the synthetic cohort alike. In short::
 
-    study = Study(name="SYN-0001")                                # who, where, which scanner; UIDs follow from the name
+    study = DicomStudy(name="SYN-0001")                           # who, where, which scanner; UIDs follow from the name
     series = CineSeries(plane=plane, frames=frames,               # frames: (T, rows, columns) uint16
                         trigger_times_ms=times, description="CINE_segmented_LAX_4Ch", number=3)
     files = write_cine(study, series)                             # one DicomFile (uid, bytes) a frame
@@ -34,8 +34,8 @@ from cmr_planes.dicom.tags import MR_IMAGE_STORAGE
 from cmr_planes.phantom.dicom_model import (
     CineSeries,
     DicomFile,
+    DicomStudy,
     Override,
-    Study,
     TransferSyntax,
     Vendor,
     make_uid,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 def write_cine(
-    study: Study, series: CineSeries, *, transfer_syntax: TransferSyntax = TransferSyntax.EXPLICIT_LITTLE
+    study: DicomStudy, series: CineSeries, *, transfer_syntax: TransferSyntax = TransferSyntax.EXPLICIT_LITTLE
 ) -> list[DicomFile]:
     """Encode a cine series as single-frame MR Image Storage instances.
 
@@ -136,7 +136,7 @@ def encode(dataset: "Dataset", transfer_syntax: TransferSyntax) -> bytes:
     return stream.getvalue()
 
 
-def general_dataset(study: Study, series: CineSeries) -> "Dataset":
+def general_dataset(study: DicomStudy, series: CineSeries) -> "Dataset":
     """Return the patient, study, series, equipment and frame of reference modules of a series."""
     from pydicom.dataset import Dataset
 
@@ -181,7 +181,7 @@ def general_dataset(study: Study, series: CineSeries) -> "Dataset":
     return dataset
 
 
-def _series_dataset(study: Study, series: CineSeries) -> "Dataset":
+def _series_dataset(study: DicomStudy, series: CineSeries) -> "Dataset":
     """Return all that the frames of a series have in common."""
     profile = study.vendor.value
     plane = series.plane
@@ -257,7 +257,7 @@ def _with_file_meta(dataset: "Dataset", transfer_syntax: TransferSyntax) -> "Dat
     return result
 
 
-def _add_private_block(dataset: "Dataset", study: Study) -> None:
+def _add_private_block(dataset: "Dataset", study: DicomStudy) -> None:
     """Add a private group 0029 of the study's size: protocol-like text, a third of which a zip cannot squeeze."""
     seed = int.from_bytes(hashlib.sha256(study.name.encode()).digest()[:8], "big")
     rng = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cmr_planes.dicom.tags import ENHANCED_MR_IMAGE_STORAGE
-from cmr_planes.phantom.dicom_model import CineSeries, DicomFile, Study, TransferSyntax, make_uid
+from cmr_planes.phantom.dicom_model import CineSeries, DicomFile, DicomStudy, TransferSyntax, make_uid
 from cmr_planes.phantom.dicom_writer import apply_overrides, clock, decimal, decimals, encode, general_dataset, pixel_values
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def write_enhanced(
-    study: Study,
+    study: DicomStudy,
     parts: Sequence[CineSeries],
     *,
     transfer_syntax: TransferSyntax = TransferSyntax.EXPLICIT_LITTLE,
@@ -71,7 +71,7 @@ def write_enhanced(
     return DicomFile(uid, 1, encode(written, transfer_syntax), series_uid, first.description)
 
 
-def _top_level(study: Study, series: CineSeries, uid: str) -> dict[str, object]:
+def _top_level(study: DicomStudy, series: CineSeries, uid: str) -> dict[str, object]:
     profile = study.vendor.value
     return {
         "SOPClassUID": ENHANCED_MR_IMAGE_STORAGE,
@@ -121,7 +121,7 @@ def _top_level(study: Study, series: CineSeries, uid: str) -> dict[str, object]:
     }
 
 
-def _shared_groups(study: Study, series: CineSeries) -> "Dataset":
+def _shared_groups(study: DicomStudy, series: CineSeries) -> "Dataset":
     profile = study.vendor.value
     rows, columns = series.plane.rows, series.plane.columns
     sar = _item(SpecificAbsorptionRateDefinition="IEC_WHOLE_BODY", SpecificAbsorptionRateValue=1.0)
@@ -200,7 +200,7 @@ def _shared_groups(study: Study, series: CineSeries) -> "Dataset":
 
 
 def _frame_groups(
-    study: Study, part: CineSeries, stack_position: int, index: int, cycle_positions: Mapping[int, str] | None
+    study: DicomStudy, part: CineSeries, stack_position: int, index: int, cycle_positions: Mapping[int, str] | None
 ) -> "Dataset":
     plane = part.plane
     time_ms = float(part.times_ms[index])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from cmr_planes.phantom.dicom_model import CineSeries, DicomFile, Study, TransferSyntax, Vendor
+from cmr_planes.phantom.dicom_model import CineSeries, DicomFile, DicomStudy, TransferSyntax, Vendor
 from cmr_planes.phantom.dicom_writer import write_cine, write_files
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 
@@ -16,7 +16,7 @@ FIRST_EID = 9_000_001
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
-class Layout(StrEnum):
+class ArchiveStyle(StrEnum):
     """A way to lay files out."""
 
     FOLDERS = "folders"
@@ -31,26 +31,26 @@ class Layout(StrEnum):
     """A folder a subject, one multi-frame instance a series."""
 
 
-def subject_key(layout: Layout, index: int) -> str:
+def subject_key(layout: ArchiveStyle, index: int) -> str:
     """Return the key under which ``cmr-planes extract`` finds a subject, from 0; empty where it depends on the StudyInstanceUID.
 
     Examples
     --------
-    >>> subject_key(Layout.FOLDERS, 0), subject_key(Layout.UKB, 1), subject_key(Layout.DSB2016, 2)
+    >>> subject_key(ArchiveStyle.FOLDERS, 0), subject_key(ArchiveStyle.UKB, 1), subject_key(ArchiveStyle.DSB2016, 2)
     ('SYN-0001', '9000002_2', '3')
     """
-    if layout is Layout.UKB:
+    if layout is ArchiveStyle.UKB:
         return f"{FIRST_EID + index}_2"
-    if layout is Layout.DSB2016:
+    if layout is ArchiveStyle.DSB2016:
         return str(index + 1)
-    return "" if layout is Layout.FLAT else f"SYN-{index + 1:04d}"
+    return "" if layout is ArchiveStyle.FLAT else f"SYN-{index + 1:04d}"
 
 
 def write_subject(
     folder: Path,
-    layout: Layout,
+    layout: ArchiveStyle,
     index: int,
-    study: Study,
+    study: DicomStudy,
     series: Sequence[CineSeries],
     *,
     syntax: TransferSyntax = TransferSyntax.EXPLICIT_LITTLE,
@@ -72,17 +72,17 @@ def write_subject(
         How files are encoded and named.
     """
     key = subject_key(layout, index)
-    if layout is Layout.UKB:
+    if layout is ArchiveStyle.UKB:
         _write_biobank(folder, FIRST_EID + index, study, series, syntax, suffix)
         return
     for one in series:
-        if layout is Layout.ENHANCED:
+        if layout is ArchiveStyle.ENHANCED:
             write_files(folder / key, [write_enhanced(study, [one], transfer_syntax=syntax)], suffix=suffix)
             continue
         files = write_cine(study, one, transfer_syntax=syntax)
-        if layout is Layout.FLAT:
+        if layout is ArchiveStyle.FLAT:
             write_files(folder, files, suffix="" if suffix == ".dcm" else suffix)
-        elif layout is Layout.DSB2016:
+        elif layout is ArchiveStyle.DSB2016:
             _write_kaggle(folder / "train" / key / "study", one, files, suffix)
         else:
             name = f"{one.number:03d}_{one.description}".rstrip("_")
@@ -101,7 +101,9 @@ def _write_kaggle(folder: Path, series: CineSeries, files: Iterable[DicomFile], 
         (target / f"IM-{series.number:05d}-{file.instance_number:04d}{suffix}").write_bytes(file.data)
 
 
-def _write_biobank(folder: Path, eid: int, study: Study, series: Sequence[CineSeries], syntax: TransferSyntax, suffix: str) -> None:
+def _write_biobank(
+    folder: Path, eid: int, study: DicomStudy, series: Sequence[CineSeries], syntax: TransferSyntax, suffix: str
+) -> None:
     """Write the long-axis and the short-axis zip of one visit."""
     folder.mkdir(parents=True, exist_ok=True)
     long_axis = [one for one in series if "SAX" not in one.description]
@@ -132,5 +134,5 @@ def _manifest(eid: int, files: Iterable[DicomFile], suffix: str) -> str:
     return text.getvalue()
 
 
-VENDORS = {Layout.UKB: (Vendor.SIEMENS,), Layout.DSB2016: (Vendor.SIEMENS,)}
+VENDORS = {ArchiveStyle.UKB: (Vendor.SIEMENS,), ArchiveStyle.DSB2016: (Vendor.SIEMENS,)}
 """Scanners of the archives that have one kind only; the others have all."""

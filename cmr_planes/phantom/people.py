@@ -99,10 +99,10 @@ def choose_pathology(index: int, seed: int, fractions: Mapping[Pathology, float]
         Parts of the cohort; they are scaled to sum to 1.
     """
     golden = (5**0.5 - 1) / 2
-    place = (np.random.default_rng(seed).random() + (index + 1) * golden) % 1.0 * sum(fractions.values())
+    remainder = (np.random.default_rng(seed).random() + (index + 1) * golden) % 1.0 * sum(fractions.values())
     for pathology, fraction in fractions.items():
-        place -= fraction
-        if place < 0:
+        remainder -= fraction
+        if remainder < 0:
             return pathology
     return next(iter(fractions))
 

@@ -7,18 +7,18 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.phantom.dicom_model import CineSeries, Study, TransferSyntax, make_uid
+from cmr_planes.phantom.dicom_model import CineSeries, DicomStudy, TransferSyntax, make_uid
 
 
 class Quirk(StrEnum):
     """What can be wrong or unusual with a subject's files."""
 
     REPEATED = "repeated"
-    """A short-axis level and the 4Ch view are there twice; the first take is spoilt by motion."""
+    """A short-axis slice and the 4Ch view are there twice; the first take is spoilt by motion."""
     MISSING_FRAMES = "missing-frames"
-    """The last frames of a short-axis level are missing."""
+    """The last frames of a short-axis slice are missing."""
     MIXED_NAMES = "mixed-names"
-    """All short-axis levels are one series of one name, all long-axis views another."""
+    """All short-axis slices are one series of one name, all long-axis views another."""
     NO_STUDY_UID = "no-study-uid"
     """StudyInstanceUID and FrameOfReferenceUID are empty."""
     JPEG_2000 = "jpeg-2000"
@@ -47,7 +47,7 @@ def suffix(quirks: Sequence[Quirk]) -> str:
     return ".img" if Quirk.WRONG_EXTENSION in quirks else ".dcm"
 
 
-def with_quirks(study: Study, series: Sequence[CineSeries], quirks: Sequence[Quirk]) -> tuple[Study, list[CineSeries]]:
+def with_quirks(study: DicomStudy, series: Sequence[CineSeries], quirks: Sequence[Quirk]) -> tuple[DicomStudy, list[CineSeries]]:
     """Spoil a clean examination.
 
     Parameters
@@ -82,7 +82,7 @@ def with_quirks(study: Study, series: Sequence[CineSeries], quirks: Sequence[Qui
         spoilt.append(_single(middle, "Cine_SAX_loc", _LOCALISER))
         spoilt.append(_single(four_chamber, "trufi_4-chamber", _LOCALISER + 1))
     if Quirk.INLINE_VF in quirks:
-        spoilt += [_with_contours(one, place) for place, one in enumerate(short_axis)]
+        spoilt += [_with_contours(one, index) for index, one in enumerate(short_axis)]
     return study, spoilt
 
 
@@ -93,18 +93,18 @@ def _cut_off(series: CineSeries) -> CineSeries:
     return replace(series, frames=series.frames[:keep], trigger_times_ms=series.times_ms[:keep], overrides=promised)
 
 
-def _with_contours(series: CineSeries, place: int) -> CineSeries:
+def _with_contours(series: CineSeries, index: int) -> CineSeries:
     """Return a slice of the scanner's own results: one series for the whole stack, a contour drawn into each image."""
     return replace(
         series,
         frames=_with_circle(series.frames),
         description="CINE_segmented_SAX_InlineVF",
         number=_INLINE_VF,
-        first_instance_number=place * len(series.frames) + 1,
+        first_instance_number=index * len(series.frames) + 1,
     )
 
 
-def _with_shared_name(study: Study, series: CineSeries) -> CineSeries:
+def _with_shared_name(study: DicomStudy, series: CineSeries) -> CineSeries:
     """Give a series the name and the UID that all its kind share."""
     is_short_axis = "SAX" in series.description
     name = "CINE_segmented_SAX" if is_short_axis else "CINE_segmented_LAX"

@@ -2,7 +2,7 @@
 
 ::
 
-    study = simple_study()                    # 6 SAX levels, 2Ch, 3Ch, 4Ch; 4 frames; 96 × 96 at 3.5 mm; a few ms a series
+    study = simple_study()                    # 6 SAX slices, 2Ch, 3Ch, 4Ch; 4 frames; 96 × 96 at 3.5 mm; a few ms a series
     write_study(directory, study)             # <directory>/<SOPInstanceUID>.dcm
     study.series["4ch"].plane                 # keys: "sax1" (most basal) …, "2ch", "3ch", "4ch"
     simple_study(n_frames=12, descriptions={"4ch": ""}, rotation=rotation, translation_mm=[1, 2, 3])
@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray, unit
-from cmr_planes.phantom.dicom_model import CineSeries, DicomFile, Override, Study, TransferSyntax, Vendor
+from cmr_planes.phantom.dicom_model import CineSeries, DicomFile, DicomStudy, Override, TransferSyntax, Vendor
 from cmr_planes.phantom.dicom_writer import write_cine, write_files
 
 ES_FRACTION = 0.38
@@ -45,7 +45,7 @@ DESCRIPTIONS = {"2ch": "CINE_segmented_LAX_2Ch", "3ch": "CINE_segmented_LAX_3Ch"
 class SimpleStudy:
     """A study, its series by key, and the heart's true centre."""
 
-    study: Study
+    study: DicomStudy
     series: dict[str, CineSeries]
     centre_mm: FloatArray
     """Where all long-axis planes and the middle short-axis plane meet, up to half a slice distance; shape (3,), LPS."""
@@ -75,13 +75,13 @@ def simple_study(
     name
         PatientID and seed of the UIDs.
     n_slices
-        Short-axis levels, ``slice_distance_mm`` apart, the first one basal.
+        Short-axis slices, ``slice_distance_mm`` apart, the first one basal.
     n_frames
         Cardiac phases; the first is end-diastole.
     rows, columns, spacing_mm
         Matrix and spacing (between rows, between columns) of every series.
     slice_distance_mm
-        Distance of neighbouring short-axis levels.
+        Distance of neighbouring short-axis slices.
     views
         Which views to make.
     rotation
@@ -89,11 +89,11 @@ def simple_study(
     translation_mm
         Shift of the whole patient after the rotation, shape (3,).
     descriptions
-        SeriesDescription by key (``"sax1"``, ``"4ch"``), or ``"sax"`` for all levels; others get UK Biobank's names.
+        SeriesDescription by key (``"sax1"``, ``"4ch"``), or ``"sax"`` for all slices; others get UK Biobank's names.
     overrides
         Attributes to set or delete in every file.
     vendor, private_bytes
-        As in :class:`Study`.
+        As in :class:`DicomStudy`.
 
     Returns
     -------
@@ -102,18 +102,18 @@ def simple_study(
     turn = np.eye(3) if rotation is None else np.asarray(rotation, dtype=np.float64)
     shift_mm = np.asarray(translation_mm, dtype=np.float64)
     apex = -unit(np.array(ORIENTATIONS["sax"][1]))
-    places: dict[str, tuple[str, FloatArray]] = {}
+    targets: dict[str, tuple[str, FloatArray]] = {}
     for view in views:
         if view != "sax":
-            places[view] = (view, HEART_CENTRE_MM)
+            targets[view] = (view, HEART_CENTRE_MM)
             continue
-        for level in range(n_slices):
-            offset_mm = (level - (n_slices - 1) / 2) * slice_distance_mm
-            places[f"sax{level + 1}"] = ("sax", HEART_CENTRE_MM + offset_mm * apex)
+        for slice_index in range(n_slices):
+            offset_mm = (slice_index - (n_slices - 1) / 2) * slice_distance_mm
+            targets[f"sax{slice_index + 1}"] = ("sax", HEART_CENTRE_MM + offset_mm * apex)
     times_ms = np.arange(n_frames) * (1000.0 / n_frames)
     names = dict(descriptions or {})
     series = {}
-    for number, (key, (view, centre_mm)) in enumerate(places.items(), start=3):
+    for number, (key, (view, centre_mm)) in enumerate(targets.items(), start=3):
         plane = _plane(view, centre_mm, turn, shift_mm, (rows, columns), spacing_mm)
         default = f"CINE_segmented_SAX_b{key[3:]}" if view == "sax" else DESCRIPTIONS[view]
         series[key] = CineSeries(
@@ -124,7 +124,7 @@ def simple_study(
             number=number,
             slice_thickness_mm=8.0 if view == "sax" else 6.0,
         )
-    study = Study(name=name, patient_id=name, vendor=vendor, private_bytes=private_bytes, overrides=dict(overrides or {}))
+    study = DicomStudy(name=name, patient_id=name, vendor=vendor, private_bytes=private_bytes, overrides=dict(overrides or {}))
     return SimpleStudy(study=study, series=series, centre_mm=turn @ HEART_CENTRE_MM + shift_mm)
 
 

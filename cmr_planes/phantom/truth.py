@@ -39,7 +39,7 @@ PLANE_COLUMNS = (
     "view",
     "slice",
     *(f"image_position_patient_{axis}" for axis in "xyz"),
-    *(f"image_orientation_patient_{place}" for place in range(1, 7)),
+    *(f"image_orientation_patient_{index}" for index in range(1, 7)),
     "row_spacing_mm",
     "column_spacing_mm",
     "rows",
@@ -107,7 +107,7 @@ def plane_rows(key: str, study_uid: str, examination: Examination) -> list[dict[
     """Return a subject's rows of ``planes.csv``: the planes of the target views, and the exact box centres in pixels, if any."""
     rows: list[dict[str, object]] = []
     for view, positions in true_positions(examination).items():
-        for level, (prescription, boxes) in enumerate(zip(examination.slices(view), positions, strict=True)):
+        for slice_index, (prescription, boxes) in enumerate(zip(examination.slices(view), positions, strict=True)):
             plane = prescription.plane
             numbers = [
                 *plane.position_mm,
@@ -118,7 +118,7 @@ def plane_rows(key: str, study_uid: str, examination: Examination) -> list[dict[
             ]
             placed = [round(float(number), 6) for number in numbers]
             centres = [""] * 18 if boxes is None else [round(float(number), 6) for number in boxes.centres_px.ravel()]
-            values: list[object] = [key, study_uid, view.value, level, *placed, plane.rows, plane.columns, *centres]
+            values: list[object] = [key, study_uid, view.value, slice_index, *placed, plane.rows, plane.columns, *centres]
             rows.append(dict(zip(PLANE_COLUMNS, values, strict=True)))
     return rows
 
@@ -156,10 +156,10 @@ def cvi42_workspace(examination: Examination, sop_instance_uids: Mapping[tuple[C
     root = _item("StudyMapStates")
     states = ET.SubElement(_child(root, "List:item"), _name("Hash:item"), {_name("Hash:key"): "ImageStates"})
     for view in TARGET_VIEWS:
-        for level, prescription in enumerate(examination.slices(view)):
+        for slice_index, prescription in enumerate(examination.slices(view)):
             for phase, fraction in _phase_fractions(examination).items():
                 frame = 0 if phase is CardiacPhase.ED else examination.es_frame
-                uid = sop_instance_uids.get((view, level, frame))
+                uid = sop_instance_uids.get((view, slice_index, frame))
                 polygons = _polygons(slice_labels(examination, prescription, fraction), view)
                 if uid and polygons:
                     _add_image(states, uid, polygons)

@@ -40,7 +40,7 @@ _WARNING = "#FF5A5F"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Panel:
+class SheetImage:
     """One image of a sheet."""
 
     image: NDArray[np.uint16]
@@ -75,7 +75,7 @@ def box_letters(view: CardiacView, position: PositionClass) -> str:
     return side[0].upper() + ("1" if distance == "near" else "2")
 
 
-def draw_sheet(view: CardiacView, panels: Sequence[Panel], *, heading: str) -> Figure:
+def draw_sheet(view: CardiacView, panels: Sequence[SheetImage], *, heading: str) -> Figure:
     """Draw a contact sheet of images of one view.
 
     Parameters
@@ -102,8 +102,8 @@ def draw_sheet(view: CardiacView, panels: Sequence[Panel], *, heading: str) -> F
     top = height - _HEADING_INCHES
     for row, title_inches, image_inches in zip(rows, titles, images, strict=True):
         top -= title_inches
-        for place, panel in enumerate(row):
-            left = (width - panels_width) / 2 + _GAP_INCHES + place * (PANEL_INCHES + _GAP_INCHES)
+        for index, panel in enumerate(row):
+            left = (width - panels_width) / 2 + _GAP_INCHES + index * (PANEL_INCHES + _GAP_INCHES)
             panel_inches = PANEL_INCHES * _aspect(panel.plane)
             box = (left / width, (top - panel_inches) / height, PANEL_INCHES / width, panel_inches / height)
             _draw_panel(figure.add_axes(box), view, panel)
@@ -144,7 +144,7 @@ def _aspect(plane: ImagePlane) -> float:
     return plane.rows * plane.row_spacing_mm / (plane.columns * plane.column_spacing_mm)
 
 
-def _draw_panel(axes: Axes, view: CardiacView, panel: Panel) -> None:
+def _draw_panel(axes: Axes, view: CardiacView, panel: SheetImage) -> None:
     plane = panel.plane
     low, high = np.percentile(panel.image, PERCENTILES)
     axes.imshow(panel.image, cmap="gray", vmin=low, vmax=max(high, low + 1), aspect=plane.row_spacing_mm / plane.column_spacing_mm)
@@ -192,13 +192,13 @@ def _draw_labels(axes: Axes, labels: LabelArray) -> None:
             axes.contour(mask.astype(np.float64), levels=[0.5], colors=structure_colour(structure), linewidths=0.7)
 
 
-def _draw_label_legend(figure: Figure, panels: Sequence[Panel]) -> None:
+def _draw_label_legend(figure: Figure, panels: Sequence[SheetImage]) -> None:
     """Name the structures that occur, at the right of the heading."""
     width, height = figure.get_size_inches()
     present = set().union(*(np.unique(panel.labels).tolist() for panel in panels if panel.labels is not None))
     shown = [structure for structure in reversed(_DRAWN) if structure in present]
-    for place, structure in enumerate(shown):
-        corner = (1 - (0.12 + 0.38 * place) / width, 1 - 0.14 / height)
+    for index, structure in enumerate(shown):
+        corner = (1 - (0.12 + 0.38 * index) / width, 1 - 0.14 / height)
         figure.text(*corner, structure.title, color=structure_colour(structure), fontsize=8, weight="bold", ha="right", va="top")
 
 
@@ -245,12 +245,12 @@ def _draw_legend(figure: Figure, view: CardiacView) -> None:
     for position in PositionClass:
         if position is PositionClass.BACKGROUND:
             continue
-        place, row = divmod(position, 2)
+        column, row = divmod(position, 2)
         words = f"{box_letters(view, position)}  {position_name(view, position)} ({position:d})"
         if position is PositionClass.INTERSECTION:
-            place, row = 0, 0
+            column, row = 0, 0
         figure.text(
-            0.5 + (place - 2) * min(0.2, 2.1 / width),
+            0.5 + (column - 2) * min(0.2, 2.1 / width),
             (_LEGEND_INCHES - 0.14 - 0.22 * row) / height,
             words,
             color=position_colour(position),

@@ -22,7 +22,7 @@ from cmr_planes.shards.columns import AnnotationTable, ImageIndex, Subjects, Vie
 from cmr_planes.shards.open_files import OpenFiles
 from cmr_planes.shards.opening import DAMAGE_ERRORS, get_table, open_file, read_json_attribute, table_length
 from cmr_planes.shards.schema import Attribute, Dataset, FileKind, Group, RootAttribute
-from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Table, make_table, texts
+from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Table, decode_texts, make_table
 from cmr_planes.shards.view_attributes import ViewAttributes, read_view_attributes
 from cmr_planes.views import CardiacView, to_view
 
@@ -283,7 +283,7 @@ class Catalogue:
 
     def _messages(self, name: str) -> Iterator[tuple[str, str, str, str]]:
         table = self._table(name)
-        return zip(*(texts(table[column]) for column in ("subject", "view", "code", "sentence")), strict=True)
+        return zip(*(decode_texts(table[column]) for column in ("subject", "view", "code", "sentence")), strict=True)
 
     def _read_image(
         self, subject: str, view: CardiacView | str, name: str, phase: int | str, slice_index: int, group: str = Group.DATA

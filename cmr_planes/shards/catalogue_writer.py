@@ -10,7 +10,7 @@ import numpy as np
 
 from cmr_planes.errors import ShardError
 from cmr_planes.shards.hdf5_writing import LIBVER, create_table, write_root_attributes, write_table
-from cmr_planes.shards.label_files import find_label_files, mark_annotated, read_annotations
+from cmr_planes.shards.label_files import label_files_of_shards, mark_annotated, read_annotation_table
 from cmr_planes.shards.opening import DAMAGE_ERRORS, get_table, is_ours, open_file, read_json_attribute
 from cmr_planes.shards.schema import Codec, FileKind, Group, RootAttribute, check_subject_key, configuration_digest
 from cmr_planes.shards.tables import (
@@ -25,9 +25,9 @@ from cmr_planes.shards.tables import (
     TEXT,
     Table,
     common_dtype,
+    decode_texts,
     join_tables,
     make_table,
-    texts,
 )
 from cmr_planes.system.json_text import JSON
 from cmr_planes.system.whole_file import file_sha256, read_checksum, remove_leftovers, sealed
@@ -40,11 +40,6 @@ def is_catalogue(path: Path) -> bool:
     return is_ours(path, FileKind.CATALOGUE)
 
 
-def is_shard(path: Path) -> bool:
-    """Tell whether ``path`` is a shard, of any version; :class:`ShardError` if it exists but may not be read."""
-    return is_ours(path, FileKind.SHARD)
-
-
 def read_configuration(path: Path) -> dict[str, Any]:
     """Return the configuration of the run that wrote a catalogue.
 
@@ -54,12 +49,6 @@ def read_configuration(path: Path) -> dict[str, Any]:
         It is not a catalogue, or is damaged, or was written by a newer version.
     """
     with open_file(path, FileKind.CATALOGUE) as file:
-        return read_json_attribute(file, RootAttribute.CONFIGURATION)
-
-
-def read_shard_configuration(path: Path) -> dict[str, Any]:
-    """Return the configuration with which a shard was written; otherwise as :func:`read_configuration`."""
-    with open_file(path, FileKind.SHARD) as file:
         return read_json_attribute(file, RootAttribute.CONFIGURATION)
 
 
@@ -105,7 +94,7 @@ def write_catalogue(
         nothing is left behind.
     """
     names = [Path(os.path.relpath(shard, out.parent)).as_posix() for shard in shards]
-    labelled = find_label_files(out, shards) if label_files is None else label_files
+    labelled = label_files_of_shards(out, shards) if label_files is None else label_files
     dtypes, lengths = _survey(shards, names, configuration_digest(configuration))
     remove_leftovers(out)
     with sealed(out) as stream, h5py.File(stream, "w", libver=LIBVER, rdcc_nbytes=_CACHE_BYTES) as file:
@@ -123,7 +112,7 @@ def write_catalogue(
             if label_file is not None:
                 label_name = Path(os.path.relpath(label_file, out.parent)).as_posix()
                 _link_labels(labels, mark_annotated(rows["index"], label_file), label_name)
-                table, counts = read_annotations(label_file)
+                table, counts = read_annotation_table(label_file)
                 annotations.append(table)
                 labelled_summaries.append((label_name, *counts))
             for kind, values in rows.items():
@@ -200,7 +189,7 @@ def _link_labels(labels: h5py.Group, keys: Sequence[str], name: str) -> None:
 def _link_subjects(data: h5py.Group, subjects: Table, name: str) -> None:
     """Link the subjects of a shard that have images."""
     try:
-        keys = texts(subjects["subject"][subjects["n_images"] > 0])
+        keys = decode_texts(subjects["subject"][subjects["n_images"] > 0])
         for key in keys:
             check_subject_key(key)
     except ValueError as error:

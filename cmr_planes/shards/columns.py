@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray
-from cmr_planes.shards.tables import SHARD_COLUMN, Table, texts
+from cmr_planes.shards.tables import SHARD_COLUMN, Table, decode_texts
 from cmr_planes.views import CardiacView, PositionClass, Structure
 
 
@@ -29,9 +29,9 @@ class Subjects:
     def from_table(cls, table: Table) -> Self:
         """Take the columns of ``/subjects``."""
         return cls(
-            key=tuple(texts(table["subject"])),
-            participant=tuple(texts(table["participant"])),
-            shard=tuple(texts(table[SHARD_COLUMN])),
+            key=tuple(decode_texts(table["subject"])),
+            participant=tuple(decode_texts(table["participant"])),
+            shard=tuple(decode_texts(table[SHARD_COLUMN])),
             n_images=_frozen(table["n_images"].astype(np.int64)),
         )
 
@@ -149,7 +149,7 @@ class ViewTable:
     @classmethod
     def from_table(cls, table: Table) -> Self:
         """Take the columns of ``/views``; raises ValueError for a view that is none."""
-        columns: dict[str, Any] = {name: tuple(texts(table[name])) for name in ("subject", "manufacturer")}
+        columns: dict[str, Any] = {name: tuple(decode_texts(table[name])) for name in ("subject", "manufacturer")}
         columns["view"] = _views(table)
         for name in ("n_phases", "n_slices", "rows", "columns"):
             columns[name] = _frozen(table[name].astype(np.int64))
@@ -188,9 +188,9 @@ class AnnotationTable:
     def from_table(cls, table: Table) -> Self:
         """Take the columns of ``/annotations``; raises ValueError for a view that is none."""
         return cls(
-            subject=tuple(texts(table["subject"])),
+            subject=tuple(decode_texts(table["subject"])),
             view=_views(table),
-            source=tuple(texts(table["source"])),
+            source=tuple(decode_texts(table["source"])),
             n_images=_frozen(table["n_annotated_images"].astype(np.int64)),
             n_slices=_frozen(table["n_annotated_slices"].astype(np.int64)),
             structure_images=_frozen(table["structure_images"].astype(np.int64).reshape(len(table), len(Structure))),
@@ -202,7 +202,7 @@ class AnnotationTable:
 
 
 def _views(table: Table) -> tuple[str, ...]:
-    return tuple(CardiacView(name).value for name in texts(table["view"]))
+    return tuple(CardiacView(name).value for name in decode_texts(table["view"]))
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

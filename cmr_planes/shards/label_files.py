@@ -16,7 +16,7 @@ from cmr_planes.shards.hdf5_writing import LIBVER, create_group, software_versio
 from cmr_planes.shards.opening import DAMAGE_ERRORS, check_size, get_table, open_file
 from cmr_planes.shards.records import ViewLabels
 from cmr_planes.shards.schema import Attribute, Codec, Dataset, FileKind, Group, RootAttribute, check_subject_key
-from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Table, join_tables, make_table, texts
+from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Table, decode_texts, join_tables, make_table
 from cmr_planes.system.whole_file import file_sha256, read_checksum, remove_leftovers, sealed
 from cmr_planes.views import CardiacView, Structure
 
@@ -33,7 +33,7 @@ def label_folder(out: Path) -> Path:
     return out.with_suffix(".labels")
 
 
-def find_label_files(out: Path, shards: Sequence[Path]) -> list[Path | None]:
+def label_files_of_shards(out: Path, shards: Sequence[Path]) -> list[Path | None]:
     """Return the label file that belongs to each shard, None where there is none."""
     candidates = [label_folder(out) / shard.name for shard in shards]
     return [path if path.is_file() else None for path in candidates]
@@ -96,13 +96,13 @@ def read_label_file(path: Path) -> dict[str, dict[CardiacView, ViewLabels]]:
             raise _damaged(path) from error
 
 
-def read_annotations(path: Path) -> tuple[Table, tuple[str, int, int, int]]:
+def read_annotation_table(path: Path) -> tuple[Table, tuple[str, int, int, int]]:
     """Return a label file's table ``/annotations``, and its checksum, size, annotated subjects and images; raises ShardError."""
     with open_file(path, FileKind.LABELS) as file:
         try:
             table = join_tables(ANNOTATIONS_COLUMNS, [get_table(file, ANNOTATIONS_TABLE)[()][list(ANNOTATIONS_COLUMNS)]])
             n_images = int(table["n_annotated_images"].sum())
-            n_subjects = len(set(texts(table["subject"])))
+            n_subjects = len(set(decode_texts(table["subject"])))
         except DAMAGE_ERRORS as error:
             raise _damaged(path) from error
     return table, (read_checksum(path) or file_sha256(path), path.stat().st_size, n_subjects, n_images)

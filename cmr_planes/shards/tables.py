@@ -173,7 +173,7 @@ def join_tables(columns: dict[str, Any], tables: Sequence[Table]) -> Table:
     return np.concatenate([np.zeros(0, dtype=dtype), *(table.astype(dtype) for table in tables)])
 
 
-def texts(column: NDArray[np.bytes_]) -> list[str]:
+def decode_texts(column: NDArray[np.bytes_]) -> list[str]:
     """Decode a column of strings."""
     return [value.decode() for value in column.tolist()]
 
@@ -200,7 +200,7 @@ def _index_rows(record: SubjectRecord, view: ViewRecord) -> list[tuple[Any, ...]
             view.view.value,
             view.phases[phase],
             phase,
-            level,
+            slice_index,
             rows,
             columns,
             has_positions,
@@ -208,7 +208,7 @@ def _index_rows(record: SubjectRecord, view: ViewRecord) -> list[tuple[Any, ...]
             path,
         )
         for phase in range(n_phases)
-        for level in range(n_slices)
+        for slice_index in range(n_slices)
     ]
 
 

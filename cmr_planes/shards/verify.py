@@ -14,7 +14,7 @@ from cmr_planes.shards.catalogue_writer import read_configuration
 from cmr_planes.shards.opening import DAMAGE_ERRORS, get_table, open_file
 from cmr_planes.shards.schema import FileKind
 from cmr_planes.shards.sealing import put_aside
-from cmr_planes.shards.tables import LABEL_FILES_TABLE, SHARDS_TABLE, texts
+from cmr_planes.shards.tables import LABEL_FILES_TABLE, SHARDS_TABLE, decode_texts
 from cmr_planes.system.progress import OnProgress, Progress, ignore_progress
 from cmr_planes.system.reasons import reason
 from cmr_planes.system.whole_file import checksum_path, file_sha256, write_error
@@ -77,7 +77,7 @@ def _read_sealed(file: h5py.File, name: str) -> list[SealedShard]:
     """Read one of the tables of files."""
     try:
         table = get_table(file, name)[()]
-        names, digests, sizes = texts(table["name"]), texts(table["sha256"]), table["bytes"].astype(np.int64).tolist()
+        names, digests, sizes = decode_texts(table["name"]), decode_texts(table["sha256"]), table["bytes"].astype(np.int64).tolist()
     except DAMAGE_ERRORS as error:
         raise ShardError(f"table /{name} of {file.filename!r} cannot be read: the catalogue is damaged; make it again") from error
     return [SealedShard(*row) for row in zip(names, digests, sizes, strict=True)]

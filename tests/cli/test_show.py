@@ -10,7 +10,7 @@ from matplotlib.image import imread
 
 from cmr_planes.cli import main
 from cmr_planes.errors import ExitCode
-from cmr_planes.pictures.contact_sheet import Panel
+from cmr_planes.pictures.contact_sheet import SheetImage
 from cmr_planes.views import CardiacView
 from tests.helpers.catalogues import make_catalogue, write_batches
 from tests.helpers.records import make_subject, rejected_subject
@@ -26,11 +26,11 @@ def run(out: Path, folder: Path, *options: str) -> Result:
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Panel]:
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[SheetImage]:
     """The panels that are drawn, in order; nothing is drawn in truth."""
-    panels: list[Panel] = []
+    panels: list[SheetImage] = []
 
-    def draw(view: CardiacView, batch: list[Panel], *, heading: str) -> None:
+    def draw(view: CardiacView, batch: list[SheetImage], *, heading: str) -> None:
         panels.extend(batch)
 
     monkeypatch.setattr("cmr_planes.cli.show.draw_sheet", draw)
@@ -49,7 +49,7 @@ def test_sheets_are_pictures_and_their_paths_are_printed(out: Path, tmp_path: Pa
         assert np.ptp(picture[..., :3]) > 0.8
 
 
-def test_images_come_by_subject_phase_and_slice(out: Path, tmp_path: Path, drawn: list[Panel]) -> None:
+def test_images_come_by_subject_phase_and_slice(out: Path, tmp_path: Path, drawn: list[SheetImage]) -> None:
     assert run(out, tmp_path, "--view", "sax").exit_code == ExitCode.DONE
     titles = [panel.title for panel in drawn]
     expected = [
@@ -59,13 +59,13 @@ def test_images_come_by_subject_phase_and_slice(out: Path, tmp_path: Path, drawn
     np.testing.assert_array_equal(drawn[3].image, make_subject(1, n_slices=2).views[0].image[1, 1])
 
 
-def test_low_agreement_is_marked_where_it_was_noted(out: Path, tmp_path: Path, drawn: list[Panel]) -> None:
+def test_low_agreement_is_marked_where_it_was_noted(out: Path, tmp_path: Path, drawn: list[SheetImage]) -> None:
     run(out, tmp_path)
     assert [panel.title for panel in drawn if panel.warning] == ["subject 3 · ED", "subject 3 · ES"]
     assert drawn[-1].warning == "low agreement along the lines: 0.25, 0.25"
 
 
-def test_keys_stay_out_of_pictures_and_names_unless_asked_for(out: Path, tmp_path: Path, drawn: list[Panel]) -> None:
+def test_keys_stay_out_of_pictures_and_names_unless_asked_for(out: Path, tmp_path: Path, drawn: list[SheetImage]) -> None:
     run(out, tmp_path / "plain", "--subject", "SYN-0002")
     assert drawn
     assert not any("SYN" in panel.title for panel in drawn)
@@ -75,20 +75,20 @@ def test_keys_stay_out_of_pictures_and_names_unless_asked_for(out: Path, tmp_pat
     assert all(panel.title.endswith(" · SYN-0002") for panel in drawn)
 
 
-def test_views_and_phases_are_taken_as_they_are_printed(out: Path, tmp_path: Path, drawn: list[Panel]) -> None:
+def test_views_and_phases_are_taken_as_they_are_printed(out: Path, tmp_path: Path, drawn: list[SheetImage]) -> None:
     assert run(out, tmp_path, "--view", "2Ch", "--view", "SAX", "--phase", "ED").exit_code == ExitCode.DONE
     assert {panel.title.split(" · ")[1] for panel in drawn} == {"ED"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2ch-001.png", "sax-001.png"]
 
 
-def test_json_lists_the_files(out: Path, tmp_path: Path, drawn: list[Panel]) -> None:
+def test_json_lists_the_files(out: Path, tmp_path: Path, drawn: list[SheetImage]) -> None:
     result = run(out, tmp_path, "--per-sheet", "4", "--view", "sax", "--json")
     content = json.loads(result.stdout)
     assert content == {"n_images": 8, "pictures": [(tmp_path / f"sax-00{number}.png").as_posix() for number in (1, 2)]}
     assert len(drawn) == 8
 
 
-def test_limits_are_kept(out: Path, tmp_path: Path, drawn: list[Panel]) -> None:
+def test_limits_are_kept(out: Path, tmp_path: Path, drawn: list[SheetImage]) -> None:
     run(out, tmp_path / "a", "--limit", "1")
     assert {panel.title.split(" · ")[0] for panel in drawn} == {"subject 1"}
     result = run(out, tmp_path / "b", "--view", "sax", "--per-sheet", "3")
@@ -98,7 +98,7 @@ def test_limits_are_kept(out: Path, tmp_path: Path, drawn: list[Panel]) -> None:
     assert [panel.title for panel in drawn] == ["subject 1 · ES", "subject 3 · ES"]
 
 
-def test_of_all_frames_the_first_is_drawn_unless_others_are_asked_for(tmp_path: Path, drawn: list[Panel]) -> None:
+def test_of_all_frames_the_first_is_drawn_unless_others_are_asked_for(tmp_path: Path, drawn: list[SheetImage]) -> None:
     out = write_batches(tmp_path, [[make_subject(1, n_slices=1, phases=("000", "001", "002"))]])
     run(out, tmp_path / "a", "--view", "sax")
     assert [panel.title for panel in drawn] == ["subject 1 · 000"]

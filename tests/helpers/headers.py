@@ -31,7 +31,7 @@ TEMPLATE = FrameHeader(
     manufacturer="SIEMENS",
     field_strength_t=1.5,
     instance_number=1,
-    acquisition_moment="20200101100000",
+    acquired_at="20200101100000",
     trigger_time_ms=0.0,
     temporal_position=None,
     nominal_interval_ms=1000.0,
@@ -48,7 +48,7 @@ TEMPLATE = FrameHeader(
 
 def cine_frames(plane: ImagePlane, *, n_frames: int = 10, number: int = 1, **changes: Any) -> list[FrameHeader]:
     """Return the headers of one cine slice, each its own file of one series."""
-    changes = {"series_uid": f"2.25.{number}", "acquisition_moment": f"2020010110{number:02d}00", **changes}
+    changes = {"series_uid": f"2.25.{number}", "acquired_at": f"2020010110{number:02d}00", **changes}
     return [
         replace(
             TEMPLATE,

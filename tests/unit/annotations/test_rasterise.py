@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from matplotlib.path import Path as Polygon
 
 from cmr_planes.annotations.model import Contour, Outline
-from cmr_planes.annotations.rasterise import draw_contours, drawn_structures, fill_polygon, is_open, polygon_area_px
+from cmr_planes.annotations.rasterise import drawn_structures, fill_contours, fill_polygon, is_open
 from cmr_planes.views import Structure
 
 
@@ -53,15 +53,21 @@ def test_a_simple_polygon_is_filled_as_matplotlib_fills_it() -> None:
     np.testing.assert_array_equal(fill_polygon(polygon, 50, 64), expected)
 
 
+def _polygon_area_px(points_px: np.ndarray) -> float:
+    """Return the area of a polygon, shape (n, 2), in pixels."""
+    x, y = points_px.T
+    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+
+
 @given(st.integers(0, 1 << 16))
 def test_areas_of_a_stack_are_within_one_percent_of_the_polygons(seed: int) -> None:
     """Ten contours on quarters of a pixel, as cvi42 has them, of 9 to 25 pixels' radius: a ventricle from apex to base."""
     rng = np.random.default_rng(seed)
     stack = [np.rint(circle(*rng.uniform(30, 34, 2), radius) * 4) / 4 for radius in np.linspace(9, 25, 10)]
     drawn = sum(int(fill_polygon(polygon, 64, 64).sum()) for polygon in stack)
-    assert drawn == pytest.approx(sum(map(polygon_area_px, stack)), rel=0.01)
+    assert drawn == pytest.approx(sum(map(_polygon_area_px, stack)), rel=0.01)
     for polygon in stack:
-        assert fill_polygon(polygon, 64, 64).sum() == pytest.approx(polygon_area_px(polygon), rel=0.035)
+        assert fill_polygon(polygon, 64, 64).sum() == pytest.approx(_polygon_area_px(polygon), rel=0.035)
 
 
 def test_neighbours_that_share_an_edge_share_no_pixel() -> None:
@@ -96,7 +102,7 @@ def test_muscle_lies_between_the_two_contours_and_blood_covers_it() -> None:
         Contour(Outline.LV_EPI, circle(30, 30, 15)),
         Contour(Outline.RV_ENDO, circle(14, 30, 12)),
     ]
-    labels = draw_contours(contours, 60, 60)
+    labels = fill_contours(contours, 60, 60)
     assert (labels == Structure.LV).sum() == fill_polygon(circle(30, 30, 10), 60, 60).sum()
     assert (np.isin(labels, (Structure.LV, Structure.MYO))).sum() == fill_polygon(circle(30, 30, 15), 60, 60).sum()
     assert labels[30, 14] == Structure.RV
@@ -107,7 +113,7 @@ def test_the_muscle_is_drawn_only_where_the_epicardium_is() -> None:
     assert drawn_structures([Contour(Outline.LV_ENDO, circle(30, 30, 10))]) == {0, Structure.LV}
     cap = [Contour(Outline.LV_EPI, circle(30, 30, 10))]
     assert drawn_structures(cap) == {0, Structure.LV, Structure.MYO}
-    assert set(np.unique(draw_contours(cap, 60, 60))) == {0, Structure.MYO}
+    assert set(np.unique(fill_contours(cap, 60, 60))) == {0, Structure.MYO}
     assert drawn_structures([Contour(Outline.LA, circle(30, 30, 10))]) == {0, Structure.LA}
 
 
@@ -119,7 +125,7 @@ def test_an_epicardium_left_open_at_the_base_is_joined_to_the_endocardium() -> N
     endocardium = np.stack([50 + 16 * np.cos(wall), 40 + 24 * np.sin(wall)], axis=1)
     assert is_open(epicardium)
     assert not is_open(circle(30, 30, 15))
-    labels = draw_contours([Contour(Outline.LV_EPI, epicardium), Contour(Outline.LV_ENDO, endocardium)], 90, 100)
+    labels = fill_contours([Contour(Outline.LV_EPI, epicardium), Contour(Outline.LV_ENDO, endocardium)], 90, 100)
     above_valve = labels[: int(endocardium[:, 1].min()) - 1, 45:56]
     assert not (above_valve == Structure.MYO).any(), "no muscle lies across the valve"
     assert (labels == Structure.MYO).sum() > 0.7 * (

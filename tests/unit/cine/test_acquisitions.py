@@ -66,8 +66,8 @@ def test_without_usable_trigger_times_temporal_position_orders_then_instance_num
 
 
 def test_every_time_twice_is_two_acquisitions_the_later_one_last():
-    first = cine_frames(PLANE, acquisition_moment="20200101100000")
-    second = [replace(frame, instance_number=frame.instance_number + 10, acquisition_moment="20200101110000") for frame in first]
+    first = cine_frames(PLANE, acquired_at="20200101100000")
+    second = [replace(frame, instance_number=frame.instance_number + 10, acquired_at="20200101110000") for frame in first]
     study = as_study(second + first)
     assert [numbers(cine) for cine in study.slices] == [list(range(1, 11)), list(range(11, 21))]
     assert study.slices[1].recency > study.slices[0].recency

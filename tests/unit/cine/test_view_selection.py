@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from cmr_planes.cine.view_selection import ViewSelection, select_views
 from cmr_planes.errors import NoteCode, RejectionCode
-from cmr_planes.geometry.stack import slice_levels_mm
+from cmr_planes.geometry.stack import slice_positions_mm
 from cmr_planes.phantom.small_study import ORIENTATIONS, SimpleStudy, simple_study
 from cmr_planes.views import CardiacView
 from tests.helpers.headers import as_study, cine_frames, moved, study_frames
@@ -80,7 +80,7 @@ def test_short_axis_runs_from_base_to_apex_whatever_the_order_of_files(heart):
     by_key = study_frames(heart, names=False)
     shuffled = [by_key[key] for key in sorted(by_key, reverse=True)]
     selection = select_views(as_study(*shuffled))
-    levels = slice_levels_mm([cine.plane for cine in selection.views[SAX]])
+    levels = slice_positions_mm([cine.plane for cine in selection.views[SAX]])
     assert (np.diff(levels) > 0).all()
     assert_right_views(selection, heart)
 

@@ -20,7 +20,7 @@ from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.dicom.headers import HeaderScan
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import RejectionCode
-from cmr_planes.phantom.dicom_model import CineSeries, Study, TransferSyntax, Vendor
+from cmr_planes.phantom.dicom_model import CineSeries, DicomStudy, TransferSyntax, Vendor
 from cmr_planes.phantom.dicom_writer import write_cine
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.small_study import SimpleStudy, encode_study, simple_study
@@ -103,7 +103,7 @@ def assert_like_pydicom(frame: FrameHeader, dataset: Dataset) -> None:
     assert frame.manufacturer == word("Manufacturer")
     assert frame.field_strength_t == number("MagneticFieldStrength")
     assert frame.instance_number == number("InstanceNumber")
-    assert frame.acquisition_moment == word("AcquisitionDate") + word("AcquisitionTime")
+    assert frame.acquired_at == word("AcquisitionDate") + word("AcquisitionTime")
     assert frame.trigger_time_ms == number("TriggerTime")
     assert frame.temporal_position == number("TemporalPositionIdentifier")
     assert frame.nominal_interval_ms == number("NominalInterval")
@@ -210,7 +210,7 @@ def test_rescale_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_the_moment_of_acquisition(tmp_path: Path, overrides: dict[str, object], moment: str) -> None:
-    assert one_frame(tmp_path, first_file(**overrides)).acquisition_moment == moment
+    assert one_frame(tmp_path, first_file(**overrides)).acquired_at == moment
 
 
 @pytest.mark.parametrize(
@@ -436,7 +436,7 @@ def test_nothing_that_identifies_is_kept(tmp_path: Path) -> None:
 
 def enhanced(
     syntax: TransferSyntax = TransferSyntax.EXPLICIT_LITTLE, *, n_frames: int = 5, **overrides: object
-) -> tuple[bytes, list[CineSeries], Study]:
+) -> tuple[bytes, list[CineSeries], DicomStudy]:
     simple = tiny(n_slices=3, n_frames=n_frames, views=("sax",), overrides=overrides)
     parts = list(simple.series.values())
     positions = {0: "END_DIASTOLE", 2: "END_SYSTOLE"}

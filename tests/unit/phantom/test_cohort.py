@@ -16,7 +16,7 @@ import SimpleITK
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.phantom.acquisition import Protocol
 from cmr_planes.phantom.cohort import CohortOptions, make_cohort, make_examination
-from cmr_planes.phantom.layouts import Layout
+from cmr_planes.phantom.layouts import ArchiveStyle
 from cmr_planes.phantom.quirks import Quirk
 from cmr_planes.system.progress import Progress
 from cmr_planes.views import CardiacView, Structure
@@ -45,7 +45,7 @@ def _rows(path):
         return list(csv.DictReader(stream))
 
 
-@pytest.mark.parametrize("layout", [Layout.UKB, Layout.ENHANCED], ids=str)
+@pytest.mark.parametrize("layout", [ArchiveStyle.UKB, ArchiveStyle.ENHANCED], ids=str)
 def test_one_and_two_workers_write_the_same_bytes(tmp_path, layout):
     for n_workers in (1, 2):
         _make(tmp_path / str(n_workers), n_workers, layout=layout, private_bytes=3000)
@@ -69,10 +69,10 @@ def test_another_seed_makes_other_people(tmp_path):
 @pytest.mark.parametrize(
     ("layout", "names"),
     [
-        (Layout.UKB, "9000001_20208_2_0.zip 9000001_20209_2_0.zip 9000002_20208_2_0.zip 9000002_20209_2_0.zip"),
-        (Layout.FOLDERS, "SYN-0001 SYN-0002"),
-        (Layout.ENHANCED, "SYN-0001 SYN-0002"),
-        (Layout.DSB2016, "train"),
+        (ArchiveStyle.UKB, "9000001_20208_2_0.zip 9000001_20209_2_0.zip 9000002_20208_2_0.zip 9000002_20209_2_0.zip"),
+        (ArchiveStyle.FOLDERS, "SYN-0001 SYN-0002"),
+        (ArchiveStyle.ENHANCED, "SYN-0001 SYN-0002"),
+        (ArchiveStyle.DSB2016, "train"),
     ],
 )
 def test_layouts_name_subjects_as_their_archives_do(tmp_path, layout, names):
@@ -81,7 +81,7 @@ def test_layouts_name_subjects_as_their_archives_do(tmp_path, layout, names):
 
 
 def test_biobank_zips_hold_views_frames_and_a_manifest(tmp_path):
-    _make(tmp_path, layout=Layout.UKB, n_subjects=1)
+    _make(tmp_path, layout=ArchiveStyle.UKB, n_subjects=1)
     for field, n_series in (("20208", 3), ("20209", 3)):
         with zipfile.ZipFile(tmp_path / "dicom" / f"9000001_{field}_2_0.zip") as archive:
             members = archive.namelist()
@@ -93,7 +93,7 @@ def test_biobank_zips_hold_views_frames_and_a_manifest(tmp_path):
 
 
 def test_the_flat_layout_has_one_folder_and_no_extensions(tmp_path):
-    _make(tmp_path, layout=Layout.FLAT)
+    _make(tmp_path, layout=ArchiveStyle.FLAT)
     files = list((tmp_path / "dicom").iterdir())
     assert len(files) == 2 * 6 * 3
     assert not any(path.suffix == ".dcm" for path in files)

@@ -14,7 +14,7 @@ import pytest
 import SimpleITK
 
 from cmr_planes.geometry import ImagePlane
-from cmr_planes.phantom.dicom_model import CineSeries, Study, TransferSyntax, Vendor, as_repeat, concatenate, make_uid
+from cmr_planes.phantom.dicom_model import CineSeries, DicomStudy, TransferSyntax, Vendor, as_repeat, concatenate, make_uid
 from cmr_planes.phantom.dicom_writer import write_cine, write_files
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.small_study import encode_study, simple_study
@@ -43,7 +43,7 @@ def _errors(path):
 @pytest.mark.parametrize("vendor", list(Vendor), ids=lambda vendor: vendor.name)
 @pytest.mark.parametrize("private_bytes", [0, 90_000])
 def test_dciodvfy_finds_no_error(tmp_path, vendor, private_bytes):
-    files = write_cine(Study(name="a", vendor=vendor, private_bytes=private_bytes), _series(spacing_between_slices_mm=10.0))
+    files = write_cine(DicomStudy(name="a", vendor=vendor, private_bytes=private_bytes), _series(spacing_between_slices_mm=10.0))
     for path in write_files(tmp_path, files):
         assert _errors(path) == []
 
@@ -60,7 +60,7 @@ def test_dciodvfy_finds_no_error_in_enhanced_instances(tmp_path, vendor):
 @pytest.mark.parametrize("syntax", list(TransferSyntax), ids=lambda syntax: syntax.name)
 def test_every_transfer_syntax_gives_the_pixels_back(syntax):
     series = _series()
-    for index, file in enumerate(write_cine(Study(name="a"), series, transfer_syntax=syntax)):
+    for index, file in enumerate(write_cine(DicomStudy(name="a"), series, transfer_syntax=syntax)):
         dataset = _read(file)
         assert dataset.file_meta.TransferSyntaxUID == syntax
         np.testing.assert_array_equal(dataset.pixel_array, series.frames[index])
@@ -69,7 +69,7 @@ def test_every_transfer_syntax_gives_the_pixels_back(syntax):
 @pytest.mark.parametrize("syntax", [TransferSyntax.EXPLICIT_LITTLE, TransferSyntax.RLE, TransferSyntax.JPEG_2000])
 def test_enhanced_instances_give_pixels_planes_and_times_back(syntax):
     parts = [_series(), replace(_series(), plane=replace(_series().plane, position_mm=np.array([-60, -60, 40])))]
-    dataset = _read(write_enhanced(Study(name="a"), parts, transfer_syntax=syntax, cycle_positions={1: "END_SYSTOLE"}))
+    dataset = _read(write_enhanced(DicomStudy(name="a"), parts, transfer_syntax=syntax, cycle_positions={1: "END_SYSTOLE"}))
     np.testing.assert_array_equal(dataset.pixel_array, np.concatenate([part.frames for part in parts]))
     groups = dataset.PerFrameFunctionalGroupsSequence
     assert [float(value) for value in groups[4].PlanePositionSequence[0].ImagePositionPatient] == [-60, -60, 40]
@@ -83,7 +83,7 @@ def test_enhanced_instances_give_pixels_planes_and_times_back(syntax):
 
 def test_simpleitk_reads_the_same_geometry(tmp_path):
     for series in simple_study().series.values():
-        (path, *_) = write_files(tmp_path, write_cine(Study(name="a"), series))
+        (path, *_) = write_files(tmp_path, write_cine(DicomStudy(name="a"), series))
         image = SimpleITK.ReadImage(path)
         for column, row in ((0, 0), (95, 0), (13, 71)):
             np.testing.assert_allclose(
@@ -94,7 +94,7 @@ def test_simpleitk_reads_the_same_geometry(tmp_path):
 @pytest.mark.parametrize("is_enhanced", [False, True], ids=["single-frame", "enhanced"])
 def test_dcm2niix_reads_the_same_geometry(tmp_path, is_enhanced):
     series = _series()
-    study = Study(name="a")
+    study = DicomStudy(name="a")
     files = [write_enhanced(study, [series])] if is_enhanced else write_cine(study, series)
     write_files(tmp_path / "in", files)
     (tmp_path / "out").mkdir()
@@ -123,7 +123,9 @@ def test_the_same_study_has_the_same_bytes():
 
 def test_overrides_set_delete_and_differ_between_frames():
     changes = {"SeriesDescription": "other", "PatientSex": None, "FrameOfReferenceUID": lambda index: f"1.2.{index + 1}"}
-    datasets = [_read(file) for file in write_cine(Study(name="a", overrides={"Manufacturer": ""}), _series(overrides=changes))]
+    datasets = [
+        _read(file) for file in write_cine(DicomStudy(name="a", overrides={"Manufacturer": ""}), _series(overrides=changes))
+    ]
     assert {dataset.SeriesDescription for dataset in datasets} == {"other"}
     assert all("PatientSex" not in dataset for dataset in datasets)
     assert [dataset.FrameOfReferenceUID for dataset in datasets] == ["1.2.1", "1.2.2", "1.2.3"]
@@ -132,13 +134,15 @@ def test_overrides_set_delete_and_differ_between_frames():
 
 def test_an_attribute_may_be_deleted_in_some_frames_only():
     missing = {"TriggerTime": lambda index: None if index == 1 else "5"}
-    datasets = [_read(file) for file in write_cine(Study(name="a"), _series(overrides=missing))]
+    datasets = [_read(file) for file in write_cine(DicomStudy(name="a"), _series(overrides=missing))]
     assert ["TriggerTime" in dataset for dataset in datasets] == [True, False, True]
 
 
 def test_parts_of_one_series_share_its_uid_and_number_on():
     files = [
-        file for part in concatenate([_series(), _series(description="x", number=9)]) for file in write_cine(Study(name="a"), part)
+        file
+        for part in concatenate([_series(), _series(description="x", number=9)])
+        for file in write_cine(DicomStudy(name="a"), part)
     ]
     datasets = [_read(file) for file in files]
     assert len({dataset.SeriesInstanceUID for dataset in datasets}) == 1
@@ -147,7 +151,7 @@ def test_parts_of_one_series_share_its_uid_and_number_on():
 
 
 def test_a_repeat_is_a_later_series_of_the_same_name():
-    first, second = (_read(write_cine(Study(name="a"), one)[0]) for one in (_series(), as_repeat(_series(), number=8)))
+    first, second = (_read(write_cine(DicomStudy(name="a"), one)[0]) for one in (_series(), as_repeat(_series(), number=8)))
     assert first.SeriesDescription == second.SeriesDescription
     assert first.SeriesInstanceUID != second.SeriesInstanceUID
     assert second.AcquisitionTime > first.AcquisitionTime
@@ -157,4 +161,4 @@ def test_frames_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"uint16 of shape \(3, 40, 32\) is expected"):
         _series(frames=np.zeros((3, 32, 40), np.uint16))
     with pytest.raises(ValueError, match="one matrix size"):
-        write_enhanced(Study(name="a"), [])
+        write_enhanced(DicomStudy(name="a"), [])

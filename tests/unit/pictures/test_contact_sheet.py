@@ -8,17 +8,19 @@ import pytest
 from matplotlib.image import imread
 from matplotlib.patches import Rectangle
 
-from cmr_planes.pictures.contact_sheet import Panel, box_letters, draw_sheet, orientation_letters
+from cmr_planes.pictures.contact_sheet import SheetImage, box_letters, draw_sheet, orientation_letters
 from cmr_planes.pictures.palette import position_colour
 from cmr_planes.pictures.png import encode_png
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PositionClass
 from tests.helpers.records import make_view
 
 
-def make_panel(view: CardiacView, *, warning: str = "", matrix: tuple[int, int] = (208, 180), with_positions: bool = True) -> Panel:
+def make_panel(
+    view: CardiacView, *, warning: str = "", matrix: tuple[int, int] = (208, 180), with_positions: bool = True
+) -> SheetImage:
     record = make_view(view, n_slices=1, matrix=matrix, with_positions=with_positions)
     positions = record.positions[0] if record.positions else None
-    return Panel(
+    return SheetImage(
         image=record.image[0, 0],
         plane=record.planes[0],
         centres_px=positions.centres_px if positions else None,
@@ -105,7 +107,9 @@ def test_an_image_without_positions_is_drawn_without_boxes() -> None:
 
 def test_an_empty_image_can_be_drawn() -> None:
     panel = make_panel(CardiacView.SAX)
-    black = Panel(**{name: getattr(panel, name) for name in Panel.__slots__} | {"image": np.zeros((208, 180), dtype=np.uint16)})
+    black = SheetImage(
+        **{name: getattr(panel, name) for name in SheetImage.__slots__} | {"image": np.zeros((208, 180), dtype=np.uint16)}
+    )
     assert imread(BytesIO(encode_png(draw_sheet(CardiacView.SAX, [black], heading="h")))).size
 
 

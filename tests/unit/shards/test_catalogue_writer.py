@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cmr_planes.errors import ShardError
-from cmr_planes.shards.catalogue_writer import is_catalogue, is_shard, read_configuration, read_shard_configuration, write_catalogue
+from cmr_planes.shards.catalogue_writer import is_catalogue, read_configuration, write_catalogue
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.schema import Codec
 from cmr_planes.views import CardiacView
@@ -105,7 +105,8 @@ def test_equal_shards_give_equal_bytes_anywhere(out: Path, tmp_path: Path) -> No
 
 def test_configuration_and_versions_are_attributes(out: Path) -> None:
     assert read_configuration(out) == CONFIGURATION
-    assert read_shard_configuration(out.parent / "out.shards" / "00000.h5") == CONFIGURATION
+    with h5py.File(out.parent / "out.shards" / "00000.h5") as shard:
+        assert json.loads(shard.attrs["configuration"]) == CONFIGURATION
     with h5py.File(out) as file:
         assert json.loads(file.attrs["versions"]) == {"cmr-planes": "1"}
         assert file.attrs["schema_version"] == 1
@@ -126,14 +127,14 @@ def test_kinds_of_files_are_told_apart(out: Path, tmp_path: Path) -> None:
         file["x"] = 1
     text = tmp_path / "text.h5"
     text.write_text("no HDF5")
-    found = {path: (is_catalogue(path), is_shard(path)) for path in (out, shard, other, text, tmp_path, tmp_path / "absent.h5")}
+    found = {path: is_catalogue(path) for path in (out, shard, other, text, tmp_path, tmp_path / "absent.h5")}
     assert found == {
-        out: (True, False),
-        shard: (False, True),
-        other: (False, False),
-        text: (False, False),
-        tmp_path: (False, False),
-        tmp_path / "absent.h5": (False, False),
+        out: True,
+        shard: False,
+        other: False,
+        text: False,
+        tmp_path: False,
+        tmp_path / "absent.h5": False,
     }
 
 
