@@ -44,16 +44,16 @@ class UpBlock(nn.Module):
 
 
 class UNet(nn.Module):
-    """A U-net with any number of heads on one encoder and decoder.
+    """A U-Net with any number of heads on one encoder and decoder.
 
     Parameters
     ----------
     in_channels
         Channels of an image.
     base_channels
-        Channels at full resolution; they double with every level.
-    levels
-        How often the size is halved.
+        Channels at full resolution; they double with every halving of the size.
+    depth
+        Number of down-sampling steps.
     heads
         Classes of each head, by name. A head is a 1 × 1 convolution.
 
@@ -63,14 +63,14 @@ class UNet(nn.Module):
         There is no head, or a number is not positive.
     """
 
-    def __init__(self, in_channels: int = 1, base_channels: int = 64, levels: int = 4, *, heads: Mapping[str, int]) -> None:
+    def __init__(self, in_channels: int = 1, base_channels: int = 64, depth: int = 4, *, heads: Mapping[str, int]) -> None:
         super().__init__()
-        if min(in_channels, base_channels, levels, len(heads), *heads.values()) < 1:
+        if min(in_channels, base_channels, depth, len(heads), *heads.values()) < 1:
             raise ValueError(
-                f"channels, levels, heads and classes must be positive, got {in_channels}, {base_channels}, {levels}, {heads}"
+                f"channels, depth, heads and classes must be positive, got {in_channels}, {base_channels}, {depth}, {heads}"
             )
-        channels = [base_channels << level for level in range(levels + 1)]
-        self.levels = levels
+        channels = [base_channels << step for step in range(depth + 1)]
+        self.depth = depth
         self.pool = nn.MaxPool2d(2)
         self.encoder = nn.ModuleList(
             _double_convolution(before, after) for before, after in zip([in_channels, *channels], channels, strict=False)
@@ -84,7 +84,7 @@ class UNet(nn.Module):
         Parameters
         ----------
         images
-            Shape (N, channels, rows, columns); rows and columns divisible by 2 to the power of ``levels``.
+            Shape (N, channels, rows, columns); rows and columns divisible by 2 to the power of ``depth``.
         head
             Which head answers.
 
@@ -97,16 +97,16 @@ class UNet(nn.Module):
         ValueError
             The size does not fit.
         """
-        step = 1 << self.levels
-        if images.shape[-2] % step or images.shape[-1] % step:
+        multiple = 1 << self.depth
+        if images.shape[-2] % multiple or images.shape[-1] % multiple:
             raise ValueError(
-                f"images of {images.shape[-2]} × {images.shape[-1]} pixels do not fit a network of {self.levels} levels: "
-                f"rows and columns must be multiples of {step}; pad or crop them with cmr_train.data.images.fit"
+                f"images of {images.shape[-2]} × {images.shape[-1]} pixels do not fit a network of depth {self.depth}: "
+                f"rows and columns must be multiples of {multiple}; pad or crop them with cmr_train.data.images.fit"
             )
         skips: list[Tensor] = []
         features = images
-        for level, block in enumerate(self.encoder):
-            features = block(features if level == 0 else self.pool(features))
+        for step, block in enumerate(self.encoder):
+            features = block(features if step == 0 else self.pool(features))
             skips.append(features)
         skips.pop()
         for block in self.decoder:
