@@ -19,11 +19,11 @@ from cmr_train.report.results import CellResult, Curve, StudyResults
 METRICS = (Metric.DICE, Metric.BAI2019)
 """What the report is about."""
 
-LEVELS = (0.5, 0.6, 0.7, 0.8)
-"""Dice of which is said after how many iterations it was reached."""
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8)
+"""Values of Dice; for each, the report gives the iterations after which it was first reached."""
 
 OF_BEST = 0.95
-"""So much of the best final Dice is one more of these levels."""
+"""Share of the best final Dice that is one more threshold."""
 
 FLAT = 0.01
 """A curve whose trend over its last quarter changes Dice by less than this has come to its plateau."""
@@ -98,14 +98,14 @@ def best(row: Sequence[Entry]) -> frozenset[TransferMode]:
 
     A method that lacks more values than another (distances where it found nothing) is not compared with it.
     """
-    present = [each for each in row if each.exists]
-    most = max((each.n_scored / each.n_wanted for each in present), default=0.0)
-    present = [each for each in present if each.n_scored / each.n_wanted == most]
+    present = [entry for entry in row if entry.exists]
+    most = max((entry.n_scored / entry.n_wanted for entry in present), default=0.0)
+    present = [entry for entry in present if entry.n_scored / entry.n_wanted == most]
     if len(present) < 2:
         return frozenset()
     choose = max if present[0].metric is Metric.DICE else min
-    target = choose(round(each.spread.mean, 3) for each in present)
-    winners = frozenset(each.mode for each in present if round(each.spread.mean, 3) == target)
+    target = choose(round(entry.spread.mean, 3) for entry in present)
+    winners = frozenset(entry.mode for entry in present if round(entry.spread.mean, 3) == target)
     return winners if len(winners) < len(present) else frozenset()
 
 
@@ -191,9 +191,10 @@ def learning(results: StudyResults) -> tuple[Learning, ...]:
 class Needed:
     """The iterations after which a method first had a Dice on the validation set."""
 
-    level: float
+    threshold: float
+    """Dice."""
     is_of_best: bool
-    """Whether the level is a share of the best final Dice, rather than a fixed one."""
+    """Whether the threshold is a share of the best final Dice rather than one of :data:`THRESHOLDS`."""
     median: float
     """Over seeds, a seed that never came there counting as infinite; NaN without curves."""
     n_reached: int
@@ -201,10 +202,10 @@ class Needed:
 
 
 def needed(found: Sequence[Learning]) -> tuple[tuple[Needed, ...], ...]:
-    """Return for each level what each method needed, for methods at one number of subjects."""
-    finals = [each.final for each in found if not math.isnan(each.final)]
-    levels = [(level, False) for level in LEVELS] + ([(OF_BEST * max(finals), True)] if finals else [])
-    return tuple(tuple(_needed(each, level, is_of_best) for each in found) for level, is_of_best in levels)
+    """Return what each method needed for each threshold; the methods are those of one number of subjects."""
+    finals = [method.final for method in found if not math.isnan(method.final)]
+    thresholds = [(threshold, False) for threshold in THRESHOLDS] + ([(OF_BEST * max(finals), True)] if finals else [])
+    return tuple(tuple(_needed(method, threshold, is_of_best) for method in found) for threshold, is_of_best in thresholds)
 
 
 def mean_curve(curves: Sequence[Curve]) -> Curve:
@@ -283,18 +284,18 @@ def make_learning(variant: str, subjects: int, mode: TransferMode, curves: tuple
     )
 
 
-def _needed(found: Learning, level: float, is_of_best: bool) -> Needed:
+def _needed(method: Learning, threshold: float, is_of_best: bool) -> Needed:
     first = []
-    for curve in found.curves:
-        places = np.flatnonzero(curve.dice[MEAN] >= level)
-        first.append(float(curve.iterations[places[0]]) if len(places) else math.inf)
+    for curve in method.curves:
+        reached = np.flatnonzero(curve.dice[MEAN] >= threshold)
+        first.append(float(curve.iterations[reached[0]]) if len(reached) else math.inf)
     ordered = sorted(first)
     middle = len(ordered) // 2
     median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
     return Needed(
-        level=level,
+        threshold=threshold,
         is_of_best=is_of_best,
         median=median,
-        n_reached=sum(math.isfinite(each) for each in first),
+        n_reached=sum(math.isfinite(iterations) for iterations in first),
         n_seeds=len(first),
     )

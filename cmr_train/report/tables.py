@@ -69,20 +69,20 @@ CSV_COLUMNS = (
 def entries_csv(results: StudyResults, found: Iterable[Entry], paper: dict[int, PaperRow]) -> str:
     """Return entries as CSV, a row each; what does not exist is an empty cell."""
     rows = []
-    for each in found:
-        difference = each.difference
-        of_paper = paper_value(each, paper)
+    for entry in found:
+        difference = entry.difference
+        of_paper = paper_value(entry, paper)
         numbers = (
-            each.spread.mean,
-            each.spread.std,
-            each.low,
-            each.high,
+            entry.spread.mean,
+            entry.spread.std,
+            entry.low,
+            entry.high,
             *((math.nan,) * 4 if difference is None else (difference.mean, difference.low, difference.high, difference.p_value)),
             *((math.nan,) * 2 if of_paper is None else of_paper),
         )
-        images = " to ".join(str(n) for n in _ends(results.n_images(each.variant, each.subjects)))
-        start = (each.variant, each.subjects, images, each.mode.value, each.metric.value, each.structure, each.n_seeds)
-        rows.append((*start, each.spread.n_subjects, *("" if math.isnan(value) else f"{value:.6g}" for value in numbers)))
+        images = " to ".join(str(n) for n in _ends(results.n_images(entry.variant, entry.subjects)))
+        start = (entry.variant, entry.subjects, images, entry.mode.value, entry.metric.value, entry.structure, entry.n_seeds)
+        rows.append((*start, entry.spread.n_subjects, *("" if math.isnan(value) else f"{value:.6g}" for value in numbers)))
     return csv_text(CSV_COLUMNS, rows)
 
 
@@ -105,14 +105,14 @@ def comparison(
         Above the table.
     """
     rows = []
-    for subjects, group in groupby(found, key=lambda each: each.subjects):
+    for subjects, group in groupby(found, key=lambda entry: entry.subjects):
         row = [*group]
         winners = best(row)
         images = results.n_images(row[0].variant, subjects)
         heading: tuple[str, ...] = (f"{subjects:,} ({_range(images)})",)
-        if any(paper_value(each, paper) is not None for each in row):
+        if any(paper_value(entry, paper) is not None for entry in row):
             heading = (*heading, f"paper: {subjects:,} ({paper[subjects].n_images:,})")
-        rows.append((ReportCell(heading), *(ReportCell(_lines(each, paper), is_best=each.mode in winners) for each in row)))
+        rows.append((ReportCell(heading), *(ReportCell(_lines(entry, paper), is_best=entry.mode in winners) for entry in row)))
     return ReportTable(
         name=name,
         caption=caption,
@@ -128,9 +128,9 @@ def variants_table(results: StudyResults, found: Sequence[Entry]) -> ReportTable
     for subjects in results.subjects:
         for mode in results.modes:
             row = [next(e for e in found if (e.variant, e.subjects, e.mode) == (v, subjects, mode)) for v in results.variants]
-            means = [round(each.spread.mean, 3) for each in row if each.exists]
+            means = [round(entry.spread.mean, 3) for entry in row if entry.exists]
             top = max(means) if len(set(means)) > 1 else math.nan
-            cells = (ReportCell(_lines(each, {}), is_best=each.exists and round(each.spread.mean, 3) == top) for each in row)
+            cells = (ReportCell(_lines(entry, {}), is_best=entry.exists and round(entry.spread.mean, 3) == top) for entry in row)
             rows.append((ReportCell((f"{mode.value}, {subjects:,}",)), *cells))
             plain += row
     caption = "Dice on the test set, mean of structures, of every variant side by side: mean (standard deviation)"
@@ -141,12 +141,14 @@ def variants_table(results: StudyResults, found: Sequence[Entry]) -> ReportTable
 def learning_table(found: Sequence[Learning], name: str, suffix: str) -> ReportTable:
     """Say where each learning curve ends, and whether it has come to its plateau."""
     rows, plain = [], []
-    for each in found:
-        change = NO_VALUE if math.isnan(each.change) else signed(each.change)
-        last = int(each.mean.iterations[-1])
-        texts = (f"{each.mode.value}, {each.subjects:,}", f"{last:,}", decimals(each.final, 3), change, each.verdict)
+    for method in found:
+        change = NO_VALUE if math.isnan(method.change) else signed(method.change)
+        last = int(method.mean.iterations[-1])
+        texts = (f"{method.mode.value}, {method.subjects:,}", f"{last:,}", decimals(method.final, 3), change, method.verdict)
         rows.append(tuple(ReportCell((text,)) for text in texts))
-        plain.append((each.mode.value, each.subjects, last, plain_number(each.final), plain_number(each.change), each.verdict))
+        plain.append(
+            (method.mode.value, method.subjects, last, plain_number(method.final), plain_number(method.change), method.verdict)
+        )
     head = ("method, annotated subjects", "iterations", "final validation Dice", "change over the last quarter", "in words")
     csv_head = ("mode", "annotated_subjects", "iterations", "final_validation_dice", "change_last_quarter", "verdict")
     caption = f"Whether training has come to its plateau: mean of structures and seeds on the validation set{suffix}"
@@ -156,23 +158,23 @@ def learning_table(found: Sequence[Learning], name: str, suffix: str) -> ReportT
 def needed_table(found: Sequence[Learning], modes: Sequence[TransferMode], name: str, suffix: str) -> ReportTable:
     """Say after how many iterations a Dice was first reached."""
     rows, plain = [], []
-    for subjects, group in groupby(found, key=lambda each: each.subjects):
+    for subjects, group in groupby(found, key=lambda method: method.subjects):
         row = [*group]
-        of_mode = {each.mode: place for place, each in enumerate(row)}
-        for level in needed(row):
-            value = level[0].level
-            words = f" ({OF_BEST:.0%} of the best final)".replace("%", " %") if level[0].is_of_best else ""
+        of_mode = {method.mode: index for index, method in enumerate(row)}
+        for of_threshold in needed(row):
+            threshold = of_threshold[0].threshold
+            words = f" ({OF_BEST:.0%} of the best final)".replace("%", " %") if of_threshold[0].is_of_best else ""
             cells = []
             for mode in modes:
                 if mode not in of_mode:
                     cells.append(ReportCell((NO_VALUE,)))
                     continue
-                each = level[of_mode[mode]]
-                text = f"{each.median:,.0f}" if math.isfinite(each.median) else "not reached"
-                cells.append(ReportCell((text, f"{each.n_reached} of {counted(each.n_seeds, 'seed')}")))
-                iterations = f"{each.median:g}" if math.isfinite(each.median) else ""
-                plain.append((subjects, f"{value:.6g}", mode.value, iterations, each.n_reached, each.n_seeds))
-            rows.append((ReportCell((f"{subjects:,}, Dice {value:.3g}{words}",)), *cells))
+                reached = of_threshold[of_mode[mode]]
+                text = f"{reached.median:,.0f}" if math.isfinite(reached.median) else "not reached"
+                cells.append(ReportCell((text, f"{reached.n_reached} of {counted(reached.n_seeds, 'seed')}")))
+                iterations = f"{reached.median:g}" if math.isfinite(reached.median) else ""
+                plain.append((subjects, f"{threshold:.6g}", mode.value, iterations, reached.n_reached, reached.n_seeds))
+            rows.append((ReportCell((f"{subjects:,}, Dice {threshold:.3g}{words}",)), *cells))
     return ReportTable(
         name=name,
         caption=f"Iterations needed to reach a Dice on the validation set (mean of structures): median over seeds{suffix}",
@@ -189,7 +191,7 @@ def paper_value(entry: Entry, paper: dict[int, PaperRow]) -> tuple[float, float]
     return paper[entry.subjects].dice[entry.mode]
 
 
-def signed(value: float, places: int = 3) -> str:
+def signed(value: float, n_decimals: int = 3) -> str:
     """Print a difference with its sign.
 
     Examples
@@ -197,7 +199,7 @@ def signed(value: float, places: int = 3) -> str:
     >>> signed(-0.5), signed(0.25, 2)
     ('−0.500', '+0.25')
     """
-    return f"{value:+.{places}f}".replace("-", "−")
+    return f"{value:+.{n_decimals}f}".replace("-", "−")
 
 
 def p_text(p_value: float) -> str:
@@ -217,17 +219,17 @@ def _lines(entry: Entry, paper: dict[int, PaperRow]) -> tuple[str, ...]:
     """Return the lines of a cell: mean (std), interval, difference from scratch, the paper's value."""
     lines = [NO_VALUE]
     if entry.exists:
-        places = 3 if entry.metric is Metric.DICE else 2
-        lines = [f"{decimals(entry.spread.mean, places)} ({decimals(entry.spread.std, places)})"]
+        n_decimals = 3 if entry.metric is Metric.DICE else 2
+        lines = [f"{decimals(entry.spread.mean, n_decimals)} ({decimals(entry.spread.std, n_decimals)})"]
         if not math.isnan(entry.low):
-            lines.append(f"95 %: {entry.low:.{places}f} to {entry.high:.{places}f}")
+            lines.append(f"95 %: {entry.low:.{n_decimals}f} to {entry.high:.{n_decimals}f}")
         if entry.n_scored < entry.n_wanted:
             lines.append(f"{entry.n_scored:,} of {entry.n_wanted:,} have a value")
         difference = entry.difference
         if difference is not None:
-            ends = (signed(each, places) for each in (difference.low, difference.high))
+            ends = (signed(end, n_decimals) for end in (difference.low, difference.high))
             interval = "" if math.isnan(difference.low) else f"95 %: {' to '.join(ends)}, "
-            lines += [f"from scratch: {signed(difference.mean, places)}", f"{interval}{p_text(difference.p_value)}"]
+            lines += [f"from scratch: {signed(difference.mean, n_decimals)}", f"{interval}{p_text(difference.p_value)}"]
     value = paper_value(entry, paper)
     return tuple(lines) if value is None else (*lines, f"paper: {value[0]:.3f} ({value[1]:.3f})")
 

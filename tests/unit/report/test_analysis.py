@@ -115,7 +115,7 @@ def test_iterations_needed_count_a_seed_that_never_came_as_infinite(tmp_path):
         text = "".join(json.dumps({"iteration": 10 * (n + 1), "validation_mean": each}) + "\n" for n, each in enumerate(dice))
         (folder / f"cells/all-n1-s{seed}/metrics.jsonl").write_text(text + '{"iteration": 40, "valid')
     found = [each for each in learning(read_study(folder)) if each.mode is ALL]
-    levels = {round(each.level, 4): (each.median, each.n_reached, each.n_seeds) for (each,) in needed(found)}
+    levels = {round(each.threshold, 4): (each.median, each.n_reached, each.n_seeds) for (each,) in needed(found)}
     final = round(0.95 * (0.9 + 0.7 + 0.45) / 3, 4)
     assert levels == {0.5: (30, 2, 3), 0.6: (30, 2, 3), 0.7: (30, 2, 3), 0.8: (math.inf, 1, 3), final: (30, 2, 3)}
 
