@@ -134,7 +134,7 @@ def study(
     if dry_run:
         return ExitCode.DONE
     recipe.prepare_folder(plan, folder, digests, overwrite=overwrite)
-    n_jobs, gpus = _places(plan, jobs)
+    n_jobs, gpus = _local_slots(plan, jobs)
     threads = max(1, n_cores() // n_jobs) if executor is Engine.LOCAL and not gpus and n_jobs > 1 else None
     with _engine(executor, folder, n_jobs, gpus, cluster, slurm) as submit, shown("study", "runs") as on_progress:
         outcomes = recipe.run_study(
@@ -196,7 +196,7 @@ def _print_plan(plan: Plan, facts: Mapping[str, Mapping[str, int]], done: set[st
     click.echo(f"All are tested on the same {n_test:,} participants.")
 
 
-def _places(plan: Plan, jobs: int | None) -> tuple[int, tuple[str, ...]]:
+def _local_slots(plan: Plan, jobs: int | None) -> tuple[int, tuple[str, ...]]:
     """Return how many runs go side by side, and the GPUs they are spread over where there are several."""
     import torch
 

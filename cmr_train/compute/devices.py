@@ -68,7 +68,7 @@ def choose_device(kind: DeviceKind, local_rank: int = 0) -> torch.device:
     """
     has = {DeviceKind.CUDA: torch.cuda.is_available(), DeviceKind.MPS: torch.backends.mps.is_available(), DeviceKind.CPU: True}
     if kind is DeviceKind.AUTO:
-        kind = next(each for each, is_there in has.items() if is_there)
+        kind = next(device_kind for device_kind, is_there in has.items() if is_there)
     if not has[kind]:
         raise TrainError(f"device {kind.value}: torch {torch.__version__} finds no such device on this machine; try auto")
     if kind is DeviceKind.CUDA:

@@ -23,7 +23,7 @@ class Stream(IntEnum):
     """Rotation, scaling and intensities."""
 
 
-def generator(seed: int, stream: Stream, *place: int) -> np.random.Generator:
+def generator(seed: int, stream: Stream, *numbers: int) -> np.random.Generator:
     """Return a generator that depends on the arguments and on nothing else.
 
     Parameters
@@ -32,10 +32,10 @@ def generator(seed: int, stream: Stream, *place: int) -> np.random.Generator:
         Of the run, 0 or more.
     stream
         What the numbers are for.
-    place
-        Which of them: the task, and the number of the iteration or of the pass.
+    numbers
+        Further parts of the seed: the task, and the number of the iteration or of the pass.
     """
-    return np.random.default_rng((seed, stream, *place))
+    return np.random.default_rng((seed, stream, *numbers))
 
 
 def use_deterministic_kernels() -> None:

@@ -67,7 +67,7 @@ def _factors(n: int, random: np.random.Generator, beyond_one: float) -> NDArray[
 
 
 def sampling_grid(matrices: Tensor, rows: int, columns: int) -> Tensor:
-    """Return where each pixel of the result is taken from, as ``grid_sample`` wants it.
+    """Return where each pixel of the result is taken from, as ``grid_sample`` takes it.
 
     The same as ``torch.nn.functional.affine_grid`` without corners aligned, as sums of one row and one column: on a CPU
     a tenth of its time.
@@ -88,9 +88,9 @@ def sampling_grid(matrices: Tensor, rows: int, columns: int) -> Tensor:
     row = (2 * torch.arange(rows, device=matrices.device) + 1) / rows - 1
     column = (2 * torch.arange(columns, device=matrices.device) + 1) / columns - 1
     grid = matrices.new_empty(len(matrices), rows, columns, 2)
-    for place, axis in enumerate((1, 0)):
+    for coordinate, axis in enumerate((1, 0)):
         along_rows, along_columns = theta[:, axis, 0, None] * row, theta[:, axis, 1, None] * column
-        grid[..., place] = along_rows[:, :, None] + along_columns[:, None, :]
+        grid[..., coordinate] = along_rows[:, :, None] + along_columns[:, None, :]
     return grid
 
 
@@ -111,7 +111,7 @@ def transform(images: Tensor, masks: Tensor, matrices: Tensor) -> tuple[Tensor, 
     images
         The same shape and type.
     masks
-        The same shape, int64, as losses want it.
+        The same shape, int64, as the losses take it.
     """
     grid = sampling_grid(matrices, images.shape[-2], images.shape[-1])
     moved = functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

@@ -95,8 +95,8 @@ class Order:
     def _cut(self, number: int, n: int, n_images: int, *stream: int) -> NDArray[np.int64]:
         """Return the ``number``-th piece of ``n`` images of the passes over ``n_images``."""
         passes, within = np.divmod(np.arange(number * n, (number + 1) * n), n_images)
-        orders = [_order(self.seed, self.task, n_images, int(each), *stream) for each in passes]
-        return np.array([order[place] for order, place in zip(orders, within, strict=True)], dtype=np.int64)
+        orders = [_order(self.seed, self.task, n_images, int(pass_number), *stream) for pass_number in passes]
+        return np.array([order[index] for order, index in zip(orders, within, strict=True)], dtype=np.int64)
 
     def _own(self, whole: NDArray[Any]) -> NDArray[Any]:
         part = self.batch_size // self.n_ranks

@@ -67,8 +67,8 @@ def split_participants(
     sets: tuple[list[str], list[str], list[str]] = ([], [], [])
     first, second = fractions[0], 1 - fractions[2]
     for key in sorted(set(participants)):
-        place = unit_hash(key, seed)
-        sets[0 if place < first else 1 if place < second else 2].append(key)
+        draw = unit_hash(key, seed)
+        sets[0 if draw < first else 1 if draw < second else 2].append(key)
     return Split(*(tuple(keys) for keys in sets))
 
 

@@ -153,8 +153,8 @@ def score_volume(
     n_pixels = np.count_nonzero(masks, axis=(3, 4))
     n_common = np.count_nonzero(masks[0] & masks[1], axis=(1, 2, 3))
     n_scored, n_missed, n_invented = (
-        np.count_nonzero(each, axis=1).tolist()
-        for each in (n_pixels.all(axis=0), (n_pixels[0] > 0) & (n_pixels[1] == 0), (n_pixels[1] > 0) & (n_pixels[0] == 0))
+        np.count_nonzero(is_counted, axis=1).tolist()
+        for is_counted in (n_pixels.all(axis=0), (n_pixels[0] > 0) & (n_pixels[1] == 0), (n_pixels[1] > 0) & (n_pixels[0] == 0))
     )
     distances_mm = _mean_distances(masks, n_pixels.all(axis=0), spacing)
     return tuple(

@@ -74,7 +74,7 @@ def summary_json(table: ScoreTable) -> dict[str, Any]:
         "pooled": "mean of a subject's phases, then over subjects",
         "mean": "mean of a phase's structures, then over subjects",
         "std": "sample standard deviation over subjects",
-        "results": [_group(each) for each in table.summaries()],
+        "results": [_group(summary) for summary in table.summaries()],
     }
 
 
@@ -82,17 +82,17 @@ def comparisons_json(comparisons: tuple[Comparison, ...]) -> list[dict[str, Any]
     """Return paired differences, for JSON; a number that does not exist is NaN here and null there."""
     return [
         {
-            "phase": each.phase,
-            "structure": each.structure,
-            "metric": each.metric.value,
-            "n_pairs": each.difference.n_pairs,
-            "n_left_out": each.difference.n_left_out,
-            "mean_difference": each.difference.mean,
-            "bootstrap_95_low": each.difference.low,
-            "bootstrap_95_high": each.difference.high,
-            "wilcoxon_p": each.difference.p_value,
+            "phase": comparison.phase,
+            "structure": comparison.structure,
+            "metric": comparison.metric.value,
+            "n_pairs": comparison.difference.n_pairs,
+            "n_left_out": comparison.difference.n_left_out,
+            "mean_difference": comparison.difference.mean,
+            "bootstrap_95_low": comparison.difference.low,
+            "bootstrap_95_high": comparison.difference.high,
+            "wilcoxon_p": comparison.difference.p_value,
         }
-        for each in comparisons
+        for comparison in comparisons
     ]
 
 

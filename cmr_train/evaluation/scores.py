@@ -94,7 +94,7 @@ class ScoreTable:
     def phases(self) -> tuple[str, ...]:
         """Those of ``ed``, ``es`` and ``frame`` that occur."""
         found = {phase_group(volume.phase) for volume in self.volumes}
-        return tuple(phase for phase in (*(each.value for each in CardiacPhase), FRAME) if phase in found)
+        return tuple(phase for phase in (*(known.value for known in CardiacPhase), FRAME) if phase in found)
 
     def per_subject(self, metric: Metric, phase: str, structure: str) -> NDArray[np.float64]:
         """Return a metric of every subject.
@@ -131,11 +131,11 @@ class ScoreTable:
     def _values(self) -> dict[Metric, NDArray[np.float64]]:
         """Every metric, shape (subjects, phases, structures)."""
         shape = (len(self.subjects), len(self.phases), len(self.structures))
-        places = ({key: place for place, key in enumerate(keys)} for keys in (self.subjects, self.phases, self.structures))
-        subject_at, phase_at, structure_at = places
+        indices = ({key: index for index, key in enumerate(keys)} for keys in (self.subjects, self.phases, self.structures))
+        subject_index, phase_index, structure_index = indices
         cells: dict[tuple[int, int, int], list[Score]] = {}
         for volume in self.volumes:
-            cell = subject_at[volume.subject], phase_at[phase_group(volume.phase)], structure_at[volume.structure]
+            cell = subject_index[volume.subject], phase_index[phase_group(volume.phase)], structure_index[volume.structure]
             cells.setdefault(cell, []).append(volume.score)
         result = {metric: np.full(shape, np.nan) for metric in Metric}
         for metric, values in result.items():

@@ -60,7 +60,7 @@ def paired_difference(values: ArrayLike, baseline: ArrayLike, *, seed: int = 0) 
     >>> round(difference.mean, 3), difference.n_pairs
     (0.1, 3)
     """
-    first, second = (np.asarray(each, dtype=np.float64) for each in (values, baseline))
+    first, second = (np.asarray(array, dtype=np.float64) for array in (values, baseline))
     if first.ndim != 1 or first.shape != second.shape:
         raise ValueError(f"the values of both methods must have one shape (subjects,), and have {first.shape} and {second.shape}")
     differences = (first - second)[~(np.isnan(first) | np.isnan(second))]
@@ -100,7 +100,7 @@ def crossed_interval(values: ArrayLike, *, seed: int = 0) -> tuple[float, float]
     """
     given = np.asarray(values, dtype=np.float64)
     is_there = ~np.isnan(given)
-    given, is_there = (each[is_there.any(axis=1)][:, is_there.any(axis=0)] for each in (given, is_there))
+    given, is_there = (array[is_there.any(axis=1)][:, is_there.any(axis=0)] for array in (given, is_there))
     if given.size < 2:
         return np.nan, np.nan
     n_subjects, n_seeds = given.shape

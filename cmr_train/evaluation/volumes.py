@@ -59,15 +59,18 @@ class VentricularFunction:
         voxels_ml
             Shape (slices,): volume of a pixel of each slice, as :func:`voxel_volumes_ml` returns it.
         """
-        volumes = {each: structure_volumes_ml(labels, each, voxels_ml) for each in (Structure.LV, Structure.MYO, Structure.RV)}
+        volumes = {
+            structure: structure_volumes_ml(labels, structure, voxels_ml)
+            for structure in (Structure.LV, Structure.MYO, Structure.RV)
+        }
         diastole, systole = _choose_phases(volumes[Structure.LV], phases)
 
         def volume(structure: Structure, phase: int | None) -> float:
             return np.nan if phase is None else float(volumes[structure][phase])
 
         lv, rv = (
-            Ventricle(end_diastolic_ml=volume(each, diastole), end_systolic_ml=volume(each, systole))
-            for each in (Structure.LV, Structure.RV)
+            Ventricle(end_diastolic_ml=volume(structure, diastole), end_systolic_ml=volume(structure, systole))
+            for structure in (Structure.LV, Structure.RV)
         )
         return cls(
             lv=lv,
@@ -124,10 +127,10 @@ def slice_distances_mm(affines_lps_mm: NDArray[np.float64]) -> NDArray[np.float6
 
 
 def _choose_phases(lv_ml: NDArray[np.float64], phases: tuple[str, ...]) -> tuple[int | None, int | None]:
-    """Return the places of end-diastole and end-systole among the phases."""
+    """Return the indices of the end-diastolic and the end-systolic phase; None where there is none."""
     if CardiacPhase.ED in phases or CardiacPhase.ES in phases:
-        places = [phases.index(each) if each in phases else None for each in (CardiacPhase.ED, CardiacPhase.ES)]
-        return places[0], places[1]
+        indices = [phases.index(phase) if phase in phases else None for phase in (CardiacPhase.ED, CardiacPhase.ES)]
+        return indices[0], indices[1]
     if len(phases) < 2 or not np.isfinite(lv_ml).all():
         return None, None
     return int(lv_ml.argmax()), int(lv_ml.argmin())

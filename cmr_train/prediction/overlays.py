@@ -109,7 +109,7 @@ def _window(labels: NDArray[np.uint8]) -> tuple[slice, slice]:
         return slice(0, used.shape[0]), slice(0, used.shape[1])
     ranges = []
     for axis in (1, 0):
-        places = np.flatnonzero(used.any(axis=axis))
-        ranges.append(slice(max(0, int(places[0]) - MARGIN_PX), int(places[-1]) + 1 + MARGIN_PX))
+        indices = np.flatnonzero(used.any(axis=axis))
+        ranges.append(slice(max(0, int(indices[0]) - MARGIN_PX), int(indices[-1]) + 1 + MARGIN_PX))
     rows, columns = ranges
     return slice(rows.start, min(rows.stop, used.shape[0])), slice(columns.start, min(columns.stop, used.shape[1]))

@@ -43,13 +43,13 @@ def trend(found: Sequence[Entry], names: Sequence[str]) -> Figure:
     names
         The structures, ``mean`` among them, in the order of the panels.
     """
-    subjects = sorted({each.subjects for each in found})
-    modes = [mode for mode in TransferMode if any(each.mode is mode and each.exists for each in found)]
+    subjects = sorted({entry.subjects for entry in found})
+    modes = [mode for mode in TransferMode if any(entry.mode is mode and entry.exists for entry in found)]
     figure, panels = _panels(len(names), height=2.6)
     for axes, name in zip(panels, names, strict=True):
-        for place, mode in enumerate(modes):
+        for index, mode in enumerate(modes):
             row = [next(e for e in found if (e.structure, e.mode, e.subjects) == (name, mode, n)) for n in subjects]
-            x = _places(len(subjects), place, len(modes))
+            x = _beside(len(subjects), index, len(modes))
             _with_intervals(axes, x, row, *STYLES[mode])
         _finish(axes, "mean of structures" if name == MEAN else name, "annotated subjects", AXIS_NAMES[found[0].metric])
         _widen(axes, found[0].metric)
@@ -60,14 +60,14 @@ def trend(found: Sequence[Entry], names: Sequence[str]) -> Figure:
 
 def variants_trend(found: Sequence[Entry], variants: Sequence[str]) -> Figure:
     """Draw the mean Dice of every variant against the number of annotated subjects, a panel a method."""
-    subjects = sorted({each.subjects for each in found})
-    modes = [mode for mode in TransferMode if any(each.mode is mode and each.exists for each in found)]
+    subjects = sorted({entry.subjects for entry in found})
+    modes = [mode for mode in TransferMode if any(entry.mode is mode and entry.exists for entry in found)]
     figure, panels = _panels(max(1, len(modes)), height=2.8)
     styles = {name: (series_colour(number), _MARKERS[number % len(_MARKERS)]) for number, name in enumerate(variants)}
     for axes, mode in zip(panels, modes, strict=False):
-        for place, variant in enumerate(variants):
+        for index, variant in enumerate(variants):
             row = [next(e for e in found if (e.variant, e.mode, e.subjects) == (variant, mode, n)) for n in subjects]
-            x = _places(len(subjects), place, len(variants))
+            x = _beside(len(subjects), index, len(variants))
             _with_intervals(axes, x, row, *styles[variant], "-")
         _finish(axes, mode.value, "annotated subjects", "Dice")
         _widen(axes, Metric.DICE)
@@ -86,21 +86,21 @@ def learning_curves(found: Sequence[Learning], names: Sequence[str]) -> Figure:
     names
         The structures, ``mean`` among them, in the order of the rows.
     """
-    subjects = sorted({each.subjects for each in found})
-    modes = [mode for mode in TransferMode if any(each.mode is mode for each in found)]
+    subjects = sorted({method.subjects for method in found})
+    modes = [mode for mode in TransferMode if any(method.mode is mode for method in found)]
     rows, columns = len(names), len(subjects)
     figure = Figure(figsize=(max(5.5, 3.4 * columns), 2.1 * rows + 0.7), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for (row, name), (column, n) in ((a, b) for a in enumerate(names) for b in enumerate(subjects)):
         axes = grid[row, column]
-        for each in (each for each in found if each.subjects == n):
-            colour, marker, line = STYLES[each.mode]
-            for curve in each.curves if len(each.curves) > 1 else ():
+        for method in (method for method in found if method.subjects == n):
+            colour, marker, line = STYLES[method.mode]
+            for curve in method.curves if len(method.curves) > 1 else ():
                 axes.plot(curve.iterations, _of(curve.dice, name, len(curve.iterations)), color=colour, linewidth=0.6, alpha=0.45)
-            points = max(1, len(each.mean.iterations) // 6)
-            values = _of(each.mean.dice, name, len(each.mean.iterations))
+            points = max(1, len(method.mean.iterations) // 6)
+            values = _of(method.mean.dice, name, len(method.mean.iterations))
             axes.plot(
-                each.mean.iterations,
+                method.mean.iterations,
                 values,
                 color=colour,
                 linestyle=line,
@@ -128,8 +128,8 @@ def _panels(number: int, height: float) -> tuple[Figure, list[Axes]]:
 
 
 def _with_intervals(axes: Axes, x: NDArray[np.float64], row: Sequence[Entry], colour: str, marker: str, line: LineStyle) -> None:
-    mean = np.array([each.spread.mean for each in row])
-    ends = np.array([(each.spread.mean - each.low, each.high - each.spread.mean) for each in row]).T
+    mean = np.array([entry.spread.mean for entry in row])
+    ends = np.array([(entry.spread.mean - entry.low, entry.high - entry.spread.mean) for entry in row]).T
     is_there = ~np.isnan(mean)
     lengths = np.nan_to_num(np.maximum(ends, 0))[:, is_there]
     axes.errorbar(
@@ -146,9 +146,9 @@ def _with_intervals(axes: Axes, x: NDArray[np.float64], row: Sequence[Entry], co
     )
 
 
-def _places(number: int, line: int, n_lines: int) -> NDArray[np.float64]:
-    """Return where the points of a line stand, each line a little beside the others."""
-    return np.arange(number, dtype=np.float64) + 0.1 * (line - (n_lines - 1) / 2)
+def _beside(n_points: int, line: int, n_lines: int) -> NDArray[np.float64]:
+    """Return the x coordinates of a line's points; lines lie a little beside each other."""
+    return np.arange(n_points, dtype=np.float64) + 0.1 * (line - (n_lines - 1) / 2)
 
 
 def _finish(axes: Axes, title: str, x_name: str, y_name: str) -> None:

@@ -122,11 +122,11 @@ def window_around(labels: NDArray[np.uint8]) -> tuple[slice, slice]:
     """Return the part of an image around all labels, half as much again on every side; all of it where there are none."""
     if not labels.any():
         return slice(0, labels.shape[0]), slice(0, labels.shape[1])
-    places = [np.flatnonzero(labels.any(axis=axis)) for axis in (1, 0)]
-    margin = max(4, int(0.5 * max(each[-1] - each[0] + 1 for each in places)))
+    used = [np.flatnonzero(labels.any(axis=axis)) for axis in (1, 0)]
+    margin = max(4, int(0.5 * max(indices[-1] - indices[0] + 1 for indices in used)))
     rows, columns = (
-        slice(max(0, int(each[0]) - margin), min(size, int(each[-1]) + 1 + margin))
-        for each, size in zip(places, labels.shape, strict=True)
+        slice(max(0, int(indices[0]) - margin), min(size, int(indices[-1]) + 1 + margin))
+        for indices, size in zip(used, labels.shape, strict=True)
     )
     return rows, columns
 

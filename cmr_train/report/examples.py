@@ -135,7 +135,7 @@ def _ranked(runs: Sequence[RunResult]) -> list[tuple[str, float]]:
         for subject, dice in zip(table.subjects, table.per_subject(Metric.DICE, POOLED, MEAN).tolist(), strict=True):
             if not np.isnan(dice):
                 values.setdefault(subject, []).append(dice)
-    return sorted(((key, float(np.mean(each))) for key, each in values.items()), key=lambda pair: (pair[1], pair[0]))
+    return sorted(((key, float(np.mean(dice))) for key, dice in values.items()), key=lambda pair: (pair[1], pair[0]))
 
 
 def _open(results: StudyResults, config: RunConfig) -> Catalogue:
@@ -194,8 +194,8 @@ def _choose(index: ImageIndex, subject: str, read: Callable[[_Address], NDArray[
     ]
     if not addresses:
         raise TrainError("the chosen test subject is not in the catalogue")
-    first = [each for each in addresses if each.phase == CardiacPhase.ED] or [
-        e for e in addresses if e.phase_index == addresses[0].phase_index
+    first = [address for address in addresses if address.phase == CardiacPhase.ED] or [
+        address for address in addresses if address.phase_index == addresses[0].phase_index
     ]
     truths = [(address, read(address)) for address in first]
     return max(truths, key=lambda pair: (len(np.unique(pair[1])), int((pair[1] > 0).sum())))

@@ -51,7 +51,7 @@ def write_report(folder: PathLike) -> Path:
     pictures = [part for section in sections for part in section.parts if isinstance(part, Picture)]
     (folder / FIGURES).mkdir(exist_ok=True)
     for path in (folder / FIGURES).glob("*.png"):
-        if path.stem not in {each.name for each in pictures}:
+        if path.stem not in {picture.name for picture in pictures}:
             path.unlink()
     for picture in pictures:
         write_whole(folder / FIGURES / f"{picture.name}.png", picture.png)

@@ -98,7 +98,7 @@ class StudyResults:
     @cached_property
     def structures(self) -> tuple[str, ...]:
         """Names of the view's structures."""
-        return tuple(each.title for each in VIEW_STRUCTURES[self.view])
+        return tuple(structure.title for structure in VIEW_STRUCTURES[self.view])
 
     @cached_property
     def test_subjects(self) -> tuple[str, ...]:
@@ -117,7 +117,7 @@ class StudyResults:
 
     def select(self, variant: str, subjects: int, mode: TransferMode) -> tuple[CellResult, ...]:
         """Return the cells of all seeds, finished or not."""
-        return tuple(each for each in self.cells if (each.variant, each.subjects, each.mode) == (variant, subjects, mode))
+        return tuple(cell for cell in self.cells if (cell.variant, cell.subjects, cell.mode) == (variant, subjects, mode))
 
     def values(self, variant: str, subjects: int, mode: TransferMode, metric: Metric, structure: str) -> NDArray[np.float64]:
         """Return what the networks of all seeds scored, the mean of phases.
@@ -132,14 +132,14 @@ class StudyResults:
             table = cell.run.table
             if table is None or (structure != MEAN and structure not in table.structures):
                 continue
-            places = [rows[key] for key in table.subjects]
-            found[places, self.seeds.index(cell.seed)] = table.per_subject(metric, POOLED, structure)
+            indices = [rows[key] for key in table.subjects]
+            found[indices, self.seeds.index(cell.seed)] = table.per_subject(metric, POOLED, structure)
         return found
 
     def n_images(self, variant: str, subjects: int) -> tuple[int, ...]:
         """Return the different numbers of annotated images that were learnt from, ascending; empty where none is known."""
-        cells = (each for each in self.cells if (each.variant, each.subjects) == (variant, subjects))
-        return tuple(sorted({each.run.n_images for each in cells if each.run.n_images is not None}))
+        cells = (cell for cell in self.cells if (cell.variant, cell.subjects) == (variant, subjects))
+        return tuple(sorted({cell.run.n_images for cell in cells if cell.run.n_images is not None}))
 
 
 def read_study(folder: Path) -> StudyResults:
@@ -158,12 +158,12 @@ def read_study(folder: Path) -> StudyResults:
         study = value["study"]
         runs: dict[str, RunResult] = {}
         cells = []
-        for each in value["cells"]:
-            where = each["folder"]
+        for cell in value["cells"]:
+            where = cell["folder"]
             if where not in runs:
                 runs[where] = _read_run(folder / where)
             names = ("name", "variant", "subjects", "seed", "pretext")
-            cells.append(CellResult(**{name: each[name] for name in names}, mode=TransferMode(each["mode"]), run=runs[where]))
+            cells.append(CellResult(**{name: cell[name] for name in names}, mode=TransferMode(cell["mode"]), run=runs[where]))
         return StudyResults(
             folder=folder,
             name=study["name"],

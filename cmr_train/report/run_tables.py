@@ -20,8 +20,8 @@ def positions_table(run: RunResult) -> ReportTable | None:
         cells, numbers = [], []
         for metric in (Metric.DICE, Metric.BAI2019):
             found = spread(run.table.per_subject(metric, POOLED, name))
-            places = 3 if metric is Metric.DICE else 1
-            text = f"{decimals(found.mean, places)} ({decimals(found.std, places)})" if found.n_subjects else NO_VALUE
+            n_decimals = 3 if metric is Metric.DICE else 1
+            text = f"{decimals(found.mean, n_decimals)} ({decimals(found.std, n_decimals)})" if found.n_subjects else NO_VALUE
             cells.append(ReportCell((text,)))
             numbers += [plain_number(found.mean), plain_number(found.std)]
         rows.append((ReportCell((name,)), *cells))
@@ -80,7 +80,7 @@ def settings_table(results: StudyResults, variant: str) -> ReportTable:
             texts = []
             for configs in columns:
                 groups = [config.to_json()[group] for config in configs]
-                values = dict.fromkeys(_setting(each[field.name]) for each in groups if each is not None)
+                values = dict.fromkeys(_setting(settings[field.name]) for settings in groups if settings is not None)
                 texts.append(", ".join(values) or NO_VALUE)
             rows.append(tuple(ReportCell((text,)) for text in (f"{group}: {field.name}", *texts)))
             plain.append((group, field.name, *texts))
@@ -95,7 +95,7 @@ def settings_table(results: StudyResults, variant: str) -> ReportTable:
 
 def _setting(value: object) -> str:
     if isinstance(value, list):
-        return " ".join(str(each) for each in value) or "all"
+        return " ".join(str(item) for item in value) or "all"
     return "not set" if value is None else str(value)
 
 

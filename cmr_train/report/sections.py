@@ -115,8 +115,8 @@ def _tables(results: StudyResults, found: tuple[Entry, ...], paper: dict[int, Pa
         name="dice", title="Dice", text=tuple(notes), parts=tuple(_comparisons(results, found, paper, Metric.DICE, (MEAN,)))
     )
     text = ("The same, structure by structure.",)
-    each = tuple(_comparisons(results, found, paper, Metric.DICE, results.structures))
-    yield Section(name="structures", title="Dice of each structure", level=3, text=text, parts=each)
+    parts = tuple(_comparisons(results, found, paper, Metric.DICE, results.structures))
+    yield Section(name="structures", title="Dice of each structure", level=3, text=text, parts=parts)
     distances = tuple(_comparisons(results, found, paper, Metric.BAI2019, (MEAN, *results.structures)))
     words = (
         "Mean distance of the outer contours in mm, less is better. Slices in which only one of the two has the structure have no "
@@ -140,7 +140,7 @@ def _comparisons(
 
 
 def _variants(results: StudyResults, found: tuple[Entry, ...]) -> Section:
-    dice = [each for each in found if each.metric is Metric.DICE and each.structure == MEAN]
+    dice = [entry for entry in found if entry.metric is Metric.DICE and entry.structure == MEAN]
     picture = Picture(
         name="variants",
         caption="Dice (mean of structures) of every variant, with 95 % intervals.",
@@ -158,8 +158,8 @@ def _trends(results: StudyResults, found: tuple[Entry, ...]) -> Iterator[Section
     parts = []
     for variant in results.variants:
         for metric in METRICS:
-            rows = [each for each in found if (each.variant, each.metric) == (variant, metric)]
-            if not any(each.exists for each in rows):
+            rows = [entry for entry in found if (entry.variant, entry.metric) == (variant, metric)]
+            if not any(entry.exists for entry in rows):
                 continue
             what = "Dice" if metric is Metric.DICE else "Mean contour distance"
             parts.append(
@@ -182,7 +182,7 @@ def _learning(results: StudyResults) -> Iterator[Section]:
         return
     parts: list[Picture | ReportTable] = []
     for variant in results.variants:
-        rows: list[Learning] = [each for each in found if each.variant == variant]
+        rows: list[Learning] = [method for method in found if method.variant == variant]
         if rows:
             parts += [
                 Picture(
@@ -202,7 +202,7 @@ def _learning(results: StudyResults) -> Iterator[Section]:
 
 
 def _examples(results: StudyResults) -> Iterator[Section]:
-    classes = {int(each): each.title for each in VIEW_STRUCTURES[results.view]}
+    classes = {int(structure): structure.title for structure in VIEW_STRUCTURES[results.view]}
     texts: list[str] = []
     parts: list[Picture | ReportTable] = []
     for variant in results.variants:
@@ -213,12 +213,13 @@ def _examples(results: StudyResults) -> Iterator[Section]:
             continue
         parts += [
             Picture(
-                name=_name(results, variant, f"example-{each.rank}"),
-                caption=f"The {each.rank} test subject by mean Dice of all networks ({each.mean_dice:.2f}){_of(results, variant)}.",
-                alt=wording.example_alt(each),
-                png=figures.png(figures.segmentations(each, classes, results.modes)),
+                name=_name(results, variant, f"example-{example.rank}"),
+                caption=f"The {example.rank} test subject by mean Dice of all networks ({example.mean_dice:.2f})"
+                f"{_of(results, variant)}.",
+                alt=wording.example_alt(example),
+                png=figures.png(figures.segmentations(example, classes, results.modes)),
             )
-            for each in found
+            for example in found
         ]
     if parts:
         texts.append("Dice below a panel is of the whole subject, all phases and slices; the first seed that has ended is shown.")
@@ -226,7 +227,11 @@ def _examples(results: StudyResults) -> Iterator[Section]:
 
 
 def _pretexts(results: StudyResults) -> Iterator[Section]:
-    classes = {int(each): position_name(results.view, each) for each in PositionClass if each is not PositionClass.BACKGROUND}
+    classes = {
+        int(position): position_name(results.view, position)
+        for position in PositionClass
+        if position is not PositionClass.BACKGROUND
+    }
     texts: list[str] = []
     parts: list[Picture | ReportTable] = []
     for run in results.pretexts:

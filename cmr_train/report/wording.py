@@ -33,8 +33,8 @@ def findings(results: StudyResults, found: Sequence[Entry], variant: str) -> tup
     compared = [e.difference for e in dice if e.difference is not None]
     if not compared:
         return ("No method could be compared with scratch.", *sentences)
-    sure = [each for each in compared if not math.isnan(each.low)]
-    better, worse = sum(each.low > 0 for each in sure), sum(each.high < 0 for each in sure)
+    sure = [difference for difference in compared if not math.isnan(difference.low)]
+    better, worse = sum(difference.low > 0 for difference in sure), sum(difference.high < 0 for difference in sure)
     rest = len(compared) - better - worse
     summary = (
         f"In {counted(len(compared), 'comparison')} of a pretrained method with scratch, the 95 % interval of the paired "
@@ -48,7 +48,7 @@ def trend_alt(found: Sequence[Entry], names: Sequence[str]) -> str:
     title = "Dice" if found[0].metric is Metric.DICE else "Mean contour distance in mm"
     sentences = [f"{title} against the number of annotated subjects."]
     for name in names:
-        series = _series([each for each in found if each.structure == name], lambda each: each.mode.value)
+        series = _series([entry for entry in found if entry.structure == name], lambda entry: entry.mode.value)
         sentences.append(f"{'Mean of structures' if name == MEAN else name}: {series}.")
     return " ".join(sentences)
 
@@ -56,8 +56,8 @@ def trend_alt(found: Sequence[Entry], names: Sequence[str]) -> str:
 def variants_alt(found: Sequence[Entry]) -> str:
     """Say what the figure of the variants shows, with its numbers."""
     sentences = ["Dice, mean of structures, against the number of annotated subjects."]
-    for mode in dict.fromkeys(each.mode for each in found):
-        series = _series([each for each in found if each.mode is mode], lambda each: each.variant)
+    for mode in dict.fromkeys(entry.mode for entry in found):
+        series = _series([entry for entry in found if entry.mode is mode], lambda entry: entry.variant)
         sentences.append(f"{mode.value}: {series}.")
     return " ".join(sentences)
 
@@ -65,8 +65,8 @@ def variants_alt(found: Sequence[Entry]) -> str:
 def learning_alt(found: Sequence[Learning]) -> str:
     """Say what the learning curves show, with their numbers."""
     return "Dice on the validation set against iterations. " + " ".join(
-        f"{each.mode.value} with {counted(each.subjects, 'subject')} ends at {decimals(each.final, 3)}: {each.verdict}."
-        for each in found
+        f"{method.mode.value} with {counted(method.subjects, 'subject')} ends at {decimals(method.final, 3)}: {method.verdict}."
+        for method in found
     )
 
 
@@ -115,14 +115,14 @@ def _at(subjects: int, row: Sequence[Entry]) -> str:
     where = f"With {counted(subjects, 'annotated subject')}"
     if not row:
         return f"{where}, no network has ended."
-    winner = max(row, key=lambda each: each.spread.mean)
+    winner = max(row, key=lambda entry: entry.spread.mean)
     sentence = f"{where}, {winner.mode.value} has the highest mean Dice, {winner.spread.mean:.3f}"
-    scratch = next((each for each in row if each.mode is TransferMode.SCRATCH), None)
+    scratch = next((entry for entry in row if entry.mode is TransferMode.SCRATCH), None)
     if winner is scratch:
-        others = [each for each in row if each is not scratch and each.difference is not None]
+        others = [entry for entry in row if entry is not scratch and entry.difference is not None]
         if not others:
             return f"{sentence}; there is nothing to compare it with."
-        nearest = max(others, key=lambda each: each.spread.mean)
+        nearest = max(others, key=lambda entry: entry.spread.mean)
         return f"{sentence}; the nearest is {nearest.mode.value}, with {_difference(nearest)}."
     if winner.difference is None or scratch is None:
         return f"{sentence}; there is no network from scratch to compare it with."
@@ -135,18 +135,18 @@ def _difference(entry: Entry) -> str:
         return "not compared"
     if math.isnan(found.low):
         return f"a difference of {signed(found.mean)}, with no interval from a single pair"
-    place = "above zero" if found.low > 0 else "below zero" if found.high < 0 else "including zero"
-    interval = f"95 % interval {signed(found.low)} to {signed(found.high)}, {place}"
+    side = "above zero" if found.low > 0 else "below zero" if found.high < 0 else "including zero"
+    interval = f"95 % interval {signed(found.low)} to {signed(found.high)}, {side}"
     return f"a paired difference of {signed(found.mean)} ({interval}; {p_text(found.p_value)})"
 
 
 def _series(row: Sequence[Entry], name: Callable[[Entry], str]) -> str:
     """List values by line of a figure."""
     lines: dict[str, list[str]] = {}
-    for each in row:
-        if each.exists:
-            places = 3 if each.metric is Metric.DICE else 1
-            lines.setdefault(name(each), []).append(f"{decimals(each.spread.mean, places)} at {each.subjects:,}")
+    for entry in row:
+        if entry.exists:
+            n_decimals = 3 if entry.metric is Metric.DICE else 1
+            lines.setdefault(name(entry), []).append(f"{decimals(entry.spread.mean, n_decimals)} at {entry.subjects:,}")
     return "; ".join(f"{label} {', '.join(values)}" for label, values in lines.items()) or "no values"
 
 

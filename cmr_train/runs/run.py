@@ -61,7 +61,7 @@ def read_weights(run: Path) -> dict[str, torch.Tensor]:
     if path is None:
         raise CheckpointError(f"run {str(run)!r} has no weights yet: neither {FINAL_NAME} nor {LAST_NAME}")
     weights = load_checkpoint(path).get("model")
-    if not isinstance(weights, dict) or not all(isinstance(each, torch.Tensor) for each in weights.values()):
+    if not isinstance(weights, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
         raise CheckpointError(f"{str(path)!r} holds no weights of a network")
     return weights
 

@@ -53,19 +53,19 @@ def local_executor(n_jobs: int, gpus: Sequence[str] = ()) -> Iterator[Submit]:
     gpus
         CUDA's names of the GPUs.
     """
-    places: SimpleQueue[str | None] = SimpleQueue()
-    for place in range(n_jobs):
-        places.put(gpus[place % len(gpus)] if gpus else None)
+    free_gpus: SimpleQueue[str | None] = SimpleQueue()
+    for number in range(n_jobs):
+        free_gpus.put(gpus[number % len(gpus)] if gpus else None)
 
-    def run_at_place(job: Job) -> Outcome:
-        place = places.get()
+    def run_on_free_gpu(job: Job) -> Outcome:
+        gpu = free_gpus.get()
         try:
-            return run_job(dataclasses.replace(job, gpu=place))
+            return run_job(dataclasses.replace(job, gpu=gpu))
         finally:
-            places.put(place)
+            free_gpus.put(gpu)
 
     with ThreadPoolExecutor(n_jobs) as pool:  # each thread watches a process
-        yield lambda job: pool.submit(run_at_place, job)
+        yield lambda job: pool.submit(run_on_free_gpu, job)
 
 
 class _Requeued:

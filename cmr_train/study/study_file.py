@@ -139,12 +139,12 @@ def _variant(found: list[SettingProblem | str], name: str, base: Mapping[str, An
     tables: dict[str, dict[str, Any]] = {}
     for key, varied in (("settings", _VARIED_BY_RUN), ("pretext", _VARIED_BY_STUDY), ("finetune", _VARIED_BY_RUN)):
         tables[key] = {}
-        for source, place in ((base, key), (given, f"variants.{name}.{key}")):
+        for source, where in ((base, key), (given, f"variants.{name}.{key}")):
             table = source.get(key, {})
             if not isinstance(table, dict):
-                found.append(f"{place} must be a table of settings, got {table!r}")
+                found.append(f"{where} must be a table of settings, got {table!r}")
                 continue
-            tables[key] |= _settings(found, place, table, varied)
+            tables[key] |= _settings(found, where, table, varied)
     common = {**tables["settings"]}
     if "data" in base or "data" in given:
         common = {"data": _parsed(found, "data", SETTINGS["data"].parse, given.get("data", base.get("data")))} | common
@@ -170,12 +170,12 @@ def _settings(found: list[SettingProblem | str], where: str, table: Mapping[str,
     return values
 
 
-def _parsed(found: list[SettingProblem | str], place: str, parse: Callable[[Any], Any], value: object) -> Any:  # noqa: ANN401  # of any setting
+def _parsed(found: list[SettingProblem | str], where: str, parse: Callable[[Any], Any], value: object) -> Any:  # noqa: ANN401  # of any setting
     """Parse a value, or note what was expected and return None."""
     try:
         return parse(value)
     except ValueError as error:
-        found.append(SettingProblem(place, f"must be {error}"))
+        found.append(SettingProblem(where, f"must be {error}"))
         return None
 
 

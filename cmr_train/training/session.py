@@ -94,7 +94,7 @@ def config_to_resume(out: Path, given: Mapping[str, Any]) -> RunConfig:
     found = differences(saved, given)
     if found:
         raise ConfigError(found)
-    names = {each.name for each in dataclasses.fields(saved.runtime)}
+    names = {field.name for field in dataclasses.fields(saved.runtime)}
     changes = {name: value for name, value in given.items() if name in names}
     return dataclasses.replace(saved, runtime=dataclasses.replace(saved.runtime, **changes))
 

@@ -87,7 +87,7 @@ def _wholly_drawn(session: Session, index: ImageIndex) -> ImageIndex:
         if subject not in drawn:
             drawn[subject] = np.logical_and.reduce(session.catalogue.labelled_structures(subject, view)[..., wanted], axis=-1)
         is_whole[row] = drawn[subject][index.phase_index[row], index.slice_index[row]]
-    names = ", ".join(each.title for each in VIEW_STRUCTURES[view])
+    names = ", ".join(structure.title for structure in VIEW_STRUCTURES[view])
     if not is_whole.any():
         raise TrainError(f"on none of the {len(index)} annotated images of view {view.title} were all of {names} drawn")
     if not is_whole.all():
@@ -124,7 +124,7 @@ def make_tasks(session: Session, images: Mapping[Head, Chosen]) -> tuple[tuple[T
         )
         for head in images
     }
-    datasets = {head: PlaneDataset(session.catalogue, each.train, targets[head]) for head, each in images.items()}
+    datasets = {head: PlaneDataset(session.catalogue, chosen.train, targets[head]) for head, chosen in images.items()}
     watched = []
     if config.runtime.validate_every and world.is_first:
         watched = [PlaneDataset(session.catalogue, images[config.head].validation, targets[config.head])]
