@@ -67,7 +67,22 @@ class PixelReader:
         self.close()
 
     def read(self, frames: Sequence[FrameHeader]) -> list[NDArray[np.uint16]]:
-        """Return the images of frames; see :func:`read_frames`."""
+        """Read the images of frames.
+
+        Parameters
+        ----------
+        frames
+            Any frames of any files; each file is read once.
+
+        Returns
+        -------
+            Stored values in the order of ``frames``, each of shape (rows, columns).
+
+        Raises
+        ------
+        UnreadablePixelsError
+            A frame's pixel data are missing, cut off, damaged, in colour, or hold values that do not fit (see the module).
+        """
         images: dict[int, NDArray[np.uint16]] = {}
         order = sorted(range(len(frames)), key=lambda index: _key(frames[index].file))
         for ref, group in groupby(order, key=lambda index: frames[index].file):
@@ -116,27 +131,6 @@ def _check_unchanged(ref: FileRef) -> None:
         raise SourceChangedError(f"changed while the subject was read; {_ONCE_MORE}")
 
 
-def read_frames(frames: Sequence[FrameHeader]) -> list[NDArray[np.uint16]]:
-    """Read the images of frames.
-
-    Parameters
-    ----------
-    frames
-        Any frames of any files; each file is read once.
-
-    Returns
-    -------
-        Stored values in the order of ``frames``, each of shape (rows, columns).
-
-    Raises
-    ------
-    UnreadablePixelsError
-        A frame's pixel data are missing, cut off, damaged, in colour, or hold values that do not fit (see the module).
-    """
-    with PixelReader() as reader:
-        return reader.read(frames)
-
-
 def decode(source: ByteSource, indices: Sequence[int]) -> list[NDArray[np.uint16]]:
     """Decode frames of one instance.
 
@@ -154,7 +148,7 @@ def decode(source: ByteSource, indices: Sequence[int]) -> list[NDArray[np.uint16
     Raises
     ------
     UnreadablePixelsError, UnreadableFileError
-        As in :func:`read_frames`.
+        As in :meth:`PixelReader.read`.
     """
     elements = read_elements(source, PIXEL_TAGS, last=tags.PIXEL_REPRESENTATION)
     if elements.encoding.is_deflated:

@@ -21,7 +21,6 @@ from cmr_planes.annotations.files import LABEL_LIMIT
 from cmr_planes.dicom import elements, enhanced
 from cmr_planes.dicom.headers import HeaderScan
 from cmr_planes.dicom.inflation import IMAGE_LIMIT, InflationLimit
-from cmr_planes.dicom.pixels import read_frames
 from cmr_planes.discovery import folders as layout
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import RejectionCode, SourceError, UnreadablePixelsError
@@ -29,7 +28,7 @@ from cmr_planes.phantom.dicom_model import TransferSyntax
 from cmr_planes.phantom.dicom_writer import write_files
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.small_study import encode_study, simple_study
-from tests.helpers.headers import read_subject
+from tests.helpers.headers import decode_frames, read_subject
 
 RNG = np.random.default_rng(20)
 
@@ -110,7 +109,7 @@ def test_a_file_cut_anywhere_ends_in_a_sentence(tmp_path: Path, syntax: Transfer
         if scan.frames:
             assert scan.unreadable == ()
             with pytest.raises(UnreadablePixelsError):
-                read_frames(scan.frames)
+                decode_frames(scan.frames)
         else:
             assert len(scan.unreadable) == 1
 
@@ -126,7 +125,7 @@ def test_bytes_turned_anywhere_never_raise(tmp_path: Path) -> None:
         scan = scan_of(tmp_path / "image")
         for frame in scan.frames:
             with contextlib.suppress(UnreadablePixelsError):
-                read_frames([frame])
+                decode_frames([frame])
 
 
 def test_sequences_nested_a_thousand_deep(tmp_path: Path) -> None:
@@ -237,7 +236,7 @@ def test_a_closed_folder_of_the_file_system(tmp_path: Path) -> None:
 def test_zeros_after_the_pixels_are_not_parsed(tmp_path: Path) -> None:
     (tmp_path / "image").write_bytes(datas()[0] + bytes(40 << 20))
     started = time.perf_counter()
-    (image,) = read_frames(scan_of(tmp_path).frames)
+    (image,) = decode_frames(scan_of(tmp_path).frames)
     assert image.any()
     assert time.perf_counter() - started < 3
 
@@ -277,9 +276,9 @@ def test_a_member_with_a_bad_checksum(tmp_path: Path) -> None:
     path.write_bytes(raw)
     scan = scan_of(path)
     assert (len(scan.frames), scan.unreadable) == (2, ())
-    assert len(read_frames(scan.frames[1:])) == 1
+    assert len(decode_frames(scan.frames[1:])) == 1
     with pytest.raises(UnreadablePixelsError, match=r"image 1 of series 3 is damaged \(its checksum is not the one"):
-        read_frames(scan.frames[:1])
+        decode_frames(scan.frames[:1])
 
 
 def test_a_member_that_cannot_be_inflated(tmp_path: Path) -> None:
@@ -308,7 +307,7 @@ def test_damage_beyond_the_header_is_met_only_by_who_wants_the_pixels(tmp_path: 
     scan = scan_of(path)
     assert len(scan.frames) == 1
     with pytest.raises(UnreadablePixelsError, match="is damaged"):
-        read_frames(scan.frames)
+        decode_frames(scan.frames)
 
 
 @pytest.mark.parametrize("names", [("../../evil", "/etc/evil"), ("C:\\evil", "a/../../evil"), ("..", "...")])
@@ -319,7 +318,7 @@ def test_names_that_lead_out_of_the_zip_do_no_harm(tmp_path: Path, names: tuple[
     before = sorted(tmp_path.rglob("*"))
     (subject,) = find_subjects([path])
     scan = read_subject(subject)
-    read_frames(scan.frames)
+    decode_frames(scan.frames)
     assert sorted(tmp_path.rglob("*")) == before
     assert "evil" not in repr((scan.unreadable, scan.notes))
     assert len(scan.frames) + len(scan.unreadable) == scan.n_files
@@ -393,7 +392,7 @@ def test_a_member_larger_than_its_directory_entry_says(tmp_path: Path) -> None:
     scan = scan_of(path)
     assert len(scan.frames) == 1
     with pytest.raises(UnreadablePixelsError, match="is damaged"):
-        read_frames(scan.frames)
+        decode_frames(scan.frames)
 
 
 def test_a_header_without_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -416,7 +415,7 @@ def test_a_deflated_dataset_that_is_a_bomb(tmp_path: Path) -> None:
     scan = scan_of(tmp_path)
     assert len(scan.frames) == 1
     with pytest.raises(UnreadablePixelsError, match="as a bomb does"):
-        read_frames(scan.frames)
+        decode_frames(scan.frames)
 
 
 def _inflates(data: bytes) -> bool:
@@ -434,7 +433,7 @@ def test_a_black_image_is_no_bomb(tmp_path: Path) -> None:
     dataset.save_as(stream)
     path = write_zip(tmp_path / "a.zip", {"a": stream.getvalue()})
     assert path.stat().st_size * 100 < 2 * 2048 * 2048
-    (image,) = read_frames(scan_of(path).frames)
+    (image,) = decode_frames(scan_of(path).frames)
     assert not image.any()
 
 

@@ -15,7 +15,6 @@ from cmr_planes.annotations.reading import read_annotations
 from cmr_planes.cine.series_names import load_names
 from cmr_planes.dicom.headers import HeaderScan
 from cmr_planes.dicom.manifest import cross_check, parse_manifest
-from cmr_planes.dicom.pixels import read_frames
 from cmr_planes.discovery.nifti_sets import find_nifti_subjects
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import AnnotationError, CmrPlanesError, SourceError, UnreadablePixelsError
@@ -37,7 +36,7 @@ from tests.fuzz import bytewise, dicom_tree, hdf5_objects, nifti_fields, seeds
 from tests.fuzz.harness import FindingError, Target, check_messages, check_sentences
 from tests.fuzz.text_trees import mutate_json, mutate_xml
 from tests.fuzz.zip_records import inner_mutation, mutation, pack, unpack
-from tests.helpers.headers import read_subject
+from tests.helpers.headers import decode_frames, read_subject
 from tests.helpers.labels import refresh_catalogue
 from tests.helpers.records import write_shard
 
@@ -75,7 +74,7 @@ def _pixels(data: bytes, folder: Path) -> str:
     word = "no frames"
     for frame in scan.frames[:_MAX_FRAMES]:
         try:
-            (image,) = read_frames([frame])
+            (image,) = decode_frames([frame])
             word = str(image.dtype)
         except UnreadablePixelsError as error:
             check_sentences([str(error)])

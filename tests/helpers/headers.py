@@ -1,15 +1,18 @@
 """Frame headers made without DICOM files, for tests of what happens after reading."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cmr_planes.cine.acquisitions import CineSlice, CineStudy, find_cine_slices
 from cmr_planes.cine.series_names import load_names
 from cmr_planes.dicom.frames import FileRef, FrameHeader
 from cmr_planes.dicom.headers import HeaderScan, read_headers
+from cmr_planes.dicom.pixels import PixelReader
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.phantom.small_study import SimpleStudy
@@ -97,3 +100,9 @@ def moved(plane: ImagePlane, *, shift_mm: Any = (0, 0, 0), rotation: Any = None)
 def read_subject(subject: SubjectSource) -> HeaderScan:
     """Read the headers of a subject's files."""
     return read_headers(subject.paths, subject.study_uid)
+
+
+def decode_frames(frames: Sequence[FrameHeader]) -> list[NDArray[np.uint16]]:
+    """Read the images of frames, with a reader of their own."""
+    with PixelReader() as reader:
+        return reader.read(frames)

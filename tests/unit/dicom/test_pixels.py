@@ -15,13 +15,13 @@ from pydicom.uid import UID
 
 from cmr_planes.dicom import archive, pixels
 from cmr_planes.dicom.frames import FileRef, FrameHeader
-from cmr_planes.dicom.pixels import PixelReader, read_frames
+from cmr_planes.dicom.pixels import PixelReader
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import RejectionCode, SourceChangedError, UnreadablePixelsError
 from cmr_planes.phantom.dicom_model import TransferSyntax
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.small_study import SimpleStudy, encode_study, simple_study
-from tests.helpers.headers import read_subject
+from tests.helpers.headers import decode_frames, read_subject
 
 DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the real scans are not here")
@@ -45,7 +45,7 @@ def header_of(tmp_path: Path, data: bytes) -> FrameHeader:
 
 
 def read_one(tmp_path: Path, data: bytes) -> NDArray[np.uint16]:
-    (image,) = read_frames([header_of(tmp_path, data)])
+    (image,) = decode_frames([header_of(tmp_path, data)])
     return image
 
 
@@ -80,7 +80,7 @@ def test_images_come_back_as_they_were_written(tmp_path: Path, syntax: TransferS
         for index, file in enumerate(files):
             (tmp_path / "files" / f"{index:03d}").write_bytes(file.data)
         frames = headers_of(tmp_path / "files")
-    images = read_frames(frames)
+    images = decode_frames(frames)
     assert all(image.dtype == np.uint16 for image in images)
     np.testing.assert_array_equal(np.stack(images), truth)
     for image, file in zip(images, files, strict=True):
@@ -102,7 +102,7 @@ def test_frames_of_an_enhanced_instance(tmp_path: Path, syntax: TransferSyntax, 
     frames = headers_of(path)
     truth = np.concatenate([part.frames for part in parts])
     wanted = [4, 0, 5, 0]
-    images = read_frames([frames[index] for index in wanted])
+    images = decode_frames([frames[index] for index in wanted])
     np.testing.assert_array_equal(np.stack(images), truth[wanted])
 
 
@@ -113,7 +113,7 @@ def test_a_large_member_is_read_in_parts(tmp_path: Path, monkeypatch: pytest.Mon
     parts = list(study.series.values())
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as target:
         target.writestr("a", write_enhanced(study.study, parts).data)
-    images = read_frames(headers_of(tmp_path / "a.zip"))
+    images = decode_frames(headers_of(tmp_path / "a.zip"))
     np.testing.assert_array_equal(np.stack(images), np.concatenate([part.frames for part in parts]))
 
 
@@ -122,7 +122,7 @@ def test_the_order_of_the_frames_asked_for_is_kept(tmp_path: Path) -> None:
     for index, file in enumerate(files):
         (tmp_path / f"{index}").write_bytes(file.data)
     frames = headers_of(tmp_path)
-    for image, index in zip(read_frames([frames[index] for index in (5, 1, 3)]), (5, 1, 3), strict=True):
+    for image, index in zip(decode_frames([frames[index] for index in (5, 1, 3)]), (5, 1, 3), strict=True):
         np.testing.assert_array_equal(image, pydicom.dcmread(io.BytesIO(files[index].data)).pixel_array)
 
 
@@ -148,7 +148,7 @@ def test_simpleitk_agrees(tmp_path: Path) -> None:
     path.write_bytes(encode_study(tiny(rows=40, columns=33, spacing_mm=(1.5, 2.5)))[0].data)
     frame = headers_of(path)[0]
     reference = SimpleITK.ReadImage(str(path))
-    np.testing.assert_array_equal(read_frames([frame])[0], SimpleITK.GetArrayFromImage(reference)[0])
+    np.testing.assert_array_equal(decode_frames([frame])[0], SimpleITK.GetArrayFromImage(reference)[0])
     assert frame.plane is not None
     np.testing.assert_allclose(frame.plane.position_mm, reference.GetOrigin(), atol=1e-6)
     np.testing.assert_allclose(
@@ -273,7 +273,7 @@ def test_a_file_that_is_cut_off_inside_its_pixels(tmp_path: Path, syntax: Transf
     header = header_of(tmp_path, data)
     header.file.path.write_bytes(data[: -len(data) // 4])
     with pytest.raises(UnreadablePixelsError, match=r"cut off|cannot be decoded|has no PixelData|damaged"):
-        read_frames([replace(header, file=FileRef(header.file.path))])  # as if it had been cut off before
+        decode_frames([replace(header, file=FileRef(header.file.path))])  # as if it had been cut off before
 
 
 @pytest.mark.parametrize("syntax", [TransferSyntax.RLE, TransferSyntax.JPEG_LS, TransferSyntax.JPEG_2000])
@@ -288,14 +288,14 @@ def test_damaged_compressed_data(tmp_path: Path, syntax: TransferSyntax) -> None
 def test_a_frame_that_is_not_there(tmp_path: Path) -> None:
     header = header_of(tmp_path, encoded(template()))
     with pytest.raises(UnreadablePixelsError, match="has 1 frames: there is no frame 4"):
-        read_frames([replace(header, frame_index=3)])
+        decode_frames([replace(header, frame_index=3)])
 
 
 def test_a_file_that_vanished(tmp_path: Path) -> None:
     header = header_of(tmp_path, encoded(template()))
     header.file.path.unlink()
     with pytest.raises(SourceChangedError, match="vanished while the subject was read") as caught:
-        read_frames([header])
+        decode_frames([header])
     assert header.file.path.name not in str(caught.value).replace("image 1", "")
 
 
@@ -306,7 +306,7 @@ def test_a_file_that_vanished(tmp_path: Path) -> None:
 def test_real_siemens_images_equal_pydicoms() -> None:
     (subject,) = find_subjects([DATA / "siemens_cine_case"])
     frames = read_subject(subject).frames[::3]
-    for frame, image in zip(frames, read_frames(frames), strict=True):
+    for frame, image in zip(frames, decode_frames(frames), strict=True):
         np.testing.assert_array_equal(image, pydicom.dcmread(frame.file.path).pixel_array)
 
 
@@ -316,5 +316,5 @@ def test_real_ge_images_equal_pydicoms() -> None:
     path = DATA / "sunnybrook" / "SCD0000101.zip"
     frames = headers_of(path)[::11]
     with zipfile.ZipFile(path) as zipped:
-        for frame, image in zip(frames, read_frames(frames), strict=True):
+        for frame, image in zip(frames, decode_frames(frames), strict=True):
             np.testing.assert_array_equal(image, pydicom.dcmread(io.BytesIO(zipped.read(frame.file.member))).pixel_array)
