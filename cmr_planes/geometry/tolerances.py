@@ -34,5 +34,5 @@ line's direction to far better than the 3 degrees that are left out here.
 MIN_VISIBLE_BOXES = 5
 """Fewer visible boxes than this teach too little; the view is rejected."""
 
-SAME_LEVEL_MM = 1e-3
-"""Levels along a stack that differ by less are the same, in mm: headers round positions to 3 to 6 digits."""
+SAME_SLICE_MM = 1e-3
+"""Slice positions along a stack that differ by less are the same, in mm: headers round positions to 3 to 6 digits."""

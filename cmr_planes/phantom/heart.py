@@ -59,7 +59,7 @@ class HeartShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeartState:
-    """A heart at one moment, in heart coordinates, mm."""
+    """A heart at one filling, in heart coordinates, mm."""
 
     contraction: float
     """0 at end-diastole, 1 at end-systole."""
@@ -214,7 +214,7 @@ def moderator_band(points: Coordinates, state: HeartState) -> Field:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeartFields:
-    """Distances from all parts of the heart at one moment, computed once and used by painting and labelling alike."""
+    """Distances from all parts of the heart at one filling, computed once for painting and labelling."""
 
     lv: Field
     epi: Field
@@ -251,7 +251,7 @@ def heart_labels(points: Coordinates, state: HeartState) -> LabelArray:
     points
         Heart coordinates, mm.
     state
-        The heart at that moment.
+        The heart at that filling.
 
     Returns
     -------

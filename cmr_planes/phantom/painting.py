@@ -34,7 +34,7 @@ _PROBE = 1000.0
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SliceScene:
-    """One slice of a subject, ready to be painted at any moment. Arrays have shape (sheets, rows, columns)."""
+    """One slice of a subject, ready to be painted at any filling. Arrays have shape (sheets, rows, columns)."""
 
     subject: Subject
     edge_mm: float
@@ -92,7 +92,7 @@ def paint_still(scene: SliceScene) -> Field:
 
 
 def paint_window(scene: SliceScene, filling: float, *, mitral_is_open: bool) -> Field:
-    """Return the scene's window with the heart at a moment, averaged over the sheets, shape (window rows, window columns)."""
+    """Return the scene's window with the heart at a filling, averaged over the sheets, shape (rows, columns)."""
     window = (slice(None), *scene.window)
     state = heart_state(scene.subject.heart, filling, mitral_is_open=mitral_is_open)
     fields = heart_fields(scene.points, state)
@@ -133,7 +133,7 @@ def to_heart(subject: Subject, points: Coordinates, breath_mm: FloatArray) -> Co
 
 
 def _window(subject: Subject, points: Coordinates) -> tuple[slice, slice]:
-    """Find the rows and columns that the heart reaches at any moment."""
+    """Find the rows and columns that the heart reaches at any filling."""
     x, y, z = (coordinate[:, ::_WINDOW_STRIDE, ::_WINDOW_STRIDE] for coordinate in points)
     inside = np.zeros(x.shape[1:], dtype=np.bool_)
     for filling in (1.0, 0.0):

@@ -14,7 +14,7 @@ from cmr_planes.annotations.dicom_seg import read_dicom_seg
 from cmr_planes.annotations.files import find_label_files
 from cmr_planes.cine.phases import find_phases
 from cmr_planes.cine.series_names import load_names
-from cmr_planes.dicom.values import integer, number
+from cmr_planes.dicom.values import decimal_number, integer
 from cmr_planes.discovery.nifti_sets import find_nifti_subjects
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import AnnotationError, InvalidPlaneError, ShardError, SourceError
@@ -70,7 +70,7 @@ def test_coordinates_with_which_nothing_can_be_computed(position: float, spacing
 
 
 def test_numbers_that_no_measure_has() -> None:
-    assert [number(raw) for raw in (b"1e308", b"1e13", b"1e12", b"-inf")] == [None, None, 1e12, None]
+    assert [decimal_number(raw) for raw in (b"1e308", b"1e13", b"1e12", b"-inf")] == [None, None, 1e12, None]
     assert [integer(raw) for raw in (b"2147483648", b"2147483647", b"-2147483648")] == [None, (1 << 31) - 1, None]
 
 
