@@ -27,7 +27,7 @@ from cmr_train.choices import DeviceKind, Preset
 from cmr_train.cli.options import PATH, lists_problems, setting_option
 from cmr_train.config import SETTINGS
 from cmr_train.study.engines import Engine, Submit, dask_executor, local_executor, slurm_executor
-from cmr_train.study.plan import Plan, StudyRun, plan_study
+from cmr_train.study.plan import StudyPlan, StudyRun, plan_study
 from cmr_train.study.study_file import STUDY_SETTINGS, parse_study, read_document
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _toml_value(text: str) -> object:
         return text
 
 
-def _print_plan(plan: Plan, facts: Mapping[str, Mapping[str, int]], done: set[str]) -> None:
+def _print_plan(plan: StudyPlan, facts: Mapping[str, Mapping[str, int]], done: set[str]) -> None:
     """Print what will be done: a line for each pretext, variant, mode and number of subjects."""
     rows: list[tuple[object, ...]] = [
         (
@@ -196,7 +196,7 @@ def _print_plan(plan: Plan, facts: Mapping[str, Mapping[str, int]], done: set[st
     click.echo(f"All are tested on the same {n_test:,} participants.")
 
 
-def _local_slots(plan: Plan, jobs: int | None) -> tuple[int, tuple[str, ...]]:
+def _local_slots(plan: StudyPlan, jobs: int | None) -> tuple[int, tuple[str, ...]]:
     """Return how many runs go side by side, and the GPUs they are spread over where there are several."""
     import torch
 

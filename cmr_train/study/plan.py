@@ -48,7 +48,7 @@ class StudyRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class StudyPlan:
     """All runs of a study."""
 
     study: Study
@@ -67,7 +67,7 @@ class Plan:
         return (*self.pretexts, *self.runs)
 
 
-def plan_study(study: Study, folder: Path) -> Plan:
+def plan_study(study: Study, folder: Path) -> StudyPlan:
     """Resolve the configuration of every run.
 
     Parameters
@@ -117,7 +117,7 @@ def plan_study(study: Study, folder: Path) -> Plan:
         raise ConfigError([*dict.fromkeys(problems)])
     needed = {run.pretext for run in combinations}
     used = tuple(pretext for pretext in pretexts.values() if pretext.name in needed)
-    return Plan(study=study, pretexts=used, combinations=tuple(combinations))
+    return StudyPlan(study=study, pretexts=used, combinations=tuple(combinations))
 
 
 def _matters(name: str, mode: TransferMode) -> bool:

@@ -16,7 +16,7 @@ from cmr_train.runs.folder import CONFIG_NAME, read_config, read_json
 from cmr_train.runs.versions import versions
 from cmr_train.study.engines import Handle, Submit
 from cmr_train.study.job import RESULT_NAME, Job, Outcome, State, is_done
-from cmr_train.study.plan import NETWORKS, PRETEXTS, Plan, Pretext, StudyRun
+from cmr_train.study.plan import NETWORKS, PRETEXTS, Pretext, StudyPlan, StudyRun
 from cmr_train.training.loop import stop_signal
 
 STUDY_NAME, STOP_NAME = "study.json", "stop"
@@ -27,12 +27,12 @@ N_ATTEMPTS = 2
 _POLL_SECONDS = 0.1
 
 
-def catalogue_digests(plan: Plan) -> dict[Path, str]:
+def catalogue_digests(plan: StudyPlan) -> dict[Path, str]:
     """Return the SHA-256 of each catalogue that the plan reads."""
     return {path: file_sha256(path) for path in sorted({run.config.data.data for run in plan.everything})}
 
 
-def check_folder(plan: Plan, folder: Path, digests: Mapping[Path, str]) -> None:
+def check_folder(plan: StudyPlan, folder: Path, digests: Mapping[Path, str]) -> None:
     """Refuse a folder that holds runs of other settings, or of other catalogues than those of the digests.
 
     Raises
@@ -50,7 +50,7 @@ def check_folder(plan: Plan, folder: Path, digests: Mapping[Path, str]) -> None:
         )
 
 
-def prepare_folder(plan: Plan, folder: Path, digests: Mapping[Path, str], *, overwrite: bool = False) -> None:
+def prepare_folder(plan: StudyPlan, folder: Path, digests: Mapping[Path, str], *, overwrite: bool = False) -> None:
     """Make the study's folder, without the runs in it if they are to be overwritten, and write ``study.json``."""
     if overwrite:
         for name in (PRETEXTS, NETWORKS):
@@ -64,7 +64,7 @@ def prepare_folder(plan: Plan, folder: Path, digests: Mapping[Path, str], *, ove
     )
 
 
-def study_json(plan: Plan) -> dict[str, Any]:
+def study_json(plan: StudyPlan) -> dict[str, Any]:
     """Return the resolved study and its runs, as JSON can hold them."""
     return {
         "study": plan.study.to_json(),
@@ -85,7 +85,7 @@ def study_json(plan: Plan) -> dict[str, Any]:
 
 
 def run_study(
-    plan: Plan,
+    plan: StudyPlan,
     folder: Path,
     submit: Submit,
     *,
@@ -134,7 +134,7 @@ def run_study(
 class _Queue:
     """The runs that wait, those under way, and the outcomes of the others."""
 
-    def __init__(self, plan: Plan, folder: Path, on_progress: OnProgress, on_message: OnMessage) -> None:
+    def __init__(self, plan: StudyPlan, folder: Path, on_progress: OnProgress, on_message: OnMessage) -> None:
         self.folder, self.on_progress, self.on_message = folder, on_progress, on_message
         self.runs: dict[str, Pretext | StudyRun] = {run.folder: run for run in plan.everything}
         self.outcomes = {name: Outcome(state=State.DONE) for name in self.runs if is_done(folder / name)}

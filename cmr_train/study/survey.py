@@ -16,7 +16,7 @@ from cmr_train.config import DataConfig, RunConfig
 from cmr_train.data.selection import select_images
 from cmr_train.data.splits import choose_participants
 from cmr_train.errors import ConfigError
-from cmr_train.study.plan import Plan, StudyRun
+from cmr_train.study.plan import StudyPlan, StudyRun
 from cmr_train.training.session import Reporter, Session
 from cmr_train.training.tasks import choose_images
 
@@ -38,7 +38,7 @@ class Cohort:
         return {"n_subjects": len(chosen), "n_images": sum(self.train[key] for key in chosen)}
 
 
-def survey(plan: Plan) -> dict[str, dict[str, int]]:
+def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
     """Count the participants of every run, before anything runs.
 
     Returns

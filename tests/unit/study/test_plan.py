@@ -11,14 +11,14 @@ from cmr_planes.views import CardiacView
 from cmr_train.choices import LossKind, Preset, Sharing, TransferMode
 from cmr_train.data.splits import choose_participants
 from cmr_train.errors import ConfigError
-from cmr_train.study.plan import Plan, plan_study
+from cmr_train.study.plan import StudyPlan, plan_study
 from cmr_train.study.study_file import parse_study, read_document
 from cmr_train.study.survey import Cohort
 
 FOLDER = Path("studies/s")
 
 
-def plan(**document: Any) -> Plan:
+def plan(**document: Any) -> StudyPlan:
     return plan_study(parse_study(document), FOLDER)
 
 

@@ -10,7 +10,7 @@ import pytest
 from cmr_planes.system.run_lock import only_run
 from cmr_train.study import job as study_job
 from cmr_train.study.job import Job, Outcome, State
-from cmr_train.study.plan import Plan, plan_study
+from cmr_train.study.plan import StudyPlan, plan_study
 from cmr_train.study.run import run_study
 from cmr_train.study.study_file import parse_study
 
@@ -34,12 +34,12 @@ class Ended:
 
 
 @pytest.fixture
-def plan(tmp_path) -> Plan:
+def plan(tmp_path) -> StudyPlan:
     study = parse_study({"subjects": [1], "seeds": 1, "variants": {"a": {}, "b": {"pretext": {"iterations": 7}}}})
     return plan_study(study, tmp_path)
 
 
-def run(plan: Plan, folder: Path, end: Callable[[str, int], Outcome]):
+def run(plan: StudyPlan, folder: Path, end: Callable[[str, int], Outcome]):
     handed: list[str] = []
 
     def submit(job: Job) -> Ended:
