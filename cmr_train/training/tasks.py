@@ -1,4 +1,4 @@
-"""Which images a run learns from and is watched on, and the tasks that they make."""
+"""Training and validation images of a run, and the tasks made of them."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -24,18 +24,18 @@ from cmr_train.training.validation import Validation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class TaskImages:
     """The images of a task."""
 
     train: ImageIndex
-    """What is learnt from."""
+    """Training images."""
     validation: ImageIndex
-    """What the run is watched on; may be empty."""
+    """Validation images; may be empty."""
     split: Split
-    """The sets of all participants who have some; of the training set, those who were chosen."""
+    """The sets of all participants with such images; the training set has the chosen ones only."""
 
 
-def choose_images(session: Session, head: Head) -> Chosen:
+def choose_images(session: Session, head: Head) -> TaskImages:
     """Return the images of a task.
 
     Raises
@@ -67,11 +67,11 @@ def choose_images(session: Session, head: Head) -> Chosen:
             f"the run is to be validated, and none of the {n_people} participants with {head.value} in {where} falls into the "
             "validation set; use another split seed, more subjects or other fractions"
         )
-    return Chosen(train=train, validation=validation, split=split)
+    return TaskImages(train=train, validation=validation, split=split)
 
 
 def _wholly_drawn(session: Session, index: ImageIndex) -> ImageIndex:
-    """Keep the images on which every structure of the view was drawn or looked for: elsewhere, background may be anything.
+    """Keep the images on which every structure of the view was annotated, present or absent: elsewhere, background may be anything.
 
     Raises
     ------
@@ -95,10 +95,10 @@ def _wholly_drawn(session: Session, index: ImageIndex) -> ImageIndex:
     return index.select(is_whole)
 
 
-def make_tasks(session: Session, images: Mapping[Head, Chosen]) -> tuple[tuple[Task, ...], Validation | None]:
-    """Make the tasks of a run, read its images or look at one of each subject, and weigh the classes if the loss wants it.
+def make_tasks(session: Session, images: Mapping[Head, TaskImages]) -> tuple[tuple[Task, ...], Validation | None]:
+    """Make the tasks of a run: read or check its images, and weight the classes where the loss needs it.
 
-    The second result is what the run is watched on, None if it is not.
+    The second result is the validation; None where the run has none or this process is not the first.
 
     Parameters
     ----------
@@ -125,10 +125,10 @@ def make_tasks(session: Session, images: Mapping[Head, Chosen]) -> tuple[tuple[T
         for head in images
     }
     datasets = {head: PlaneDataset(session.catalogue, chosen.train, targets[head]) for head, chosen in images.items()}
-    watched = []
+    validated = []
     if config.runtime.validate_every and world.is_first:
-        watched = [PlaneDataset(session.catalogue, images[config.head].validation, targets[config.head])]
-    everything = [*datasets.values(), *watched]
+        validated = [PlaneDataset(session.catalogue, images[config.head].validation, targets[config.head])]
+    everything = [*datasets.values(), *validated]
     free = free_bytes()
     is_cached = choose_cache(everything, config.runtime.cache, None if free is None else free // world.size)
     for dataset in everything:
@@ -159,10 +159,10 @@ def make_tasks(session: Session, images: Mapping[Head, Chosen]) -> tuple[tuple[T
             f"{head.value}: {len(dataset):,} images of {people:,} participants, {'in memory' if is_cached else 'read from disk'}"
         )
     names = class_names(config.data.view, config.head)
-    return tuple(tasks), Validation(dataset=watched[0], names=names) if watched else None
+    return tuple(tasks), Validation(dataset=validated[0], names=names) if validated else None
 
 
-def _favoured(images: Mapping[Head, Chosen]) -> tuple[int, ...]:
+def _favoured(images: Mapping[Head, TaskImages]) -> tuple[int, ...]:
     """Return the rows of the pretext's images whose participants' annotations are learnt from.
 
     Raises
