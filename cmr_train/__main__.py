@@ -1,4 +1,4 @@
-"""``python -m cmr_train``, as ``torchrun`` wants it."""
+"""``python -m cmr_train``, as ``torchrun`` calls it."""
 
 from cmr_train.cli import main
 

@@ -13,7 +13,7 @@ class Preset(StrEnum):
 
 
 class Recipe(StrEnum):
-    """Training task."""
+    """The two recipes that train; only their runs have a configuration. Evaluation and prediction use that of a run."""
 
     PRETEXT = "pretext"
     """The nine positions."""

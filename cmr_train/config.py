@@ -195,7 +195,7 @@ VIEW_STRUCTURES = {
     CardiacView.TWO_CHAMBER: (Structure.LV, Structure.MYO, Structure.LA),
     CardiacView.FOUR_CHAMBER: (Structure.LV, Structure.MYO, Structure.RV, Structure.LA, Structure.RA),
 }
-"""What is segmented on each view."""
+"""Structures that are segmented on each view."""
 
 GROUPS = {
     "data": DataConfig,
@@ -214,7 +214,7 @@ INHERITED = {
     "network": ("base_channels", "levels"),
     "data": ("rows", "columns", "resample_mm", "split_seed", "fractions"),
 }
-"""What a transfer takes from its pretext where it is not given: the network, the matrix, and who is kept for the test."""
+"""Settings that a transfer inherits from its pretext unless given: the network, the matrix, and the split into sets."""
 
 
 def inherited(source: RunConfig, mode: TransferMode) -> dict[str, Any]:

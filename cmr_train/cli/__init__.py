@@ -5,7 +5,7 @@ import click
 from cmr_planes.terminal.lazy import LazyCommand, LazyGroup
 
 COMMANDS = {
-    "pretext": LazyCommand("cmr_train.cli.pretext", "Learn the nine positions, from images that nobody has annotated."),
+    "pretext": LazyCommand("cmr_train.cli.pretext", "Learn the nine positions, from unannotated images."),
     "finetune": LazyCommand("cmr_train.cli.finetune", "Learn to segment, from few annotated subjects."),
     "evaluate": LazyCommand("cmr_train.cli.evaluate", "Score a trained network, and compare it with another."),
     "predict": LazyCommand("cmr_train.cli.predict", "Segment new scans."),

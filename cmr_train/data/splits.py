@@ -1,4 +1,4 @@
-"""Who is trained on, who is looked at while training, and who is kept for the test.
+"""Training, validation and test sets of participants.
 
 A participant's set depends on the key and the seed alone, so it is the same on every machine and stays when others join.
 """
@@ -13,14 +13,14 @@ from cmr_train.config import DEFAULT_FRACTIONS, are_shares
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Three sets of participants; nobody is in two."""
+    """Three disjoint sets of participants."""
 
     train: tuple[str, ...]
-    """Whose images and masks are learnt from."""
+    """Training set."""
     validation: tuple[str, ...]
-    """On whom a run is watched."""
+    """Validation set: scored during training."""
     test: tuple[str, ...]
-    """Who is never seen before the evaluation, by the pretext task either."""
+    """Test set: not used before the evaluation, nor by the pretext."""
 
     def to_json(self) -> dict[str, list[str]]:
         """Return what JSON can hold."""

@@ -37,7 +37,7 @@ PERCENTILE = 95
 
 
 class Metric(StrEnum):
-    """What is measured. The values name columns of files, the definition and the unit among them."""
+    """Measures of agreement. Their values are the columns of files, and hold the definition and the unit."""
 
     DICE = "dice"
     """Overlap, 0 to 1."""
@@ -50,7 +50,7 @@ class Metric(StrEnum):
 
     @property
     def definition(self) -> str:
-        """What is measured, in a sentence."""
+        """Definition, in a sentence."""
         return _DEFINITIONS[self]
 
 

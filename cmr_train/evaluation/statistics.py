@@ -76,7 +76,7 @@ def paired_difference(values: ArrayLike, baseline: ArrayLike, *, seed: int = 0) 
 
 
 def crossed_interval(values: ArrayLike, *, seed: int = 0) -> tuple[float, float]:
-    """Return the bootstrap interval of a mean over subjects and seeds, both drawn anew in every sample.
+    """Return the bootstrap interval of a mean over subjects and seeds, both resampled in every draw.
 
     The same subjects are scored by the network of every seed, so the two vary each in its own direction: a sample draws rows and
     columns apart (Owen, *Ann. Appl. Stat.* 1, 2007), and the interval is as wide as

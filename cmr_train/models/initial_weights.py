@@ -10,7 +10,7 @@ from cmr_train.compute.random_numbers import Stream, generator
 
 
 def initialise(model: nn.Module, seed: int) -> None:
-    """Draw a network's weights anew, each tensor from its own stream, so that adding a head changes no other weight.
+    """Draw a network's initial weights, each tensor from its own stream, so that adding a head changes no other weight.
 
     The distributions are torch's own: uniform within one over the square root of the inputs of an output.
     """

@@ -31,7 +31,7 @@ _TEXT = "#E8E8E8"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sheet:
-    """What is drawn on one sheet."""
+    """Images and labels of one sheet."""
 
     images: Sequence[Sequence[NDArray[np.uint16]]]
     """By phase and slice, each of shape (rows, columns)."""

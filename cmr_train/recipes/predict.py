@@ -32,7 +32,7 @@ from cmr_train.runs.run import Run, loaded
 from cmr_train.settings.fields import member_of
 
 LABELS, PICTURES, VOLUMES_NAME = "labels", "pictures", "volumes.csv"
-"""What a prediction's folder holds."""
+"""Files of a prediction's folder."""
 
 VOLUME_COLUMNS = (
     "subject",

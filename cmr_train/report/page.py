@@ -14,7 +14,7 @@ from cmr_train.report.results import read_study
 from cmr_train.report.sections import Picture, make_sections
 
 HTML_NAME, MARKDOWN_NAME, TABLE_NAME, FIGURES = "report.html", "report.md", "table.csv", "figures"
-"""What is written into the study's folder."""
+"""Files and folder of the report, in the study's folder."""
 
 
 def write_report(folder: PathLike) -> Path:

@@ -1,4 +1,4 @@
-"""A study's folder as frozen values: what every run was told, how it ended, what it scored, how it learnt."""
+"""A study's folder as frozen values: every run's configuration, state, scores and learning curve."""
 
 import json
 import math
@@ -58,11 +58,11 @@ class RunResult:
     n_images: int | None
     """Images it learnt from."""
     config: RunConfig | None
-    """What it was told; None where it never began."""
+    """Its configuration; None where it never started."""
     table: ScoreTable | None
     """Its scores on the test set."""
     curve: Curve | None
-    """None where the validation set was not looked at."""
+    """None where the run was not validated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

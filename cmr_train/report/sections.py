@@ -31,7 +31,7 @@ class Picture:
     """Of its file, without the ending."""
     caption: str
     alt: str
-    """What it shows, with the numbers, for those who do not see it."""
+    """Text alternative, with the numbers."""
     png: bytes
 
     @property

@@ -38,7 +38,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_config(run: Path) -> RunConfig:
-    """Read what a run was told.
+    """Read the configuration of a run.
 
     Raises
     ------

@@ -28,7 +28,7 @@ RESULT_NAME, LOG_NAME = "cell.json", "log.txt"
 
 _POLL_SECONDS = 0.1
 _LOCK_SECONDS = 60.0
-"""A run whose starter was killed a moment ago ends within this time."""
+"""A run whose starter was killed just before ends within this time."""
 
 
 class State(StrEnum):

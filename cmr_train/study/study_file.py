@@ -40,7 +40,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """What is compared."""
+    """A comparison of networks."""
 
     name: str
     """Title of the report."""

@@ -44,20 +44,20 @@ class Task:
     order: Order
     """When which of them comes."""
     loss: Loss
-    """What is minimised."""
+    """Loss function."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """What the loop tells others."""
+    """Callbacks of the training loop."""
 
     on_record: Callable[[Record], None]
-    """Every so many iterations."""
+    """Called with every record of losses and scores."""
     on_checkpoint: Callable[[TrainState], None]
-    """The state is worth saving."""
-    on_iteration: Callable[[int], None] = lambda iteration: None  # noqa: ARG005  # nobody listens
-    """After each iteration, with the number of those that are done."""
-    validate: Callable[[UNet], dict[str, float]] = lambda model: {}  # noqa: ARG005  # nobody is looked at
+    """Called with the state where a checkpoint is due."""
+    on_iteration: Callable[[int], None] = lambda iteration: None  # noqa: ARG005  # the default does nothing
+    """Called after each iteration with the number of iterations done."""
+    validate: Callable[[UNet], dict[str, float]] = lambda model: {}  # noqa: ARG005  # the default does nothing
     """Scores the network on the validation set."""
 
 
@@ -121,7 +121,7 @@ def train(
     tasks
         The main task, whose steps are counted; then, or not, the one that has a step before every ``beta`` of them.
     config
-        What the run was told.
+        The run's configuration.
     compute
         Where and how.
     world
@@ -129,7 +129,7 @@ def train(
     network
         The state's model, or what wraps it.
     hooks
-        Who is told.
+        The callbacks.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def train(
             is_last = state.iteration == n_iterations
             is_look_due = runtime.validate_every > 0 and (is_last or state.iteration % runtime.validate_every == 0)
             is_record_due = is_last or is_look_due or state.iteration % runtime.log_every == 0
-            is_stopped = _anybody(is_stopping(), world, compute, is_asked=is_record_due)
+            is_stopped = _is_any_stopping(is_stopping(), world, compute, is_asked=is_record_due)
             is_saving_due = is_last or is_stopped or state.iteration % runtime.checkpoint_every == 0
             if is_saving_due:
                 _check_finite(state, world)
@@ -231,8 +231,8 @@ def _diverged(state: TrainState) -> DivergedError:
     )
 
 
-def _anybody(is_stopping: bool, world: World, compute: Compute, *, is_asked: bool) -> bool:
-    """Return whether a process wants to stop; several ask each other only where they meet anyway."""
+def _is_any_stopping(is_stopping: bool, world: World, compute: Compute, *, is_asked: bool) -> bool:
+    """Return whether a process was asked to stop; several processes compare only where they synchronise anyway."""
     if world.size == 1:
         return is_stopping
     return is_asked and world.mean(torch.tensor(float(is_stopping), device=compute.device)).item() > 0

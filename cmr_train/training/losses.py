@@ -1,4 +1,4 @@
-"""What is minimised.
+"""Loss functions.
 
 Every loss is a mean over images or pixels with fixed weights, so that the mean of two halves of a batch is the loss of the
 whole: the number of processes changes nothing.

@@ -57,10 +57,10 @@ class Reporter:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Session:
-    """What a run works with."""
+    """Configuration, catalogue and device of a run."""
 
     config: RunConfig
-    """What it was told."""
+    """Its configuration."""
     out: Path
     """Its folder."""
     catalogue: Catalogue

@@ -1,4 +1,4 @@
-"""What a run writes while it goes: ``metrics.jsonl``, and the same for TensorBoard."""
+"""Records of a run in progress: ``metrics.jsonl``, and the same for TensorBoard."""
 
 import json
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ class Record:
     images_per_second: float
     """Since the line before, of all tasks and processes."""
     validation: dict[str, float] = field(default_factory=dict)
-    """Dice of each class on the validation set, and their mean; empty where it was not looked at."""
+    """Dice of each class on the validation set, and their mean; empty where the run was not validated."""
 
     def to_json(self) -> dict[str, float]:
         """Return what stands in the line."""
