@@ -218,7 +218,7 @@ INHERITED = {
 
 
 def inherited(source: RunConfig, mode: TransferMode) -> dict[str, Any]:
-    """Return what a transfer takes from the configuration of its pretext; if it goes on with the task, the loss too."""
+    """Return what a transfer takes from the configuration of its pretext; the loss too where it continues the pretext task."""
     values = {name: getattr(getattr(source, group), name) for group, names in INHERITED.items() for name in names}
     return values | ({"pretext_loss": source.training.loss} if mode is TransferMode.MULTITASK else {})
 

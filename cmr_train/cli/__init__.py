@@ -1,4 +1,4 @@
-"""The ``cmr-train`` command: one command a file, loaded when it is called. Only click is imported here."""
+"""The ``cmr-train`` command: one module per command, loaded when it is called. Only click is imported here."""
 
 import click
 

@@ -1,7 +1,7 @@
 """All that is random, and what else a result depends on.
 
 There is no generator whose state has to be kept: every random number is a function of the run's seed, of what it is for, and of
-the number of the iteration or of the pass over the data. A run that was interrupted goes on with the same numbers, whatever the
+the number of the iteration or of the pass over the data. A run that was interrupted resumes with the same numbers, whatever the
 number of processes.
 """
 
@@ -13,7 +13,7 @@ import torch
 
 
 class Stream(IntEnum):
-    """What random numbers are for. The values are part of what a seed means; they do not change."""
+    """Uses of random numbers. The values are part of the meaning of a seed; they do not change."""
 
     WEIGHTS = 0
     """First weights of the network."""

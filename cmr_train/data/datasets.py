@@ -192,7 +192,7 @@ def class_frequencies(dataset: PlaneDataset, *, at_most: int = 200) -> NDArray[n
     dataset
         The masks.
     at_most
-        Look at so many of them, evenly spread.
+        Maximum number of masks to read, evenly spread.
 
     Returns
     -------

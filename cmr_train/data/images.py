@@ -218,7 +218,7 @@ def resampled_shape(shape: tuple[int, int], spacing_mm: tuple[float, float], tar
 def to_shape(
     array: NDArray[Any], shape: tuple[int, int], steps: tuple[float, float], *, is_mask: bool
 ) -> NDArray[np.float32] | NDArray[np.uint8]:
-    """Sample an array about its centre, so many of its pixels a step.
+    """Sample an array about its centre, with a step given in its pixels.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Scores as files: a table with one row a volume, and a summary for machines."""
+"""Scores as files: a table with one row per volume, and a summary for machines."""
 
 import csv
 import io

@@ -26,9 +26,9 @@ OF_BEST = 0.95
 """Share of the best final Dice that is one more threshold."""
 
 FLAT = 0.01
-"""A curve whose trend over its last quarter changes Dice by less than this has come to its plateau."""
+"""A curve is on its plateau where its trend over the last quarter changes Dice by less than this."""
 
-_LEAST_LOOKS = 3
+_MIN_VALIDATIONS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Entry:
     n_scored: int
     """Values of single structures: subjects, seeds and structures."""
     n_wanted: int
-    """So many there would be if none were missing from what has ended."""
+    """The same number if none were missing from the finished runs."""
     difference: Difference | None
     """From scratch; None for scratch itself, and where there is no pair."""
 
@@ -159,22 +159,22 @@ class Learning:
     subjects: int
     mode: TransferMode
     curves: tuple[Curve, ...]
-    """One a seed."""
+    """One per seed."""
     mean: Curve
     """Over seeds."""
     final: float
     """Last value of the mean over structures."""
     change: float
-    """Of the trend over the last quarter, in Dice; NaN with fewer than three looks in it."""
+    """Of the trend over the last quarter, in Dice; NaN with fewer than three validations in it."""
 
     @property
     def verdict(self) -> str:
-        """Whether it has come to its plateau, in words."""
+        """Judgement of the end of the curve, in words."""
         return verdict(self.change)
 
 
 def verdict(change: float) -> str:
-    """Say in words how a curve goes on, by the change of its trend over its last quarter."""
+    """Judge in words the end of a curve, by the change of its trend over its last quarter."""
     if math.isnan(change):
         return "too few looks to tell"
     if abs(change) < FLAT:
@@ -227,7 +227,7 @@ def mean_curve(curves: Sequence[Curve]) -> Curve:
 def last_quarter_change(iterations: NDArray[np.int64], dice: NDArray[np.float64]) -> float:
     """Return by how much the straight line through the last quarter of a curve changes along it; NaN with too few points."""
     is_late = (iterations >= 0.75 * iterations[-1]) & ~np.isnan(dice)
-    if is_late.sum() < _LEAST_LOOKS:
+    if is_late.sum() < _MIN_VALIDATIONS:
         return math.nan
     x, y = iterations[is_late].astype(np.float64), dice[is_late]
     x = x - x.mean()
@@ -270,7 +270,7 @@ def _learning(results: StudyResults) -> Iterator[Learning]:
 
 
 def make_learning(variant: str, subjects: int, mode: TransferMode, curves: tuple[Curve, ...]) -> Learning:
-    """Judge the curves of one method, one a seed; each has a ``mean``."""
+    """Judge the curves of one method, one per seed, each with a ``mean``."""
     mean = mean_curve(curves)
     present = mean.dice[MEAN][~np.isnan(mean.dice[MEAN])]
     return Learning(

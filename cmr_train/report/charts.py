@@ -34,7 +34,7 @@ _GRID = "#D9DEE3"
 
 
 def trend(found: Sequence[Entry], names: Sequence[str]) -> Figure:
-    """Draw a metric against the number of annotated subjects, a panel a structure, with intervals (the paper's Fig. 4).
+    """Draw a metric against the number of annotated subjects, one panel per structure, with intervals (the paper's Fig. 4).
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def trend(found: Sequence[Entry], names: Sequence[str]) -> Figure:
 
 
 def variants_trend(found: Sequence[Entry], variants: Sequence[str]) -> Figure:
-    """Draw the mean Dice of every variant against the number of annotated subjects, a panel a method."""
+    """Draw the mean Dice of every variant against the number of annotated subjects, one panel per method."""
     subjects = sorted({entry.subjects for entry in found})
     modes = [mode for mode in TransferMode if any(entry.mode is mode and entry.exists for entry in found)]
     figure, panels = _panels(max(1, len(modes)), height=2.8)
@@ -77,7 +77,7 @@ def variants_trend(found: Sequence[Entry], variants: Sequence[str]) -> Figure:
 
 
 def learning_curves(found: Sequence[Learning], names: Sequence[str]) -> Figure:
-    """Draw Dice on the validation set against iterations: a row a structure, a column a number of subjects.
+    """Draw Dice on the validation set against iterations: one row per structure, one column per number of subjects.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def learning_curves(found: Sequence[Learning], names: Sequence[str]) -> Figure:
 
 
 def _panels(number: int, height: float) -> tuple[Figure, list[Axes]]:
-    """Return a figure with so many panels, at most four a row."""
+    """Return a figure with this number of panels, at most four per row."""
     columns = number if number <= 4 else 3
     rows = -(-number // columns)
     figure = Figure(figsize=(max(5.0, 2.75 * columns), height * rows + 0.4), layout="constrained")

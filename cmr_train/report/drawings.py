@@ -29,7 +29,7 @@ CONTOUR_LINES: tuple[tuple[float, tuple[float, ...]], ...] = (
 """Of the structures, in the order of their classes."""
 
 CSS_SCALE = 0.64
-"""CSS pixels a pixel of a figure: 96 an inch on the page, 150 in the file."""
+"""CSS pixels per pixel of a figure: 96 per inch on the page, 150 in the file."""
 
 _DPI = 150
 _HALO = [withStroke(linewidth=2, foreground="white")]
@@ -47,7 +47,7 @@ def png(figure: Figure) -> bytes:
 
 
 def segmentations(example: Example, classes: dict[int, str], modes: Sequence[TransferMode]) -> Figure:
-    """Draw the image, the manual contours and those of each method: a row a number of subjects (the paper's Figs 3 and 5)."""
+    """Draw the image, the manual contours and those of each method: one row per number of subjects (the paper's Figs 3 and 5)."""
     subjects = sorted({n for n, _ in example.panels})
     window = window_around(example.truth)
     image, truth = normalise(example.image)[window], example.truth[window]

@@ -35,7 +35,7 @@ class Curve:
     """How a network did on the validation set while it learnt."""
 
     iterations: NDArray[np.int64]
-    """Shape (looks,), ascending."""
+    """Shape (validations,), ascending."""
     dice: Mapping[str, NDArray[np.float64]]
     """By structure, and ``mean``; each of shape (looks,), NaN where a line lacks it."""
 
@@ -181,7 +181,7 @@ def read_study(folder: Path) -> StudyResults:
 
 
 def read_curve(path: Path) -> Curve | None:
-    """Read the looks at the validation set from a run's ``metrics.jsonl``; lines that are cut short are skipped."""
+    """Read the validations from a run's ``metrics.jsonl``; lines that are cut short are skipped."""
     lines: list[dict[str, Any]] = []
     try:
         text = path.read_text(encoding="utf-8", errors="replace")

@@ -35,7 +35,7 @@ class ReportTable:
     head: tuple[str, ...]
     rows: tuple[tuple[ReportCell, ...], ...]
     csv: str
-    """The same numbers, one a cell."""
+    """The same numbers, one per cell."""
 
     @property
     def csv_address(self) -> str:
@@ -67,7 +67,7 @@ CSV_COLUMNS = (
 
 
 def entries_csv(results: StudyResults, found: Iterable[Entry], paper: dict[int, PaperRow]) -> str:
-    """Return entries as CSV, a row each; what does not exist is an empty cell."""
+    """Return entries as CSV, one row per entry; a missing value is an empty cell."""
     rows = []
     for entry in found:
         difference = entry.difference

@@ -1,7 +1,7 @@
 """The folder of a run.
 
-It holds ``config.json`` (what was asked for), ``split.json`` (who was in which set), ``last.pt`` (all that is needed to go on) and,
-once the run is finished, ``final.pt`` (the weights).
+It holds ``config.json`` (the configuration), ``split.json`` (the sets of participants), ``last.pt`` (all that is needed to resume)
+and, once the run is finished, ``final.pt`` (the weights).
 """
 
 import json

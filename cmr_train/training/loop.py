@@ -182,7 +182,7 @@ def train(
 
 
 class _Clock:
-    """Means of the losses, and images a second, since the last record."""
+    """Means of the losses, and images per second, since the last record."""
 
     def __init__(self, state: TrainState, config: RunConfig, world: World) -> None:
         self.state, self.batch_size, self.world = state, config.training.batch_size, world

@@ -1,4 +1,4 @@
-"""What all training has in common: the run's folder, and carrying on where a run stopped."""
+"""The folder and the resuming of a run, as both training recipes need them."""
 
 import dataclasses
 import shutil

@@ -14,7 +14,7 @@ METRICS_NAME = "metrics.jsonl"
 EVENTS_NAME = "tensorboard"
 """The folder of TensorBoard's events."""
 VALIDATION_MEAN = "mean"
-"""Stands for the mean over the classes among the values of a look at the validation set."""
+"""Stands for the mean over the classes among the values of a validation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
