@@ -14,7 +14,7 @@ from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
 from cmr_planes.views import CardiacView
 from cmr_train.choices import CacheKind, Head
-from cmr_train.data.images import Grid, prepare, prepare_mask, scale
+from cmr_train.data.images import Grid, prepare_image, prepare_mask, scale
 from cmr_train.errors import TrainError
 
 Sample = tuple[NDArray[np.float32], NDArray[np.uint8]]
@@ -149,7 +149,7 @@ class PlaneDataset:
         if target.grid.pixel_mm is not None:
             plane = self.catalogue.view_attributes(address[0], target.view).planes[address[3]]
             spacing_mm = (plane.row_spacing_mm, plane.column_spacing_mm)
-        pixels, window = prepare(image, spacing_mm, target.grid)
+        pixels, window = prepare_image(image, spacing_mm, target.grid)
         return pixels, prepare_mask(mask, spacing_mm, target.grid), window
 
     def _check(self, mask: NDArray[np.uint8], image: NDArray[Any], address: tuple[str, CardiacView, int, int]) -> None:

@@ -1,6 +1,6 @@
 """The way of an image to the network and back: pixel size, matrix and intensities.
 
-:func:`prepare` and :func:`scale` are the only preprocessing: training, validation and prediction use them. Arrays are
+:func:`prepare_image` and :func:`scale` are the only preprocessing: training, validation and prediction use them. Arrays are
 (..., rows, columns). Nothing here knows of files or of torch.
 """
 
@@ -34,7 +34,9 @@ class Grid:
         return cls(config.image_size, config.data.resample_mm)
 
 
-def prepare(image: NDArray[Any], spacing_mm: tuple[float, float] | None, grid: Grid) -> tuple[NDArray[Any], NDArray[np.float32]]:
+def prepare_image(
+    image: NDArray[Any], spacing_mm: tuple[float, float] | None, grid: Grid
+) -> tuple[NDArray[Any], NDArray[np.float32]]:
     """Bring an image to the grid of a network.
 
     Parameters
@@ -58,7 +60,7 @@ def prepare(image: NDArray[Any], spacing_mm: tuple[float, float] | None, grid: G
 
 
 def prepare_mask(mask: NDArray[np.uint8], spacing_mm: tuple[float, float] | None, grid: Grid) -> NDArray[np.uint8]:
-    """Bring a mask to the grid of a network, as :func:`prepare` brings its image; shape ``grid.size``."""
+    """Bring a mask to the grid of a network, as :func:`prepare_image` brings its image; shape ``grid.size``."""
     return fit(_resampled(mask, spacing_mm, grid, is_mask=True), *grid.size)[0]
 
 
@@ -74,7 +76,7 @@ def restore_mask(
     shape
         (rows, columns) of the image.
     spacing_mm, grid
-        As of :func:`prepare`.
+        As of :func:`prepare_image`.
 
     Returns
     -------

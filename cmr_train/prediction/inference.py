@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cmr_train.choices import Head
 from cmr_train.compute.devices import Compute
-from cmr_train.data.images import Grid, prepare, restore_mask, scale
+from cmr_train.data.images import Grid, prepare_image, restore_mask, scale
 from cmr_train.models.unet import UNet
 from cmr_train.runs.run import Run
 
@@ -63,7 +63,7 @@ def label_images(run: Run, images: Sequence[NDArray[Any]], spacing_mm: Sequence[
     labels: list[NDArray[np.uint8]] = []
     for start in range(0, len(images), IMAGES_AT_ONCE):
         part = slice(start, start + IMAGES_AT_ONCE)
-        prepared = [prepare(image, spacing, grid) for image, spacing in zip(images[part], spacing_mm[part], strict=True)]
+        prepared = [prepare_image(image, spacing, grid) for image, spacing in zip(images[part], spacing_mm[part], strict=True)]
         pixels, windows = (np.stack(column) for column in zip(*prepared, strict=True))
         found = classify(run.model, scale(pixels, windows), run.head, run.compute)
         labels.extend(
