@@ -153,7 +153,7 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
 
 
 @dataclass(frozen=True, slots=True)
-class SubjectFinding:
+class CatalogueFinding:
     """A :class:`Finding` as a catalogue lists it, with the subject that it is about."""
 
     subject: str

@@ -12,7 +12,7 @@ from cmr_planes.annotations.reading import LabelSource
 from cmr_planes.cli.options import pseudonymise_option
 from cmr_planes.discovery.pseudonyms import Pseudonyms
 from cmr_planes.errors import ExitCode
-from cmr_planes.extraction.annotating import AnnotateSummary, SubjectFinding
+from cmr_planes.extraction.annotating import AnnotateSummary, AnnotationFinding
 from cmr_planes.extraction.annotating import annotate as run_annotation
 from cmr_planes.terminal.console import print_json, remark, reports_errors
 from cmr_planes.terminal.options import json_option, log_option, quiet_option, verbose_option
@@ -108,7 +108,7 @@ def _print(summary: AnnotateSummary, *, verbose: bool) -> None:
     click.echo(f"{summary.n_subjects:,} subjects with {summary.n_images:,} annotated images; {left_out}")
 
 
-def _rows(findings: Sequence[SubjectFinding], *, verbose: bool) -> list[tuple[str, str]]:
+def _rows(findings: Sequence[AnnotationFinding], *, verbose: bool) -> list[tuple[str, str]]:
     """List findings one by one, or how many subjects have each."""
     if verbose:
         return [(f"subject {row.number} ({row.subject})", row.finding.sentence) for row in findings]
@@ -125,7 +125,7 @@ def _rows(findings: Sequence[SubjectFinding], *, verbose: bool) -> list[tuple[st
 def _to_json(summary: AnnotateSummary, *, with_keys: bool) -> dict[str, object]:
     """Return the summary as JSON's types."""
 
-    def listed(findings: Sequence[SubjectFinding]) -> list[dict[str, object]]:
+    def listed(findings: Sequence[AnnotationFinding]) -> list[dict[str, object]]:
         return [
             {"subject_number": row.number, **({"subject": row.subject} if with_keys else {}), "sentence": row.finding.sentence}
             for row in findings

@@ -8,7 +8,7 @@ import click
 from rich.table import Table
 
 from cmr_planes.cli.reasons import closing_sentence, reasons_table
-from cmr_planes.errors import ExitCode, SubjectFinding
+from cmr_planes.errors import CatalogueFinding, ExitCode
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.label_summary import LabelSummary, labels_to_json, summarise_labels
 from cmr_planes.shards.summary import CatalogueSummary, Range, ViewSummary, summarise, to_json
@@ -182,14 +182,14 @@ def _class_name(position: PositionClass, views: Sequence[ViewSummary]) -> str:
     return " / ".join(names)
 
 
-def _message_tables(rejections: Sequence[SubjectFinding], notes: Sequence[SubjectFinding]) -> Iterator[Table]:
+def _message_tables(rejections: Sequence[CatalogueFinding], notes: Sequence[CatalogueFinding]) -> Iterator[Table]:
     for title, messages in (("Every rejection", rejections), ("Every note", notes)):
         if messages:
             rows = [(message.subject, message.view, message.code.value, message.sentence) for message in messages]
             yield table(title, dict.fromkeys(("subject", "view", "reason", "what was found"), Kind.TEXT), rows)
 
 
-def _messages_json(messages: Sequence[SubjectFinding]) -> list[dict[str, str]]:
+def _messages_json(messages: Sequence[CatalogueFinding]) -> list[dict[str, str]]:
     return [
         {"subject": message.subject, "view": message.view, "code": message.code.value, "sentence": message.sentence}
         for message in messages

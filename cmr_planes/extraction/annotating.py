@@ -30,7 +30,7 @@ BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
-class SubjectFinding:
+class AnnotationFinding:
     """What was found about the annotations of a subject."""
 
     number: int
@@ -53,16 +53,16 @@ class AnnotateSummary:
     """Subjects that got labels."""
     n_images: int
     """Images that got labels."""
-    findings: tuple[SubjectFinding, ...]
+    findings: tuple[AnnotationFinding, ...]
     """What was found, in the catalogue's order of subjects."""
 
     @property
-    def left_out(self) -> tuple[SubjectFinding, ...]:
+    def left_out(self) -> tuple[AnnotationFinding, ...]:
         """Files that could not be read, and subjects whose annotations could not be used."""
         return tuple(row for row in self.findings if row.finding.is_rejection)
 
     @property
-    def incomplete(self) -> tuple[SubjectFinding, ...]:
+    def incomplete(self) -> tuple[AnnotationFinding, ...]:
         """What annotations do not cover, and parts of them that were not used."""
         return tuple(row for row in self.findings if not row.finding.is_rejection)
 
@@ -156,7 +156,7 @@ def _annotate(
     out: Path, source: LabelSource, pseudonyms: Pseudonyms | None, run_log: RunLog | None, on_progress: OnProgress
 ) -> AnnotateSummary:
     """Lay the annotations on the catalogue's images, a batch of subjects at a time, and write the catalogue again."""
-    findings: list[SubjectFinding] = []
+    findings: list[AnnotationFinding] = []
     n_subjects = n_images = 0
     batch: dict[str, Mapping[CardiacView, ViewLabels]] = {}
     with Catalogue(out) as catalogue:
@@ -165,7 +165,7 @@ def _annotate(
         assigned = _files_by_subject(stored, source, files, pseudonyms)
         salt = configuration_digest(stored.configuration) if pseudonyms is None else pseudonyms.instance_salt
         for done, subject in enumerate(_labelled_subjects(catalogue, stored, assigned, source.classes, salt), start=1):
-            rows = [SubjectFinding(subject.number, subject.key, finding) for finding in subject.findings]
+            rows = [AnnotationFinding(subject.number, subject.key, finding) for finding in subject.findings]
             if run_log is not None:
                 _log_findings(run_log, rows)
             findings += rows
@@ -227,7 +227,7 @@ def _labelled_subjects(
             yield _LabelledSubject(number, key, labels, tuple(findings))
 
 
-def _log_findings(run_log: RunLog, rows: Iterable[SubjectFinding]) -> None:
+def _log_findings(run_log: RunLog, rows: Iterable[AnnotationFinding]) -> None:
     """Write down what was found about a subject."""
     for row in rows:
         values = {**run_log.subject(row.number, row.subject), "sentence": row.finding.sentence}

@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING
 
 from cmr_planes.errors import ClusterError
 from cmr_planes.extraction.options import ExtractOptions
-from cmr_planes.extraction.plan import PLAN_NAME, ExtractionPlan, ShardPlan, is_sealed, remove_leftovers, shard_folder, shard_path
+from cmr_planes.extraction.plan import (
+    PLAN_NAME,
+    ExtractionPlan,
+    ShardPlan,
+    is_sealed,
+    remove_unfinished_shards,
+    shard_folder,
+    shard_path,
+)
 from cmr_planes.extraction.run import OnShard, run_on_executor
 from cmr_planes.extraction.shard_building import build_shard
 from cmr_planes.shards.hdf5_writing import software_versions
@@ -89,7 +97,7 @@ def run_on_cluster(
             build = partial(build_on_worker, versions=software_versions())
             summaries = run_on_executor(plan, client.get_executor(pure=False), build, on_poll, _explain, on_shard)
     finally:
-        remove_leftovers(plan.shard_folder)
+        remove_unfinished_shards(plan.shard_folder)
     _wait_until_seen(plan)
     return summaries
 

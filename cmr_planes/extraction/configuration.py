@@ -8,6 +8,9 @@ from cmr_planes.system.json_text import JSON
 
 VERSION_FIELD, CONFIGURATION_FIELD = "cmr_planes_version", "configuration"
 
+MAX_SHOWN = 60
+"""Characters of an option's value that a sentence quotes; a longer one is no value of ours."""
+
 _IN_FULL = {
     "names": "another table of series names",
     "annotations": "other annotations, or other meanings of their values",
@@ -39,7 +42,7 @@ def first_difference(stored: Mapping[str, JSON], wanted: Mapping[str, JSON]) -> 
     'another table of series names'
     """
     if stored.get(VERSION_FIELD) != wanted.get(VERSION_FIELD):
-        return f"cmr-planes {stored.get(VERSION_FIELD)}, not {wanted.get(VERSION_FIELD)}"
+        return f"cmr-planes {_shown(stored.get(VERSION_FIELD))}, not {_shown(wanted.get(VERSION_FIELD))}"
     before, now = stored.get(CONFIGURATION_FIELD), wanted.get(CONFIGURATION_FIELD)
     if not (isinstance(before, Mapping) and isinstance(now, Mapping)):
         return "" if before == now else "other options"
@@ -53,6 +56,7 @@ def _shown(value: JSON) -> str:
     """Return an option's value as a user gives it."""
     if value is None or isinstance(value, bool):
         return "on" if value else "off"
-    if isinstance(value, list | tuple):
-        return ",".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text if text.isprintable() and len(text) <= MAX_SHOWN else "something unreadable"

@@ -192,7 +192,7 @@ def prepare(plan: ExtractionPlan, *, overwrite: bool = False) -> None:
                 remove_sealed(label_folder(plan.out))  # they belong to images that are gone
                 (folder / PLAN_NAME).unlink()
         folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder)
+        remove_unfinished_shards(folder)
     except OSError as error:
         raise ShardError(
             f"{folder} cannot be written ({reason(error)}); check the path, its permissions and the free space"
@@ -204,7 +204,7 @@ def prepare(plan: ExtractionPlan, *, overwrite: bool = False) -> None:
         stream.write(text.encode())
 
 
-def remove_leftovers(folder: Path) -> None:
+def remove_unfinished_shards(folder: Path) -> None:
     """Remove what interrupted runs left among the shards: half-written files, and the folders of a cluster's workers."""
     for leftover in folder.glob("*.part"):
         if leftover.is_dir():

@@ -15,7 +15,7 @@ from typing import Any, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.errors import NoteCode, RejectionCode, ShardError, SubjectFinding
+from cmr_planes.errors import CatalogueFinding, NoteCode, RejectionCode, ShardError
 from cmr_planes.geometry.arrays import BoolArray, LabelArray
 from cmr_planes.shards.catalogue_image import CatalogueImage, images_of
 from cmr_planes.shards.columns import AnnotationTable, ImageIndex, Subjects, ViewTable
@@ -117,17 +117,17 @@ class Catalogue:
         with self._table_named("views"):
             return ViewTable.from_table(self._table("views"))
 
-    def rejections(self) -> tuple[SubjectFinding, ...]:
+    def rejections(self) -> tuple[CatalogueFinding, ...]:
         """Return what was left out, and why."""
         with self._table_named("rejections"):
             rows = self._messages("rejections")
-            return tuple(SubjectFinding(subject, view, RejectionCode(code), sentence) for subject, view, code, sentence in rows)
+            return tuple(CatalogueFinding(subject, view, RejectionCode(code), sentence) for subject, view, code, sentence in rows)
 
-    def notes(self) -> tuple[SubjectFinding, ...]:
+    def notes(self) -> tuple[CatalogueFinding, ...]:
         """Return what is worth knowing about what was kept."""
         with self._table_named("notes"):
             rows = self._messages("notes")
-            return tuple(SubjectFinding(subject, view, NoteCode(code), sentence) for subject, view, code, sentence in rows)
+            return tuple(CatalogueFinding(subject, view, NoteCode(code), sentence) for subject, view, code, sentence in rows)
 
     def image(self, subject: str, view: CardiacView | str, phase: int | str, slice_index: int) -> NDArray[np.uint16]:
         """Read one image.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.errors import NoteCode, SubjectFinding
+from cmr_planes.errors import CatalogueFinding, NoteCode
 from cmr_planes.geometry.arrays import BoolArray, FloatArray
 from cmr_planes.shards.columns import Subjects, ViewTable
 from cmr_planes.views import CardiacView, PositionClass, position_name
@@ -129,7 +129,7 @@ class CatalogueSummary:
 
 
 def summarise(
-    subjects: Subjects, views: ViewTable, rejections: Sequence[SubjectFinding], notes: Sequence[SubjectFinding]
+    subjects: Subjects, views: ViewTable, rejections: Sequence[CatalogueFinding], notes: Sequence[CatalogueFinding]
 ) -> CatalogueSummary:
     """Summarise the tables of a catalogue.
 
@@ -212,14 +212,14 @@ def _summarise_view(views: ViewTable, view: CardiacView, rows: BoolArray) -> Vie
     )
 
 
-def _count_reasons(messages: Sequence[SubjectFinding]) -> tuple[ReasonCount, ...]:
+def _count_reasons(messages: Sequence[CatalogueFinding]) -> tuple[ReasonCount, ...]:
     counts = Counter((message.code.value, message.view) for message in messages)
     return tuple(
         ReasonCount(code, view, count) for (code, view), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     )
 
 
-def _count_codes(subjects: Subjects, rejections: Sequence[SubjectFinding]) -> dict[str, tuple[tuple[str, int], ...]]:
+def _count_codes(subjects: Subjects, rejections: Sequence[CatalogueFinding]) -> dict[str, tuple[tuple[str, int], ...]]:
     """Count codes by what they left out: a subject, a view of a subject with images, or its labels."""
     used = {key for key, n_images in zip(subjects.key, subjects.n_images.tolist(), strict=True) if n_images}
     rows = {(rejection.subject, rejection.view, rejection.code.value) for rejection in rejections}
@@ -244,7 +244,7 @@ def _count_scanners(views: ViewTable) -> tuple[ScannerCount, ...]:
     return tuple(ScannerCount(manufacturer, field, count) for (manufacturer, field), count in ordered)
 
 
-def _find_low_agreement(subjects: Subjects, views: ViewTable, notes: Sequence[SubjectFinding]) -> tuple[LowAgreement, ...]:
+def _find_low_agreement(subjects: Subjects, views: ViewTable, notes: Sequence[CatalogueFinding]) -> tuple[LowAgreement, ...]:
     noted = {(note.subject, note.view) for note in notes if note.code is NoteCode.LOW_AGREEMENT}
     if not noted:
         return ()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.table import Table
 
-from cmr_planes.errors import ExitCode, SubjectFinding
+from cmr_planes.errors import CatalogueFinding, ExitCode
 from cmr_planes.terminal.console import print_json, reports_errors, say, stdout
 from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
@@ -144,7 +144,7 @@ def _volume_row(subject: object, function: "VentricularFunction") -> tuple[objec
     return subject, *(decimals(value, 1) for value in values)
 
 
-def _left_out(rejections: Sequence[SubjectFinding], *, with_keys: bool) -> Table:
+def _left_out(rejections: Sequence[CatalogueFinding], *, with_keys: bool) -> Table:
     """Lay out why subjects were left out: every sentence with the keys, else how often each reason."""
     if with_keys:
         rows: list[tuple[object, ...]] = [(rejection.subject, rejection.code.value, rejection.sentence) for rejection in rejections]

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 import cmr_planes
-from cmr_planes.errors import SourceError, SubjectFinding
+from cmr_planes.errors import CatalogueFinding, SourceError
 from cmr_planes.nifti.writing import write_label_map
 from cmr_planes.pictures.palette import position_colour, structure_colour
 from cmr_planes.pictures.png import encode_png
@@ -76,7 +76,7 @@ class Prediction:
     """Task of the run."""
     subjects: tuple[PredictedSubject, ...]
     """Subjects that were segmented, in the catalogue's order."""
-    left_out: tuple[SubjectFinding, ...]
+    left_out: tuple[CatalogueFinding, ...]
     """Reasons why subjects, or their images of the view, were left out."""
 
 

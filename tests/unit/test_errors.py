@@ -8,6 +8,7 @@ import pytest
 
 from cmr_planes import errors
 from cmr_planes.errors import (
+    CatalogueFinding,
     CmrPlanesError,
     ExitCode,
     GeometryError,
@@ -20,7 +21,6 @@ from cmr_planes.errors import (
     ParallelPlanesError,
     RejectionCode,
     StudyError,
-    SubjectFinding,
     TooFewBoxesError,
     WeakAlignmentError,
 )
@@ -102,8 +102,8 @@ def test_a_study_error_keeps_its_own_code_in_a_pickle():
 @pytest.mark.parametrize(
     "value",
     [
-        SubjectFinding("SYN-0001", "sax", RejectionCode.NO_2CH, "no two-chamber view"),
-        SubjectFinding("SYN-0001", "", NoteCode.FEW_FRAMES, "five frames"),
+        CatalogueFinding("SYN-0001", "sax", RejectionCode.NO_2CH, "no two-chamber view"),
+        CatalogueFinding("SYN-0001", "", NoteCode.FEW_FRAMES, "five frames"),
         BoxLayout(size=7, gap=20),
     ],
     ids=lambda value: type(value).__name__,

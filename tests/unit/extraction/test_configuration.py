@@ -45,3 +45,9 @@ def test_files_are_named_and_not_quoted(tmp_path):
 def test_another_version_comes_first():
     stored = {**identity(OPTIONS), "cmr_planes_version": "0.0.1"}
     assert first_difference(stored, identity(replace(OPTIONS, keep_all=True))).startswith("cmr-planes 0.0.1, not ")
+
+
+@pytest.mark.parametrize("value", ["é\n\x1b", "9" * 100, ["\0"]])
+def test_what_a_damaged_plan_holds_is_not_quoted(value):
+    stored = {**identity(OPTIONS), "cmr_planes_version": value}
+    assert first_difference(stored, identity(OPTIONS)).startswith("cmr-planes something unreadable, not ")

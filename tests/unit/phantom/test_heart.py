@@ -165,7 +165,7 @@ def test_images_are_bright_in_blood_and_dark_in_myocardium(phase):
     exam = examine(subject, Protocol(n_frames=2), np.random.SeedSequence(1))
     fraction = subject.cycle.frame_fractions(2)[0 if phase == "ed" else 1]
     for place, prescription in enumerate(exam.prescriptions):
-        if prescription.view is CardiacView.SAX and prescription.level not in (4, 5, 6):
+        if prescription.view is CardiacView.SAX and prescription.slice_number not in (4, 5, 6):
             continue
         image = image_series(exam, place, number=1).frames[0 if phase == "ed" else 1].astype(float)
         labels = label_plane(subject, prescription.plane, fraction, breath_mm=prescription.breath_mm)

@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from cmr_planes.errors import NoteCode, RejectionCode, ShardError, SubjectFinding
+from cmr_planes.errors import CatalogueFinding, NoteCode, RejectionCode, ShardError
 from cmr_planes.geometry import BoxLayout, draw_mask
 from cmr_planes.shards import open_files
 from cmr_planes.shards.catalogue import Catalogue
@@ -78,9 +78,9 @@ def test_subjects_rejections_and_notes_are_values_again(out: Path) -> None:
         assert subjects.n_images.tolist() == [6, 0, 6, 6]
         assert subjects.shard == ("out.shards/00000.h5",) * 2 + ("out.shards/00001.h5",) * 2
         (finding,) = rejected_subject(9).findings
-        assert catalogue.rejections() == (SubjectFinding("SYN-0009", "", finding.code, finding.sentence),)
+        assert catalogue.rejections() == (CatalogueFinding("SYN-0009", "", finding.code, finding.sentence),)
         assert catalogue.rejections()[0].code is RejectionCode.NO_SAX
-        assert catalogue.notes()[0] == SubjectFinding(
+        assert catalogue.notes()[0] == CatalogueFinding(
             "SYN-0001", "sax", NoteCode.FEW_FRAMES, "only 2 frames; end-systole was not searched"
         )
         assert catalogue.configuration() == {"box": 11}

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from cmr_planes.errors import NoteCode, RejectionCode, SubjectFinding
+from cmr_planes.errors import CatalogueFinding, NoteCode, RejectionCode
 from cmr_planes.shards.columns import Subjects, ViewTable
 from cmr_planes.shards.summary import Range, summarise, to_json
 from cmr_planes.system.json_text import readable_json
@@ -65,13 +65,13 @@ VIEWS = make_views(
     ]
 )
 REJECTIONS = (
-    SubjectFinding("SYN-0002", "", RejectionCode.NO_SAX, "no short axis"),
-    SubjectFinding("SYN-0001", "2ch", RejectionCode.WEAK_ALIGNMENT, "weak"),
-    SubjectFinding("SYN-0003", "2ch", RejectionCode.WEAK_ALIGNMENT, "weak"),
+    CatalogueFinding("SYN-0002", "", RejectionCode.NO_SAX, "no short axis"),
+    CatalogueFinding("SYN-0001", "2ch", RejectionCode.WEAK_ALIGNMENT, "weak"),
+    CatalogueFinding("SYN-0003", "2ch", RejectionCode.WEAK_ALIGNMENT, "weak"),
 )
 NOTES = (
-    SubjectFinding("SYN-0001", "4ch", NoteCode.LOW_AGREEMENT, "low"),
-    SubjectFinding("SYN-0001", "sax", NoteCode.FEW_FRAMES, "few"),
+    CatalogueFinding("SYN-0001", "4ch", NoteCode.LOW_AGREEMENT, "low"),
+    CatalogueFinding("SYN-0001", "sax", NoteCode.FEW_FRAMES, "few"),
 )
 
 
@@ -134,7 +134,7 @@ def test_a_summary_of_nothing_is_a_summary() -> None:
 
 
 def test_codes_are_counted_by_what_they_left_out() -> None:
-    rejections = (*REJECTIONS, SubjectFinding("SYN-0001", "", RejectionCode.UNUSABLE_LABELS, "labels of another subject"))
+    rejections = (*REJECTIONS, CatalogueFinding("SYN-0001", "", RejectionCode.UNUSABLE_LABELS, "labels of another subject"))
     summary = summarise(SUBJECTS, VIEWS, rejections, NOTES)
     assert summary.subject_codes == (("no_sax", 1),)
     assert summary.view_codes == (("weak_alignment", 2),)
@@ -142,6 +142,6 @@ def test_codes_are_counted_by_what_they_left_out() -> None:
 
 
 def test_a_subject_that_loses_every_view_is_a_subject_left_out() -> None:
-    rejections = [SubjectFinding("SYN-0002", view, RejectionCode.LOW_AGREEMENT, "low") for view in ("sax", "2ch", "4ch")]
+    rejections = [CatalogueFinding("SYN-0002", view, RejectionCode.LOW_AGREEMENT, "low") for view in ("sax", "2ch", "4ch")]
     summary = summarise(SUBJECTS, VIEWS, rejections, ())
     assert (summary.subject_codes, summary.view_codes) == ((("low_agreement", 1),), ())
