@@ -110,6 +110,8 @@ def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, ov
     ShardError
         ``out`` is not one of ours, or was made with other options or another version.
     """
+    if out.suffix != ".h5":
+        raise ShardError(f"{out.name!r} must end in .h5; the shards go into a folder of the same name that ends in .shards")
     if out.exists() and not is_catalogue(out):
         raise ShardError(f"{out} exists and is not a catalogue of cmr-planes; choose another name, it is left as it is")
     source_format = format_of(options)

@@ -19,7 +19,7 @@ from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.plan import ExtractionPlan, ShardPlan
 from cmr_planes.extraction.shard_building import build_shard
 from cmr_planes.shards.records import ShardSummary
-from cmr_planes.system.pool import sigint_ignored, worker_pool
+from cmr_planes.system.pool import starting_workers, worker_pool
 from cmr_planes.system.progress import OnProgress, Progress
 
 OnShard = Callable[[ShardSummary], None]
@@ -93,7 +93,7 @@ def run_on_executor(
     """
     ended: SimpleQueue[Future[ShardSummary]] = SimpleQueue()
     batches: dict[Future[ShardSummary], ShardPlan] = {}
-    with sigint_ignored():  # workers that start here are deaf to Ctrl-C from their first moment
+    with starting_workers():
         for batch in plan.pending:
             future = executor.submit(build, batch, plan.out, plan.options)
             batches[future] = batch

@@ -30,7 +30,7 @@ from cmr_planes.phantom.truth import (
     write_truth_labels,
 )
 from cmr_planes.system.csv_text import csv_text
-from cmr_planes.system.pool import sigint_ignored, worker_pool
+from cmr_planes.system.pool import starting_workers, worker_pool
 from cmr_planes.system.progress import OnProgress, Progress, ignore_progress
 from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import CardiacView
@@ -161,7 +161,7 @@ def _all_subjects(folder: Path, options: CohortOptions, n_workers: int) -> Itera
         yield from (make_subject(folder, options, index) for index in range(count))
         return
     with worker_pool(min(n_workers, count)) as pool:
-        with sigint_ignored():  # workers inherit this, and leave Ctrl-C to this process
+        with starting_workers():  # workers inherit this, and leave Ctrl-C to this process
             truths = pool.map(make_subject, [folder] * count, [options] * count, range(count))
         yield from truths
 

@@ -3,10 +3,12 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 
@@ -19,7 +21,7 @@ def worker_pool(
     Parameters
     ----------
     n_workers
-        Number of processes. They are started when work is submitted; inside :func:`sigint_ignored` they leave Ctrl-C to the parent.
+        Number of processes. They are started when work is submitted; submit inside :func:`starting_workers`.
     initializer, initargs
         Called in each process before its first work.
 
@@ -54,7 +56,23 @@ def end_with_parent() -> None:
 
 
 @contextmanager
-def sigint_ignored() -> Iterator[None]:
+def starting_workers() -> Iterator[None]:
+    """Have the processes that start meanwhile leave Ctrl-C to the parent, and not run the caller's script.
+
+    A spawned process imports the module that was started as a script. Workers need nothing of it, and a script that calls a job at
+    its top level, without ``if __name__ == "__main__"``, would start the job again in each of them.
+    """
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        with _sigint_ignored():
+            yield
+    finally:
+        sys.modules["__main__"] = script
+
+
+@contextmanager
+def _sigint_ignored() -> Iterator[None]:
     """Ignore Ctrl-C for a moment, in the main thread, where alone it can be."""
     if threading.current_thread() is not threading.main_thread():
         yield
