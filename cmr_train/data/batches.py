@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from cmr_planes.system.pool import starting_workers
 from cmr_train.compute.random_numbers import Stream, generator
 from cmr_train.data.augment import Augmentation, draw_matrices, draw_noise, draw_powers
 from cmr_train.data.datasets import PlaneDataset, Sample
@@ -204,7 +205,9 @@ def _by_processes(dataset: PlaneDataset, order: Order, workers: int, start: int,
         collate_fn=_whole,
         multiprocessing_context="spawn",
     )
-    yield from loader
+    with starting_workers():
+        batches = iter(loader)
+    yield from batches
 
 
 def _whole(sample: Any) -> Any:  # noqa: ANN401  # a Sample, which torch's types do not foresee
