@@ -1,0 +1,28 @@
+"""Pools of processes that end with their parent, and at once."""
+
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import sys, time
+from cmr_planes.system.pool import starting_workers, worker_pool
+
+try:
+    with worker_pool(1) as pool:
+        with starting_workers():
+            futures = [pool.submit(bytes, 1 << 25) for _ in range(40)]
+        futures[0].result()
+        time.sleep(float(sys.argv[1]))
+        raise ValueError
+except ValueError:
+    print("ended")
+"""
+"""Ends a pool whose worker sends one large result after another."""
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.1, 0.15])
+def test_a_pool_that_is_stopped_does_not_wait_for_half_a_result(seconds):
+    done = subprocess.run([sys.executable, "-c", SCRIPT, str(seconds)], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "ended\n")
