@@ -87,8 +87,8 @@ def _sigint_ignored() -> Iterator[None]:
 def stop_pool(pool: ProcessPoolExecutor) -> None:
     """End a pool at once; half-written shards stay under their temporary names and are removed by the next run.
 
-    A worker may end in the middle of sending a result. The pool's reader waits for the rest for as long as anyone can still write to
-    it, this process among them, so its end is closed here.
+    A worker may end in the middle of sending a result. The pool's reader waits for the rest for as long as any process, this one
+    among them, can still write; so the writing end is closed here.
     """
     processes: Sequence[multiprocessing.process.BaseProcess] = list((pool._processes or {}).values())  # noqa: SLF001  # no public way
     results: Any = pool._result_queue  # noqa: SLF001  # likewise
