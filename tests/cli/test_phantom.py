@@ -15,13 +15,15 @@ from cmr_planes.cli import main
 from cmr_planes.errors import ExitCode
 
 SMALL = ("--frames", "2", "--slices", "2", "--rows", "48", "--columns", "48", "--spacing", "7")
+COMMAND = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from cmr_planes.cli import main; main()"
+"""The command, also where the tests run in the background of a shell, which has its children ignore SIGINT."""
 MANY = ("-n", "500", "--workers", "2", "-q")
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
     """Start a long run in a group of its own, and wait until its workers have written something."""
     process = subprocess.Popen(
-        [sys.executable, "-c", "from cmr_planes.cli import main; main()", "phantom", str(folder), *MANY, *SMALL],
+        [sys.executable, "-c", COMMAND, "phantom", str(folder), *MANY, *SMALL],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

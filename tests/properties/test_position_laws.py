@@ -220,6 +220,10 @@ def test_the_mask_in_millimetres_is_that_of_a_loop_over_pixels_that_need_not_be_
     target = some_heart.plane(view)
     positions = some_heart.accepted_positions(view, BoxLayout(size=size_mm, gap=2 * size_mm, units=BoxUnits.MILLIMETRES))
     assume_no_ties(positions)
+    half_px = size_mm / 2 / np.array([target.column_spacing_mm, target.row_spacing_mm])
+    assume(
+        bool((np.abs(half_px - np.rint(half_px)) > TIE_PX).all())
+    )  # a pixel's centre on the edge is in or out by a rounding error
     expected = oracles.mask_pixel_by_pixel(
         positions.centres_px,
         target.rows,
