@@ -80,6 +80,8 @@ class SubjectAnnotations:
 
     def views_among(self, views: Mapping[CardiacView, Sequence[ReadSlice]]) -> frozenset[CardiacView]:
         """Return the views, by their slices, that any annotation is of."""
+        if not self._annotations:  # nearly all subjects of a biobank
+            return frozenset()
         return frozenset(
             view
             for view, slices in views.items()
@@ -101,6 +103,8 @@ class SubjectAnnotations:
             The annotated time points: of two, the one nearer to each of the automatic ones; of one, in place of the nearer; of
             many, the nearest ones. Without annotations that name frames, ``automatic``.
         """
+        if not self._annotations:
+            return AnnotatedCycle(automatic, {})
         frames = {
             view: annotated_frames(self._annotations, whole_target(view, slices), extraction_key, self._place)
             for view, slices in views.items()
