@@ -22,7 +22,7 @@ from cmr_planes.shards.schema import configuration_digest, instance_digest
 from cmr_planes.shards.view_attributes import ViewAttributes
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
-from cmr_planes.system.run_lock import no_locks, only_run
+from cmr_planes.system.run_lock import only_run
 from cmr_planes.views import CardiacView
 
 BATCH = 32
@@ -146,9 +146,10 @@ def annotate(
     """
     out = Path(catalogue)
     source = labels if isinstance(labels, LabelSource) else LabelSource(path=Path(labels))
-    with only_run(out) as is_certain, nullcontext() if log is None else RunLog(Path(log), with_keys=log_keys) as run_log:
-        if not is_certain:
-            on_message(no_locks(out))
+    with (
+        only_run(out, on_message=on_message),
+        nullcontext() if log is None else RunLog(Path(log), with_keys=log_keys) as run_log,
+    ):
         return _annotate(out, source, pseudonyms, run_log, on_progress)
 
 

@@ -25,7 +25,7 @@ from cmr_planes.system.cores import n_cores
 from cmr_planes.system.json_text import JSON
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, ignore_message, ignore_progress
-from cmr_planes.system.run_lock import no_locks, only_run
+from cmr_planes.system.run_lock import only_run
 
 OnOutcome = Callable[[SubjectOutcome], None]
 """Called with what became of each subject, shard by shard."""
@@ -120,9 +120,10 @@ def extract(
     if scheduler is not None:  # its workers have working folders of their own
         found, out, options = [source.absolute() for source in found], out.absolute(), _with_absolute_labels(options)
     start = time.perf_counter()
-    with only_run(out) as is_certain, nullcontext() if log is None else RunLog(Path(log), with_keys=log_keys) as run_log:
-        if not is_certain:
-            on_message(no_locks(out))
+    with (
+        only_run(out, on_message=on_message),
+        nullcontext() if log is None else RunLog(Path(log), with_keys=log_keys) as run_log,
+    ):
         plan = make_plan(found, out, options, overwrite=overwrite)
         events = _Events(plan.first_numbers(), run_log, on_outcome)
         events.write("plan", _counts(plan))

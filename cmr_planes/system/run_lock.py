@@ -17,6 +17,7 @@ from pathlib import Path
 
 from cmr_planes.errors import InUseError
 from cmr_planes.system.clock import timestamp
+from cmr_planes.system.progress import OnMessage, ignore_message
 
 LOCK_SUFFIX = ".lock"
 """Ends the name of the file beside an output while a run works on it."""
@@ -32,7 +33,7 @@ def lock_path(out: Path) -> Path:
 
 
 @contextmanager
-def only_run(out: Path, *, wait_seconds: float = 0.0) -> Iterator[bool]:
+def only_run(out: Path, *, wait_seconds: float = 0.0, on_message: OnMessage = ignore_message) -> Iterator[bool]:
     """Be the only run on an output; only the process that plans and finishes needs it, its workers do not.
 
     Parameters
@@ -41,6 +42,8 @@ def only_run(out: Path, *, wait_seconds: float = 0.0) -> Iterator[bool]:
         The output, a file or a folder; need not exist. The folder in which it lies is made.
     wait_seconds
         Time to wait for another run to end.
+    on_message
+        Called with a sentence where the file system knows no locks.
 
     Yields
     ------
@@ -57,6 +60,8 @@ def only_run(out: Path, *, wait_seconds: float = 0.0) -> Iterator[bool]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, is_certain = _wait_for(out, path, wait_seconds)
     try:
+        if not is_certain:
+            on_message(f"the file system of {out} knows no locks: make sure that no other run works on it")
         yield is_certain
     finally:
         if is_certain:
@@ -75,11 +80,6 @@ def _wait_for(out: Path, path: Path, wait_seconds: float) -> tuple[int, bool]:
             if time.monotonic() >= end:
                 raise
         time.sleep(_POLL_SECONDS)
-
-
-def no_locks(out: Path) -> str:
-    """Say that the only run on an output cannot be known to be the only one."""
-    return f"the file system of {out} knows no locks: make sure that no other run works on it"
 
 
 def _acquire(out: Path, path: Path) -> tuple[int, bool]:

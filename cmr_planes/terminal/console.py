@@ -17,7 +17,7 @@ from rich.text import Text
 from cmr_planes.errors import CmrPlanesError, ExitCode, SourceError
 from cmr_planes.system.json_text import readable_json
 from cmr_planes.system.reasons import reason
-from cmr_planes.system.run_lock import no_locks, only_run
+from cmr_planes.system.run_lock import only_run
 
 P = ParamSpec("P")
 
@@ -66,9 +66,7 @@ def remark(sentence: str) -> None:
 @contextmanager
 def alone_on(out: Path) -> Iterator[None]:
     """Be the only run on an output (:func:`cmr_planes.system.run_lock.only_run`), or say that this cannot be known."""
-    with only_run(out) as is_certain:
-        if not is_certain:
-            say(no_locks(out), style="yellow")
+    with only_run(out, on_message=functools.partial(say, style="yellow")):
         yield
 
 

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
-from cmr_planes.system.run_lock import no_locks, only_run
+from cmr_planes.system.run_lock import only_run
 from cmr_train.compute.devices import choose_device
 from cmr_train.compute.distributed import world_from_environment
 from cmr_train.config import RunConfig
@@ -87,10 +87,8 @@ def run_training(train: Training, config: RunConfig, out: Path, *, resume: bool,
         The training is not possible; the message gives the reason.
     """
     world = world_from_environment()
-    with only_run(out) if world.is_first else nullcontext(enter_result=True) as is_certain:
-        heard = reporter if world.is_first else Reporter()
-        if not is_certain:
-            heard.on_message(no_locks(out))
+    heard = reporter if world.is_first else Reporter()
+    with only_run(out, on_message=heard.on_message) if world.is_first else nullcontext():
         is_finished = train(config, out, resume=resume, overwrite=overwrite, reporter=heard)
     if not is_finished:
         raise StoppedError(f"training was stopped by a signal; {str(out / LAST_NAME)!r} is saved and can be resumed")
