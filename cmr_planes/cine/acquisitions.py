@@ -11,6 +11,7 @@ import numpy as np
 from cmr_planes.cine.series_names import NameTable
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.errors import Finding, NoteCode
+from cmr_planes.fates import PlaneFate
 from cmr_planes.geometry import ImagePlane, angle_between_normals_deg
 from cmr_planes.views import CardiacView
 
@@ -74,6 +75,8 @@ class CineStudy:
     """Planes with one frame only."""
     defects: tuple[Finding, ...]
     """Distinct reasons why frames have no plane."""
+    passed_over: tuple[PlaneFate, ...] = ()
+    """Planes that are no cine slices, counted by series."""
 
 
 def choose_study(frames: Sequence[FrameHeader]) -> tuple[list[FrameHeader], list[Finding]]:

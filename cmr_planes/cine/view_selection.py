@@ -13,6 +13,7 @@ import numpy as np
 from cmr_planes.cine.acquisitions import CineSlice, CineStudy, is_complete, share_orientation
 from cmr_planes.cine.long_axis import SAME_PLACE_DEG, LongAxisPlane, judge_planes
 from cmr_planes.errors import Finding, GeometryError, NoteCode, RejectionCode
+from cmr_planes.fates import PlaneFate
 from cmr_planes.geometry import (
     ImagePlane,
     angle_between_normals_deg,
@@ -61,6 +62,8 @@ class ViewSelection:
     """Reason for each view that was not found."""
     findings: tuple[Finding, ...]
     """Repeats passed over, slices left out, names that contradict geometry."""
+    planes: tuple[PlaneFate, ...] = ()
+    """What became of each cine slice."""
 
 
 def select_views(study: CineStudy) -> ViewSelection:

@@ -1,6 +1,8 @@
 """``cmr-planes inspect``: what a catalogue holds, what was left out, and how good the positions are."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,14 @@ from rich.table import Table
 from cmr_planes.cli.reasons import closing_sentence, reasons_table
 from cmr_planes.errors import CatalogueFinding, ExitCode
 from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.shards.columns import PlaneTable
 from cmr_planes.shards.label_summary import LabelSummary, labels_to_json, summarise_labels
 from cmr_planes.shards.summary import CatalogueSummary, Range, ViewSummary, summarise, to_json
 from cmr_planes.terminal.console import print_json, reports_errors, stdout
 from cmr_planes.terminal.options import json_option, verbose_option
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import NO_VALUE, decimals
-from cmr_planes.views import PositionClass, Structure, position_name
+from cmr_planes.views import CardiacView, PositionClass, Structure, position_name
 
 LISTED = 20
 """Rows of a list that may be long; ``-v`` lists all."""
@@ -25,14 +28,14 @@ LISTED = 20
 @click.command()
 @click.argument("catalogue", metavar="OUT.h5", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option()
-@verbose_option("List every rejection and note, with the subjects' keys.")
+@verbose_option("List every plane of the studies with what became of it, and every rejection and note, with the subjects' keys.")
 @reports_errors(interrupted="the catalogue is unchanged")
 def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
     """Count what OUT.h5 holds: subjects, images, positions, annotations, and what was left out and why.
 
     Subjects are numbered in the catalogue's order; their keys are printed with -v only. In JSON, "rejections" and "notes" count by
-    reason and view; -v adds "rejected" and "noted", every one with its subject and sentence. Exit code 3 if the catalogue holds no
-    image.
+    reason and view; -v adds "planes" (what became of each plane of the studies), "rejected" and "noted" (each with its subject and
+    sentence). Exit code 3 if the catalogue holds no image.
 
     \b
     Example:
@@ -45,9 +48,16 @@ def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
         summary = summarise(subjects, views, rejections, notes)
         labels = summarise_labels(opened.annotations(), views)
         versions = opened.versions()
+        planes = opened.planes() if verbose else None
     n_shards = len(set(subjects.shard))
     if as_json:
-        listed = {"rejected": _messages_json(rejections), "noted": _messages_json(notes)} if verbose else {}
+        listed: dict[str, Any] = {}
+        if planes is not None:
+            listed = {
+                "planes": _planes_json(planes),
+                "rejected": _messages_json(rejections),
+                "noted": _messages_json(notes),
+            }
         print_json(
             {"n_shards": n_shards, "versions": versions, **to_json(summary, with_keys=verbose), **_labels_json(labels), **listed}
         )
@@ -55,7 +65,8 @@ def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
         console = stdout()
         for shown in (*_tables(summary, verbose=verbose), *_label_tables(labels)):
             console.print(shown)
-        if verbose:
+        if planes is not None:
+            console.print(_plane_table(planes))
             for shown in _message_tables(rejections, notes):
                 console.print(shown)
         click.echo(closing_sentence(summary, n_shards))
@@ -187,6 +198,40 @@ def _message_tables(rejections: Sequence[CatalogueFinding], notes: Sequence[Cata
         if messages:
             rows = [(message.subject, message.view, message.code.value, message.sentence) for message in messages]
             yield table(title, dict.fromkeys(("subject", "view", "reason", "what was found"), Kind.TEXT), rows)
+
+
+def _plane_table(planes: PlaneTable) -> Table:
+    """One row a plane: which view it is taken for, and whether it is used or why not."""
+    numbers = ("series", "planes", "frames", "angle, degrees", "from the LV, mm")
+    columns = {"subject": Kind.TEXT, **dict.fromkeys(numbers, Kind.NUMBER), **dict.fromkeys(("view", "fate", "why"), Kind.TEXT)}
+    rows = [
+        (
+            subject,
+            fate.series_number,
+            fate.n_planes,
+            fate.n_frames,
+            decimals(fate.angle_deg, 0),
+            decimals(fate.distance_mm, 0),
+            CardiacView(fate.view).title if fate.view else NO_VALUE,
+            fate.fate.value.replace("_", " "),
+            fate.sentence,
+        )
+        for subject, fate in zip(planes.subject, planes.fates, strict=True)
+    ]
+    return table("Planes", columns, rows)
+
+
+def _planes_json(planes: PlaneTable) -> list[dict[str, Any]]:
+    """Return the planes as JSON's types; None for a number that is not known."""
+    return [
+        {"subject": subject, **{name: _known(value) for name, value in asdict(fate).items()}}
+        for subject, fate in zip(planes.subject, planes.fates, strict=True)
+    ]
+
+
+def _known(value: object) -> object:
+    """Return a value, None for NaN."""
+    return None if isinstance(value, float) and isnan(value) else value
 
 
 def _messages_json(messages: Sequence[CatalogueFinding]) -> list[dict[str, str]]:

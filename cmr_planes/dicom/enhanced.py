@@ -17,7 +17,17 @@ from cmr_planes.dicom.elements import PARSE_ERRORS, Encoding, dataset_stream, fi
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.dicom.tags import MR_IMAGE_STORAGE
-from cmr_planes.dicom.values import code_strings, decimal_number, double, read_plane, text, unsigned_long
+from cmr_planes.dicom.values import (
+    code_strings,
+    decimal_number,
+    double,
+    read_plane,
+    single,
+    text,
+    unsigned_long,
+    unsigned_longs,
+    unsigned_short,
+)
 from cmr_planes.errors import UnreadableFileError
 
 MAX_FRAMES = 20_000
@@ -103,7 +113,8 @@ class _Groups:
 
 def _frame(first: FrameHeader, index: int, matrix: tuple[int, int], groups: _Groups) -> FrameHeader:
     """Make the header of one frame."""
-    content, timing, measures, values = (
+    frame_type, content, timing, measures, values = (
+        "MRImageFrameTypeSequence",
         "FrameContentSequence",
         "CardiacSynchronizationSequence",
         "PixelMeasuresSequence",
@@ -120,14 +131,23 @@ def _frame(first: FrameHeader, index: int, matrix: tuple[int, int], groups: _Gro
     trigger_time_ms = groups.double(timing, "NominalCardiacTriggerDelayTime")
     if trigger_time_ms is None:
         trigger_time_ms = decimal_number(groups.raw("UnassignedPerFrameConvertedAttributesSequence", "TriggerTime"))
+    percentage = single(groups.raw(timing, "NominalPercentageOfCardiacPhase"), is_little=groups.is_little)
+    number = unsigned_short(groups.raw(content, "FrameAcquisitionNumber"), is_little=groups.is_little)
     position = unsigned_long(groups.raw(content, "TemporalPositionIndex"), is_little=groups.is_little)
     slope, intercept = decimal_number(groups.raw(values, "RescaleSlope")), decimal_number(groups.raw(values, "RescaleIntercept"))
     return replace(
         first,
         frame_index=index,
         instance_number=index + 1,
-        image_type=code_strings(groups.raw("MRImageFrameTypeSequence", "FrameType")) or first.image_type,
+        complex_component=text(groups.raw(frame_type, "ComplexImageComponent")) or first.complex_component,
+        echo_time_ms=_first_known(groups.double("MREchoSequence", "EffectiveEchoTime"), first.echo_time_ms),
+        inversion_time_ms=_first_known(groups.double("MRModifierSequence", "InversionTimes"), first.inversion_time_ms),
+        image_type=code_strings(groups.raw(frame_type, "FrameType")) or first.image_type,
         acquired_at=text(groups.raw(content, "FrameAcquisitionDateTime")) or first.acquired_at,
+        acquisition_number=_first_known(number, first.acquisition_number),
+        content_at=text(groups.raw(content, "FrameReferenceDateTime")) or first.content_at,
+        dimension_index=unsigned_longs(groups.raw(content, "DimensionIndexValues"), is_little=groups.is_little),
+        cycle_percentage=_first_known(percentage, first.cycle_percentage),
         trigger_time_ms=_first_known(trigger_time_ms, first.trigger_time_ms if first.n_frames == 1 else None),
         temporal_position=_first_known(position, first.temporal_position),
         nominal_interval_ms=_first_known(groups.double(timing, "RRIntervalTimeNominal"), first.nominal_interval_ms),

@@ -53,15 +53,34 @@ class FrameHeader:
     sequence_name: str
     manufacturer: str
     field_strength_t: float | None
+    scan_options: tuple[str, ...] = ()
+    samples_per_pixel: int = 1
+    """SamplesPerPixel; 3 for colour."""
+    complex_component: str = ""
+    """ComplexImageComponent: ``MAGNITUDE``, ``PHASE``, ``REAL``, ``IMAGINARY`` or ``MIXED``."""
+    echo_time_ms: float | None = None
+    """EchoTime, or EffectiveEchoTime in Enhanced MR."""
+    inversion_time_ms: float | None = None
+    """InversionTime, or the first of InversionTimes in Enhanced MR."""
     instance_number: int | None
+    acquisition_number: int | None = None
+    """AcquisitionNumber, or FrameAcquisitionNumber in Enhanced MR."""
     acquired_at: str
     """Acquisition (else series) date and time as one sortable text; used to order repeats, never stored."""
+    content_at: str = ""
+    """Content date and time as one sortable text, or FrameReferenceDateTime in Enhanced MR; never stored."""
     trigger_time_ms: float | None
     """TriggerTime, or NominalCardiacTriggerDelayTime in Enhanced MR."""
     temporal_position: int | None
     """TemporalPositionIdentifier, or TemporalPositionIndex in Enhanced MR."""
+    dimension_index: tuple[int, ...] = ()
+    """DimensionIndexValues of Enhanced MR."""
+    cycle_percentage: float | None = None
+    """NominalPercentageOfCardiacPhase: the moment of the frame in per cent of the RR interval."""
     nominal_interval_ms: float | None
     """RR interval."""
+    heart_rate_bpm: float | None = None
+    """HeartRate, in beats per minute."""
     cardiac_number_of_images: int | None
     cardiac_cycle_position: str
     """CardiacCyclePosition of Enhanced MR: ``END_DIASTOLE``, ``END_SYSTOLE`` or other."""

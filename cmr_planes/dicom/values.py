@@ -78,6 +78,25 @@ def double(raw: bytes, *, is_little: bool) -> float | None:
     return value if abs(value) <= _LARGEST else None
 
 
+def single(raw: bytes, *, is_little: bool) -> float | None:
+    """Return a binary single (VR FL); None if it is missing, not a number, or larger than any measure is."""
+    if len(raw) < 4:  # bytes of a single
+        return None
+    value = float(struct.unpack_from("<f" if is_little else ">f", raw)[0])
+    return value if abs(value) <= _LARGEST else None
+
+
+def unsigned_longs(raw: bytes, *, is_little: bool) -> tuple[int, ...]:
+    """Return the unsigned 32-bit values (VR UL) that ``raw`` holds."""
+    count = len(raw) // 4  # bytes of each
+    return tuple(int(value) for value in struct.unpack_from(f"{'<' if is_little else '>'}{count}L", raw))
+
+
+def unsigned_short(raw: bytes, *, is_little: bool) -> int | None:
+    """Return an unsigned 16-bit value (VR US); None if it is missing."""
+    return int(struct.unpack_from("<H" if is_little else ">H", raw)[0]) if len(raw) >= 2 else None  # its bytes
+
+
 def unsigned_long(raw: bytes, *, is_little: bool) -> int | None:
     """Return an unsigned 32-bit value (VR UL); None if it is missing."""
     return int(struct.unpack_from("<L" if is_little else ">L", raw)[0]) if len(raw) >= 4 else None  # its bytes

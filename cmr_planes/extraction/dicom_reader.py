@@ -138,7 +138,7 @@ def open_dicom(source: SubjectSource, options: ExtractOptions, annotations: Sequ
     findings += about_study
     study = find_cine_slices(frames, options.names)
     if not study.slices:
-        yield SubjectViews(findings=(*findings, _no_cine(study, len(frames))))
+        yield SubjectViews(findings=(*findings, _no_cine(study, len(frames))), planes=study.passed_over)
         return
     selection = select_views(study)
     with PixelReader() as reader:
@@ -151,6 +151,7 @@ def open_dicom(source: SubjectSource, options: ExtractOptions, annotations: Sequ
             missing=selection.missing,
             findings=(*findings, *selection.findings),
             view_findings={view: tuple(order_findings(view, slices)) for view, slices in selection.views.items()},
+            planes=(*selection.planes, *study.passed_over),
         )
 
 

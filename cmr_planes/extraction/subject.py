@@ -25,6 +25,7 @@ from cmr_planes.extraction.annotated_frames import AnnotatedCycle, SubjectAnnota
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.source_format import format_of
 from cmr_planes.extraction.subject_views import ReadSlice, SubjectViews
+from cmr_planes.fates import PlaneFate
 from cmr_planes.geometry import VIEW_LINES, Positions, compute_positions, middle_slice
 from cmr_planes.geometry.arrays import FloatArray, IntArray
 from cmr_planes.shards.records import InstanceRef, SubjectRecord, ViewLabels, ViewRecord
@@ -75,12 +76,14 @@ def extract_subject(source: SubjectSource, options: ExtractOptions, label_files:
     """
     findings: list[Finding] = []
     views: list[ViewRecord] = []
+    planes: tuple[PlaneFate, ...] = ()
     labels: Mapping[CardiacView, ViewLabels] = {}
     try:
         read, failures = read_annotations(label_files, None if options.labels is None else options.labels.classes)
         annotations = SubjectAnnotations(read)
         with format_of(options).open(source, options, read) as subject:
             findings += subject.findings
+            planes = subject.planes
             records = []
             for record, found in _assemble(subject, options, annotations):
                 records += [] if record is None else [record]
@@ -92,7 +95,9 @@ def extract_subject(source: SubjectSource, options: ExtractOptions, label_files:
         findings.append(Finding("", error.code, str(error)))
     except Exception as error:  # noqa: BLE001  # the boundary: an unforeseen fault costs one subject, not the run
         findings.append(_unforeseen(error))
-    whole = SubjectRecord(key=source.key, participant=source.participant, views=tuple(views), findings=tuple(findings))
+    whole = SubjectRecord(
+        key=source.key, participant=source.participant, views=tuple(views), findings=tuple(findings), planes=planes
+    )
     return ExtractedSubject(whole, labels)
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from cmr_planes.cine.slices import Slice
 from cmr_planes.errors import Finding
+from cmr_planes.fates import PlaneFate
 from cmr_planes.shards.records import InstanceRef
 from cmr_planes.views import CardiacPhase, CardiacView
 
@@ -57,5 +58,7 @@ class SubjectViews:
     """About a view, worth knowing if it is used."""
     named_phases: Mapping[CardiacView, tuple[CardiacPhase, ...]] = field(default_factory=dict)
     """Of views whose source has one image per phase, not a cine: the phase of each frame."""
+    planes: tuple[PlaneFate, ...] = ()
+    """What became of each plane of the study."""
     keeps_images: bool = False
     """Whether images are kept where no positions can be placed on them, whatever the options say."""

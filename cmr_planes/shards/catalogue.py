@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from cmr_planes.errors import CatalogueFinding, NoteCode, RejectionCode, ShardError
 from cmr_planes.geometry.arrays import BoolArray, LabelArray
 from cmr_planes.shards.catalogue_image import CatalogueImage, images_of
-from cmr_planes.shards.columns import AnnotationTable, ImageIndex, Subjects, ViewTable
+from cmr_planes.shards.columns import AnnotationTable, ImageIndex, PlaneTable, Subjects, ViewTable
 from cmr_planes.shards.open_files import OpenFiles
 from cmr_planes.shards.opening import DAMAGE_ERRORS, get_table, open_file, read_json_attribute, table_length
 from cmr_planes.shards.schema import Attribute, Dataset, FileKind, Group, RootAttribute
-from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, Table, decode_texts, make_table
+from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, TABLES, Table, decode_texts, make_table
 from cmr_planes.shards.view_attributes import ViewAttributes, read_view_attributes
 from cmr_planes.views import CardiacView, to_view
 
@@ -128,6 +128,13 @@ class Catalogue:
         with self._table_named("notes"):
             rows = self._messages("notes")
             return tuple(CatalogueFinding(subject, view, NoteCode(code), sentence) for subject, view, code, sentence in rows)
+
+    def planes(self) -> PlaneTable:
+        """Return what became of each plane of the studies; no rows in a catalogue of an earlier release, which does not say."""
+        with self._table_named("planes"):
+            with self._reading() as files:
+                is_there = "planes" in files.catalogue
+            return PlaneTable.from_table(self._table("planes") if is_there else make_table(TABLES["planes"], ()))
 
     def image(self, subject: str, view: CardiacView | str, phase: int | str, slice_index: int) -> NDArray[np.uint16]:
         """Read one image.

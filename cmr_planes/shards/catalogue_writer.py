@@ -17,6 +17,7 @@ from cmr_planes.shards.tables import (
     ANNOTATIONS_COLUMNS,
     ANNOTATIONS_TABLE,
     LABEL_FILES_TABLE,
+    LATER_TABLES,
     SHARD_COLUMN,
     SHARDS_COLUMNS,
     SHARDS_TABLE,
@@ -137,7 +138,7 @@ def _survey(shards: Sequence[Path], names: Sequence[str], digest: str) -> tuple[
                     f"shard {str(shard)!r} was made with another configuration than this run has; "
                     "use the same options, choose another output, or overwrite it"
                 )
-            for name in TABLES:
+            for name in _tables_of(file):
                 table = get_table(file, name)
                 dtypes[name].append(table.dtype)
                 lengths[name] += len(table)
@@ -161,7 +162,8 @@ def _read_tables(shard: Path, name: str, dtypes: Mapping[str, np.dtype[np.void]]
     """Read a shard's tables as rows of the catalogue's types."""
     rows = {}
     with open_file(shard, FileKind.SHARD) as file:
-        for table, columns in TABLES.items():
+        for table in _tables_of(file):
+            columns = TABLES[table]
             try:
                 found = get_table(file, table)[()]
                 values = np.zeros(len(found), dtype=dtypes[table])
@@ -173,6 +175,11 @@ def _read_tables(shard: Path, name: str, dtypes: Mapping[str, np.dtype[np.void]]
                 values[SHARD_COLUMN] = name.encode()
             rows[table] = values
     return rows
+
+
+def _tables_of(shard: h5py.File) -> list[str]:
+    """Return the tables that a shard must have: one of an earlier release lacks the later ones."""
+    return [name for name in TABLES if name not in LATER_TABLES or name in shard]
 
 
 def _link_labels(labels: h5py.Group, keys: Sequence[str], name: str) -> None:

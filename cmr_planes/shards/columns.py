@@ -7,8 +7,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cmr_planes.fates import Fate, PlaneFate
 from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray
-from cmr_planes.shards.tables import SHARD_COLUMN, Table, decode_texts
+from cmr_planes.shards.tables import NO_NUMBER, SHARD_COLUMN, Table, decode_texts
 from cmr_planes.views import CardiacView, PositionClass, Structure
 
 
@@ -195,6 +196,43 @@ class AnnotationTable:
             n_slices=_frozen(table["n_annotated_slices"].astype(np.int64)),
             structure_images=_frozen(table["structure_images"].astype(np.int64).reshape(len(table), len(Structure))),
             label_pixels=_frozen(table["label_pixels"].astype(np.int64).reshape(len(table), len(Structure))),
+        )
+
+    def __len__(self) -> int:
+        return len(self.subject)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlaneTable:
+    """What became of the planes of each subject, one row a plane."""
+
+    subject: tuple[str, ...]
+    """The subject's key."""
+    fates: tuple[PlaneFate, ...]
+    """What became of the plane."""
+
+    @classmethod
+    def from_table(cls, table: Table) -> Self:
+        """Take the columns of ``/planes``; raises ValueError for a fate that is none."""
+        names = ("series_number", "n_planes", "n_frames", "angle_deg", "distance_mm")
+        texts = [decode_texts(table[name]) for name in ("view", "fate", "sentence")]
+        return cls(
+            subject=tuple(decode_texts(table["subject"])),
+            fates=tuple(
+                PlaneFate(
+                    series_number=None if number == NO_NUMBER else number,
+                    view=view,
+                    n_planes=n_planes,
+                    n_frames=n_frames,
+                    angle_deg=angle_deg,
+                    distance_mm=distance_mm,
+                    fate=Fate(fate),
+                    sentence=sentence,
+                )
+                for number, n_planes, n_frames, angle_deg, distance_mm, view, fate, sentence in zip(
+                    *(table[name].tolist() for name in names), *texts, strict=True
+                )
+            ),
         )
 
     def __len__(self) -> int:

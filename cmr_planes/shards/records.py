@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.errors import Finding
+from cmr_planes.fates import PlaneFate
 from cmr_planes.geometry import ImagePlane, Positions
 from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray, LabelArray
 from cmr_planes.views import CardiacView, Structure
@@ -132,3 +133,5 @@ class SubjectRecord:
     """Views that are stored; empty if the subject was rejected."""
     findings: tuple[Finding, ...]
     """What was left out, and what is worth knowing."""
+    planes: tuple[PlaneFate, ...] = ()
+    """What became of each plane of the study; empty where the source has no planes to choose from."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.errors import Finding
+from cmr_planes.fates import PlaneFate
 from cmr_planes.geometry.arrays import IntArray
 from cmr_planes.shards.records import SubjectRecord, ViewRecord
 from cmr_planes.shards.schema import Dataset, Group
@@ -23,6 +24,9 @@ Table: TypeAlias = NDArray[np.void]
 
 TEXT = "text"
 """Marks a column of strings in a table's columns."""
+
+NO_NUMBER = -1
+"""Stands for a SeriesNumber that is not given."""
 
 MAX_SENTENCE_BYTES = 2000
 """A longer sentence is cut, so that one of them does not widen a whole column."""
@@ -62,8 +66,22 @@ TABLES: dict[str, dict[str, Any]] = {
     "subjects": {"subject": TEXT, "participant": TEXT, "n_images": np.uint32},
     "rejections": {"subject": TEXT, "view": TEXT, "code": TEXT, "sentence": TEXT},
     "notes": {"subject": TEXT, "view": TEXT, "code": TEXT, "sentence": TEXT},
+    "planes": {
+        "subject": TEXT,
+        "series_number": np.int64,
+        "view": TEXT,
+        "n_planes": np.uint32,
+        "n_frames": np.uint32,
+        "angle_deg": np.float64,
+        "distance_mm": np.float64,
+        "fate": TEXT,
+        "sentence": TEXT,
+    },
 }
-"""Columns of the tables that every shard has, in order."""
+"""Columns of the tables of a shard, in order."""
+
+LATER_TABLES = frozenset({"planes"})
+"""Tables that shards of earlier releases lack: those have no rows in them."""
 
 SHARD_COLUMN = "shard"
 """Column that the catalogue adds to ``/index`` and ``/subjects``: the shard's path from the catalogue's folder."""
@@ -97,7 +115,7 @@ ANNOTATIONS_COLUMNS: dict[str, Any] = {
 
 @dataclass(slots=True)
 class TableRows:
-    """Rows of the five tables, gathered subject by subject."""
+    """Rows of the tables, gathered subject by subject."""
 
     rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: {name: [] for name in TABLES})
     """Rows of each table, values in the order of the columns."""
@@ -113,6 +131,7 @@ class TableRows:
         self.rows["subjects"].append((record.key, record.participant, n_images))
         for finding in record.findings:
             self.rows["rejections" if finding.is_rejection else "notes"].append(_finding_row(record.key, finding))
+        self.rows["planes"] += [_plane_row(record.key, plane) for plane in record.planes]
 
     def tables(self) -> dict[str, Table]:
         """Return the tables as structured arrays."""
@@ -263,8 +282,19 @@ def _class_pixels(view: ViewRecord) -> IntArray:
     return counts
 
 
+def _plane_row(subject: str, plane: PlaneFate) -> tuple[Any, ...]:
+    number = NO_NUMBER if plane.series_number is None else plane.series_number
+    measures = (plane.n_planes, plane.n_frames, plane.angle_deg, plane.distance_mm)
+    return subject, number, plane.view, *measures, plane.fate.value, _cut(plane.sentence)
+
+
 def _finding_row(subject: str, finding: Finding) -> tuple[str, ...]:
-    sentence = finding.sentence.replace("\0", "")
+    return subject, finding.view, finding.code.value, _cut(finding.sentence)
+
+
+def _cut(sentence: str) -> str:
+    """Return a sentence as a column holds it: without NULs, and not too long."""
+    sentence = sentence.replace("\0", "")
     if len(sentence.encode()) > MAX_SENTENCE_BYTES:
         sentence = sentence.encode()[: MAX_SENTENCE_BYTES - 3].decode(errors="ignore") + "…"
-    return subject, finding.view, finding.code.value, sentence
+    return sentence

@@ -62,6 +62,25 @@ def test_keys_are_printed_with_v_only(out: Path, options: list[str]) -> None:
     assert "look at the series' descriptions" in " ".join(verbose.split())
 
 
+def test_v_lists_what_became_of_each_plane(out: Path) -> None:
+    text = CliRunner(env={"COLUMNS": "200"}).invoke(main, ["inspect", str(out), "-v"]).stdout
+    lines = [line.split() for line in text.splitlines() if "8 planes with one frame" in line]
+    assert lines[0][:6] == ["SYN-0003", "–", "8", "1", "–", "–"]
+    planes = json.loads(CliRunner().invoke(main, ["inspect", str(out), "--json", "-v"]).stdout)["planes"]
+    assert planes[0] == {
+        "subject": "SYN-0003",
+        "series_number": 7,
+        "view": "2ch",
+        "n_frames": 25,
+        "n_planes": 1,
+        "angle_deg": 177.5,
+        "distance_mm": 1.5,
+        "fate": "used",
+        "sentence": "",
+    }
+    assert planes[1]["angle_deg"] is None
+
+
 def test_nothing_usable_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     out = write_batches(tmp_path, [[rejected_subject(1), rejected_subject(2)]])
     result = CliRunner().invoke(main, ["inspect", str(out)])

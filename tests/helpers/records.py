@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.errors import Finding, NoteCode, RejectionCode
+from cmr_planes.fates import Fate, PlaneFate
 from cmr_planes.geometry import VIEW_LINES, BoxLayout, ImagePlane, Positions, compute_positions, middle_slice
 from cmr_planes.shards.records import ShardSummary, SubjectRecord, ViewRecord
 from cmr_planes.shards.schema import Codec
@@ -19,6 +20,11 @@ NORMALS = {
     CardiacView.FOUR_CHAMBER: (-0.027, -0.428, 0.903),
     CardiacView.SAX: (-0.760, 0.558, 0.332),
 }
+PLANES = (
+    PlaneFate(series_number=7, view="2ch", n_frames=25, angle_deg=-2.5 % 180, distance_mm=1.5, fate=Fate.USED),
+    PlaneFate(series_number=None, view="", n_frames=1, n_planes=8, fate=Fate.SINGLE_FRAME, sentence="8 planes with one frame"),
+)
+"""What became of the planes of :func:`rejected_subject`."""
 HEART_MM = np.array([25.0, -30.0, 40.0])
 APEX = -np.array(NORMALS[CardiacView.SAX]) / np.linalg.norm(NORMALS[CardiacView.SAX])
 
@@ -129,7 +135,7 @@ def rejected_subject(number: int) -> SubjectRecord:
     """A subject of which nothing is kept."""
     key = f"SYN-{number:04}"
     rejection = Finding("", RejectionCode.NO_SAX, "no short-axis stack among 3 series; look at the series' descriptions")
-    return SubjectRecord(key=key, participant=key, views=(), findings=(rejection,))
+    return SubjectRecord(key=key, participant=key, views=(), findings=(rejection,), planes=PLANES)
 
 
 def write_shard(

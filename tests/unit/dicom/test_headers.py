@@ -104,6 +104,16 @@ def assert_like_pydicom(frame: FrameHeader, dataset: Dataset) -> None:
     assert frame.field_strength_t == number("MagneticFieldStrength")
     assert frame.instance_number == number("InstanceNumber")
     assert frame.acquired_at == word("AcquisitionDate") + word("AcquisitionTime")
+    assert frame.content_at == word("ContentDate") + word("ContentTime")
+    options = dataset.get("ScanOptions") or []
+    assert list(frame.scan_options) == ([options] if isinstance(options, str) else list(options))
+    assert frame.samples_per_pixel == number("SamplesPerPixel")
+    assert frame.complex_component == word("ComplexImageComponent")
+    assert frame.echo_time_ms == number("EchoTime")
+    assert frame.inversion_time_ms == number("InversionTime")
+    assert frame.acquisition_number == number("AcquisitionNumber")
+    assert frame.heart_rate_bpm == number("HeartRate")
+    assert frame.cycle_percentage == number("NominalPercentageOfCardiacPhase")
     assert frame.trigger_time_ms == number("TriggerTime")
     assert frame.temporal_position == number("TemporalPositionIdentifier")
     assert frame.nominal_interval_ms == number("NominalInterval")
@@ -193,6 +203,26 @@ def test_a_transfer_syntax_that_lies_about_the_vr(tmp_path: Path) -> None:
     data[start : start + 20] = b"1.2.840.10008.1.2".ljust(20, b"\x00")
     frame = one_frame(tmp_path, bytes(data))
     assert_like_pydicom(frame, pydicom.dcmread(io.BytesIO(first_file())))
+
+
+def test_what_tells_a_cine_is_read(tmp_path: Path) -> None:
+    overrides = {
+        "ContentDate": "20200102",
+        "ContentTime": "101500.25",
+        "ScanOptions": "CG",
+        "ComplexImageComponent": "PHASE",
+        "EchoTime": "1.25",
+        "InversionTime": "280",
+        "AcquisitionNumber": "3",
+        "HeartRate": "64",
+        "NominalPercentageOfCardiacPhase": 12.5,
+        "SamplesPerPixel": 1,
+    }
+    data = first_file(**overrides)
+    frame = one_frame(tmp_path, data)
+    assert frame.cycle_percentage == 12.5
+    assert frame.content_at == "20200102101500.25"
+    assert_like_pydicom(frame, pydicom.dcmread(io.BytesIO(data)))
 
 
 def test_rescale_is_read(tmp_path: Path) -> None:

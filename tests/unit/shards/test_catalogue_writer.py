@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from cmr_planes.errors import ShardError
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import is_catalogue, read_configuration, write_catalogue
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.schema import Codec
 from cmr_planes.views import CardiacView
-from tests.helpers.records import make_subject, rejected_subject, write_shard
+from tests.helpers.records import PLANES, make_subject, rejected_subject, write_shard
 
 CONFIGURATION = {"box": 11.0}
 SAX = (CardiacView.SAX,)
@@ -40,6 +41,27 @@ def write_all(folder: Path, batches: list[list[SubjectRecord]]) -> Path:
         write_shard(path, batch, codec=Codec.BITSHUFFLE_LZ4, configuration=CONFIGURATION)
     write_catalogue(folder / "out.h5", shards, configuration=CONFIGURATION, versions={"cmr-planes": "1"})
     return folder / "out.h5"
+
+
+def test_what_became_of_planes_is_read_back(out: Path) -> None:
+    with Catalogue(out) as catalogue:
+        planes = catalogue.planes()
+    assert planes.subject == ("SYN-0002", "SYN-0002", "SYN-0005", "SYN-0005")
+    assert repr(planes.fates) == repr(2 * PLANES)  # NaN equals itself as text only
+
+
+def test_shards_of_an_earlier_release_say_nothing_of_planes(out: Path) -> None:
+    shards = sorted((out.parent / "out.shards").glob("*.h5"))
+    for shard in shards:
+        with h5py.File(shard, "a") as file:
+            del file["planes"]
+    write_catalogue(out, shards, configuration=CONFIGURATION, versions={"cmr-planes": "1"})
+    with Catalogue(out) as catalogue:
+        assert len(catalogue.planes()) == 0
+    with h5py.File(out, "a") as file:
+        del file["planes"]
+    with Catalogue(out) as catalogue:
+        assert len(catalogue.planes()) == 0
 
 
 def test_a_user_reaches_images_through_the_catalogue(out: Path) -> None:
