@@ -4,7 +4,6 @@ The short axis is known by its normal, which runs along the left ventricle: left
 the line in which the long-axis planes meet. :mod:`cmr_planes.cine.long_axis` tells the long-axis views apart.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from cmr_planes.cine.acquisitions import CineSlice, CineStudy, is_complete, share_orientation
 from cmr_planes.cine.long_axis import SAME_PLACE_DEG, LongAxisPlane, judge_planes
+from cmr_planes.cine.stacks import assemble_stack, superseded_sentence
 from cmr_planes.errors import Finding, GeometryError, NoteCode, RejectionCode
 from cmr_planes.fates import PlaneFate
 from cmr_planes.geometry import (
@@ -20,7 +20,6 @@ from cmr_planes.geometry import (
     intersect_planes,
     intersect_three_planes,
     middle_slice,
-    order_from_base,
 )
 from cmr_planes.geometry.arrays import FloatArray
 from cmr_planes.geometry.stack import TYPICAL_APEX_DIRECTION, slice_positions_mm
@@ -44,10 +43,6 @@ MAX_2CH_DISTANCE_MM = {True: 25.0, False: 40.0}
 Beyond lies the right ventricle: its two-chamber view is parallel to the left one's, 4 to 6 cm to the patient's right.
 """
 
-SAME_SLICE_SHARE = 0.6
-"""Slices of a stack closer than this share of their distance or thickness are repeats of one slice."""
-DEFAULT_THICKNESS_MM = 8.0
-"""Slice thickness where the header gives none."""
 SAME_PLACE_MM = 8.0
 """Long-axis planes within this and ``SAME_PLACE_DEG`` are repeats of one view."""
 
@@ -91,7 +86,9 @@ def select_views(study: CineStudy) -> ViewSelection:
             missing[view] = Finding(view.value, code, reason)
         return ViewSelection(views=views, missing=missing, findings=())
 
-    views[CardiacView.SAX], findings = _stack(short_axis)
+    stack = assemble_stack(short_axis)
+    views[CardiacView.SAX] = stack.slices
+    findings = list(stack.findings)
     middle = views[CardiacView.SAX][middle_slice([cine.plane for cine in views[CardiacView.SAX]])].plane
     candidates = judge_planes([cine for cine in study.slices if _is_long_axis(cine.plane, middle)], middle)
     for view in (CardiacView.THREE_CHAMBER, CardiacView.FOUR_CHAMBER, CardiacView.TWO_CHAMBER):
@@ -172,47 +169,6 @@ def _n_slice_positions(cluster: Sequence[CineSlice]) -> int:
     return 1 + int((np.diff(positions_mm) > 1.0).sum())
 
 
-def _stack(cluster: Sequence[CineSlice]) -> tuple[tuple[CineSlice, ...], list[Finding]]:
-    """Choose one acquisition per slice position, of the common matrix, from base to apex; return what was left out too."""
-    view = CardiacView.SAX.value
-    findings: list[Finding] = []
-    kept: list[CineSlice] = []
-    superseded: list[CineSlice] = []
-    position_mm = dict(zip(map(id, cluster), slice_positions_mm([cine.plane for cine in cluster]), strict=True))
-    for cine in sorted(cluster, key=lambda cine: (is_complete(cine, cluster), cine.recency), reverse=True):
-        reach_mm = SAME_SLICE_SHARE * max(
-            cine.header.slice_thickness_mm or DEFAULT_THICKNESS_MM, cine.header.spacing_between_slices_mm or 0.0
-        )
-        near = any(abs(position_mm[id(cine)] - position_mm[id(other)]) < reach_mm for other in kept)
-        (superseded if near else kept).append(cine)
-    if superseded:
-        findings.append(Finding(view, NoteCode.SUPERSEDED, _superseded_sentence(superseded)))
-
-    shapes = Counter(_matrix(cine.plane) for cine in kept)
-    common = max(shapes, key=lambda shape: (shapes[shape], shape))
-    for cine in kept:
-        if _matrix(cine.plane) != common:
-            rows, columns, row_spacing_mm, column_spacing_mm = _matrix(cine.plane)
-            sentence = (
-                f"a slice of {cine.label} has {rows} × {columns} pixels of {row_spacing_mm} × {column_spacing_mm} mm, the stack "
-                f"{common[0]} × {common[1]} of {common[2]} × {common[3]} mm; the slice was left out"
-            )
-            findings.append(Finding(view, NoteCode.SLICE_LEFT_OUT, sentence))
-    kept = [cine for cine in kept if _matrix(cine.plane) == common]
-    return tuple(kept[index] for index in order_from_base([cine.plane for cine in kept])), findings
-
-
-def _matrix(plane: ImagePlane) -> tuple[int, int, float, float]:
-    """Return rows, columns and the two spacings, rounded to 0.01 mm."""
-    return plane.rows, plane.columns, round(plane.row_spacing_mm, 2), round(plane.column_spacing_mm, 2)
-
-
-def _superseded_sentence(superseded: Sequence[CineSlice]) -> str:
-    """Name the acquisitions that were passed over."""
-    labels = sorted({cine.label for cine in superseded})
-    return f"{len(superseded)} repeated slices were passed over for the latest complete ones: {'; '.join(labels)}"
-
-
 def _choose_long_axis(
     view: CardiacView,
     slices: Sequence[CineSlice],
@@ -237,7 +193,7 @@ def _choose_long_axis(
     same_place = [cine for cine in slices if _is_same_place(cine.plane, best.plane, centre_mm)]
     chosen = max(same_place, key=lambda cine: (is_complete(cine, same_place), cine.recency))
     others = [cine for cine in slices if cine is not chosen]
-    superseded = [Finding(view.value, NoteCode.SUPERSEDED, _superseded_sentence(others))] if others else []
+    superseded = [Finding(view.value, NoteCode.SUPERSEDED, superseded_sentence(others))] if others else []
     return chosen, "", superseded
 
 
