@@ -1,17 +1,23 @@
 """One look at the images under labels: in cine, blood is brighter than muscle; labels that say otherwise may lie elsewhere."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.geometry.arrays import LabelArray
-from cmr_planes.views import Structure
+from cmr_planes.geometry.arrays import BoolArray, LabelArray
+from cmr_planes.shards.records import ViewLabels
+from cmr_planes.views import CardiacPhase, CardiacView, Structure
 
 LOW_CONTRAST = 0.75
 """A slice on which blood is brighter than muscle in a smaller share of the pairs of their pixels is suspicious. In the 200 labelled
 volumes of ACDC the median slice has 0.80 to 0.99; with labels mirrored in the plane 72 % of the volumes have less than this, with
 labels moved by eight pixels 92 %."""
+LOW_RIM_CONTRAST = 0.65
+"""The same where no muscle was drawn, and blood is compared with what lies around it. In ACDC the median slice has 0.67 to 0.99;
+with labels moved by 20 pixels, 99 % of the volumes have less."""
+RIM_PX = 3
+"""How far around the blood pool muscle is expected where none was drawn."""
 MIN_PIXELS = 10
 """Smaller blood pools and muscles say nothing."""
 
@@ -37,11 +43,39 @@ def blood_contrast(image: NDArray[np.generic], labels: LabelArray) -> float | No
     >>> blood_contrast(np.repeat(np.array([[900, 200]]), 10, axis=0), labels)
     1.0
     """
-    blood, muscle = image[labels == Structure.LV], np.sort(image[labels == Structure.MYO])
+    return _share_brighter(image, labels == Structure.LV, labels == Structure.MYO)
+
+
+def _share_brighter(image: NDArray[np.generic], inside: BoolArray, around: BoolArray) -> float | None:
+    """Return the share of pairs of a pixel inside and one around in which the first is brighter; None where there are too few."""
+    blood, muscle = image[inside], np.sort(image[around])
     if min(blood.size, muscle.size) < MIN_PIXELS:
         return None
     darker_or_equal = np.searchsorted(muscle, blood, side="left") + np.searchsorted(muscle, blood, side="right")
     return float(darker_or_equal.mean() / (2 * muscle.size))
+
+
+def _is_low(image: NDArray[np.generic], labels: LabelArray) -> bool | None:
+    """Tell whether a slice speaks against its labels; None if it says nothing."""
+    if (labels == Structure.MYO).any():
+        contrast, lowest = blood_contrast(image, labels), LOW_CONTRAST
+    else:
+        pool = labels == Structure.LV
+        contrast, lowest = _share_brighter(image, pool, _around(pool) & (labels == 0)), LOW_RIM_CONTRAST
+    return None if contrast is None else contrast < lowest
+
+
+def _around(pool: BoolArray) -> BoolArray:
+    """Return the pixels within :data:`RIM_PX` steps of a region, the region among them; shape (rows, columns)."""
+    grown = np.pad(pool, RIM_PX)
+    for _ in range(RIM_PX):
+        wider = grown.copy()
+        wider[1:] |= grown[:-1]
+        wider[:-1] |= grown[1:]
+        wider[:, 1:] |= grown[:, :-1]
+        wider[:, :-1] |= grown[:, 1:]
+        grown = wider
+    return grown[RIM_PX:-RIM_PX, RIM_PX:-RIM_PX]
 
 
 def contrast_sentence(slices: Iterable[tuple[NDArray[np.generic], LabelArray]], what: str) -> str | None:
@@ -58,11 +92,38 @@ def contrast_sentence(slices: Iterable[tuple[NDArray[np.generic], LabelArray]], 
     -------
         A sentence, or None where nothing speaks against the labels: blood is brighter, or no slice has both blood and muscle.
     """
-    measured = [contrast for contrast in (blood_contrast(image, labels) for image, labels in slices) if contrast is not None]
-    n_low = sum(contrast < LOW_CONTRAST for contrast in measured)
-    if 2 * n_low <= len(measured):
+    said = [is_low for is_low in (_is_low(image, labels) for image, labels in slices) if is_low is not None]
+    if 2 * sum(said) <= len(said):
         return None
     return (
-        f"{what} labels may not lie on the image: on {n_low} of {len(measured)} labelled images the blood of LV is not clearly "
-        "brighter than its muscle; look at them, for labels may be flipped, moved or another patient's"
+        f"{what} labels may not lie on the image: on {sum(said)} of {len(said)} labelled images the blood of LV is not clearly "
+        "brighter than the muscle around it; look at them, for labels may be flipped, moved, scaled or another patient's"
     )
+
+
+def contrast_sentences(
+    view: CardiacView, phases: Sequence[str], labels: ViewLabels, image_of: Callable[[int, int], NDArray[np.generic]]
+) -> list[str]:
+    """Say at which phases the labels of a view may not lie on their images.
+
+    Parameters
+    ----------
+    view, phases
+        The view, and the names of its phases.
+    labels
+        The view's labels.
+    image_of
+        Returns the image of a phase and a slice; called for annotated ones only.
+
+    Returns
+    -------
+        At most one sentence for each of end-diastole and end-systole, or one for all numbered frames together.
+    """
+    annotated = [(int(phase), int(level)) for phase, level in np.argwhere(labels.annotated)]
+    is_named = len(phases) <= len(CardiacPhase)
+    groups = [(f"{view.title} {name.upper()}", {phase}) for phase, name in enumerate(phases)] if is_named else []
+    sentences = []
+    for what, members in groups or [(view.title, set(range(len(phases))))]:
+        at = [place for place in annotated if place[0] in members]
+        sentences.append(contrast_sentence(((image_of(*place), labels.labels[place]) for place in at), what))
+    return [sentence for sentence in sentences if sentence is not None]

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cmr_planes.annotations.brightness import contrast_sentences
 from cmr_planes.annotations.matching import annotated_frames, belongs, match
 from cmr_planes.annotations.model import Annotation, TargetView
 from cmr_planes.annotations.placing import place_on_plane
@@ -125,7 +127,13 @@ class SubjectAnnotations:
             matched = match(self._annotations, [_target_of_record(record) for record in records], extraction_key, self._place)
         except AnnotationError as error:
             return {}, (f"no annotation was used: {error}",)
-        return matched.views, matched.remarks
+        doubts = [
+            sentence
+            for record in records
+            if record.view in matched.views
+            for sentence in contrast_sentences(record.view, record.phases, matched.views[record.view], partial(_image_of, record))
+        ]
+        return matched.views, (*matched.remarks, *doubts)
 
 
 def _gatherings(fractions: Sequence[float]) -> list[float]:
@@ -153,6 +161,10 @@ def _choose(gatherings: Sequence[float], automatic: CyclePhases) -> CyclePhases:
     pairs = [(first, second) for first in gatherings for second in gatherings if first != second]
     best = min(pairs, key=lambda pair: cyclic_distance(pair[0], ed) + cyclic_distance(pair[1], expected_es))
     return CyclePhases(ed=best[0], es=best[1])
+
+
+def _image_of(record: ViewRecord, phase: int, slice_index: int) -> NDArray[np.uint16]:
+    return record.image[phase, slice_index]
 
 
 def _target_of_record(record: ViewRecord) -> TargetView:

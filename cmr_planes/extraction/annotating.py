@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from cmr_planes.annotations.brightness import contrast_sentences
 from cmr_planes.annotations.classes import ClassMap
 from cmr_planes.annotations.files import LabelFile, find_label_files
 from cmr_planes.annotations.matching import match
@@ -225,7 +227,15 @@ def _labelled_subjects(
         if key in assigned:
             targets = (target_of(catalogue.view_attributes(key, view)) for view in views[key])
             labels, findings = _label_subject(targets, assigned[key], classes, salt)
+            findings += [Finding("", NoteCode.LABELS, sentence) for sentence in _doubts(catalogue, key, labels)]
             yield _LabelledSubject(number, key, labels, tuple(findings))
+
+
+def _doubts(catalogue: Catalogue, key: str, labels: Mapping[CardiacView, ViewLabels]) -> Iterator[str]:
+    """Say which labels may not lie on their images."""
+    for view, view_labels in labels.items():
+        phases = catalogue.view_attributes(key, view).phases
+        yield from contrast_sentences(view, phases, view_labels, partial(catalogue.image, key, view))
 
 
 def _log_findings(run_log: RunLog, rows: Iterable[AnnotationFinding]) -> None:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from cmr_planes.annotations.brightness import blood_contrast, contrast_sentence
-from cmr_planes.views import CardiacView
+from cmr_planes.annotations.brightness import blood_contrast, contrast_sentence, contrast_sentences
+from cmr_planes.shards.records import ViewLabels
+from cmr_planes.views import CardiacView, Structure
 from tests.helpers.labels import LV, MYO, heart_labels
 from tests.helpers.records import make_plane
 
@@ -27,6 +28,26 @@ def test_a_slice_without_blood_or_without_muscle_says_nothing(without: int) -> N
     labels = np.where(np.isin(LABELS, without), 0, LABELS).astype(np.uint8)
     assert blood_contrast(IMAGES[0], labels[0]) is None
     assert contrast_sentence(zip(IMAGES, labels, strict=True), "SAX") is None
+
+
+def test_blood_without_muscle_is_compared_with_what_lies_around_it() -> None:
+    pools = np.where(LABELS == LV, LABELS, 0).astype(np.uint8)
+    assert contrast_sentence(zip(IMAGES, pools, strict=True), "SAX") is None
+    moved = np.roll(pools, 16, axis=1)
+    assert "on 4 of 4 labelled images" in str(contrast_sentence(zip(IMAGES, moved, strict=True), "SAX"))
+
+
+def test_each_phase_is_looked_at_alone() -> None:
+    labels = np.stack([LABELS, LABELS[:, :, ::-1]])
+    images = np.roll(np.stack([IMAGES, IMAGES]), 5, axis=3)
+    labels[0] = np.roll(labels[0], 5, axis=2)
+    structures = np.ones((2, 4, len(Structure)), dtype=np.bool_)
+    placed = ViewLabels(labels=labels, structures=structures, source="nifti")
+    (sentence,) = contrast_sentences(SAX, ("ed", "es"), placed, lambda phase, level: images[phase, level])
+    assert sentence.startswith("SAX ES labels may not lie on the image: on 4 of 4")
+    twice = ViewLabels(labels=labels[[0, 1, 1]], structures=structures[[0, 1, 1]], source="nifti")
+    (sentence,) = contrast_sentences(SAX, ("000", "001", "002"), twice, lambda phase, level: images[min(phase, 1), level])
+    assert sentence.startswith("SAX labels may not lie on the image: on 8 of 12")
 
 
 def test_labels_on_their_image_pass() -> None:

@@ -1,0 +1,61 @@
+"""Circles around the heart of a small study, as annotations of several formats."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_planes.phantom.dicom_writer import write_cine
+from cmr_planes.phantom.small_study import SimpleStudy, simple_study, write_study
+from tests.helpers.labels import cvi42_contour, cvi42_workspace
+
+ED_FRAME, ES_FRAME = 1, 5
+"""Frames, from 0, that are annotated."""
+LEVELS = (1, 2, 3)
+"""SAX levels, from 1, that are annotated."""
+ENDO_PX, EPI_PX = 9.0, 13.0
+"""Radii of the circles."""
+ENDO, EPI = "saendocardialContour", "saepicardialContour"
+
+
+@cache
+def circled_study() -> SimpleStudy:
+    """Return the study: three SAX levels and the long axes, 10 frames of 128 × 128 pixels of 2.6 mm."""
+    return simple_study(n_slices=3, n_frames=10, rows=128, columns=128, spacing_mm=(2.6, 2.6))
+
+
+def write_circled_study(folder: Path) -> Path:
+    """Write the study's files to ``folder/SYN-0001``; return ``folder``."""
+    write_study(folder / "SYN-0001", circled_study())
+    return folder
+
+
+def circle(radius: float, *, level: int = 2, moved: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.float64]:
+    """Return a circle around the heart's centre on a SAX level, moved by (columns, rows); shape (n, 2), pixels."""
+    study = circled_study()
+    middle = np.array(study.series[f"sax{level}"].plane.patient_to_pixel(study.centre_mm)) + moved
+    angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
+    return middle + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+def disc(radius: float, *, level: int = 2, moved: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.bool_]:
+    """Return the pixels within a circle, shape (rows, columns), otherwise as :func:`circle`."""
+    study = circled_study()
+    column, row = np.array(study.series[f"sax{level}"].plane.patient_to_pixel(study.centre_mm)) + moved
+    rows, columns = np.mgrid[:128, :128]
+    return np.asarray(np.hypot(columns - column, rows - row) < radius)
+
+
+def sax_instances(level: int, frames: Sequence[int] = (ED_FRAME, ES_FRAME)) -> list[tuple[str, bytes]]:
+    """Return SOPInstanceUID and file of some frames of a level."""
+    study = circled_study()
+    files = write_cine(study.study, study.series[f"sax{level}"])
+    return [(files[frame].sop_instance_uid, files[frame].data) for frame in frames]
+
+
+def workspace(contours: Mapping[str, NDArray[np.float64]], frames: Sequence[int] = (ED_FRAME, ES_FRAME), **options: int) -> bytes:
+    """Return a cvi42 workspace with the same contours on all annotated images."""
+    written = [cvi42_contour(name, points, **options) for name, points in contours.items()]
+    return cvi42_workspace({uid: written for level in LEVELS for uid, _ in sax_instances(level, frames)})
