@@ -164,7 +164,8 @@ def _choose(gatherings: Sequence[float], automatic: CyclePhases) -> CyclePhases:
 
 
 def _image_of(record: ViewRecord, phase: int, slice_index: int) -> NDArray[np.uint16]:
-    return record.image[phase, slice_index]
+    image: NDArray[np.uint16] = record.image[phase, slice_index]
+    return image
 
 
 def _target_of_record(record: ViewRecord) -> TargetView:
