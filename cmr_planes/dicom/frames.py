@@ -1,12 +1,13 @@
 """What is known of a frame from its header: the values that all later steps work on.
 
-No identifying attribute is among them.
+What identifies a person is compared in memory (:attr:`FrameHeader.identity`) and goes no further.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from cmr_planes.dicom.examinations import UNKNOWN, Identity
 from cmr_planes.errors import Finding
 from cmr_planes.geometry import ImagePlane
 
@@ -44,6 +45,8 @@ class FrameHeader:
     """Annotations refer to it; stored as a digest only."""
     modality: str
     image_type: tuple[str, ...]
+    identity: Identity = field(default=UNKNOWN, repr=False)
+    """Whose and which examination it is of; compared in memory, never stored or shown."""
     study_uid: str
     series_uid: str
     frame_of_reference_uid: str

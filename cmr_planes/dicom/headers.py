@@ -12,6 +12,7 @@ from cmr_planes.dicom import tags
 from cmr_planes.dicom.archive import Archive, ByteSource, FileBytes
 from cmr_planes.dicom.elements import Elements, read_elements
 from cmr_planes.dicom.enhanced import is_multi_frame, read_multi_frame
+from cmr_planes.dicom.examinations import read_identity
 from cmr_planes.dicom.frames import FileRef, FrameHeader
 from cmr_planes.dicom.listing import is_member_candidate, is_zip, list_files
 from cmr_planes.dicom.manifest import cross_check, is_manifest, read_manifest
@@ -20,15 +21,20 @@ from cmr_planes.dicom.values import code_strings, decimal_number, double, intege
 from cmr_planes.errors import Finding, NoteCode, UnreadableFileError
 from cmr_planes.system.reasons import reason
 
+IDENTITY_TAGS = (tags.PATIENT_ID, tags.PATIENT_BIRTH_DATE, tags.STUDY_DATE, tags.STUDY_TIME, tags.STUDY_INSTANCE_UID)
+"""The elements from which :func:`read_identity` tells whose and which examination a file is of, in the order of its arguments."""
+
 HEADER_TAGS = (
     tags.SPECIFIC_CHARACTER_SET,
     tags.IMAGE_TYPE,
     tags.SOP_CLASS_UID,
     tags.SOP_INSTANCE_UID,
+    tags.STUDY_DATE,
     tags.SERIES_DATE,
     tags.ACQUISITION_DATE,
     tags.CONTENT_DATE,
     tags.ACQUISITION_DATE_TIME,
+    tags.STUDY_TIME,
     tags.SERIES_TIME,
     tags.ACQUISITION_TIME,
     tags.CONTENT_TIME,
@@ -36,6 +42,8 @@ HEADER_TAGS = (
     tags.MANUFACTURER,
     tags.SERIES_DESCRIPTION,
     tags.COMPLEX_IMAGE_COMPONENT,
+    tags.PATIENT_ID,
+    tags.PATIENT_BIRTH_DATE,
     tags.SCAN_OPTIONS,
     tags.SEQUENCE_NAME,
     tags.SLICE_THICKNESS,
@@ -214,6 +222,7 @@ def _single_frame(ref: FileRef, elements: Elements) -> FrameHeader | None:
         sop_instance_uid=raw(tags.SOP_INSTANCE_UID, b"").decode("ascii", "replace").strip("\0 "),
         modality=text(raw(tags.MODALITY, b"")),
         image_type=code_strings(raw(tags.IMAGE_TYPE, b"")),
+        identity=read_identity(*(raw(tag, b"") for tag in IDENTITY_TAGS)),
         study_uid=text(raw(tags.STUDY_INSTANCE_UID, b"")),
         series_uid=text(raw(tags.SERIES_INSTANCE_UID, b"")),
         frame_of_reference_uid=text(raw(tags.FRAME_OF_REFERENCE_UID, b"")),
