@@ -3,12 +3,11 @@
 import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 import numpy as np
 
-from cmr_planes.cine.series_names import NameTable
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.errors import Finding, NoteCode
 from cmr_planes.fates import PlaneFate
@@ -21,10 +20,6 @@ JITTER_MM = 0.1
 MIN_CINE_FRAMES = 2
 """Planes with fewer frames are localisers or single shots, not cine."""
 
-_EXCLUDED_IMAGE_TYPES = frozenset(
-    {"P", "PHASE", "PHASE MAP", "PHASE_MAP", "VELOCITY", "PCA", "LOCALIZER", "T1 MAP", "T2 MAP", "T1_MAP", "T2_MAP"}
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CineSlice:
@@ -34,10 +29,12 @@ class CineSlice:
     """Where it lies."""
     frames: tuple[FrameHeader, ...]
     """Its frames, ordered by time."""
-    name_view: CardiacView | None
-    """The view that the series' name hints at."""
     is_ordered_by_trigger_time: bool
     """Whether the headers' trigger times gave the order."""
+    name_view: CardiacView | None = None
+    """The view that the series' name hints at."""
+    doubt: str = ""
+    """What makes it less likely to be a cine than others, as part of a sentence; empty for nothing."""
 
     @property
     def header(self) -> FrameHeader:
@@ -69,12 +66,12 @@ class CineStudy:
 
     slices: tuple[CineSlice, ...]
     """All cine slices, in a fixed order."""
-    excluded: dict[str, int]
-    """Number of frames left out by name or image type, by reason."""
     n_single_frames: int
     """Planes with one frame only."""
     defects: tuple[Finding, ...]
     """Distinct reasons why frames have no plane."""
+    excluded: dict[str, int] = field(default_factory=dict)
+    """Number of frames left out since they are no cine of the views, by reason."""
     passed_over: tuple[PlaneFate, ...] = ()
     """Planes that are no cine slices, counted by series."""
 
@@ -106,35 +103,26 @@ def choose_study(frames: Sequence[FrameHeader]) -> tuple[list[FrameHeader], list
     return [frame for frame in frames if frame.study_uid == largest], findings
 
 
-def find_cine_slices(frames: Iterable[FrameHeader], names: NameTable) -> CineStudy:
-    """Group the frames of a study into cine slices.
+def find_cine_slices(frames: Iterable[FrameHeader]) -> CineStudy:
+    """Group the frames of a study into acquisitions, whatever they show.
 
     Parameters
     ----------
     frames
         The frames of one study, in any order.
-    names
-        What series names mean.
 
     Returns
     -------
-        The cine slices, ordered by series number, place and recency, and what was passed over.
+        The acquisitions of two or more frames, ordered by series number, place and recency, and what was passed over.
+        :func:`cmr_planes.cine.cine_evidence.keep_cines` tells which are cines.
     """
-    excluded: Counter[str] = Counter()
     defects: dict[str, Finding] = {}
     by_series: defaultdict[tuple[object, ...], list[FrameHeader]] = defaultdict(list)
-    reasons: dict[tuple[object, ...], str] = {}
     for frame in frames:
-        key = _series_key(frame)
-        if key not in reasons:
-            reasons[key] = _exclusion(frame, names)
-        if reasons[key]:
-            excluded[reasons[key]] += 1
-        elif frame.plane is None:
-            if frame.defect is not None:
-                defects.setdefault(frame.defect.sentence, frame.defect)
-        else:
-            by_series[key].append(frame)
+        if frame.plane is not None:
+            by_series[_series_key(frame)].append(frame)
+        elif frame.defect is not None:
+            defects.setdefault(frame.defect.sentence, frame.defect)
 
     slices: list[CineSlice] = []
     n_single_frames = 0
@@ -149,14 +137,12 @@ def find_cine_slices(frames: Iterable[FrameHeader], names: NameTable) -> CineStu
                     CineSlice(
                         plane=plane,
                         frames=tuple(ordered),
-                        name_view=names.view(*_names(ordered[0])),
                         is_ordered_by_trigger_time=by_time,
                     )
                 )
     slices.sort(key=_fixed_order)
     return CineStudy(
         slices=tuple(slices),
-        excluded=dict(sorted(excluded.items())),
         n_single_frames=n_single_frames,
         defects=tuple(defects.values()),
     )
@@ -185,25 +171,10 @@ def order_findings(view: CardiacView, slices: Sequence[CineSlice]) -> list[Findi
     return findings
 
 
-def _names(frame: FrameHeader) -> tuple[str, str, str]:
-    """Return the names to look at, most telling first: description, protocol, folder."""
-    folder = posixpath.basename(posixpath.dirname(frame.file.member)) if frame.file.member else frame.file.path.parent.name
-    return frame.series_description, frame.protocol_name, folder
-
-
-def _exclusion(frame: FrameHeader, names: NameTable) -> str:
-    """Return why a series cannot be a cine view, or an empty text."""
-    if frame.modality not in ("", "MR"):
-        return "not MR"
-    if _EXCLUDED_IMAGE_TYPES.intersection(frame.image_type):
-        return "image type"
-    return names.exclusion(frame.series_description or frame.protocol_name)
-
-
 def _series_key(frame: FrameHeader) -> tuple[object, ...]:
     """Identify a series; without SeriesInstanceUID by folder, number and description. Image types are kept apart."""
     if frame.series_uid:
-        return frame.series_uid, frame.image_type
+        return frame.series_uid, frame.image_type, frame.complex_component
     folder = posixpath.dirname(frame.file.member) if frame.file.member else ""
     return (
         str(frame.file.path if frame.file.member else frame.file.path.parent),
@@ -211,6 +182,7 @@ def _series_key(frame: FrameHeader) -> tuple[object, ...]:
         frame.series_number,
         frame.series_description,
         frame.image_type,
+        frame.complex_component,
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cmr_planes.annotations.model import Annotation
 from cmr_planes.cine.acquisitions import CineSlice, CineStudy, choose_study, find_cine_slices, order_findings
+from cmr_planes.cine.cine_evidence import keep_cines
 from cmr_planes.cine.phases import phases_from_headers
 from cmr_planes.cine.view_selection import select_views
 from cmr_planes.dicom.frame_images import FrameImages
@@ -136,7 +137,7 @@ def open_dicom(source: SubjectSource, options: ExtractOptions, annotations: Sequ
         return
     frames, about_study = choose_study(scan.frames)
     findings += about_study
-    study = find_cine_slices(frames, options.names)
+    study = keep_cines(find_cine_slices(frames), options.names)
     if not study.slices:
         yield SubjectViews(findings=(*findings, _no_cine(study, len(frames))), planes=study.passed_over)
         return

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.cine.acquisitions import CineSlice, CineStudy, find_cine_slices
+from cmr_planes.cine.cine_evidence import keep_cines
 from cmr_planes.cine.series_names import load_names
 from cmr_planes.dicom.frames import FileRef, FrameHeader
 from cmr_planes.dicom.headers import HeaderScan, read_headers
@@ -78,7 +79,7 @@ def study_frames(simple: SimpleStudy, *, names: bool = True) -> dict[str, list[F
 
 def as_study(*frames: list[FrameHeader]) -> CineStudy:
     """Group headers into a study."""
-    return find_cine_slices([frame for group in frames for frame in group], load_names())
+    return keep_cines(find_cine_slices([frame for group in frames for frame in group]), load_names())
 
 
 def as_slice(plane: ImagePlane, **changes: Any) -> CineSlice:
