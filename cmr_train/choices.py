@@ -85,6 +85,15 @@ class Sharing(StrEnum):
     """One per task."""
 
 
+class DecoderSharing(StrEnum):
+    """Decoder of the two tasks of ``multitask``."""
+
+    SHARED = "shared"
+    """One for both, as in the paper."""
+    PER_TASK = "per-task"
+    """One per task; both begin as copies of the pretext's."""
+
+
 class CacheKind(StrEnum):
     """Whether images are kept in memory."""
 

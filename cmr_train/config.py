@@ -12,6 +12,7 @@ from typing import Any, Self
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PositionClass, Structure, position_name
 from cmr_train.choices import (
     CacheKind,
+    DecoderSharing,
     DeviceKind,
     Head,
     LossKind,
@@ -108,8 +109,11 @@ class TransferConfig:
     mode: TransferMode = setting(TransferMode.MULTITASK, "Transfer mode.")
     pretext: Path | None = setting(None, "Pretrained run; none with scratch.", default_text="the newest finished one of the view")
     beta: int = setting(10, "Segmentation steps after each pretext step (multitask).", interval=POSITIVE)
+    decoder: DecoderSharing = setting(DecoderSharing.SHARED, "Decoder of the two tasks: shared, or one per task (multitask).")
     optimiser_state: Sharing = setting(Sharing.SEPARATE, "Adam's moments of the two tasks (multitask).")
-    normalisation: Sharing = setting(Sharing.SHARED, "Running statistics of batch normalisation of the two tasks (multitask).")
+    normalisation: Sharing = setting(
+        Sharing.SHARED, "Running statistics of batch normalisation of the two tasks, in the layers that they share (multitask)."
+    )
     annotated_share: float = setting(
         0.0,
         "Share of each pretext batch drawn from the participants whose annotations are trained on (multitask).",
@@ -162,6 +166,12 @@ class RunConfig:
             return positions
         structures = {Head.STRUCTURES.value: n_structure_classes(self.data.view)}
         return structures | positions if self.transfer.mode is TransferMode.MULTITASK else structures
+
+    @property
+    def has_decoder_per_task(self) -> bool:
+        """Whether each head of the network has a decoder of its own."""
+        transfer = self.transfer
+        return transfer is not None and transfer.mode is TransferMode.MULTITASK and transfer.decoder is DecoderSharing.PER_TASK
 
     @property
     def head(self) -> Head:

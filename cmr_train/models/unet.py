@@ -1,12 +1,17 @@
 """The U-net (Ronneberger et al., MICCAI 2015) with batch normalisation, as the paper uses it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
 
 ENCODER_PREFIX = "encoder."
 """Names of the encoder's tensors begin with this."""
+DECODER_PREFIX = "decoder."
+"""Names of a shared decoder's tensors begin with this."""
+DECODERS_PREFIX = "decoders."
+"""Names of the tensors of each head's own decoder begin with this and the head's name."""
 HEAD_PREFIX = "heads."
 """Names of the heads' tensors begin with this."""
 
@@ -43,8 +48,13 @@ class UpBlock(nn.Module):
         return result
 
 
+def _decoder(channels: Sequence[int]) -> nn.ModuleList:
+    """Return the blocks from the lowest level up; ``channels`` are those of the levels, from full resolution down."""
+    return nn.ModuleList(UpBlock(width) for width in reversed(channels[1:]))
+
+
 class UNet(nn.Module):
-    """A U-Net with any number of heads on one encoder and decoder.
+    """A U-Net with any number of heads on one encoder.
 
     Parameters
     ----------
@@ -56,6 +66,8 @@ class UNet(nn.Module):
         Number of down-sampling steps.
     heads
         Classes of each head, by name. A head is a 1 × 1 convolution.
+    has_decoder_per_head
+        Whether each head has a decoder of its own; else they share one.
 
     Raises
     ------
@@ -63,7 +75,15 @@ class UNet(nn.Module):
         There is no head, or a number is not positive.
     """
 
-    def __init__(self, in_channels: int = 1, base_channels: int = 64, depth: int = 4, *, heads: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        in_channels: int = 1,
+        base_channels: int = 64,
+        depth: int = 4,
+        *,
+        heads: Mapping[str, int],
+        has_decoder_per_head: bool = False,
+    ) -> None:
         super().__init__()
         if min(in_channels, base_channels, depth, len(heads), *heads.values()) < 1:
             raise ValueError(
@@ -75,8 +95,20 @@ class UNet(nn.Module):
         self.encoder = nn.ModuleList(
             _double_convolution(before, after) for before, after in zip([in_channels, *channels], channels, strict=False)
         )
-        self.decoder = nn.ModuleList(UpBlock(width) for width in reversed(channels[1:]))
+        if has_decoder_per_head:
+            self.decoders = nn.ModuleDict({name: _decoder(channels) for name in heads})
+        else:
+            self.decoder = _decoder(channels)
+        self.has_decoder_per_head = has_decoder_per_head
         self.heads = nn.ModuleDict({name: nn.Conv2d(base_channels, classes, 1) for name, classes in heads.items()})
+
+    def decoder_of(self, head: str) -> nn.Module:
+        """Return the decoder in front of a head, its own or the shared one."""
+        return self.decoders[head] if self.has_decoder_per_head else self.decoder
+
+    def parameters_of(self, head: str) -> Iterator[nn.Parameter]:
+        """Return the parameters that a head's answer depends on: encoder, decoder and head."""
+        return chain.from_iterable(part.parameters() for part in (self.encoder, self.decoder_of(head), self.heads[head]))
 
     def forward(self, images: Tensor, head: str) -> Tensor:
         """Classify every pixel.
@@ -109,7 +141,7 @@ class UNet(nn.Module):
             features = block(features if step == 0 else self.pool(features))
             skips.append(features)
         skips.pop()
-        for block in self.decoder:
+        for block in self.decoder_of(head).children():
             features = block(features, skips.pop())
         logits: Tensor = self.heads[head](features)
         return logits

@@ -165,11 +165,11 @@ def train_finetune(config: RunConfig, out: Path, *, resume: bool = False, overwr
         is_begun = resume and (out / LAST_NAME).exists()
         report = None if is_begun else _load_pretext(model, transfer, session, split)
         freeze(model, transfer.mode)
-        tasks, validation = make_tasks(session, images)
+        tasks, validations = make_tasks(session, images)
         saved = open_folder(session, split, resume=resume, overwrite=overwrite)
         if report is not None and world.is_first:
             write_json(out / WEIGHTS_NAME, report.to_json())
-        is_finished = carry_out(session, make_state(model, config, compute), tasks, validation, saved)
+        is_finished = carry_out(session, make_state(model, config, compute), tasks, validations, saved)
         world.wait()  # until the first process has written the weights
         return is_finished
 

@@ -146,10 +146,10 @@ def train_pretext(config: RunConfig, out: Path, *, resume: bool = False, overwri
     with joined(world, compute.device), Catalogue(config.data.data) as catalogue:
         session = Session(config=config, out=out, catalogue=catalogue, compute=compute, world=world, reporter=reporter)
         images = choose_images(session, Head.POSITIONS)
-        tasks, validation = make_tasks(session, {Head.POSITIONS: images})
+        tasks, validations = make_tasks(session, {Head.POSITIONS: images})
         saved = open_folder(session, images.split, resume=resume, overwrite=overwrite)
         model = make_network(config)
         initialise(model, config.training.seed)
-        is_finished = carry_out(session, make_state(model, config, compute), tasks, validation, saved)
+        is_finished = carry_out(session, make_state(model, config, compute), tasks, validations, saved)
         world.wait()  # until the first process has written the weights
         return is_finished

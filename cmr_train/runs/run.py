@@ -46,7 +46,8 @@ class Run:
 
 def make_network(config: RunConfig) -> UNet:
     """Build the network of a configuration, with torch's random weights."""
-    return UNet(1, config.network.base_channels, config.network.levels, heads=config.heads)
+    network = config.network
+    return UNet(1, network.base_channels, network.levels, heads=config.heads, has_decoder_per_head=config.has_decoder_per_task)
 
 
 def read_weights(run: Path) -> dict[str, torch.Tensor]:

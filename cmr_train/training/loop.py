@@ -20,9 +20,8 @@ from cmr_train.data.augment import Augmentation, adjust, transform
 from cmr_train.data.batches import Batch, BatchOptions, Order, batches
 from cmr_train.data.datasets import PlaneDataset
 from cmr_train.errors import DivergedError
-from cmr_train.models.unet import UNet
 from cmr_train.training.losses import Loss
-from cmr_train.training.state import TrainState
+from cmr_train.training.state import TrainState, enter
 from cmr_train.training.tracking import Record
 
 WARM_UP = 0.3
@@ -57,7 +56,7 @@ class Hooks:
     """Called with the state where a checkpoint is due."""
     on_iteration: Callable[[int], None] = lambda iteration: None  # noqa: ARG005  # the default does nothing
     """Called after each iteration with the number of iterations done."""
-    validate: Callable[[UNet], dict[str, float]] = lambda model: {}  # noqa: ARG005  # the default does nothing
+    validate: Callable[[TrainState], dict[str, float]] = lambda state: {}  # noqa: ARG005  # the default does nothing
     """Scores the network on the validation set."""
 
 
@@ -156,9 +155,9 @@ def train(
         while state.iteration < n_iterations:
             rate = learning_rate(config.training, state.iteration)
             for task, waiting in other_batches if state.iteration % beta == 0 else ():
-                _enter(state, task)
+                enter(state, task.head)
                 step(state, task, next(waiting), network, compute, rate)
-            _enter(state, main)
+            enter(state, main.head)
             step(state, main, next(main_batches), network, compute, rate)
             state.iteration += 1
             is_last = state.iteration == n_iterations
@@ -170,7 +169,7 @@ def train(
                 _check_finite(state, world)
             if is_record_due:
                 record = clock.record(rate)
-                looked = hooks.validate(state.model) if is_look_due else {}
+                looked = hooks.validate(state) if is_look_due else {}
                 hooks.on_record(replace(record, validation=looked))
                 clock.restart()
             if is_saving_due:
@@ -210,11 +209,6 @@ class _Clock:
             total.zero_()
             state.n_losses[head] = 0
         return record
-
-
-def _enter(state: TrainState, task: Task) -> None:
-    if state.bank is not None:
-        state.bank.enter(task.head.value)
 
 
 def _check_finite(state: TrainState, world: World) -> None:

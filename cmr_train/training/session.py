@@ -28,7 +28,7 @@ from cmr_train.runs.versions import versions
 from cmr_train.training.loop import Hooks, Task, train
 from cmr_train.training.state import TrainState, restore, state_to_save
 from cmr_train.training.tracking import EVENTS_NAME, METRICS_NAME, Record, Tracker
-from cmr_train.training.validation import Validation
+from cmr_train.training.validation import Validation, validate_tasks
 
 WEIGHTS_NAME = "weights.json"
 """Which pretrained tensors were taken over."""
@@ -156,7 +156,7 @@ def carry_out(
     session: Session,
     state: TrainState,
     tasks: tuple[Task, ...],
-    validation: Validation | None,
+    validations: tuple[Validation, ...],
     saved: Mapping[str, Any] | None,
 ) -> bool:
     """Train from the beginning or from a checkpoint, and write what comes of it.
@@ -200,8 +200,8 @@ def carry_out(
             tracker.write(record)
             session.reporter.on_record(record)
 
-        def validate(model: UNet) -> dict[str, float]:
-            return {} if validation is None else validation(model, session.compute)
+        def validate(state: TrainState) -> dict[str, float]:
+            return validate_tasks(state, validations, session.compute)
 
         hooks = Hooks(on_record=on_record, on_checkpoint=on_checkpoint, on_iteration=on_iteration, validate=validate)
         is_finished = train(state, tasks, config, session.compute, world, network, hooks)

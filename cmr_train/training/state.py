@@ -1,6 +1,6 @@
 """All that changes while a network is trained, and how it is saved and taken up again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,9 +22,9 @@ class TrainState:
     model: UNet
     """The network."""
     optimisers: dict[Head, torch.optim.Adam]
-    """One for each task; two tasks may share one."""
+    """One for each task, of the tensors that the task uses; two tasks may share one, of all tensors."""
     bank: StatisticsBank | None = None
-    """The running statistics of the task whose turn it is not, where tasks have their own."""
+    """The running statistics of the task whose turn it is not, where tasks have their own in the layers that they share."""
     iteration: int = 0
     """Iterations that are done."""
     loss_sums: dict[Head, Tensor] = field(default_factory=dict)
@@ -49,10 +49,10 @@ def make_state(model: UNet, config: RunConfig, compute: Compute) -> TrainState:
     heads = [config.head, *(Head(name) for name in config.heads if name != config.head)]
     transfer = config.transfer
     is_shared = transfer is not None and transfer.optimiser_state is Sharing.SHARED
-    first = _adam(model, config.training, compute.device)
-    optimisers = {
-        head: first if is_shared or head is config.head else _adam(model, config.training, compute.device) for head in heads
-    }
+    if is_shared:
+        optimisers = dict.fromkeys(heads, _adam(model.parameters(), config.training, compute.device))
+    else:
+        optimisers = {head: _adam(model.parameters_of(head.value), config.training, compute.device) for head in heads}
     has_bank = len(heads) > 1 and transfer is not None and transfer.normalisation is Sharing.SEPARATE
     state = TrainState(
         model=model,
@@ -63,6 +63,12 @@ def make_state(model: UNet, config: RunConfig, compute: Compute) -> TrainState:
     )
     set_training(model)
     return state
+
+
+def enter(state: TrainState, head: Head) -> None:
+    """Put the running statistics of a task into the network, where tasks have their own."""
+    if state.bank is not None:
+        state.bank.enter(head.value)
 
 
 def state_to_save(state: TrainState, world: World) -> dict[str, Any]:
@@ -96,8 +102,8 @@ def restore(state: TrainState, saved: Mapping[str, Any]) -> None:
     state.iteration = saved["iteration"]
 
 
-def _adam(model: nn.Module, training: TrainingConfig, device: torch.device) -> torch.optim.Adam:
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+def _adam(parameters: Iterable[nn.Parameter], training: TrainingConfig, device: torch.device) -> torch.optim.Adam:
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
     return torch.optim.Adam(trained, lr=training.learning_rate, fused=device.type in {"cpu", "cuda"})
 
 

@@ -95,10 +95,11 @@ def _wholly_drawn(session: Session, index: ImageIndex) -> ImageIndex:
     return index.select(is_whole)
 
 
-def make_tasks(session: Session, images: Mapping[Head, TaskImages]) -> tuple[tuple[Task, ...], Validation | None]:
+def make_tasks(session: Session, images: Mapping[Head, TaskImages]) -> tuple[tuple[Task, ...], tuple[Validation, ...]]:
     """Make the tasks of a run: read or check its images, and weight the classes where the loss needs it.
 
-    The second result is the validation; None where the run has none or this process is not the first.
+    The second result is the validation of each task that has validation images; empty where the run is not validated or this
+    process is not the first.
 
     Parameters
     ----------
@@ -125,10 +126,16 @@ def make_tasks(session: Session, images: Mapping[Head, TaskImages]) -> tuple[tup
         for head in images
     }
     datasets = {head: PlaneDataset(session.catalogue, chosen.train, targets[head]) for head, chosen in images.items()}
-    validated = []
+    validated: dict[Head, PlaneDataset] = {}
     if config.runtime.validate_every and world.is_first:
-        validated = [PlaneDataset(session.catalogue, images[config.head].validation, targets[config.head])]
-    everything = [*datasets.values(), *validated]
+        validated = {
+            head: PlaneDataset(session.catalogue, chosen.validation, targets[head])
+            for head, chosen in images.items()
+            if len(chosen.validation)
+        }
+        for head in images.keys() - validated:
+            session.reporter.on_message(f"{head.value}: not validated, since no participant with them is in the validation set")
+    everything = [*datasets.values(), *validated.values()]
     free = free_bytes()
     is_cached = choose_cache(everything, config.runtime.cache, None if free is None else free // world.size)
     for dataset in everything:
@@ -158,8 +165,8 @@ def make_tasks(session: Session, images: Mapping[Head, TaskImages]) -> tuple[tup
         session.reporter.on_message(
             f"{head.value}: {len(dataset):,} images of {people:,} participants, {'in memory' if is_cached else 'read from disk'}"
         )
-    names = class_names(config.data.view, config.head)
-    return tuple(tasks), Validation(dataset=validated[0], names=names) if validated else None
+    validations = (Validation(dataset=dataset, names=class_names(config.data.view, head)) for head, dataset in validated.items())
+    return tuple(tasks), tuple(validations)
 
 
 def _favoured(images: Mapping[Head, TaskImages]) -> tuple[int, ...]:

@@ -30,7 +30,8 @@ class Record:
     images_per_second: float
     """Since the line before, of all tasks and processes."""
     validation: dict[str, float] = field(default_factory=dict)
-    """Dice of each class on the validation set, and their mean; empty where the run was not validated."""
+    """Dice of each class on the validation set, and their mean; those of the pretext task of ``multitask`` begin with
+    ``positions_``. Empty where the run was not validated."""
 
     def to_json(self) -> dict[str, float]:
         """Return what stands in the line."""

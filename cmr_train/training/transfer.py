@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from cmr_train.choices import TransferMode
 from cmr_train.errors import CheckpointError
-from cmr_train.models.unet import ENCODER_PREFIX, HEAD_PREFIX, UNet
+from cmr_train.models.unet import DECODER_PREFIX, DECODERS_PREFIX, ENCODER_PREFIX, HEAD_PREFIX, UNet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,8 @@ class LoadReport:
 def load_weights(model: UNet, weights: Mapping[str, Tensor], mode: TransferMode) -> LoadReport:
     """Take over pretrained weights; :func:`freeze` keeps those that the mode does not train.
 
+    Where each task has its own decoder, each of them gets the pretrained one.
+
     Parameters
     ----------
     model
@@ -56,11 +58,15 @@ def load_weights(model: UNet, weights: Mapping[str, Tensor], mode: TransferMode)
     own = model.state_dict()
     if mode is not TransferMode.SCRATCH:
         _check(own, weights)
-    loaded = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
+    sources = {name: _source(name) for name in own}
+    loaded = {
+        name: weights[source] for name, source in sources.items() if source in weights and weights[source].shape == own[name].shape
+    }
     model.load_state_dict({**own, **loaded})
+    used = {sources[name] for name in loaded}
     return LoadReport(
         loaded=tuple(loaded),
-        skipped=tuple(name for name in weights if name not in loaded),
+        skipped=tuple(name for name in weights if name not in used),
         new=tuple(name for name in own if name not in loaded),
         frozen=tuple(name for name in own if name.startswith(ENCODER_PREFIX)) if mode is TransferMode.DECODER else (),
     )
@@ -79,7 +85,7 @@ def set_training(model: UNet) -> None:
 
 
 class StatisticsBank:
-    """The running statistics of batch normalisation, kept apart for each task.
+    """The running statistics of batch normalisation, kept apart for each task, in the layers that the tasks share.
 
     Parameters
     ----------
@@ -92,7 +98,11 @@ class StatisticsBank:
     """
 
     def __init__(self, model: nn.Module, task: str, others: tuple[str, ...]) -> None:
-        self._live = {name: buffer for name, buffer in model.named_buffers() if name.endswith(("running_mean", "running_var"))}
+        self._live = {
+            name: buffer
+            for name, buffer in model.named_buffers()
+            if name.endswith(("running_mean", "running_var")) and not name.startswith(DECODERS_PREFIX)
+        }
         self.task = task
         self._kept = {other: {name: buffer.clone() for name, buffer in self._live.items()} for other in others}
 
@@ -120,11 +130,11 @@ class StatisticsBank:
 def _check(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
     """Refuse the weights of another network."""
     body = {name: tensor for name, tensor in own.items() if not name.startswith(HEAD_PREFIX) and tensor.ndim > 0}
-    fitting = [name for name in body if name in weights and weights[name].shape == body[name].shape]
+    fitting = [name for name in body if _source(name) in weights and weights[_source(name)].shape == body[name].shape]
     if not fitting:
         raise CheckpointError("none of the pretrained tensors fits this network; give the run of a U-net of the same size")
     for name, tensor in body.items():
-        found = weights.get(name)
+        found = weights.get(_source(name))
         if found is None or found.shape != tensor.shape:
             raise CheckpointError(
                 f"the pretrained network is another one: its tensor {name!r} is "
@@ -133,6 +143,15 @@ def _check(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
             )
 
 
+def _source(name: str) -> str:
+    """Return the name that a tensor of a task's own decoder has in a pretrained network, whose tasks share theirs."""
+    if not name.startswith(DECODERS_PREFIX):
+        return name
+    _, _, rest = name.removeprefix(DECODERS_PREFIX).partition(".")
+    return f"{DECODER_PREFIX}{rest}"
+
+
 def _stems(names: tuple[str, ...]) -> list[str]:
     """Shorten names to the parts of the network that they belong to."""
-    return sorted({".".join(name.split(".")[:2]) if name.startswith(HEAD_PREFIX) else name.split(".")[0] for name in names})
+    by_task = (HEAD_PREFIX, DECODERS_PREFIX)
+    return sorted({".".join(name.split(".")[:2]) if name.startswith(by_task) else name.split(".")[0] for name in names})

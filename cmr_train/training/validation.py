@@ -1,5 +1,6 @@
 """Scores on the validation set during training. They change nothing in the run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +10,14 @@ from cmr_train.compute.devices import Compute
 from cmr_train.data.datasets import PlaneDataset
 from cmr_train.models.unet import UNet
 from cmr_train.prediction.inference import IMAGES_AT_ONCE, classify
+from cmr_train.training.state import TrainState, enter
 from cmr_train.training.tracking import VALIDATION_MEAN
 from cmr_train.training.transfer import set_training
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Validation:
-    """The validation set of a run."""
+    """The validation set of a task."""
 
     dataset: PlaneDataset
     """Images and masks of participants outside the training set."""
@@ -43,6 +45,33 @@ class Validation:
         dice = mean_dice(counts)
         values = {name: float(dice[number]) for number, name in self.names.items() if not np.isnan(dice[number])}
         return {**values, VALIDATION_MEAN: float(np.mean([*values.values()]))} if values else {}
+
+
+def validate_tasks(state: TrainState, validations: Sequence[Validation], compute: Compute) -> dict[str, float]:
+    """Score every task of a run, each with its own running statistics.
+
+    Parameters
+    ----------
+    state
+        The training; it is left as it was, in the main task.
+    validations
+        The validation sets, the main task's first; none where the run has none.
+    compute
+        The device and the number format.
+
+    Returns
+    -------
+        Dice of each class and their mean; names of other tasks than the main one begin with the task (``positions_mean``).
+    """
+    found: dict[str, float] = {}
+    for number, validation in enumerate(validations):
+        head = validation.dataset.target.head
+        enter(state, head)
+        prefix = f"{head.value}_" if number else ""
+        found |= {f"{prefix}{name}": dice for name, dice in validation(state.model, compute).items()}
+    if validations:
+        enter(state, validations[0].dataset.target.head)
+    return found
 
 
 def mean_dice(counts: NDArray[np.int64]) -> NDArray[np.float64]:

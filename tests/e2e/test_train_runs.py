@@ -119,6 +119,20 @@ def test_all_modes_of_transfer_run(data, pretext_run, tmp_path, mode):
     assert ("loss_positions" in metrics(tmp_path / "run")[0]) == (mode == "multitask")
 
 
+@pytest.mark.parametrize("decoder", ["shared", "per-task"])
+def test_multitask_logs_the_dice_of_both_tasks(data, pretext_run, tmp_path, decoder):
+    extra = ("--mode", "multitask", "--decoder", decoder, "--validate-every", 3, "--normalisation", "separate")
+    done = train("finetune", "--data", data, "--out", tmp_path / "run", "--pretext", pretext_run, *options(), *extra)
+    assert done.exit_code == 0, done.output
+    lines = [line for line in metrics(tmp_path / "run") if "validation_mean" in line]
+    assert [line["iteration"] for line in lines] == [3, 6]
+    assert all(0 <= line["validation_positions_mean"] <= 1 for line in lines)
+    assert all("validation_positions_intersection" in line for line in lines)
+    names = weights(tmp_path / "run")
+    assert any(name.startswith("decoders.positions.") for name in names) == (decoder == "per-task")
+    assert load_run(tmp_path / "run").head == "structures"
+
+
 def test_a_transfer_takes_network_matrix_and_split_from_its_pretext(data, tmp_path):
     small = options(iterations=1, rows=32, columns=64, base_channels=2, levels=3, split_seed=4)
     assert train("pretext", "--data", data, "--out", tmp_path / "pretext", *small).exit_code == 0
@@ -217,9 +231,9 @@ def test_resume_refuses_another_configuration_and_another_catalogue(data, pretex
 # Two processes
 
 
-@pytest.mark.parametrize("recipe", ["pretext", "finetune"])
-def test_two_processes_give_the_loss_curve_of_one(data, pretext_run, tmp_path, recipe):
-    extra = ("--loss", "weighted") if recipe == "pretext" else ("--pretext", pretext_run, "--beta", 2)
+@pytest.mark.parametrize(("recipe", "decoder"), [("pretext", ""), ("finetune", "shared"), ("finetune", "per-task")])
+def test_two_processes_give_the_loss_curve_of_one(data, pretext_run, tmp_path, recipe, decoder):
+    extra = ("--loss", "weighted") if recipe == "pretext" else ("--pretext", pretext_run, "--beta", 2, "--decoder", decoder)
     small = (recipe, "--data", data, *options(iterations=6, log_every=1), *extra)
     assert train(*small, "--out", tmp_path / "one").exit_code == 0
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "cmr_train"]

@@ -35,6 +35,34 @@ def test_another_size_is_refused_with_what_to_do(shape):
         UNet(1, 2, 2, heads={"a": 3})(torch.zeros(1, 1, *shape), "a")
 
 
+def test_each_head_may_have_a_decoder_of_its_own():
+    model = UNet(1, 2, 2, heads={"a": 3, "b": 5}, has_decoder_per_head=True).eval()
+    names = [*model.state_dict()]
+    assert not [name for name in names if name.startswith("decoder.")]
+    of_a, of_b = (
+        [name.removeprefix(prefix) for name in names if name.startswith(prefix)] for prefix in ("decoders.a.", "decoders.b.")
+    )
+    assert (
+        of_a == of_b == [name.removeprefix("decoder.") for name in UNet(1, 2, 2, heads={"a": 3}).state_dict() if "decoder." in name]
+    )
+    images = torch.rand(2, 1, 8, 8)
+    before = {head: model(images, head) for head in "ab"}
+    assert before["b"].shape == (2, 5, 8, 8)
+    with torch.no_grad():
+        for parameter in model.decoders["a"].parameters():
+            parameter.mul_(2)
+    assert not torch.equal(model(images, "a"), before["a"])
+    assert torch.equal(model(images, "b"), before["b"])
+
+
+def test_a_head_depends_on_its_own_parameters_and_no_others():
+    model = UNet(1, 2, 2, heads={"a": 3, "b": 5}, has_decoder_per_head=True)
+    model(torch.rand(2, 1, 8, 8), "b").sum().backward()
+    used = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    own = {id(parameter) for parameter in model.parameters_of("b")}
+    assert used == {name for name, parameter in model.named_parameters() if id(parameter) in own}
+
+
 def test_a_network_needs_a_head():
     with pytest.raises(ValueError, match="must be positive"):
         UNet(heads={})

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cmr_planes.views import CardiacView
-from cmr_train.choices import Head, LossKind, Recipe, Schedule, Sharing, TransferMode
+from cmr_train.choices import DecoderSharing, Head, LossKind, Recipe, Schedule, Sharing, TransferMode
 from cmr_train.compute.devices import Compute
 from cmr_train.compute.distributed import World
 from cmr_train.config import TrainingConfig
@@ -52,7 +52,8 @@ def begin(path, **given):
     """A configuration, its first state and its tasks."""
     recipe = Recipe.FINETUNE if "mode" in given else Recipe.PRETEXT
     config = small_config(path, recipe, **given)
-    model = make_network(config) if recipe is Recipe.PRETEXT else UNet(1, 4, 2, heads=dict.fromkeys(config.heads, 10))
+    heads, channels, depth = dict.fromkeys(config.heads, 10), config.network.base_channels, config.network.levels
+    model = UNet(1, channels, depth, heads=heads, has_decoder_per_head=config.has_decoder_per_task)
     initialise(model, config.training.seed)
     heads = [config.head, *(Head(head) for head in config.heads if head != config.head)]
     return config, make_state(model, config, CPU), tuple(make_task(path, head) for head in heads)
@@ -78,9 +79,10 @@ def copy_of(state) -> dict:
 
 
 MULTITASK = [
-    {"mode": TransferMode.MULTITASK, "beta": 2, "optimiser_state": optimiser, "normalisation": normalisation}
+    {"mode": TransferMode.MULTITASK, "beta": 2, "optimiser_state": optimiser, "normalisation": normalisation, "decoder": decoder}
     for optimiser in Sharing
     for normalisation in Sharing
+    for decoder in DecoderSharing
 ]
 
 
@@ -178,6 +180,26 @@ def test_multitask_counts_segmentation_steps_and_takes_one_of_the_pretext_before
 def test_shared_moments_are_one_optimiser(catalogue_path):
     _, state, _ = begin(catalogue_path, mode=TransferMode.MULTITASK, optimiser_state=Sharing.SHARED)
     assert len({id(each) for each in state.optimisers.values()}) == 1
+
+
+def test_each_optimiser_has_the_tensors_that_its_task_uses(catalogue_path):
+    for decoder in DecoderSharing:
+        _, state, _ = begin(catalogue_path, mode=TransferMode.MULTITASK, decoder=decoder)
+        names = {id(parameter): name for name, parameter in state.model.named_parameters()}
+        for head, optimiser in state.optimisers.items():
+            found = {names[id(parameter)] for parameter in optimiser.param_groups[0]["params"]}
+            private = "decoder" if decoder is DecoderSharing.SHARED else f"decoders.{head.value}"
+            stems = ("encoder.", f"{private}.", f"heads.{head.value}.")
+            assert found == {name for name in names.values() if name.startswith(stems)}
+
+
+def test_a_step_of_one_task_leaves_the_decoder_of_the_other_alone(catalogue_path):
+    config, state, tasks = begin(catalogue_path, mode=TransferMode.MULTITASK, decoder="per-task", iterations=2, beta=2)
+    before = copy_of(state)
+    go(config, state, tasks[:1])  # the segmentation alone
+    after = copy_of(state)
+    moved = {name for name in after if not torch.equal(before[name], after[name])}
+    assert moved == {name for name in after if name.startswith(("encoder.", "decoders.structures.", "heads.structures."))}
 
 
 def test_separate_statistics_are_kept_for_each_task():
