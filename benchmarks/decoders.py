@@ -3,9 +3,10 @@
     cmr-train study examples/studies/decoders.toml
     python benchmarks/decoders.py studies/decoders
 
-One row for each variant and number of annotated participants, one value per seed. The columns: Dice of the structures on the validation
-set at the end of ``all`` and of ``multitask``, and Dice of the positions at the end of ``multitask`` and of the pretext. A row holds
-if, in every seed, ``multitask`` is at most 0.02 below ``all`` and keeps at least half of the pretext's Dice of the positions.
+One row for each variant and number of annotated participants, one value per seed. The columns: Dice of the structures on the
+validation set at the end of ``all`` and of ``multitask``, and Dice of the positions at the end of ``multitask`` and of the pretext.
+A row holds if, in every seed, ``multitask`` is at most 0.02 below ``all`` and keeps at least half of the pretext's Dice of the
+positions.
 """
 
 import argparse
