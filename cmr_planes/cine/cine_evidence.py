@@ -57,5 +57,5 @@ def _exclusion(frame: FrameHeader, names: NameTable) -> tuple[Fate | None, str]:
         return Fate.NOT_CINE, "not MR"
     if _EXCLUDED_IMAGE_TYPES.intersection(frame.image_type):
         return Fate.NOT_CINE, "image type"
-    reason = names.exclusion(frame.series_description or frame.protocol_name)
-    return (Fate.EXCLUDED_NAME, reason) if reason else (None, "")
+    word = names.exclusion(frame.series_description or frame.protocol_name)
+    return (None, "") if word is None else (Fate.EXCLUDED_NAME, word.reason)

@@ -1,67 +1,57 @@
 """What a series' name says: a view, an exclusion, or nothing.
 
-Names are hints; geometry judges. One table holds the patterns of many sites, and a TOML file adds those of another::
+Names are hints; headers and geometry judge. :mod:`cmr_planes.cine.name_patterns` holds the words of many sites, and a TOML file
+adds those of another::
 
     [views]                     # regular expressions, matched on the lower-case name with runs of other
     sax = ["kurzachse"]         # characters than letters and digits turned into one space
     4ch = ["vierkammer"]
-    [exclude]
+    [exclude]                   # series that are never used
     localiser = ["uebersicht"]
+    [keep]                      # series that no built-in word excludes
+    cine = ["retro rt"]
 """
 
 import re
 import tomllib
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
-from types import MappingProxyType
 from typing import TypeVar
 
+from cmr_planes.cine.name_patterns import HINTING_EXCLUSIONS, TELLING_EXCLUSIONS, VIEW_PATTERNS
 from cmr_planes.errors import SourceError
 from cmr_planes.system.reasons import reason
 from cmr_planes.views import CardiacView
 
 K = TypeVar("K")
 
-_VIEW_PATTERNS: Mapping[CardiacView, tuple[str, ...]] = MappingProxyType(
-    {
-        CardiacView.SAX: (r"\bsax?\d*\b", r"\bsao\b", r"short ?ax(is)?", r"\bkurzachse\b", r"\bpetit axe\b"),
-        CardiacView.TWO_CHAMBER: (
-            r"\b(lv)? ?2 ?c(h(amber)?s?)?\b",
-            r"\blv2ch\b",
-            r"\btwo ?ch(amber)?",
-            r"\bvla\b",
-            r"vertical long",
-        ),
-        CardiacView.THREE_CHAMBER: (r"3 ?c(h(amber)?s?)?\b", r"\bthree ?ch(amber)?", r"\blvot\b", r"\baplax\b"),
-        CardiacView.FOUR_CHAMBER: (r"\b4 ?c(h(amber)?s?|n)?\b", r"\bfour ?ch(amber)?", r"\bhla\b", r"horizontal long"),
-    }
-)
+_SECTIONS = ("views", "exclude", "keep")
 
-_EXCLUSION_PATTERNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "localiser": (r"\bloc\b", r"locali[sz]er", r"\bscout", r"\bsurvey\b", r"\bplan(ning)?\b", r"\bdefine"),
-        "drawn-in contours": (r"inline ?vf",),
-        "right-ventricular view": (r"\brv ?2 ?ch", r"\bvla rv\b", r"\brv vla\b", r"\brvot\b", r"\brv ?3 ?ch"),
-        "valve or vessel": (r"aort", r"\bao\b", r"valve", r"\bav\b", r"pulmonary", r"\bpa\b"),
-        "late enhancement": (
-            r"\blge\b",
-            r"\bde\b",
-            r"psir",
-            r"\blate\b",
-            r"delayed",
-            r"enhance",
-            r"\bmde\b",
-            r"\bti ?scout\b",
-            r"cine ?ir\b",
-        ),
-        "tagging": (r"\btag",),
-        "flow": (r"flow", r"\bvenc", r"\bpc\b", r"phase ?contrast", r"velocity"),
-        "mapping": (r"\bt1", r"\bt2", r"molli", r"\bmaps?\b"),
-        "perfusion": (r"perf",),
-        "real-time": (r"real ?time", r"\brt\b"),
-    }
-)
+
+class Strength(IntEnum):
+    """How much a word of exclusion says."""
+
+    HINT = 1
+    """It means something else at other sites: headers, geometry and other words outvote it."""
+    TELLING = 2
+    """It is the name of another kind of image."""
+    OWN = 3
+    """The user's own table says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """A word by which a series is no cine of the views."""
+
+    reason: str
+    """The kind of series, as in ``"late enhancement"``."""
+    strength: Strength
+    """How much the word says."""
+    pattern: re.Pattern[str]
+    """What matches it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +59,31 @@ class NameTable:
     """Patterns by which names hint at views and exclusions."""
 
     views: tuple[tuple[CardiacView, re.Pattern[str]], ...]
-    exclusions: tuple[tuple[str, re.Pattern[str]], ...]
+    """The built-in words."""
+    own_views: tuple[tuple[CardiacView, re.Pattern[str]], ...]
+    """The user's words, which go before the built-in ones."""
+    exclusions: tuple[Exclusion, ...]
+    """Strongest first."""
+    keep: tuple[re.Pattern[str], ...] = ()
+    """Names that no built-in word excludes."""
     source: str = ""
     """The text of the user's TOML file, kept in the run's configuration."""
 
     def view(self, *names: str) -> CardiacView | None:
         """Return the view that the first telling name hints at; None if none tells, or if one name tells of several views."""
-        for name in names:
-            hints = {view for view, pattern in self.views if pattern.search(_normalised(name))}
-            if hints:
-                return hints.pop() if len(hints) == 1 else None
+        for forms in map(_forms, names):
+            for patterns in (self.own_views, self.views):
+                hints = {view for view, pattern in patterns if _matches(pattern, forms)}
+                if hints:
+                    return hints.pop() if len(hints) == 1 else None
         return None
 
-    def exclusion(self, *names: str) -> str:
-        """Return why a series of these names is never a cine view, or an empty text."""
-        for name in names:
-            for code, pattern in self.exclusions:
-                if pattern.search(_normalised(name)):
-                    return code
-        return ""
+    def exclusion(self, name: str) -> Exclusion | None:
+        """Return the strongest word of a name by which its series is no cine of the views; None if there is none."""
+        forms = _forms(name)
+        least = Strength.OWN if any(_matches(pattern, forms) for pattern in self.keep) else Strength.HINT
+        matching = (word for word in self.exclusions if word.strength >= least and _matches(word.pattern, forms))
+        return next(matching, None)
 
 
 def load_names(path: Path | None = None) -> NameTable:
@@ -96,36 +92,78 @@ def load_names(path: Path | None = None) -> NameTable:
     Raises
     ------
     SourceError
-        The file cannot be read or is not TOML, or holds an unknown section, view or a broken regular expression.
+        The file cannot be read or is not TOML, or holds an unknown section or view, a pattern that is in no list, or a broken
+        regular expression.
 
     Examples
     --------
     >>> names = load_names()
-    >>> names.view("CINE_segmented_SAX_b3"), names.view("VLA_CINE_SENSE"), names.exclusion("CINE_segmented_SAX_InlineVF")
+    >>> names.view("CINE_segmented_SAX_b3"), names.view("VLA_CINE_SENSE"), names.exclusion("CINE_segmented_SAX_InlineVF").reason
     (<CardiacView.SAX: 'sax'>, <CardiacView.TWO_CHAMBER: '2ch'>, 'drawn-in contours')
     """
     try:
         text = path.read_text(encoding="utf-8") if path else ""
         added = tomllib.loads(text)
-        added_views = {CardiacView(view): patterns for view, patterns in added.pop("views", {}).items()}
-        added_exclusions = dict(added.pop("exclude", {}))
-        views = _compiled(_VIEW_PATTERNS, added_views)
-        exclusions = _compiled(_EXCLUSION_PATTERNS, added_exclusions)
+        own = {section: _patterns(section, added.pop(section, {})) for section in _SECTIONS}
+        own_views = tuple((CardiacView(view), pattern) for view, pattern in own["views"])
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({reason(error)}); check the path and its permissions") from error
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, re.error) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError, re.error) as error:
         raise SourceError(f"{path} is not a table of names: {error}") from error
     if added:
-        raise SourceError(f"{path} has an unknown section [{next(iter(added))}]; [views] and [exclude] are known")
-    return NameTable(views, exclusions, text)
+        known = ", ".join(f"[{section}]" for section in _SECTIONS)
+        raise SourceError(f"{path} has an unknown section [{next(iter(added))}]; {known} are known")
+    return NameTable(
+        views=_compiled(VIEW_PATTERNS),
+        own_views=own_views,
+        exclusions=(
+            *(Exclusion(why, Strength.OWN, pattern) for why, pattern in own["exclude"]),
+            *(Exclusion(why, Strength.TELLING, pattern) for why, pattern in _compiled(TELLING_EXCLUSIONS)),
+            *(Exclusion(why, Strength.HINT, pattern) for why, pattern in _compiled(HINTING_EXCLUSIONS)),
+        ),
+        keep=tuple(pattern for _, pattern in own["keep"]),
+        source=text,
+    )
 
 
-def _compiled(known: Mapping[K, tuple[str, ...]], added: Mapping[K, list[str]]) -> tuple[tuple[K, re.Pattern[str]], ...]:
-    """Join two tables of patterns and compile them."""
-    keys = [*known, *(key for key in added if key not in known)]
-    return tuple((key, re.compile(pattern)) for key in keys for pattern in (*known.get(key, ()), *added.get(key, ())))
+def _patterns(section: str, table: object) -> list[tuple[str, re.Pattern[str]]]:
+    """Compile a section of the user's file; raises TypeError or re.error."""
+    if not isinstance(table, dict):
+        raise TypeError(f'{section} must be a section: a line [{section}], then lines like name = ["pattern"]')
+    for key, patterns in table.items():
+        if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
+            raise TypeError(f'{key} in [{section}] must be a list of patterns, as in {key} = ["pattern"]')
+    return [(key, _compile(pattern)) for key, patterns in table.items() for pattern in patterns]
 
 
-def _normalised(name: str) -> str:
-    """Return lower-case words of letters and digits, single spaces between them."""
-    return re.sub(r"[^a-z0-9]+", " ", name.lower()).strip()
+def _compiled(table: Mapping[K, Iterable[str]]) -> tuple[tuple[K, re.Pattern[str]], ...]:
+    """Compile a built-in table."""
+    return tuple((key, _compile(pattern)) for key, patterns in table.items() for pattern in patterns)
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    """Compile a pattern in the form of letters that names are brought to."""
+    return re.compile(unicodedata.normalize("NFKC", pattern), re.IGNORECASE)
+
+
+def _forms(name: str) -> tuple[str, ...]:
+    """Return the words of a name as they are written, and without their accents."""
+    letters = unicodedata.normalize("NFKC", name.lower())
+    words = " ".join("".join(char if _is_of_word(char) else " " for char in letters).split())
+    return (words,) if words.isascii() else (words, _without_accents(words))
+
+
+def _matches(pattern: re.Pattern[str], forms: Iterable[str]) -> bool:
+    """Tell whether a pattern matches a form of a name."""
+    return any(pattern.search(form) for form in forms)
+
+
+def _is_of_word(char: str) -> bool:
+    """Tell whether a character is a letter, a digit, or a mark that belongs to one."""
+    return char.isalnum() or unicodedata.category(char).startswith("M")
+
+
+def _without_accents(words: str) -> str:
+    """Return words whose letters have lost their marks: "übersicht" is "ubersicht"."""
+    letters = (char for char in unicodedata.normalize("NFD", words) if not unicodedata.combining(char))
+    return unicodedata.normalize("NFC", "".join(letters))

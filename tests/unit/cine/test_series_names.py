@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cmr_planes.cine.series_names import load_names
+from cmr_planes.cine.series_names import NameTable, Strength, load_names
 from cmr_planes.errors import SourceError
 from cmr_planes.views import CardiacView
 
@@ -27,15 +27,62 @@ LOOK_ALIKES = """Trufi_Cine_SAX_InlineVF RV2CH_FIESTA_BH VLA_RV_2CH LOC_SAX_FIES
     DefineLongaxis_2 CINE_segmented_SAX_InlineVF"""
 
 
+ABROAD = {
+    "sax": """CINE EJE CORTO DE VI; cine plan petit axe; Kurzachse; cine kurze Achse; CINE asse corto; cine eixo curto; cinesax""",
+    "2ch": """CINE DE 2 CAMARAS; cine 2 cámaras; CINE 2 cav; cine plan 2 cavités; Zweikammerblick; 2-Kammer-Blick; deux cavités; 2 camere;
+        due camere; duas câmaras; 2 cavidades; eje largo vertical; grand axe vertical; lax_2c_ed; la_2ch; lax2ch; vertikale Längsachse""",
+    "3ch": "3 camaras; 3 cav; Dreikammerblick; trois cavites; tre camere; três câmaras; lax_3c; LV-Ausflusstrakt",
+    "4ch": """CINE DE 4 CAMARAS; CINE 4 cav; quatre cavités; Vierkammerblick; 4KB; quattro camere; quatro câmaras; lax_4c_ed; lax4ch;
+        la_4ch; eje largo horizontal; asse lungo orizzontale 4 camere""",
+}
+LOCALISERS_ABROAD = "Übersicht; Lokalisation; Planung; repérage; localisateur; localizador; planificación; localizzatore; planificação; 定位localizer"
+
+
+def reason(names: NameTable, name: str) -> str:
+    word = names.exclusion(name)
+    return "" if word is None else word.reason
+
+
 @pytest.mark.parametrize(("view", "name"), [(view, name) for view, names in SEEN.items() for name in names.split()])
 def test_names_of_many_sites_hint_at_their_view(view, name):
     assert NAMES.view(name) is CardiacView(view)
-    assert NAMES.exclusion(name) == ""
+    assert NAMES.exclusion(name) is None
+
+
+@pytest.mark.parametrize(("view", "name"), [(view, name.strip()) for view, names in ABROAD.items() for name in names.split(";")])
+def test_names_in_five_other_languages_hint_at_their_view(view, name):
+    assert NAMES.view(name) is CardiacView(view)
+    word = NAMES.exclusion(name)
+    assert word is None or word.strength is Strength.HINT
+
+
+@pytest.mark.parametrize("name", LOCALISERS_ABROAD.split("; "))
+def test_localisers_in_other_languages_are_known(name):
+    word = NAMES.exclusion(name)
+    assert word is not None
+    assert (word.reason, word.strength) == ("localiser", Strength.TELLING)
+
+
+@pytest.mark.parametrize(
+    "name",
+    """CINE EJE CORTO DE VI; CINE PA; cine plan petit axe; SAX retro RT 60; SA cine AV block; T1_FFE cine SA; SAX cine 3D heart map;
+    Contrast enhanced cardiac exam; DE-IDENTIFIED""".split(";"),
+)
+def test_words_of_several_meanings_are_hints_only(name):
+    word = NAMES.exclusion(name)
+    assert word is not None
+    assert word.strength is Strength.HINT
+
+
+@pytest.mark.parametrize("name", ["SAX flow compensated", "cine_tagged_no", "SA de VI 3"])
+def test_flow_compensation_is_no_flow_measurement(name):
+    word = NAMES.exclusion(name)
+    assert (word is not None and word.strength is Strength.TELLING) == (name == "cine_tagged_no")
 
 
 @pytest.mark.parametrize("name", LOOK_ALIKES.split())
 def test_look_alikes_are_left_out(name):
-    assert NAMES.exclusion(name) != ""
+    assert NAMES.exclusion(name) is not None
 
 
 @pytest.mark.parametrize("name", ["", "sBTFE_BH_M2D", "AX_CINE_STACK", "CINE_segmented_LAX", "2ch and 4ch"])
@@ -54,14 +101,47 @@ def test_a_site_adds_its_own_names(tmp_path):
     names = load_names(table)
     assert names.view("Kurze-Achse_1") is CardiacView.SAX
     assert names.view("CINE_segmented_SAX_b1") is CardiacView.SAX
-    assert names.exclusion("QA SAX") == "phantom"
+    assert reason(names, "QA SAX") == "phantom"
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("Übersicht", "übersicht"),
+        ("Übersicht", "Übersicht"),
+        ("Übersicht", "u\u0308bersicht"),
+        ("短轴 1", "短轴"),
+        ("２ＣＨ", "2ch"),
+    ],
+)
+def test_patterns_match_letters_of_every_script(tmp_path, name, pattern):
+    table = tmp_path / "names.toml"
+    table.write_text(f'[exclude]\nother = ["{pattern}"]\n', encoding="utf-8")
+    assert load_names(table).exclusion(name) is not None
+    assert reason(load_names(table), name) == "other"
+
+
+def test_a_site_takes_an_exclusion_back(tmp_path):
+    table = tmp_path / "names.toml"
+    table.write_text('[keep]\ncine = ["flow sax"]\n[exclude]\nother = ["flow sax 3"]\n')
+    names = load_names(table)
+    assert reason(NAMES, "Flow_SAX 1") == "flow"
+    assert names.exclusion("Flow_SAX 1") is None
+    assert reason(names, "Flow_SAX 3") == "other"
+    assert reason(names, "Flow 2CH") == "flow"
+
+
+def test_a_sites_own_view_goes_before_the_built_in_words(tmp_path):
+    table = tmp_path / "names.toml"
+    table.write_text('[views]\n3ch = ["sa 4ch"]\n')
+    assert load_names(table).view("SA 4ch") is CardiacView.THREE_CHAMBER
 
 
 def test_the_example_table_works():
     names = load_names(Path(__file__).parents[3] / "examples" / "names.toml")
     assert names.view("Kurze-Achse_1") is CardiacView.SAX
     assert names.view("Vierkammer cine") is CardiacView.FOUR_CHAMBER
-    assert names.exclusion("Uebersicht 3") == "localiser"
+    assert reason(names, "Uebersicht 3") == "localiser"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +151,10 @@ def test_the_example_table_works():
         ('[views]\n5ch = ["x"]', "'5ch' is not a valid CardiacView"),
         ('[views]\nsax = ["("]', "is not a table of names"),
         ("[views]\nsax = 3", "is not a table of names"),
-        ("views = 3", "is not a table of names"),
+        ("views = 3", "views must be a section"),
+        ('[views]\nsax = "kurzachse"', r'sax in \[views\] must be a list of patterns, as in sax = \["pattern"\]'),
+        ('[exclude]\nlocaliser = "uebersicht"', r"localiser in \[exclude\] must be a list of patterns"),
+        ("[keep]\ncine = [3]", r"cine in \[keep\] must be a list of patterns"),
         ("[other]", r"unknown section \[other\]"),
     ],
 )
