@@ -91,6 +91,8 @@ class RejectionCode(StrEnum):
     """Two boxes share pixels."""
     LOW_AGREEMENT = "low_agreement"
     """The images disagree along their common line by more than ``--min-agreement`` allows."""
+    STATED_PLANES = "stated_planes"
+    """A table of planes was given, and it has no usable row for a plane that is needed."""
     UNUSABLE_LABELS = "unusable_labels"
     """An annotation file cannot be read, or does not lie on the subject's images."""
     UNEXPECTED_ERROR = "unexpected_error"

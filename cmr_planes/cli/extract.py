@@ -19,6 +19,7 @@ from cmr_planes.extraction.job import extract as run_extraction
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.plan import ExtractionPlan, make_plan
 from cmr_planes.geometry import BoxLayout, BoxUnits
+from cmr_planes.nifti.plane_table import PlaneTable, read_plane_table
 from cmr_planes.shards.records import SubjectOutcome
 from cmr_planes.shards.schema import Codec
 from cmr_planes.shards.summary import to_json
@@ -58,6 +59,14 @@ def _names(context: click.Context, parameter: click.Parameter, value: Path | Non
     """Read a table of names."""
     try:
         return load_names(value)
+    except SourceError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _planes(context: click.Context, parameter: click.Parameter, value: Path | None) -> PlaneTable | None:  # noqa: ARG001  # click's signature
+    """Read a table of planes."""
+    try:
+        return None if value is None else read_plane_table(value)
     except SourceError as error:
         raise click.BadParameter(str(error)) from error
 
@@ -130,6 +139,13 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
     help="Annotations of the subjects: annotated frames are kept as ED and ES, and labels stored.",
 )
 @click.option("--nifti", is_flag=True, help="SOURCE holds NIfTI images and label maps of a public set (ACDC, M&Ms), not DICOM.")
+@click.option(
+    "--planes",
+    metavar="PLANES.csv",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    callback=_planes,
+    help="With --nifti: table of the 2Ch, 4Ch or SAX planes that the files do not hold, for positions on their images.",
+)
 @click.option("--classes", callback=read_classes, metavar="MAP", help="What the values of annotations mean, as in 'annotate'.")
 @pseudonymise_option
 @click.option(
@@ -180,8 +196,11 @@ def extract(
       cmr-planes extract sunnybrook/ out.h5 --annotations sunnybrook/
       cmr-planes extract biobank/ out.h5 --scheduler tcp://10.0.0.1:8786
       cmr-planes extract --nifti ACDC/database/training acdc.h5
+      cmr-planes extract --nifti MnM2/dataset mnm2.h5 --planes planes.csv
     """  # noqa: D301  # click needs the escape
     cluster = _cluster(scheduler, scheduler_file, workers)
+    if choices["planes"] is not None and not choices["nifti"]:
+        raise click.UsageError("--planes goes with --nifti: DICOM headers say where the planes lie")
     labels = _labels(annotations, classes, sources, is_nifti=choices["nifti"])
     options = ExtractOptions(layout=_layout(units, box, gap), labels=labels, **choices)
     if dry_run:

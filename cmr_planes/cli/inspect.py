@@ -48,6 +48,7 @@ def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
         summary = summarise(subjects, views, rejections, notes)
         labels = summarise_labels(opened.annotations(), views)
         versions = opened.versions()
+        table_digest = opened.configuration().get("planes")
         planes = opened.planes() if verbose else None
     n_shards = len(set(subjects.shard))
     if as_json:
@@ -69,6 +70,8 @@ def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
             console.print(_plane_table(planes))
             for shown in _message_tables(rejections, notes):
                 console.print(shown)
+        if table_digest is not None:
+            click.echo("Positions rest on a table of planes where the files hold none: they are only as good as that table.")
         click.echo(closing_sentence(summary, n_shards))
     return ExitCode.DONE if summary.n_images else ExitCode.NOTHING_USABLE
 

@@ -13,6 +13,7 @@ MAX_SHOWN = 60
 
 _IN_FULL = {
     "names": "another table of series names",
+    "planes": "another table of planes",
     "annotations": "other annotations, or other meanings of their values",
     "nifti": "another kind of sources (DICOM, NIfTI)",
 }

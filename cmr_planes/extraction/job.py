@@ -119,12 +119,14 @@ def extract(
     out = Path(out)
     if scheduler is not None:  # its workers have working folders of their own
         found, out, options = [source.absolute() for source in found], out.absolute(), _with_absolute_labels(options)
+    options = _with_renamed_planes(options)
     start = time.perf_counter()
     with (
         only_run(out, on_message=on_message),
         nullcontext() if log is None else RunLog(Path(log), with_keys=log_keys) as run_log,
     ):
         plan = make_plan(found, out, options, overwrite=overwrite)
+        _say_unknown_planes(plan, on_message)
         events = _Events(plan.first_numbers(), run_log, on_outcome)
         events.write("plan", _counts(plan))
         prepare(plan, overwrite=overwrite)
@@ -175,6 +177,25 @@ def _counts(plan: ExtractionPlan) -> dict[str, JSON]:
 def _with_absolute_labels(options: ExtractOptions) -> ExtractOptions:
     labels = options.labels
     return options if labels is None else replace(options, labels=replace(labels, path=labels.path.absolute()))
+
+
+def _with_renamed_planes(options: ExtractOptions) -> ExtractOptions:
+    """Return options whose table of planes has the subjects' pseudonyms, where they have some."""
+    if options.planes is None or options.pseudonyms is None:
+        return options
+    return replace(options, planes=options.planes.renamed(options.pseudonyms.spellings))
+
+
+def _say_unknown_planes(plan: ExtractionPlan, on_message: OnMessage) -> None:
+    """Say how many subjects of a table of planes are not among those of the plan."""
+    table = plan.options.planes
+    if table is None:
+        return
+    known = {key for keys in plan.batches for key in keys}
+    n_known = len(known & table.subjects.keys())
+    n_unknown = 0 if plan.options.pseudonyms is not None else len(table.subjects) - n_known
+    if n_unknown:
+        on_message(f"the table of planes has rows of {n_unknown:,} subjects that are not there, and of {n_known:,} that are")
 
 
 def finish(plan: ExtractionPlan) -> None:

@@ -15,10 +15,11 @@ from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import CmrPlanesError, Finding, RejectionCode, StudyError
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.subject_views import ReadSlice, SubjectViews
-from cmr_planes.geometry import ImagePlane, middle_slice, order_from_base
+from cmr_planes.geometry import LPS_AXES, ImagePlane, middle_slice, order_from_base
 from cmr_planes.geometry.arrays import BoolArray, FloatArray
 from cmr_planes.nifti.file_names import FileName, parse_image_name
 from cmr_planes.nifti.images import VolumeFrames, read_nifti_frames
+from cmr_planes.nifti.plane_table import PlaneTable, StatedPlanes
 from cmr_planes.shards.records import InstanceRef
 from cmr_planes.system.names import stem_of
 from cmr_planes.views import TARGET_VIEWS, CardiacPhase, CardiacView, PhaseChoice, Structure
@@ -117,7 +118,33 @@ def open_nifti(source: SubjectSource, options: ExtractOptions, annotations: Sequ
                 missing[view] = Finding(view.value, _MISSING[view], sentence)
         except CmrPlanesError as error:
             missing[view] = Finding(view.value, error.code, str(error))
-    yield SubjectViews(views=views, missing=missing, named_phases=named_phases, keeps_images=True)
+    stated = _stated_planes(source, options.planes)
+    yield SubjectViews(
+        views=views,
+        missing=missing | dict(_plane_faults(stated, options.planes, missing)),
+        named_phases=named_phases,
+        stated_planes=stated.planes,
+        axes=stated.axes or LPS_AXES,
+        keeps_images=True,
+    )
+
+
+def _stated_planes(source: SubjectSource, table: PlaneTable | None) -> StatedPlanes:
+    """Return what a table states about a subject: nothing without a table, or without a row."""
+    return StatedPlanes() if table is None else table.subjects.get(source.key, StatedPlanes())
+
+
+def _plane_faults(
+    stated: StatedPlanes, table: PlaneTable | None, missing: Mapping[CardiacView, Finding]
+) -> Iterator[tuple[CardiacView, Finding]]:
+    """Say of each view that has neither image nor stated plane why the table does not state one."""
+    if table is None:
+        return
+    reason = "; ".join(stated.faults) or "it has no row for this subject and view"
+    for view, finding in missing.items():
+        if view not in stated.planes:
+            sentence = f"{finding.sentence}; the table of planes does not state the {view.title} plane: {reason}"
+            yield view, Finding(view.value, RejectionCode.STATED_PLANES, sentence)
 
 
 def _read_view(

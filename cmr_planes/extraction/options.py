@@ -9,6 +9,7 @@ from cmr_planes.cine.series_names import NameTable, load_names
 from cmr_planes.discovery.pseudonyms import Pseudonyms
 from cmr_planes.errors import ShardError
 from cmr_planes.geometry import BoxLayout
+from cmr_planes.nifti.plane_table import PlaneTable
 from cmr_planes.shards.schema import Codec
 from cmr_planes.system.json_text import JSON
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
@@ -37,6 +38,9 @@ class ExtractOptions:
     labels: LabelSource | None = None
     """Annotations whose frames take the place of the automatic choice of ED and ES; None for none."""
 
+    planes: PlaneTable | None = None
+    """Where views lie that the files of NIfTI sources do not hold; None to use the files alone."""
+
     nifti: bool = False
     """Whether the sources are NIfTI images of a public set, with their label maps beside them, and not DICOM."""
     pseudonyms: Pseudonyms | None = None
@@ -59,6 +63,8 @@ class ExtractOptions:
             raise ValueError(f"shard_size must be 1 or more, got {self.shard_size}")
         if self.min_agreement is not None and not -1 <= self.min_agreement <= 1:
             raise ValueError(f"min_agreement is a correlation, -1 to 1, got {self.min_agreement}")
+        if self.planes is not None and not self.nifti:
+            raise ValueError("a table of planes is for NIfTI sources: DICOM headers say where the planes lie")
         object.__setattr__(self, "views", tuple(view for view in TARGET_VIEWS if view in views))
         object.__setattr__(self, "phases", PhaseChoice(self.phases))
         object.__setattr__(self, "codec", Codec(self.codec))
@@ -77,6 +83,7 @@ class ExtractOptions:
             "shard_size": self.shard_size,
             "names": self.names.source,
             "nifti": self.nifti,
+            "planes": None if self.planes is None else self.planes.digest,
             "annotations": None if self.labels is None else self.labels.to_json(),
             CONFIGURATION_FIELD: None if self.pseudonyms is None else self.pseudonyms.check_value,
         }

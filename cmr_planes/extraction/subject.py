@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.source_format import format_of
 from cmr_planes.extraction.subject_views import ReadSlice, SubjectViews
 from cmr_planes.fates import PlaneFate
-from cmr_planes.geometry import VIEW_LINES, Positions, compute_positions, middle_slice
+from cmr_planes.geometry import VIEW_LINES, Plane, Positions, compute_positions, middle_slice
 from cmr_planes.geometry.arrays import FloatArray, IntArray
 from cmr_planes.shards.records import InstanceRef, SubjectRecord, ViewLabels, ViewRecord
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
@@ -134,8 +134,8 @@ def _assemble(
 
 def _is_possible(view: CardiacView, subject: SubjectViews, *, is_kept: bool) -> tuple[bool, list[Finding]]:
     """Tell whether a target view can be stored; note or reject what is missing."""
-    needed = (view, *(line.view for line in VIEW_LINES[view]))
-    absent = next((other for other in needed if other not in subject.views), None)
+    missing = () if view in subject.views else (view,)
+    absent = next(iter((*missing, *_missing_lines(view, subject))), None)
     if absent is None:
         return True, []
     reason = subject.missing[absent]
@@ -145,6 +145,18 @@ def _is_possible(view: CardiacView, subject: SubjectViews, *, is_kept: bool) -> 
     if is_kept and view in subject.views:
         return True, [Finding(view.value, NoteCode.NO_POSITIONS, f"images were kept without positions; {sentence}")]
     return False, [Finding(view.value, reason.code, sentence)]
+
+
+def _missing_lines(view: CardiacView, subject: SubjectViews) -> tuple[CardiacView, ...]:
+    """Return the views whose planes would leave lines on a view and are not known."""
+    return tuple(
+        line.view for line in VIEW_LINES[view] if line.view not in subject.stated_planes and line.view not in subject.views
+    )
+
+
+def _line_plane(view: CardiacView, subject: SubjectViews) -> Plane:
+    """Return the plane that leaves a view's line: the stated one, else that of the slice that stands for the view."""
+    return subject.stated_planes.get(view) or _standing_slice(view, subject).plane
 
 
 def _frame_of_reference_findings(subject: SubjectViews) -> list[Finding]:
@@ -183,7 +195,7 @@ def _make_view(view: CardiacView, assembly: _Assembly) -> tuple[ViewRecord | Non
     keep, found = _readable_slices(view, slices, frame_index)
     findings += found
     positions: list[Positions] | None = None
-    if all(line.view in subject.views for line in VIEW_LINES[view]):
+    if not _missing_lines(view, subject):
         keep, positions, found = _place_positions(view, slices, keep, assembly)
         findings += found
     if not keep:
@@ -196,7 +208,9 @@ def _make_view(view: CardiacView, assembly: _Assembly) -> tuple[ViewRecord | Non
         findings += _agreement_findings(view, agreement, assembly.options.min_agreement)
         if findings and findings[-1].is_rejection:
             return None, findings
-    return _record(view, slices, phases, frame_index, positions, agreement), findings
+    record = _record(view, slices, phases, frame_index, positions, agreement)
+    is_stated = positions is not None and any(line.view in subject.stated_planes for line in VIEW_LINES[view])
+    return replace(record, has_stated_planes=is_stated), findings
 
 
 def _record(
@@ -266,13 +280,14 @@ def _place_positions(
 ) -> tuple[list[int], list[Positions] | None, list[Finding]]:
     """Place positions on the slices in ``keep``; return those on which they could be placed, the positions, and what was found."""
     first, second = VIEW_LINES[view]
-    planes = [_standing_slice(line.view, assembly.subject).plane for line in (first, second)]
+    subject = assembly.subject
+    planes = [_line_plane(line.view, subject) for line in (first, second)]
     placed: dict[int, Positions] = {}
     failures: list[GeometryError] = []
     for index in keep:
         try:
             placed[index] = compute_positions(
-                slices[index].plane, *planes, axes=(first.axis, second.axis), layout=assembly.options.layout
+                slices[index].plane, *planes, axes=(first.axis, second.axis), layout=assembly.options.layout, patient=subject.axes
             )
         except GeometryError as error:
             failures.append(error)
@@ -289,10 +304,13 @@ def _place_positions(
 
 def _measure_agreement(view: CardiacView, slices: Sequence[ReadSlice], assembly: _Assembly) -> FloatArray:
     """Correlate each slice with the two views that leave lines on it, at ED; shape (slice, 2), NaN where that cannot be done."""
-    cycle = assembly.choice.cycle
-    lines = [_standing_slice(line.view, assembly.subject) for line in VIEW_LINES[view]]
+    cycle, subject = assembly.choice.cycle, assembly.subject
+    lines = [line.view for line in VIEW_LINES[view]]
     agreement = np.full((len(slices), len(lines)), np.nan)
-    for column, other in enumerate(lines):
+    for column, line in enumerate(lines):
+        if line in subject.stated_planes:
+            continue
+        other = _standing_slice(line, subject)
         for row, one in enumerate(slices):
             try:
                 ours, theirs = end_diastolic_image(one, cycle), end_diastolic_image(other, cycle)

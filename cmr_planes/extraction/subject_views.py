@@ -7,6 +7,7 @@ from typing import Protocol
 from cmr_planes.cine.slices import Slice
 from cmr_planes.errors import Finding
 from cmr_planes.fates import PlaneFate
+from cmr_planes.geometry import LPS_AXES, PatientAxes, UnboundedPlane
 from cmr_planes.shards.records import InstanceRef
 from cmr_planes.views import CardiacPhase, CardiacView
 
@@ -58,6 +59,10 @@ class SubjectViews:
     """About a view, worth knowing if it is used."""
     named_phases: Mapping[CardiacView, tuple[CardiacPhase, ...]] = field(default_factory=dict)
     """Of views whose source has one image per phase, not a cine: the phase of each frame."""
+    stated_planes: Mapping[CardiacView, UnboundedPlane] = field(default_factory=dict)
+    """Planes that a table states; they take the place of the views' own."""
+    axes: PatientAxes = LPS_AXES
+    """The patient's directions in the planes' coordinates."""
     planes: tuple[PlaneFate, ...] = ()
     """What became of each plane of the study."""
     keeps_images: bool = False

@@ -5,13 +5,13 @@ C.7.6.2.1.1). Pixels are ``(column, row)`` floats whose integer values lie at pi
 files, HDF5 or logging.
 """
 
-from cmr_planes.geometry.lines import Line, PlaneIntersection, intersect_planes, intersect_three_planes, line_in_image
-from cmr_planes.geometry.plane import ImagePlane
+from cmr_planes.geometry.lines import Line, Plane, PlaneIntersection, intersect_planes, intersect_three_planes, line_in_image
+from cmr_planes.geometry.patient_axes import LPS_AXES, DecidingAxis, PatientAxes
+from cmr_planes.geometry.plane import ImagePlane, UnboundedPlane
 from cmr_planes.geometry.positions import (
     VIEW_LINES,
     BoxLayout,
     BoxUnits,
-    DecidingAxis,
     Positions,
     ViewLine,
     compute_positions,
@@ -20,14 +20,18 @@ from cmr_planes.geometry.positions import (
 from cmr_planes.geometry.stack import angle_between_normals_deg, middle_slice, order_from_base
 
 __all__ = [
+    "LPS_AXES",
     "VIEW_LINES",
     "BoxLayout",
     "BoxUnits",
     "DecidingAxis",
     "ImagePlane",
     "Line",
+    "PatientAxes",
+    "Plane",
     "PlaneIntersection",
     "Positions",
+    "UnboundedPlane",
     "ViewLine",
     "angle_between_normals_deg",
     "compute_positions",

@@ -1,13 +1,30 @@
 """Where planes meet: two planes in a line, three in a point."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cmr_planes.errors import ParallelPlanesError
 from cmr_planes.geometry.arrays import FloatArray, freeze_fields, unit
 from cmr_planes.geometry.plane import ImagePlane
 from cmr_planes.geometry.tolerances import MAX_CONDITION_NUMBER, PARALLEL_ANGLE_DEG
+
+
+class Plane(Protocol):
+    """A plane in the patient: of an image, or stated without one."""
+
+    @property
+    def normal(self) -> FloatArray:
+        """The unit normal, shape (3,)."""
+
+    @property
+    def centre_mm(self) -> FloatArray:
+        """A point of the plane near the heart, shape (3,), mm."""
+
+    def signed_distance_mm(self, point_mm: ArrayLike) -> FloatArray:
+        """Distance of points, shape (..., 3), from the plane, shape (...), mm."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +53,7 @@ class PlaneIntersection:
         freeze_fields(self)
 
 
-def intersect_planes(first: ImagePlane, second: ImagePlane) -> Line:
+def intersect_planes(first: Plane, second: Plane) -> Line:
     """Intersect two planes (not only their images: the planes are unbounded).
 
     Parameters
@@ -68,7 +85,7 @@ def intersect_planes(first: ImagePlane, second: ImagePlane) -> Line:
     return Line(point_mm=foot, direction=cross / sine)
 
 
-def intersect_three_planes(first: ImagePlane, second: ImagePlane, third: ImagePlane) -> PlaneIntersection:
+def intersect_three_planes(first: Plane, second: Plane, third: Plane) -> PlaneIntersection:
     """Find the common point of three planes.
 
     Parameters

@@ -185,6 +185,38 @@ class ImagePlane:
         return bool(-0.5 <= column <= self.columns - 0.5 and -0.5 <= row <= self.rows - 0.5)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class UnboundedPlane:
+    """A plane in the patient without an image.
+
+    Raises
+    ------
+    InvalidPlaneError
+        The point is not finite, or the normal is zero or not finite.
+    """
+
+    centre_mm: FloatArray
+    """A point of the plane, shape (3,), LPS, mm."""
+    normal: FloatArray
+    """Its normal, shape (3,), of any length when given and of unit length afterwards; the sign carries no meaning."""
+
+    def __post_init__(self) -> None:
+        for name in ("centre_mm", "normal"):
+            object.__setattr__(self, name, frozen(getattr(self, name), (3,)))
+        if not (np.abs(self.centre_mm) <= MAX_POSITION_MM).all():  # NaN is not
+            raise InvalidPlaneError(
+                f"the point is {self.centre_mm.tolist()!r}: three finite numbers in mm are expected, none above {MAX_POSITION_MM:g}"
+            )
+        length = float(np.linalg.norm(self.normal))
+        if not (np.isfinite(length) and length > 0):
+            raise InvalidPlaneError(f"the normal is {self.normal.tolist()!r}: a finite vector that is not zero is expected")
+        object.__setattr__(self, "normal", frozen(self.normal / length, (3,)))
+
+    def signed_distance_mm(self, point_mm: ArrayLike) -> FloatArray:
+        """Distance of points, shape (..., 3), from the plane, shape (...), mm; positive on the side of the normal."""
+        return (np.asarray(point_mm, dtype=np.float64) - self.centre_mm) @ self.normal
+
+
 def _plane_from_fields(*values: Any) -> ImagePlane:  # noqa: ANN401  # the fields of ImagePlane in order
     names = (item.name for item in fields(ImagePlane) if item.init)
     return ImagePlane(**dict(zip(names, values, strict=True)))

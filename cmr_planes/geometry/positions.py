@@ -6,7 +6,7 @@ flipped, rotated or cropped mask.
 """
 
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum
+from enum import StrEnum
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from cmr_planes.errors import (
     WeakAlignmentError,
 )
 from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray, LabelArray, freeze_fields
-from cmr_planes.geometry.lines import intersect_planes, intersect_three_planes
+from cmr_planes.geometry.lines import Plane, intersect_planes, intersect_three_planes
+from cmr_planes.geometry.patient_axes import LPS_AXES, DecidingAxis, PatientAxes
 from cmr_planes.geometry.plane import ImagePlane
 from cmr_planes.geometry.tolerances import MIN_ALIGNMENT, MIN_LINE_ANGLE_DEG, MIN_VISIBLE_BOXES
 from cmr_planes.views import N_POSITIONS, CardiacView
@@ -31,17 +32,6 @@ class BoxUnits(StrEnum):
     """Pixels of the image, as in the paper: for cohorts of one resolution."""
     MILLIMETRES = "mm"
     """Millimetres: for cohorts of mixed resolution."""
-
-
-class DecidingAxis(Enum):
-    """The patient axis (LPS) that decides which end of a line is which; the first-named end has the larger coordinate."""
-
-    LEFT = (1.0, 0.0, 0.0)
-    """Left against right."""
-    ANTERIOR_SUPERIOR = (0.0, -(0.5**0.5), 0.5**0.5)
-    """Anterior against posterior. Real hearts tilt: the 2Ch line on SAX runs more along z than along y, so the diagonal decides."""
-    SUPERIOR = (0.0, 0.0, 1.0)
-    """Superior against inferior."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +127,12 @@ class Positions:
 
 def compute_positions(
     target: ImagePlane,
-    first: ImagePlane,
-    second: ImagePlane,
+    first: Plane,
+    second: Plane,
     *,
     axes: tuple[DecidingAxis, DecidingAxis],
     layout: BoxLayout,
+    patient: PatientAxes = LPS_AXES,
 ) -> Positions:
     """Place the nine boxes on an image.
 
@@ -155,6 +146,8 @@ def compute_positions(
         The axis that decides the ends of each line.
     layout
         Box size and spacing.
+    patient
+        The patient's directions in the planes' coordinates.
 
     Returns
     -------
@@ -186,7 +179,7 @@ def compute_positions(
     alignment = []
     scale = _unit_per_pixel(target, layout.units)
     for plane, axis in zip((first, second), axes, strict=True):
-        direction, cosine = _orient(intersect_planes(target, plane).direction, axis)
+        direction, cosine = _orient(intersect_planes(target, plane).direction, axis, patient)
         step_px = target.direction_to_pixel(direction)
         steps.append(step_px / np.linalg.norm(step_px * scale))
         alignment.append(cosine)
@@ -241,14 +234,14 @@ def _unit_per_pixel(plane: ImagePlane, units: BoxUnits) -> FloatArray:
     return np.array([plane.column_spacing_mm, plane.row_spacing_mm])
 
 
-def _orient(direction: FloatArray, axis: DecidingAxis) -> tuple[FloatArray, float]:
+def _orient(direction: FloatArray, axis: DecidingAxis, patient: PatientAxes) -> tuple[FloatArray, float]:
     """Point a unit direction, shape (3,), along ``axis``; also return their cosine."""
-    cosine = float(direction @ np.array(axis.value))
+    cosine = float(direction @ patient.along(axis))
     if abs(cosine) < MIN_ALIGNMENT:
-        ends = axis.name.lower().replace("_", "-")
         raise WeakAlignmentError(
-            f"the line runs along {np.round(direction, 3).tolist()} (LPS), nearly across the {ends} axis that tells its ends apart "
-            f"(absolute cosine {abs(cosine):.3f}, at least {MIN_ALIGNMENT} expected); check ImageOrientationPatient of the views"
+            f"the line runs along {np.round(direction, 3).tolist()} (LPS), nearly across the {axis.value} axis that tells its ends "
+            f"apart (absolute cosine {abs(cosine):.3f}, at least {MIN_ALIGNMENT} expected); check ImageOrientationPatient of the "
+            "views"
         )
     return (direction if cosine > 0 else -direction), abs(cosine)
 

@@ -3,10 +3,11 @@
 ::
 
     DIR/dicom/…            what `cmr-planes extract` reads, in the layout asked for
-    DIR/truth/subjects.csv volumes, ejection fraction, ED and ES frames
-    DIR/truth/planes.csv   planes and exact box centres
-    DIR/truth/labels/KEY/  NIfTI label maps of each view at ED and ES
-    DIR/truth/cvi42/       contours of every third subject
+    DIR/truth/subjects.csv       volumes, ejection fraction, ED and ES frames
+    DIR/truth/planes.csv         planes and exact box centres
+    DIR/truth/stated_planes.csv  the view planes as a table of planes for NIfTI images
+    DIR/truth/labels/KEY/        NIfTI label maps of each view at ED and ES
+    DIR/truth/cvi42/             contours of every third subject
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cmr_planes.nifti.plane_table import COLUMNS as STATED_PLANE_COLUMNS
 from cmr_planes.phantom.acquisition import Examination, Protocol, examine, image_series
 from cmr_planes.phantom.dicom_model import CineSeries, DicomStudy, Vendor
 from cmr_planes.phantom.dicom_writer import write_cine
@@ -26,6 +28,7 @@ from cmr_planes.phantom.truth import (
     SUBJECT_COLUMNS,
     cvi42_workspace,
     plane_rows,
+    stated_plane_rows,
     subject_row,
     write_truth_labels,
 )
@@ -62,6 +65,7 @@ class SubjectTruth:
 
     subject: dict[str, object]
     planes: list[dict[str, object]]
+    stated_planes: list[tuple[object, ...]]
 
 
 def make_examination(options: CohortOptions, index: int) -> Examination:
@@ -123,7 +127,9 @@ def make_subject(folder: Path, options: CohortOptions, index: int) -> SubjectTru
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, cvi42_workspace(examination, _instance_uids(study, series, examination)))
     return SubjectTruth(
-        subject_row(key, study.study_uid, examination, options.quirks), plane_rows(key, study.study_uid, examination)
+        subject_row(key, study.study_uid, examination, options.quirks),
+        plane_rows(key, study.study_uid, examination),
+        stated_plane_rows(key, examination),
     )
 
 
@@ -151,6 +157,8 @@ def make_cohort(folder: Path, options: CohortOptions, *, n_workers: int, on_prog
     write_whole(
         target / "subjects.csv", csv_text(SUBJECT_COLUMNS, ([row[name] for name in SUBJECT_COLUMNS] for row in subjects)).encode()
     )
+    stated = [row for truth in truths for row in truth.stated_planes]
+    write_whole(target / "stated_planes.csv", csv_text(STATED_PLANE_COLUMNS, stated).encode())
     write_whole(target / "planes.csv", csv_text(PLANE_COLUMNS, ([row[name] for name in PLANE_COLUMNS] for row in planes)).encode())
 
 

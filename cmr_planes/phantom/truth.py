@@ -11,7 +11,9 @@ from xml.etree import ElementTree as ET
 import numpy as np
 from numpy.typing import NDArray
 
+from cmr_planes.geometry import UnboundedPlane, middle_slice
 from cmr_planes.geometry.arrays import FloatArray, LabelArray
+from cmr_planes.nifti.plane_table import plane_cells
 from cmr_planes.nifti.writing import stack_affine_ras
 from cmr_planes.phantom.acquisition import Examination, Prescription, true_positions
 from cmr_planes.phantom.rendering import label_plane
@@ -120,6 +122,18 @@ def plane_rows(key: str, study_uid: str, examination: Examination) -> list[dict[
             centres = [""] * 18 if boxes is None else [round(float(number), 6) for number in boxes.centres_px.ravel()]
             values: list[object] = [key, study_uid, view.value, slice_index, *placed, plane.rows, plane.columns, *centres]
             rows.append(dict(zip(PLANE_COLUMNS, values, strict=True)))
+    return rows
+
+
+def stated_plane_rows(key: str, examination: Examination) -> list[tuple[object, ...]]:
+    """Return a subject's rows of ``stated_planes.csv``: the plane of each target view, of SAX that of the middle slice."""
+    rows: list[tuple[object, ...]] = []
+    for view in TARGET_VIEWS:
+        planes = [prescription.plane for prescription in examination.slices(view)]
+        if planes:
+            plane = planes[middle_slice(planes)]
+            stated = UnboundedPlane(centre_mm=plane.centre_mm, normal=plane.normal)
+            rows.append((key, view.value, *(round(cell, 6) for cell in plane_cells(stated))))
     return rows
 
 

@@ -87,6 +87,8 @@ class ViewRecord:
     """One of nine vendor names in lower case, such as ``siemens`` or ``united imaging``; empty for any other, or if not given."""
     field_strength_t: float
     """MagneticFieldStrength in tesla, NaN if not given."""
+    has_stated_planes: bool = False
+    """Whether a plane that leaves a line on the images is of a table, and not of the files."""
     instances: tuple[tuple[InstanceRef, ...], ...] | None = None
     """By phase and slice: the DICOM instance of each image; None where the images are not DICOM. UIDs are stored as digests."""
 

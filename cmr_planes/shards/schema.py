@@ -115,6 +115,8 @@ class Attribute:
     """(slice,): condition number of the three planes, 1 if perpendicular."""
     LINE_AGREEMENT = "line_agreement"
     """(slice, 2): correlation of the two images along each line at ED, NaN where too short."""
+    PLANE_SOURCE = "plane_source"
+    """:data:`STATED_PLANES` where a table states a plane that leaves a line; absent where the files hold both."""
     BOX_SIZE = "box_size"
     """Edge of a box, in ``box_units``."""
     BOX_GAP = "box_gap"
@@ -132,6 +134,9 @@ class Attribute:
     SOURCE = "source"
     """Label files: the format that the labels came in."""
 
+
+STATED_PLANES = "table"
+"""Value of :attr:`Attribute.PLANE_SOURCE`: such positions are only as good as the table."""
 
 CLIP_POLICY = "border"
 """Boxes are cut at the image's border."""

@@ -27,6 +27,7 @@ from cmr_planes.shards.records import ShardSummary, SubjectRecord, ViewLabels, V
 from cmr_planes.shards.schema import (
     CLIP_POLICY,
     INSTANCE_DIGEST_LENGTH,
+    STATED_PLANES,
     Attribute,
     Codec,
     Dataset,
@@ -253,4 +254,5 @@ def _position_attributes(view: ViewRecord, positions: Sequence[Positions]) -> di
         Attribute.BOX_GAP: float(layout.gap),
         Attribute.BOX_UNITS: layout.units.value,
         Attribute.BOX_CLIP: CLIP_POLICY,
+        **({Attribute.PLANE_SOURCE: STATED_PLANES} if view.has_stated_planes else {}),
     }
