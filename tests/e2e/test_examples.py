@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 
+from cmr_planes.cli import main as planes_main
+from cmr_planes.geometry import LPS_AXES, DecidingAxis, angle_between_normals_deg
+from cmr_planes.nifti.plane_table import read_plane_table
+from cmr_planes.views import CardiacView
 from tests.helpers.training import SMALL, annotate, small_catalogue
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -30,6 +35,37 @@ def test_a_catalogue_is_read(data, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 10
     assert lines[0].startswith("SYN-0001 SAX: 48 × 48; first pixel at [")
+
+
+def test_planes_are_prescribed_on_labelled_stacks(tmp_path):
+    """Drawn from the labels of phantoms, they run like the planes that were acquired, up to the technologist's errors."""
+    arguments = ["phantom", tmp_path / "coh", "-n", 3, "--frames", 8, "--slices", 7, "--rows", 96, "--columns", 96, "--spacing", 3]
+    assert CliRunner().invoke(planes_main, [*map(str, arguments), "--workers", "1"]).exit_code == 0
+    out = tmp_path / "out.h5"
+    labels = ["--annotations", str(tmp_path / "coh/truth/labels")]
+    assert CliRunner().invoke(planes_main, ["extract", str(tmp_path / "coh/dicom"), str(out), *labels]).exit_code == 0
+    example = load("simulated_planes")
+    (tmp_path / "subjects.txt").write_text("SYN-0001\nSYN-0003\n")
+    for name in ("first", "second"):
+        result = CliRunner().invoke(
+            example.main, [str(out), str(tmp_path / f"{name}.csv"), "--subjects", str(tmp_path / "subjects.txt")]
+        )
+        assert result.output == "2 of 2 subjects have planes\n"
+    assert (tmp_path / "first.csv").read_bytes() == (tmp_path / "second.csv").read_bytes()
+    drawn, acquired = (
+        read_plane_table(path).subjects for path in (tmp_path / "first.csv", tmp_path / "coh/truth/stated_planes.csv")
+    )
+    assert sorted(drawn) == ["SYN-0001", "SYN-0003"]
+    for subject, stated in drawn.items():
+        two, four = stated.planes[CardiacView.TWO_CHAMBER], stated.planes[CardiacView.FOUR_CHAMBER]
+        assert 62 - 1e-6 <= angle_between_normals_deg(two.normal, four.normal) <= 78 + 1e-6
+        for view in (CardiacView.TWO_CHAMBER, CardiacView.FOUR_CHAMBER):
+            true = acquired[subject].planes[view]
+            assert angle_between_normals_deg(stated.planes[view].normal, true.normal) < 35
+            assert abs(true.signed_distance_mm(stated.planes[view].centre_mm)) < 10
+        assert stated.axes is not None
+        assert stated.axes.left @ LPS_AXES.left > 0.5
+        assert stated.axes.anterior @ LPS_AXES.along(DecidingAxis.ANTERIOR_SUPERIOR) > 0.5
 
 
 def test_networks_are_trained_scored_and_used(data, tmp_path, capsys):
