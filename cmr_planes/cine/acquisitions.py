@@ -1,24 +1,31 @@
-"""From headers to cine slices: frames of one series at one plane, in the order of the cardiac cycle."""
+"""From headers to cine slices: what one run of the scanner gave at one plane, in the order of the cardiac cycle.
 
-import posixpath
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+:mod:`cmr_planes.cine.grouping` finds the frames of one protocol and plane, :mod:`cmr_planes.cine.takes` the single runs among them,
+and :mod:`cmr_planes.cine.frame_order` their order. What is lost on the way has a row among the planes that were passed over.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
 import numpy as np
 
+from cmr_planes.cine.frame_order import order_frames
+from cmr_planes.cine.grouping import common_plane, group_by_plane, unique_frames
+from cmr_planes.cine.left_out import copy_notes, fates, order_notes, order_rejections, place_notes, placeless_fates, series_label
+from cmr_planes.cine.moments import OrderedBy
+from cmr_planes.cine.takes import MIN_CINE_FRAMES, expected_frames, split_takes
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.errors import Finding, NoteCode
-from cmr_planes.fates import PlaneFate
+from cmr_planes.fates import Fate, PlaneFate
 from cmr_planes.geometry import ImagePlane, angle_between_normals_deg
 from cmr_planes.views import CardiacView
 
-JITTER_MM = 0.1
-"""Frames whose image corners differ by less lie on one plane, in mm: some scanners jitter positions from frame to frame."""
-
-MIN_CINE_FRAMES = 2
-"""Planes with fewer frames are localisers or single shots, not cine."""
+MIN_SPAN_SHARE = 0.7
+"""An acquisition that shows less of the cycle, as a share of what another one shows, is a piece. Heart rates differ less."""
+WHOLE_SPAN_SHARE = 0.9
+"""An acquisition of fewer frames than usual is whole all the same, if it shows this share of the usual part of the cycle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,8 +36,10 @@ class CineSlice:
     """Where it lies."""
     frames: tuple[FrameHeader, ...]
     """Its frames, ordered by time."""
-    is_ordered_by_trigger_time: bool
-    """Whether the headers' trigger times gave the order."""
+    ordered_by: OrderedBy
+    """The attribute that gave the order."""
+    irregularity: str
+    """How frames without a time of their own were treated, as part of a sentence; empty if there are none."""
     name_view: CardiacView | None = None
     """The view that the series' name hints at."""
     doubt: str = ""
@@ -43,21 +52,24 @@ class CineSlice:
 
     @property
     def n_expected_frames(self) -> int:
-        """CardiacNumberOfImages, or 0 where the header gives none that can be meant for a cine."""
-        expected = self.header.cardiac_number_of_images or 0
-        return expected if expected >= MIN_CINE_FRAMES else 0
+        """CardiacNumberOfImages, or 0 where no header gives one that can be meant for a cine."""
+        return expected_frames(self.frames)
 
     @property
-    def recency(self) -> tuple[str, int]:
+    def recency(self) -> tuple[str, int, int, int, str]:
         """Sorts acquisitions by when they were made."""
-        number = self.header.series_number
-        return max(frame.acquired_at for frame in self.frames), -1 if number is None else number
+        return (
+            max(frame.acquired_at for frame in self.frames),
+            _known(self.header.series_number),
+            max(_known(frame.acquisition_number) for frame in self.frames),
+            max(_known(frame.instance_number) for frame in self.frames),
+            max(frame.content_at for frame in self.frames),
+        )
 
     @property
     def label(self) -> str:
         """How messages name the series: by its number, since descriptions are free text and may identify a person."""
-        number = self.header.series_number
-        return "a series without number" if number is None else f"series {number}"
+        return series_label(self.header.series_number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +81,11 @@ class CineStudy:
     n_single_frames: int
     """Planes with one frame only."""
     defects: tuple[Finding, ...]
-    """Distinct reasons why frames have no plane."""
+    """Distinct reasons why frames have no plane or no order: rejections, where nothing else is left."""
     excluded: dict[str, int] = field(default_factory=dict)
-    """Number of frames left out since they are no cine of the views, by reason."""
+    """Number of frames left out since they are no cine of the views or have no order, by reason."""
+    findings: tuple[Finding, ...] = ()
+    """What is worth knowing about the study: copies of images, frames without a place or an order."""
     passed_over: tuple[PlaneFate, ...] = ()
     """Planes that are no cine slices, counted by series."""
 
@@ -116,148 +130,104 @@ def find_cine_slices(frames: Iterable[FrameHeader]) -> CineStudy:
         The acquisitions of two or more frames, ordered by series number, place and recency, and what was passed over.
         :func:`cmr_planes.cine.cine_evidence.keep_cines` tells which are cines.
     """
-    defects: dict[str, Finding] = {}
-    by_series: defaultdict[tuple[object, ...], list[FrameHeader]] = defaultdict(list)
-    for frame in frames:
-        if frame.plane is not None:
-            by_series[_series_key(frame)].append(frame)
-        elif frame.defect is not None:
-            defects.setdefault(frame.defect.sentence, frame.defect)
-
+    unique, n_copies = unique_frames(frames)
+    placeless = [frame for frame in unique if frame.plane is None]
     slices: list[CineSlice] = []
-    n_single_frames = 0
-    for series in by_series.values():
-        for plane, members in _by_plane(series):
-            for acquisition in _split_repeats(members):
-                if len(acquisition) < MIN_CINE_FRAMES:
-                    n_single_frames += 1
-                    continue
-                ordered, by_time = _in_order_of_time(acquisition)
-                slices.append(
-                    CineSlice(
-                        plane=plane,
-                        frames=tuple(ordered),
-                        is_ordered_by_trigger_time=by_time,
-                    )
-                )
+    singles: list[FrameHeader] = []
+    unordered: list[FrameHeader] = []
+    for group in group_by_plane(unique):
+        for take in split_takes(group):
+            order = order_frames(take) if len(take) >= MIN_CINE_FRAMES else None
+            if order is not None:
+                plane = common_plane(take)
+                slices.append(CineSlice(plane=plane, frames=order.frames, ordered_by=order.by, irregularity=order.irregularity))
+            else:
+                (unordered if len(take) >= MIN_CINE_FRAMES else singles).extend(take)
     slices.sort(key=_fixed_order)
+    rows = [
+        *fates(singles, Fate.SINGLE_FRAME, "one frame: a localiser or a single shot"),
+        *placeless_fates(placeless),
+        *fates(unordered, Fate.NOT_USED, "no attribute orders its frames"),
+    ]
     return CineStudy(
         slices=tuple(slices),
-        n_single_frames=n_single_frames,
-        defects=tuple(defects.values()),
+        n_single_frames=len(singles),
+        defects=(*order_rejections(unordered), *dict.fromkeys(frame.defect for frame in placeless if frame.defect is not None)),
+        excluded={"without an order": len(unordered)} if unordered else {},
+        findings=(*copy_notes(n_copies, len(unique)), *place_notes(placeless), *order_notes(unordered)),
+        passed_over=tuple(sorted(rows, key=lambda row: (_known(row.series_number), row.fate, row.sentence))),
     )
 
 
 def is_complete(cine: CineSlice, among: Sequence[CineSlice]) -> bool:
-    """Tell whether an acquisition has all its frames: those the header promises, else as many as is usual ``among`` its like."""
-    expected = cine.n_expected_frames or int(median(len(other.frames) for other in among))
-    return len(cine.frames) >= expected
+    """Tell whether an acquisition is a whole cycle.
+
+    Parameters
+    ----------
+    cine
+        An acquisition.
+    among
+        Its like: acquisitions of the same view, ``cine`` among them.
+
+    Returns
+    -------
+        Whether it has all frames that its header promises, and no much smaller part of the cycle than another one shows: a take
+        that was broken off promises no more than it has.
+    """
+    n_frames = len(cine.frames)
+    if n_frames < cine.n_expected_frames:
+        return False
+    spans_ms = [span for span in (_span_ms(other) for other in among) if span]
+    own_ms = _span_ms(cine)
+    if own_ms and own_ms < MIN_SPAN_SHARE * max(spans_ms):
+        return False
+    is_usual = n_frames >= int(median(len(other.frames) for other in among))
+    return is_usual or bool(cine.n_expected_frames) or bool(own_ms and own_ms >= WHOLE_SPAN_SHARE * median(spans_ms))
+
+
+def _span_ms(cine: CineSlice) -> float:
+    """Return how long a part of the cycle an acquisition shows: its frames times their usual step; 0 if not known."""
+    times_ms = [frame.trigger_time_ms for frame in cine.frames if frame.trigger_time_ms is not None]
+    if cine.ordered_by is not OrderedBy.TRIGGER_TIME or len(times_ms) < MIN_CINE_FRAMES:
+        return 0.0
+    return len(cine.frames) * float(np.median(np.diff(times_ms)))
 
 
 def order_findings(view: CardiacView, slices: Sequence[CineSlice]) -> list[Finding]:
     """Say which slices of a chosen view lack trigger times or frames."""
     findings = []
-    unordered = sum(not cine.is_ordered_by_trigger_time for cine in slices)
-    if unordered:
-        by = "TemporalPositionIdentifier or InstanceNumber"
-        sentence = f"{unordered} of {len(slices)} slices have no usable TriggerTime (0018,1060); frames were ordered by {by}"
+    others = Counter(cine.ordered_by for cine in slices if cine.ordered_by is not OrderedBy.TRIGGER_TIME)
+    if others:
+        by = ", ".join(f"{attribute} ({count})" if len(others) > 1 else attribute for attribute, count in sorted(others.items()))
+        sentence = f"{others.total()} of {len(slices)} slices have no usable TriggerTime (0018,1060); frames were ordered by {by}"
         findings.append(Finding(view.value, NoteCode.NO_TRIGGER_TIME, sentence))
+    irregular = [cine.irregularity for cine in slices if cine.irregularity]
+    if irregular:
+        sentence = f"{len(irregular)} of {len(slices)} slices have {irregular[0]}"
+        findings.append(Finding(view.value, NoteCode.IRREGULAR_TIMES, sentence))
     short = [cine for cine in slices if not is_complete(cine, slices)]
     if short:
         counts = ", ".join(str(len(cine.frames)) for cine in short)
-        expected = max(short[0].n_expected_frames, int(median(len(cine.frames) for cine in slices)))
+        expected = max(max(cine.n_expected_frames for cine in slices), int(median(len(cine.frames) for cine in slices)))
         sentence = f"{len(short)} of {len(slices)} slices have fewer frames than the expected {expected} ({counts})"
         findings.append(Finding(view.value, NoteCode.MISSING_FRAMES, sentence))
     return findings
 
 
-def _series_key(frame: FrameHeader) -> tuple[object, ...]:
-    """Identify a series; without SeriesInstanceUID by folder, number and description. Image types are kept apart."""
-    if frame.series_uid:
-        return frame.series_uid, frame.image_type, frame.complex_component
-    folder = posixpath.dirname(frame.file.member) if frame.file.member else ""
-    return (
-        str(frame.file.path if frame.file.member else frame.file.path.parent),
-        folder,
-        frame.series_number,
-        frame.series_description,
-        frame.image_type,
-        frame.complex_component,
-    )
-
-
-def _by_plane(series: Sequence[FrameHeader]) -> list[tuple[ImagePlane, list[FrameHeader]]]:
-    """Group frames of a series by plane, joining planes that differ by jitter only."""
-    groups: list[tuple[ImagePlane, list[FrameHeader]]] = []
-    by_identity: dict[int, list[FrameHeader]] = {}
-    for frame in series:
-        plane = frame.plane
-        if plane is None:
-            continue
-        members = by_identity.get(id(plane))
-        if members is None:
-            members = next((known for other, known in groups if _same_plane(plane, other)), None)
-            if members is None:
-                members = []
-                groups.append((plane, members))
-            by_identity[id(plane)] = members
-        members.append(frame)
-    return groups
-
-
-def _same_plane(first: ImagePlane, second: ImagePlane) -> bool:
-    """Tell whether two images cover the same pixels in the patient, within ``JITTER_MM`` at their corners."""
-    if (first.rows, first.columns) != (second.rows, second.columns):
-        return False
-    if np.abs(first.position_mm - second.position_mm).max() > JITTER_MM:
-        return False
-    corners = np.array([[first.columns - 1, 0], [0, first.rows - 1]])
-    return bool(np.abs(first.pixel_to_patient(corners) - second.pixel_to_patient(corners)).max() <= JITTER_MM)
-
-
-def _split_repeats(frames: Sequence[FrameHeader]) -> list[list[FrameHeader]]:
-    """Split frames of one plane in which each trigger time occurs k times into k acquisitions, earlier ones first."""
-    by_time: defaultdict[float | None, list[FrameHeader]] = defaultdict(list)
-    for frame in frames:
-        by_time[frame.trigger_time_ms].append(frame)
-    counts = {len(same) for same in by_time.values()}
-    repeats = counts.pop() if len(counts) == 1 else 1
-    if repeats < 2 or len(by_time) < MIN_CINE_FRAMES or None in by_time:
-        return [list(frames)]
-    ranked = [sorted(same, key=lambda frame: (frame.acquired_at, *_stable_order(frame))) for same in by_time.values()]
-    return [[same[repeat] for same in ranked] for repeat in range(repeats)]
-
-
-def _in_order_of_time(frames: Sequence[FrameHeader]) -> tuple[list[FrameHeader], bool]:
-    """Order frames by trigger time, else temporal position, else instance number; also tell whether trigger time served."""
-    criteria: tuple[Callable[[FrameHeader], float | None], ...] = (
-        lambda frame: frame.trigger_time_ms,
-        lambda frame: frame.temporal_position,
-        lambda frame: None if frame.instance_number is None else frame.instance_number + frame.frame_index / (frame.n_frames + 1),
-    )
-    for rank, criterion in enumerate(criteria):
-        values = [criterion(frame) for frame in frames]
-        known = [value for value in values if value is not None]
-        if len(set(known)) == len(frames):
-            order = np.argsort(known, kind="stable")
-            return [frames[index] for index in order], rank == 0
-    return sorted(frames, key=_stable_order), False
-
-
-def _stable_order(frame: FrameHeader) -> tuple[int, str, str, int]:
-    """Return a fixed place for a frame that no time orders."""
-    return frame.instance_number or 0, str(frame.file.path), frame.file.member, frame.frame_index
+def _known(number: int | None) -> int:
+    """Return a number, -1 if it is not known."""
+    return -1 if number is None else number
 
 
 def _fixed_order(cine: CineSlice) -> tuple[object, ...]:
     """Sort slices by series and place, whatever the order of files."""
-    number = cine.header.series_number
+    header = cine.header
     return (
-        -1 if number is None else number,
-        cine.header.series_uid,
+        _known(header.series_number),
+        header.series_uid,
         *cine.plane.position_mm.tolist(),
         *cine.recency,
-        _stable_order(cine.header),
+        (header.instance_number or 0, str(header.file.path), header.file.member, header.frame_index),
     )
 
 

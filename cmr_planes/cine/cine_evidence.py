@@ -30,7 +30,7 @@ def keep_cines(study: CineStudy, names: NameTable) -> CineStudy:
         ``passed_over``. Those that are left carry the view that their name hints at.
     """
     kept: list[CineSlice] = []
-    excluded: Counter[str] = Counter()
+    excluded = Counter(study.excluded)
     passed_over: list[PlaneFate] = []
     for cine in study.slices:
         fate, reason = _exclusion(cine.header, names)

@@ -138,6 +138,7 @@ def open_dicom(source: SubjectSource, options: ExtractOptions, annotations: Sequ
     frames, about_study = choose_study(scan.frames)
     findings += about_study
     study = keep_cines(find_cine_slices(frames), options.names)
+    findings += study.findings
     if not study.slices:
         yield SubjectViews(findings=(*findings, _no_cine(study, len(frames))), planes=study.passed_over)
         return

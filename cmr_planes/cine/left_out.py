@@ -1,0 +1,84 @@
+"""What is said of frames that are part of no cine slice."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from cmr_planes.cine.grouping import group_by_plane
+from cmr_planes.dicom.frames import FrameHeader
+from cmr_planes.errors import Finding, NoteCode, RejectionCode
+from cmr_planes.fates import Fate, PlaneFate
+
+
+def copy_notes(n_copies: int, n_unique: int) -> list[Finding]:
+    """Note images that are there more than once."""
+    if not n_copies:
+        return []
+    share = (
+        "every image is there twice" if n_copies == n_unique else f"{n_copies} of {n_copies + n_unique} images are copies of others"
+    )
+    sentence = f"{share} (equal SOPInstanceUID (0008,0018), place and time); each was used once"
+    return [Finding("", NoteCode.DUPLICATE_INSTANCES, sentence)]
+
+
+def place_notes(frames: Sequence[FrameHeader]) -> list[Finding]:
+    """Note series of which frames have no place in the patient; pictures of reports (secondary captures) never have one."""
+    images = [frame for frame in frames if frame.modality in ("", "MR") and frame.image_type[:2] != ("DERIVED", "SECONDARY")]
+    missing = Counter((frame.series_number, frame.defect) for frame in images)
+    return [
+        Finding("", NoteCode.NO_PLACE, f"{count} frames of {series_label(number)} were left out: {defect.sentence}")
+        for (number, defect), count in missing.items()
+        if defect is not None
+    ]
+
+
+def order_rejections(frames: Sequence[FrameHeader]) -> list[Finding]:
+    """Reject frames that nothing orders."""
+    if not frames:
+        return []
+    sentence = (
+        f"nothing orders the {len(frames)} frames of {_series_labels(frames)} in the cardiac cycle: TriggerTime (0018,1060) and "
+        "all other times and numbers are missing or equal; export the series with these attributes"
+    )
+    return [Finding("", RejectionCode.NO_FRAME_ORDER, sentence)]
+
+
+def order_notes(frames: Sequence[FrameHeader]) -> list[Finding]:
+    """Note frames that were left out because nothing orders them."""
+    return [Finding("", NoteCode.NO_FRAME_ORDER, f"{finding.sentence}; they were left out") for finding in order_rejections(frames)]
+
+
+def fates(frames: Sequence[FrameHeader], fate: Fate, sentence: str) -> list[PlaneFate]:
+    """Return what became of the planes of some frames, one row per series; frames without a plane count as one plane."""
+    by_series: defaultdict[int | None, list[FrameHeader]] = defaultdict(list)
+    for frame in frames:
+        by_series[frame.series_number].append(frame)
+    rows = []
+    for number, members in by_series.items():
+        n_planes = len(group_by_plane(members)) or 1
+        n_frames = max(1, len(members) // n_planes)
+        rows.append(PlaneFate(series_number=number, view="", n_frames=n_frames, n_planes=n_planes, fate=fate, sentence=sentence))
+    return rows
+
+
+def placeless_fates(frames: Sequence[FrameHeader]) -> list[PlaneFate]:
+    """Return what became of frames that have no place in the patient, one row per series and reason."""
+    by_defect: defaultdict[str, list[FrameHeader]] = defaultdict(list)
+    for frame in frames:
+        by_defect["" if frame.defect is None else frame.defect.sentence].append(frame)
+    return [row for reason, members in by_defect.items() for row in fates(members, Fate.NO_PLACE, reason)]
+
+
+def series_label(number: int | None) -> str:
+    """Return how messages name a series: by its number, since descriptions are free text and may identify a person."""
+    return "a series without number" if number is None else f"series {number}"
+
+
+def _series_labels(frames: Iterable[FrameHeader]) -> str:
+    """Name the series of frames."""
+    numbers = sorted({_known(frame.series_number) for frame in frames})
+    return ", ".join(series_label(None if number < 0 else number) for number in numbers)
+
+
+def _known(number: int | None) -> int:
+    """Return a number, -1 if it is not known."""
+    return -1 if number is None else number
