@@ -25,6 +25,7 @@ LISTED = 20
 """Subjects whose volumes are printed; ``volumes.csv`` has all."""
 
 _MEASURES = ("LV EDV, ml", "LV ESV, ml", "LV EF, %", "LV mass, g", "RV EDV, ml", "RV ESV, ml", "RV EF, %")
+_DOUBT = "doubt"
 
 
 @click.command()
@@ -60,8 +61,9 @@ def predict(
     """Segment SOURCE with RUN: what 'cmr-planes extract' takes, DICOM or NIfTI, or one catalogue (.h5).
 
     Writes label maps as NIfTI in the scanner's coordinates, contact sheets as PNG and, for short-axis stacks, volumes.csv: volumes
-    of both ventricles in ml, ejection fraction in %, mass of the left ventricle in g (1.05 g/ml). File names hold subjects' keys.
-    Exit code 3 if no subject has the view of RUN. For research only; not a medical device.
+    of both ventricles in ml, ejection fraction in %, mass of the left ventricle in g (1.05 g/ml). A cell is empty where a structure
+    was not found, or is larger at end-systole; the column doubt says so. File names hold subjects' keys. Exit code 3 if no subject
+    has the view of RUN. For research only; not a medical device.
 
     \b
     Example:
@@ -118,7 +120,7 @@ def _print(prediction: "Prediction", out: Path, *, with_keys: bool) -> None:
         if subject.function is not None
     ]
     if rows:
-        columns = {"subject": Kind.TEXT if with_keys else Kind.NUMBER, **dict.fromkeys(_MEASURES, Kind.NUMBER)}
+        columns = {"subject": Kind.TEXT if with_keys else Kind.NUMBER, **dict.fromkeys(_MEASURES, Kind.NUMBER), _DOUBT: Kind.TEXT}
         console.print(table("Volumes", columns, rows[:LISTED]))
     if prediction.left_out:
         console.print(_left_out(prediction.left_out, with_keys=with_keys))
@@ -141,7 +143,7 @@ def _volume_row(subject: object, function: "VentricularFunction") -> tuple[objec
         rv.end_systolic_ml,
         rv.ejection_fraction_percent,
     )
-    return subject, *(decimals(value, 1) for value in values)
+    return subject, *(decimals(value, 1) for value in values), " ".join(function.doubts)
 
 
 def _left_out(rejections: Sequence[CatalogueFinding], *, with_keys: bool) -> Table:

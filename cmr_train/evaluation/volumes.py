@@ -1,6 +1,7 @@
 """Volumes of the ventricles, ejection fraction and mass from label maps of a short-axis stack."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Self
 
 import numpy as np
@@ -14,9 +15,32 @@ MYOCARDIAL_DENSITY_G_PER_ML = 1.05
 MM3_PER_ML = 1000.0
 
 
+class Doubt(StrEnum):
+    """Why a measure does not exist. The values are stable."""
+
+    LV_MISSING_ED = "lv_missing_ed"
+    """No left ventricle was found at end-diastole."""
+    LV_MISSING_ES = "lv_missing_es"
+    """No left ventricle was found at end-systole."""
+    LV_LARGER_AT_ES = "lv_larger_at_es"
+    """The left ventricle is larger at end-systole than at end-diastole."""
+    RV_MISSING_ED = "rv_missing_ed"
+    """No right ventricle was found at end-diastole."""
+    RV_MISSING_ES = "rv_missing_es"
+    """No right ventricle was found at end-systole."""
+    RV_LARGER_AT_ES = "rv_larger_at_es"
+    """The right ventricle is larger at end-systole than at end-diastole."""
+    NO_MYOCARDIUM = "no_myocardium"
+    """No myocardium was found at end-diastole."""
+    NO_PHASES = "no_phases"
+    """End-diastole and end-systole are not told apart: no left ventricle in any phase, or a single phase without a name."""
+    SINGLE_SLICE = "single_slice"
+    """A single slice has no volume: nothing says how far it reaches."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ventricle:
-    """A ventricle's blood pool. NaN where a phase is missing."""
+    """A ventricle's blood pool. NaN where a phase is missing, and throughout where the volumes cannot be true."""
 
     end_diastolic_ml: float
     end_systolic_ml: float
@@ -28,8 +52,8 @@ class Ventricle:
 
     @property
     def ejection_fraction_percent(self) -> float:
-        """Stroke volume over end-diastolic volume; NaN where there is no blood pool at end-diastole."""
-        return 100 * self.stroke_ml / self.end_diastolic_ml if self.end_diastolic_ml > 0 else np.nan
+        """Stroke volume over end-diastolic volume."""
+        return 100 * self.stroke_ml / self.end_diastolic_ml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +68,8 @@ class VentricularFunction:
     """Name of the end-diastolic phase; empty if there is none."""
     es_phase: str
     """Name of the end-systolic phase; empty if there is none."""
+    doubts: tuple[Doubt, ...]
+    """Why measures do not exist."""
 
     @classmethod
     def measure(cls, labels: NDArray[np.uint8], phases: tuple[str, ...], voxels_ml: NDArray[np.float64]) -> Self:
@@ -58,6 +84,11 @@ class VentricularFunction:
             end-diastole, and that with the smallest for end-systole.
         voxels_ml
             Shape (slices,): volume of a pixel of each slice, as :func:`voxel_volumes_ml` returns it.
+
+        Returns
+        -------
+            The measures. A structure that was not found has no volume, and a ventricle that is larger at end-systole than at
+            end-diastole has none: such segmentations are wrong, and a number would hide it.
         """
         volumes = {
             structure: structure_volumes_ml(labels, structure, voxels_ml)
@@ -69,16 +100,37 @@ class VentricularFunction:
             return np.nan if phase is None else float(volumes[structure][phase])
 
         lv, rv = (
-            Ventricle(end_diastolic_ml=volume(structure, diastole), end_systolic_ml=volume(structure, systole))
-            for structure in (Structure.LV, Structure.RV)
+            _measure_ventricle(volume(structure, diastole), volume(structure, systole), names)
+            for structure, names in ((Structure.LV, _LV_DOUBTS), (Structure.RV, _RV_DOUBTS))
         )
+        myocardium_ml = volume(Structure.MYO, diastole)
+        doubts = (*lv[1], *rv[1], *((Doubt.NO_MYOCARDIUM,) if myocardium_ml == 0 else ()))
+        if diastole is None and systole is None:
+            doubts = (Doubt.NO_PHASES,)
+        if not np.isfinite(voxels_ml).all():
+            doubts = (Doubt.SINGLE_SLICE,)
         return cls(
-            lv=lv,
-            rv=rv,
-            lv_mass_g=MYOCARDIAL_DENSITY_G_PER_ML * volume(Structure.MYO, diastole),
+            lv=lv[0],
+            rv=rv[0],
+            lv_mass_g=MYOCARDIAL_DENSITY_G_PER_ML * myocardium_ml if myocardium_ml > 0 else np.nan,
             ed_phase="" if diastole is None else phases[diastole],
             es_phase="" if systole is None else phases[systole],
+            doubts=doubts,
         )
+
+
+_LV_DOUBTS = (Doubt.LV_MISSING_ED, Doubt.LV_MISSING_ES, Doubt.LV_LARGER_AT_ES)
+_RV_DOUBTS = (Doubt.RV_MISSING_ED, Doubt.RV_MISSING_ES, Doubt.RV_LARGER_AT_ES)
+
+
+def _measure_ventricle(ed_ml: float, es_ml: float, names: tuple[Doubt, Doubt, Doubt]) -> tuple[Ventricle, tuple[Doubt, ...]]:
+    """Return a ventricle, and why volumes of it do not exist: it is missing at ED, missing at ES, larger at ES."""
+    missing_at_ed, missing_at_es, is_larger = names
+    if es_ml > ed_ml > 0:
+        return Ventricle(end_diastolic_ml=np.nan, end_systolic_ml=np.nan), (is_larger,)
+    doubts = tuple(name for name, volume_ml in ((missing_at_ed, ed_ml), (missing_at_es, es_ml)) if volume_ml == 0)
+    ventricle = Ventricle(end_diastolic_ml=ed_ml or np.nan, end_systolic_ml=es_ml or np.nan)
+    return ventricle, doubts
 
 
 def structure_volumes_ml(labels: NDArray[np.uint8], structure: Structure, voxels_ml: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -131,6 +183,6 @@ def _choose_phases(lv_ml: NDArray[np.float64], phases: tuple[str, ...]) -> tuple
     if CardiacPhase.ED in phases or CardiacPhase.ES in phases:
         indices = [phases.index(phase) if phase in phases else None for phase in (CardiacPhase.ED, CardiacPhase.ES)]
         return indices[0], indices[1]
-    if len(phases) < 2 or not np.isfinite(lv_ml).all():
+    if len(phases) < 2 or not np.isfinite(lv_ml).all() or not lv_ml.any():
         return None, None
     return int(lv_ml.argmax()), int(lv_ml.argmin())

@@ -48,8 +48,9 @@ VOLUME_COLUMNS = (
     "rv_esv_ml",
     "rv_sv_ml",
     "rv_ef_percent",
+    "doubt",
 )
-"""Columns of ``volumes.csv``; a cell is empty where a phase is missing."""
+"""Columns of ``volumes.csv``; a cell is empty where a measure does not exist, and ``doubt`` says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +189,7 @@ def _holds_nifti(source: Path) -> bool:
 
 
 def function_values(function: VentricularFunction) -> dict[str, str | float]:
-    """Return the cells of one row of ``volumes.csv``, the subject and the view left out; NaN where a phase is missing."""
+    """Return the cells of one row of ``volumes.csv``, the subject and the view left out; NaN where a measure does not exist."""
     values = (
         function.ed_phase,
         function.es_phase,
@@ -201,6 +202,7 @@ def function_values(function: VentricularFunction) -> dict[str, str | float]:
         function.rv.end_systolic_ml,
         function.rv.stroke_ml,
         function.rv.ejection_fraction_percent,
+        " ".join(function.doubts),
     )
     return dict(zip(VOLUME_COLUMNS[2:], values, strict=True))
 

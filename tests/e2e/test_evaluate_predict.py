@@ -376,7 +376,8 @@ def test_volumes_from_dicom_are_those_of_the_ellipsoid(tmp_path, dicom):
     assert float(row["lv_esv_ml"]) == pytest.approx(systole_ml, rel=0.05)
     assert float(row["lv_ef_percent"]) == pytest.approx(100 * (1 - systole_ml / diastole_ml), abs=2.0)
     assert float(row["lv_sv_ml"]) == pytest.approx(float(row["lv_edv_ml"]) - float(row["lv_esv_ml"]), abs=0.011)
-    assert (float(row["lv_mass_g"]), float(row["rv_edv_ml"]), row["rv_ef_percent"]) == (0, 0, "")
+    assert (row["lv_mass_g"], row["rv_edv_ml"], row["rv_ef_percent"]) == ("", "", "")
+    assert row["doubt"] == "rv_missing_ed rv_missing_es no_myocardium"
     written = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file())
     assert written == [
         "labels/SYN-0001_sax_ed.nii.gz",

@@ -1,12 +1,13 @@
 """Volumes of bodies whose volume is known."""
 
 import math
+from operator import attrgetter
 
 import numpy as np
 import pytest
 
 from cmr_planes.views import Structure
-from cmr_train.evaluation.volumes import VentricularFunction, slice_distances_mm, structure_volumes_ml, voxel_volumes_ml
+from cmr_train.evaluation.volumes import Doubt, VentricularFunction, slice_distances_mm, structure_volumes_ml, voxel_volumes_ml
 
 
 def stack(places_mm, normal=(0.0, 0.6, 0.8)):
@@ -92,5 +93,30 @@ def test_what_is_missing_is_not_guessed():
     unknown = volumes_of([100, 50], [100, 100], [100, 50], ("000", "001"), voxel_ml=np.nan)
     assert math.isnan(unknown.lv.end_diastolic_ml)
     assert unknown.ed_phase == ""
+    assert unknown.doubts == (Doubt.SINGLE_SLICE,)
     empty = volumes_of([0, 0], [10, 10], [0, 0], ("ed", "es"))
     assert math.isnan(empty.lv.ejection_fraction_percent)
+
+
+NAN_LV = "lv.end_diastolic_ml lv.end_systolic_ml lv.stroke_ml lv.ejection_fraction_percent".split()
+NAN_RV = [name.replace("lv", "rv") for name in NAN_LV]
+
+
+@pytest.mark.parametrize(
+    ("blood", "muscle", "right", "phases", "doubts", "missing"),
+    [
+        ([0, 0, 0], [9, 9, 9], [128, 64, 96], ("000", "001", "002"), ["no_phases"], [*NAN_LV, *NAN_RV, "lv_mass_g"]),
+        ([100, 0], [50, 50], [80, 40], ("ed", "es"), ["lv_missing_es"], NAN_LV[1:]),
+        ([0, 60], [50, 50], [80, 40], ("ed", "es"), ["lv_missing_ed"], [NAN_LV[0], *NAN_LV[2:]]),
+        ([60, 100], [50, 50], [80, 40], ("ed", "es"), ["lv_larger_at_es"], NAN_LV),
+        ([100, 60], [50, 50], [40, 80], ("ed", "es"), ["rv_larger_at_es"], NAN_RV),
+        ([100, 60], [0, 50], [40, 0], ("ed", "es"), ["rv_missing_es", "no_myocardium"], [*NAN_RV[1:], "lv_mass_g"]),
+        ([100, 0, 60], [50, 50, 50], [80, 40, 50], ("000", "001", "002"), ["lv_missing_es"], NAN_LV[1:]),
+        ([100, 60], [50, 50], [80, 40], ("ed", "es"), [], []),
+    ],
+)
+def test_no_number_stands_where_a_structure_was_not_found_or_grew_in_systole(blood, muscle, right, phases, doubts, missing):
+    function = volumes_of(blood, muscle, right, phases)
+    assert list(function.doubts) == doubts
+    found = [name for name in (*NAN_LV, *NAN_RV, "lv_mass_g") if math.isnan(attrgetter(name)(function))]
+    assert found == missing
