@@ -74,6 +74,28 @@ class Schedule(StrEnum):
     """Constant, as in the paper."""
     ONE_CYCLE = "one-cycle"
     """Rises over the first part of the run, then falls to nearly zero at its end."""
+    COSINE = "cosine"
+    """Falls from the first iteration to nearly zero at the end, along half a cosine."""
+
+
+class Norm(StrEnum):
+    """Normalisation between the convolutions of the network."""
+
+    BATCH = "batch"
+    """Over a batch, per channel, as in the paper; running statistics in prediction."""
+    INSTANCE = "instance"
+    """Over one image, per channel."""
+    GROUP = "group"
+    """Over one image, per group of channels: eight groups, or fewer where the channels do not divide by eight."""
+
+
+class AugmentationKind(StrEnum):
+    """Source of the defaults of the augmentation."""
+
+    PAPER = "paper"
+    """Rotation and scaling."""
+    STRONG = "strong"
+    """More rotation and scaling; gamma, noise and blur besides."""
 
 
 class Sharing(StrEnum):

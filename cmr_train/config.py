@@ -11,11 +11,13 @@ from typing import Any, Self
 
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PositionClass, Structure, position_name
 from cmr_train.choices import (
+    AugmentationKind,
     CacheKind,
     DecoderSharing,
     DeviceKind,
     Head,
     LossKind,
+    Norm,
     Precision,
     Preset,
     Recipe,
@@ -68,6 +70,7 @@ class NetworkConfig:
 
     base_channels: int = setting(64, "Channels of the U-Net at full resolution.", interval=_SIZE)
     levels: int = setting(4, "Number of down-sampling steps of the U-Net.", interval=_LEVELS)
+    norm: Norm = setting(Norm.BATCH, "Normalisation between the convolutions: over a batch, an image, or groups of its channels.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +79,12 @@ class TrainingConfig:
 
     iterations: int = setting(50_000, "Optimiser steps; with multitask, those of the segmentation.", interval=POSITIVE)
     batch_size: int = setting(20, "Batch size (images per step), summed over all processes.", interval=POSITIVE)
-    learning_rate: float = setting(0.001, "Learning rate of Adam; the highest of a one-cycle schedule.", interval=POSITIVE)
+    learning_rate: float = setting(0.001, "Learning rate of Adam; the highest of a schedule that varies it.", interval=POSITIVE)
     schedule: Schedule = setting(Schedule.CONSTANT, "Learning-rate schedule.")
     loss: LossKind = setting(LossKind.CROSS_ENTROPY, "Loss function.")
+    augmentation: AugmentationKind = setting(
+        AugmentationKind.PAPER, "Source of the defaults of rotation, scaling, gamma, noise and blur; no image is ever mirrored."
+    )
     rotation_deg: float = setting(
         15.0,
         "Random rotation, in degrees either way.",
@@ -98,6 +104,9 @@ class TrainingConfig:
     )
     noise: float = setting(
         0.0, "Random noise: the largest standard deviation added to intensities of 0 to 1.", interval=NOT_NEGATIVE
+    )
+    blur: float = setting(
+        0.0, "Random blur: the largest standard deviation of a Gaussian, in pixels.", unit="pixels", interval=Interval(high=2)
     )
     seed: int = setting(0, "Seed of the initial weights, the order of images and their augmentation.", interval=NOT_NEGATIVE)
 
@@ -221,7 +230,7 @@ SETTINGS = {name: setting for group in GROUPS.values() for name, setting in sett
 
 
 INHERITED = {
-    "network": ("base_channels", "levels"),
+    "network": ("base_channels", "levels", "norm"),
     "data": ("rows", "columns", "resample_mm", "split_seed", "fractions"),
 }
 """Settings that a transfer inherits from its pretext unless given: the network, the matrix, and the split into sets."""

@@ -4,28 +4,47 @@ from collections.abc import Mapping
 from typing import Any
 
 from cmr_planes.system.suggestion import suggest
-from cmr_train.choices import LossKind, Preset, Recipe, Schedule, TransferMode
+from cmr_train.choices import (
+    AugmentationKind,
+    DecoderSharing,
+    LossKind,
+    Norm,
+    Preset,
+    Recipe,
+    Schedule,
+    Sharing,
+    TransferMode,
+)
 from cmr_train.config import GROUPS, SETTINGS, RunConfig, are_shares
 from cmr_train.errors import ConfigError, SettingProblem
 from cmr_train.settings.fields import settings_of
 
-PRESETS: dict[Preset, dict[str, Any]] = {
-    Preset.PAPER: {},
+_QUICK = {
+    "base_channels": 8,
+    "batch_size": 10,
+    "iterations": 300,
+    "learning_rate": 0.01,
+    "schedule": Schedule.ONE_CYCLE,
+    "checkpoint_every": 100,
+}
+PRESETS: dict[Preset, dict[Recipe, dict[str, Any]]] = {
+    Preset.PAPER: {recipe: {} for recipe in Recipe},
     Preset.QUICK: {
-        "base_channels": 8,
-        "batch_size": 10,
-        "iterations": 300,
-        "learning_rate": 0.01,
-        "schedule": Schedule.ONE_CYCLE,
-        "loss": LossKind.WEIGHTED,
-        "checkpoint_every": 100,
+        Recipe.PRETEXT: _QUICK | {"loss": LossKind.WEIGHTED},
+        Recipe.FINETUNE: _QUICK | {"loss": LossKind.DICE, "decoder": DecoderSharing.PER_TASK},
     },
 }
-"""Settings in which a preset differs from the defaults, which are the paper's."""
+"""Settings of each recipe in which a preset differs from the defaults, which are the paper's."""
+
+AUGMENTATIONS: dict[AugmentationKind, dict[str, float]] = {
+    AugmentationKind.PAPER: {},
+    AugmentationKind.STRONG: {"rotation_deg": 30.0, "scaling": 0.3, "gamma": 0.5, "noise": 0.05, "blur": 1.0},
+}
+"""Settings in which an augmentation differs from the defaults."""
 
 
 def configure(recipe: Recipe, preset: Preset = Preset.PAPER, **given: Any) -> RunConfig:  # noqa: ANN401  # values of any field
-    """Resolve a configuration: the preset, then what was given.
+    """Resolve a configuration: the preset, then the augmentation, then what was given.
 
     Parameters
     ----------
@@ -41,7 +60,9 @@ def configure(recipe: Recipe, preset: Preset = Preset.PAPER, **given: Any) -> Ru
     ConfigError
         A name is unknown or a value cannot be used; every problem is listed.
     """
-    config = _grouped(recipe, preset, PRESETS[preset] | parse_settings(given))
+    values = PRESETS[preset][recipe] | parse_settings(given)
+    augmentation = AUGMENTATIONS[values.get("augmentation", AugmentationKind.PAPER)]
+    config = _grouped(recipe, preset, augmentation | values)
     found = problems(config)
     if found:
         raise ConfigError(found)
@@ -76,11 +97,20 @@ def problems(config: RunConfig) -> list[SettingProblem]:
     found = []
     if not are_shares(config.data.fractions):
         found.append(SettingProblem("fractions", f"must sum to 1, got {config.data.fractions}"))
-    if config.training.batch_size == 1 and min(config.image_size) == 1 << config.network.levels:
+    network, has_single_pixel = config.network, config.image_size == (1 << config.network.levels,) * 2
+    if network.norm is Norm.BATCH and config.training.batch_size == 1 and has_single_pixel:
         found.append(SettingProblem("batch_size", "must be 2 or more where images have a single pixel at the lowest level, got 1"))
+    if network.norm is not Norm.BATCH and has_single_pixel:
+        found.append(
+            SettingProblem("norm", f"must be 'batch' where images have a single pixel at the lowest level, got {network.norm}")
+        )
     transfer = config.transfer
     if transfer is not None and transfer.mode is TransferMode.SCRATCH and transfer.pretext is not None:
         found.append(SettingProblem("pretext", "has no use in mode 'scratch'; leave it out, or choose another mode"))
+    if transfer is not None and transfer.normalisation is Sharing.SEPARATE and network.norm is not Norm.BATCH:
+        found.append(
+            SettingProblem("normalisation", f"cannot be 'separate' with norm '{network.norm}', which has no running statistics")
+        )
     return found
 
 

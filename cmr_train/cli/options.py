@@ -14,10 +14,10 @@ from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import say
 from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option
 from cmr_planes.views import CardiacView
-from cmr_train.choices import Preset
+from cmr_train.choices import AugmentationKind, Preset
 from cmr_train.config import DataConfig, NetworkConfig, RuntimeConfig, TrainingConfig, TransferConfig
 from cmr_train.errors import ConfigError, SettingProblem
-from cmr_train.presets import PRESETS
+from cmr_train.presets import AUGMENTATIONS, PRESETS
 from cmr_train.settings.fields import Setting, settings_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -60,10 +60,18 @@ def _kind_of(setting: Setting) -> Any:  # noqa: ANN401  # a type, or one of clic
 
 
 def _default_of(setting: Setting) -> str:
-    """Return the default in words: the paper's, and that of the quick preset where it differs."""
-    quick = PRESETS[Preset.QUICK].get(setting.name)
+    """Return the default in words: the paper's, and those of the quick preset and of strong augmentation where they differ."""
     default = setting.default_text or _shown(setting.default, "," if ... in get_args(setting.kind) else " ")
-    return default if quick is None else f"{default}; quick: {_shown(quick)}"
+    strong, name = AUGMENTATIONS[AugmentationKind.STRONG], setting.name
+    quick = {recipe: _shown(values[name]) for recipe, values in PRESETS[Preset.QUICK].items() if name in values}
+    parts = [default]
+    if len({*quick.values()}) == 1:
+        parts.append(f"quick: {next(iter(quick.values()))}")
+    elif quick:
+        parts.append(f"quick: {', '.join(f'{value} ({recipe})' for recipe, value in quick.items())}")
+    if name in strong:
+        parts.append(f"strong: {_shown(strong[name])}")
+    return "; ".join(parts)
 
 
 def _shown(value: Any, separator: str = " ") -> str:  # noqa: ANN401  # of any setting

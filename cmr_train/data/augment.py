@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+MOST_BLUR = 2.0
+"""Largest standard deviation of a blur, in pixels."""
+BLUR_RADIUS = 6
+"""Pixels to either side that a blur takes in: three times its largest standard deviation."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
@@ -25,6 +30,8 @@ class Augmentation:
     """Intensities are raised to a power from 1 / (1 + this) to 1 + this, uniform in its logarithm."""
     noise: float = 0.0
     """Normal noise is added; each image's standard deviation is from 0 up to this, uniformly."""
+    blur: float = 0.0
+    """Images are convolved with a Gaussian; each one's standard deviation in pixels is from 0 up to this, uniformly."""
 
 
 def draw_matrices(n: int, random: np.random.Generator, *, rotation_deg: float, scaling: float) -> NDArray[np.float32]:
@@ -58,6 +65,11 @@ def draw_noise(shape: tuple[int, int, int], random: np.random.Generator, *, nois
     """Draw what is added to some images, shape (n, rows, columns)."""
     deviations = random.uniform(0, noise, shape[0]).astype(np.float32)
     return random.standard_normal(shape, dtype=np.float32) * deviations[:, None, None]
+
+
+def draw_blurs(n: int, random: np.random.Generator, *, blur: float) -> NDArray[np.float32]:
+    """Draw the standard deviation of the Gaussian with which each of some images is blurred, shape (n,), in pixels."""
+    return random.uniform(0, blur, n).astype(np.float32)
 
 
 def _factors(n: int, random: np.random.Generator, beyond_one: float) -> NDArray[np.float64]:
@@ -119,8 +131,8 @@ def transform(images: Tensor, masks: Tensor, matrices: Tensor) -> tuple[Tensor, 
     return moved, classes[:, 0].long()
 
 
-def adjust(images: Tensor, powers: Tensor | None, noise: Tensor | None) -> Tensor:
-    """Change the intensities of images.
+def adjust(images: Tensor, powers: Tensor | None, blurs: Tensor | None, noise: Tensor | None) -> Tensor:
+    """Change the intensities of images: contrast, then blur, then noise.
 
     Parameters
     ----------
@@ -128,9 +140,32 @@ def adjust(images: Tensor, powers: Tensor | None, noise: Tensor | None) -> Tenso
         Shape (N, 1, rows, columns), 0 to 1.
     powers
         Shape (N,), as :func:`draw_powers` gives them; None leaves contrast as it is.
+    blurs
+        Shape (N,), as :func:`draw_blurs` gives them; None blurs nothing.
     noise
         Shape (N, rows, columns), as :func:`draw_noise` gives it; None adds none.
     """
     if powers is not None:
         images = images.clamp(min=0) ** powers[:, None, None, None]
+    if blurs is not None:
+        images = blurred(images, blurs)
     return images if noise is None else images + noise[:, None]
+
+
+def blurred(images: Tensor, deviations: Tensor) -> Tensor:
+    """Convolve images with Gaussians; the nearest pixel goes on beyond the border.
+
+    Parameters
+    ----------
+    images
+        Shape (N, 1, rows, columns).
+    deviations
+        Shape (N,), the standard deviation of each image's Gaussian in pixels; at most :data:`MOST_BLUR`.
+    """
+    offsets = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, device=images.device)
+    weights = torch.exp(-((offsets / deviations[:, None].clamp_min(1e-3)) ** 2) / 2)  # 1e-3 pixels: only the pixel itself
+    kernels = (weights / weights.sum(dim=1, keepdim=True))[:, None]
+    n, edge = len(images), (BLUR_RADIUS, BLUR_RADIUS)
+    row = functional.pad(images.movedim(1, 0), (*edge, *edge), mode="replicate")  # images as channels: each has its own kernel
+    across = functional.conv2d(row, kernels[:, :, None, :], groups=n)
+    return functional.conv2d(across, kernels[:, :, :, None], groups=n).movedim(0, 1)

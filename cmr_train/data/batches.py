@@ -18,13 +18,13 @@ from torch.utils.data import DataLoader
 
 from cmr_planes.system.pool import starting_workers
 from cmr_train.compute.random_numbers import Stream, generator
-from cmr_train.data.augment import Augmentation, draw_matrices, draw_noise, draw_powers
+from cmr_train.data.augment import Augmentation, draw_blurs, draw_matrices, draw_noise, draw_powers
 from cmr_train.data.datasets import PlaneDataset, Sample
 
 AHEAD = 3
 """Batches that are read before they are needed."""
 
-_FAVOURED, _POWERS, _NOISE = 1, 1, 2
+_FAVOURED, _POWERS, _NOISE, _BLURS = 1, 1, 2, 3
 """Random numbers of their own, within the stream of the order and of the augmentation."""
 
 
@@ -40,6 +40,8 @@ class Batch:
     """Shape (N, 2, 2): the rotation and scaling of each image."""
     powers: Tensor | None = None
     """Shape (N,): the power of each image's intensities, None to leave them."""
+    blurs: Tensor | None = None
+    """Shape (N,): the standard deviation of each image's blur in pixels, None for no blur."""
     noise: Tensor | None = None
     """Shape (N, rows, columns): what is added afterwards, None for nothing."""
 
@@ -87,6 +89,11 @@ class Order:
         """Return the powers of this process's images of batch ``number``, shape (n,); None if there are none."""
         random = generator(self.seed, Stream.AUGMENTATION, self.task, number, _POWERS)
         return self._own(draw_powers(self.batch_size, random, gamma=augmentation.gamma)) if augmentation.gamma else None
+
+    def blurs(self, number: int, augmentation: Augmentation) -> NDArray[np.float32] | None:
+        """Return the blurs of this process's images of batch ``number``, shape (n,), in pixels; None if there are none."""
+        random = generator(self.seed, Stream.AUGMENTATION, self.task, number, _BLURS)
+        return self._own(draw_blurs(self.batch_size, random, blur=augmentation.blur)) if augmentation.blur else None
 
     def noise(self, number: int, size: tuple[int, int], augmentation: Augmentation) -> NDArray[np.float32] | None:
         """Return what is added to this process's images of batch ``number``, shape (n, rows, columns); None if nothing is."""
@@ -157,10 +164,8 @@ def batches(
     pin = device.type == "cuda"
     for number, (images, masks) in enumerate(samples(dataset, order, options.workers, start, stop), start=start):
         matrices = order.matrices(number, options.augmentation)
-        powers, noise = (
-            order.powers(number, options.augmentation),
-            order.noise(number, dataset.target.grid.size, options.augmentation),
-        )
+        powers, blurs = order.powers(number, options.augmentation), order.blurs(number, options.augmentation)
+        noise = order.noise(number, dataset.target.grid.size, options.augmentation)
 
         def send(array: NDArray[Any]) -> Tensor:
             tensor = torch.from_numpy(array)
@@ -171,6 +176,7 @@ def batches(
             masks=send(masks),
             matrices=send(matrices),
             powers=None if powers is None else send(powers),
+            blurs=None if blurs is None else send(blurs),
             noise=None if noise is None else send(noise),
         )
 

@@ -1,10 +1,13 @@
-"""The U-net (Ronneberger et al., MICCAI 2015) with batch normalisation, as the paper uses it."""
+"""The U-net (Ronneberger et al., MICCAI 2015); with batch normalisation, as the paper uses it, unless another is asked for."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 import torch
 from torch import Tensor, nn
+
+from cmr_train.choices import Norm
 
 ENCODER_PREFIX = "encoder."
 """Names of the encoder's tensors begin with this."""
@@ -16,14 +19,29 @@ HEAD_PREFIX = "heads."
 """Names of the heads' tensors begin with this."""
 
 
-def _double_convolution(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Two times 3 × 3 convolution, batch normalisation, ReLU; keeps rows and columns."""
+N_GROUPS = 8
+"""Groups of channels that group normalisation aims at."""
+
+
+def _normalisation(channels: int, norm: Norm) -> nn.Module:
+    """Return a normalisation with a gain and a shift per channel."""
+    match norm:
+        case Norm.BATCH:
+            return nn.BatchNorm2d(channels)
+        case Norm.INSTANCE:
+            return nn.InstanceNorm2d(channels, affine=True)
+        case Norm.GROUP:
+            return nn.GroupNorm(math.gcd(channels, N_GROUPS), channels)
+
+
+def _double_convolution(in_channels: int, out_channels: int, norm: Norm) -> nn.Sequential:
+    """Two times 3 × 3 convolution, normalisation, ReLU; keeps rows and columns."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
-        nn.BatchNorm2d(out_channels),
+        _normalisation(out_channels, norm),
         nn.ReLU(inplace=True),
         nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
-        nn.BatchNorm2d(out_channels),
+        _normalisation(out_channels, norm),
         nn.ReLU(inplace=True),
     )
 
@@ -35,12 +53,14 @@ class UpBlock(nn.Module):
     ----------
     channels
         Channels that come in; half of them go out.
+    norm
+        Normalisation between the convolutions.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, norm: Norm) -> None:
         super().__init__()
         self.up = nn.ConvTranspose2d(channels, channels // 2, 2, stride=2)
-        self.convolutions = _double_convolution(channels, channels // 2)
+        self.convolutions = _double_convolution(channels, channels // 2, norm)
 
     def forward(self, features: Tensor, skip: Tensor) -> Tensor:
         """Map (N, C, rows, columns) and a skip of (N, C / 2, 2 rows, 2 columns) to the skip's shape."""
@@ -48,9 +68,9 @@ class UpBlock(nn.Module):
         return result
 
 
-def _decoder(channels: Sequence[int]) -> nn.ModuleList:
+def _decoder(channels: Sequence[int], norm: Norm) -> nn.ModuleList:
     """Return the blocks from the lowest level up; ``channels`` are those of the levels, from full resolution down."""
-    return nn.ModuleList(UpBlock(width) for width in reversed(channels[1:]))
+    return nn.ModuleList(UpBlock(width, norm) for width in reversed(channels[1:]))
 
 
 class UNet(nn.Module):
@@ -68,6 +88,8 @@ class UNet(nn.Module):
         Classes of each head, by name. A head is a 1 × 1 convolution.
     has_decoder_per_head
         Whether each head has a decoder of its own; else they share one.
+    norm
+        Normalisation between the convolutions.
 
     Raises
     ------
@@ -83,6 +105,7 @@ class UNet(nn.Module):
         *,
         heads: Mapping[str, int],
         has_decoder_per_head: bool = False,
+        norm: Norm = Norm.BATCH,
     ) -> None:
         super().__init__()
         if min(in_channels, base_channels, depth, len(heads), *heads.values()) < 1:
@@ -93,12 +116,12 @@ class UNet(nn.Module):
         self.depth = depth
         self.pool = nn.MaxPool2d(2)
         self.encoder = nn.ModuleList(
-            _double_convolution(before, after) for before, after in zip([in_channels, *channels], channels, strict=False)
+            _double_convolution(before, after, norm) for before, after in zip([in_channels, *channels], channels, strict=False)
         )
         if has_decoder_per_head:
-            self.decoders = nn.ModuleDict({name: _decoder(channels) for name in heads})
+            self.decoders = nn.ModuleDict({name: _decoder(channels, norm) for name in heads})
         else:
-            self.decoder = _decoder(channels)
+            self.decoder = _decoder(channels, norm)
         self.has_decoder_per_head = has_decoder_per_head
         self.heads = nn.ModuleDict({name: nn.Conv2d(base_channels, classes, 1) for name, classes in heads.items()})
 

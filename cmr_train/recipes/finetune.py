@@ -216,6 +216,9 @@ def _load_pretext(model: UNet, transfer: TransferConfig, session: Session, split
         session.reporter.on_message("from random weights")
         return load_weights(model, {}, TransferMode.SCRATCH)
     check_pretext(transfer.pretext, session.config.data.view, split)
+    norm, own = read_config(transfer.pretext).network.norm, session.config.network.norm
+    if norm is not own:
+        raise TrainError(f"{str(transfer.pretext)!r} was trained with norm {norm}, and this run has norm {own}; use the pretext's")
     report = load_weights(model, read_weights(transfer.pretext), transfer.mode)
     session.reporter.on_message(f"from {str(transfer.pretext)!r}: {report.sentence()}")
     return report

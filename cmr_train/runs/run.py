@@ -47,7 +47,14 @@ class Run:
 def make_network(config: RunConfig) -> UNet:
     """Build the network of a configuration, with torch's random weights."""
     network = config.network
-    return UNet(1, network.base_channels, network.levels, heads=config.heads, has_decoder_per_head=config.has_decoder_per_task)
+    return UNet(
+        1,
+        network.base_channels,
+        network.levels,
+        heads=config.heads,
+        has_decoder_per_head=config.has_decoder_per_task,
+        norm=network.norm,
+    )
 
 
 def read_weights(run: Path) -> dict[str, torch.Tensor]:

@@ -27,7 +27,7 @@ from cmr_train.training.tracking import Record
 WARM_UP = 0.3
 """Share of a one-cycle schedule in which the learning rate rises."""
 FIRST, LAST = 1 / 25, 1e-4
-"""Learning rate at the beginning and at the end of a one-cycle schedule, of the highest."""
+"""Learning rate at the beginning of a one-cycle schedule, and at the end of it or of a cosine, of the highest."""
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
@@ -64,16 +64,29 @@ def learning_rate(training: TrainingConfig, iteration: int) -> float:
     """Return the learning rate of an iteration, counted from 0; it depends on nothing else."""
     if training.schedule is Schedule.CONSTANT:
         return training.learning_rate
+    if training.schedule is Schedule.COSINE:
+        return training.learning_rate * _fall(1.0, LAST, iteration / max(1, training.iterations - 1))
     peak = WARM_UP * training.iterations
     is_rising = iteration < peak
     start, end = (FIRST, 1.0) if is_rising else (1.0, LAST)
     share = iteration / peak if is_rising else (iteration - peak) / max(1.0, training.iterations - 1 - peak)
-    return training.learning_rate * (end + (start - end) * (1 + math.cos(math.pi * min(1.0, share))) / 2)
+    return training.learning_rate * _fall(start, end, share)
+
+
+def _fall(start: float, end: float, share: float) -> float:
+    """Return the value after a share of the way from start to end along half a cosine."""
+    return end + (start - end) * (1 + math.cos(math.pi * min(1.0, share))) / 2
 
 
 def augmentation(training: TrainingConfig) -> Augmentation:
     """Return how a run changes its images."""
-    return Augmentation(rotation_deg=training.rotation_deg, scaling=training.scaling, gamma=training.gamma, noise=training.noise)
+    return Augmentation(
+        rotation_deg=training.rotation_deg,
+        scaling=training.scaling,
+        gamma=training.gamma,
+        noise=training.noise,
+        blur=training.blur,
+    )
 
 
 def step(state: TrainState, task: Task, batch: Batch, network: nn.Module, compute: Compute, rate: float) -> None:
@@ -98,7 +111,7 @@ def step(state: TrainState, task: Task, batch: Batch, network: nn.Module, comput
     for group in optimiser.param_groups:
         group["lr"] = rate
     images, classes = transform(batch.images, batch.masks, batch.matrices)
-    images = adjust(images, batch.powers, batch.noise)
+    images = adjust(images, batch.powers, batch.blurs, batch.noise)
     optimiser.zero_grad(set_to_none=True)
     with compute.autocast():
         loss = task.loss(network(images.contiguous(memory_format=compute.memory_format), task.head.value), classes)

@@ -30,7 +30,8 @@ def test_every_setting_has_an_option_with_its_flags_and_its_help():
     ("name", "end"),
     [
         ("iterations", "[default: 50,000; quick: 300]"),
-        ("rotation_deg", "[default: 15.0; 0 to 180 degrees]"),
+        ("rotation_deg", "[default: 15.0; strong: 30.0; 0 to 180 degrees]"),
+        ("loss", "[default: cross-entropy; quick: weighted (pretext), dice (finetune)]"),
         ("fractions", "[default: 0.7 0.1 0.2]"),
         ("subjects", "[default: all of the training set]"),
     ],

@@ -138,7 +138,7 @@ def test_a_transfer_takes_network_matrix_and_split_from_its_pretext(data, tmp_pa
     assert train("pretext", "--data", data, "--out", tmp_path / "pretext", *small).exit_code == 0
     shown = train("finetune", "--dry-run", "--data", data, "--pretext", tmp_path / "pretext", "--columns", 80)
     config = json.loads(shown.stdout)
-    assert config["network"] == {"base_channels": 2, "levels": 3}
+    assert config["network"] == {"base_channels": 2, "levels": 3, "norm": "batch"}
     assert (config["data"]["rows"], config["data"]["columns"], config["data"]["split_seed"]) == (32, 80, 4)
     assert config["training"]["iterations"] == 50_000
 
@@ -150,6 +150,21 @@ def test_the_quick_preset_and_options_of_the_loss_run(data, tmp_path):
         done = train("pretext", "--json", "--preset", "quick", "--data", data, "--out", tmp_path / str(number), *options(**given))
         assert done.exit_code == 0, done.output
         assert json.loads(done.stdout)["losses"]["positions"] > 0
+
+
+@pytest.mark.parametrize("norm", ["instance", "group"])
+def test_networks_without_batch_statistics_are_pretrained_transferred_and_scored(data, tmp_path, norm):
+    pretrained = ("pretext", "--norm", norm, "--schedule", "cosine", "--augmentation", "strong", *options(iterations=2))
+    assert train(*pretrained, "--data", data, "--out", tmp_path / "pretext").exit_code == 0
+    transfer = ("finetune", "--data", data, "--pretext", tmp_path / "pretext", *options(iterations=2))
+    for mode in ("decoder", "multitask"):
+        done = train(*transfer, "--mode", mode, "--out", tmp_path / mode)
+        assert done.exit_code == 0, done.output
+        assert load_run(tmp_path / mode).config.network.norm == norm
+    assert train("evaluate", tmp_path / "multitask", "--subset", "all").exit_code == 0
+    refused = train(*transfer, "--norm", "batch", "--out", tmp_path / "other")
+    assert refused.exit_code == 1
+    assert f"was trained with norm {norm}, and this run has norm batch" in refused.stderr
 
 
 # Kill and resume

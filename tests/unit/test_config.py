@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cmr_planes.views import CardiacView
-from cmr_train.choices import Head, LossKind, Preset, Recipe, Schedule, TransferMode
+from cmr_train.choices import AugmentationKind, DecoderSharing, Head, LossKind, Norm, Preset, Recipe, Schedule, TransferMode
 from cmr_train.config import GROUPS, RunConfig
 from cmr_train.errors import ConfigError
 from cmr_train.presets import configure, differences
@@ -17,8 +17,11 @@ def test_the_paper_is_the_default():
     training = config.training
     assert (training.learning_rate, training.batch_size, training.iterations) == (0.001, 20, 50_000)
     assert (training.loss, training.schedule) == (LossKind.CROSS_ENTROPY, Schedule.CONSTANT)
+    assert (training.augmentation, training.gamma, training.noise, training.blur) == (AugmentationKind.PAPER, 0, 0, 0)
+    assert config.network.norm is Norm.BATCH
     assert config.transfer is not None
     assert (config.transfer.mode, config.transfer.beta) == (TransferMode.MULTITASK, 10)
+    assert config.transfer.decoder is DecoderSharing.SHARED
     assert config.image_size == (192, 208)
 
 
@@ -26,6 +29,32 @@ def test_what_is_given_wins_over_the_preset():
     config = configure(Recipe.PRETEXT, Preset.QUICK, base_channels=2, loss=None)
     assert config.network.base_channels == 2
     assert config.training.loss is LossKind.WEIGHTED
+
+
+def test_the_quick_preset_keeps_both_tasks_and_finds_small_structures():
+    config = configure(Recipe.FINETUNE, Preset.QUICK)
+    assert config.training.loss is LossKind.DICE
+    assert config.has_decoder_per_task
+    assert not configure(Recipe.FINETUNE, Preset.QUICK, mode="all").has_decoder_per_task
+
+
+def test_strong_augmentation_is_a_set_of_defaults():
+    def ranges(**given):
+        training = configure(Recipe.PRETEXT, **given).training
+        return training.rotation_deg, training.scaling, training.gamma, training.noise, training.blur
+
+    assert ranges() == (15.0, 0.15, 0.0, 0.0, 0.0)
+    assert ranges(augmentation="strong") == (30.0, 0.3, 0.5, 0.05, 1.0)
+    assert ranges(augmentation="strong", noise=0.0, rotation_deg=10) == (10.0, 0.3, 0.5, 0.0, 1.0)
+
+
+def test_settings_that_the_normalisation_cannot_have_are_refused():
+    with pytest.raises(ConfigError, match="normalisation cannot be 'separate' with norm 'group'"):
+        configure(Recipe.FINETUNE, norm="group", normalisation="separate")
+    with pytest.raises(
+        ConfigError, match="norm must be 'batch' where images have a single pixel at the lowest level, got instance"
+    ):
+        configure(Recipe.PRETEXT, norm="instance", rows=16, columns=16)
 
 
 @pytest.mark.parametrize("recipe", [*Recipe])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from cmr_train.data.augment import Augmentation, adjust, draw_matrices, sampling_grid, transform
+from cmr_train.data.augment import MOST_BLUR, Augmentation, adjust, blurred, draw_blurs, draw_matrices, sampling_grid, transform
 from cmr_train.data.batches import Order
 
 
@@ -72,7 +72,7 @@ def test_intensities_are_raised_to_a_power_then_get_noise():
     assert deviations.max() < 0.23
     assert np.quantile(deviations, 0.5) == pytest.approx(0.1, abs=0.02)
     images = torch.rand(400, 1, 16, 24)
-    changed = adjust(images, torch.from_numpy(powers), torch.from_numpy(noise))
+    changed = adjust(images, torch.from_numpy(powers), None, torch.from_numpy(noise))
     np.testing.assert_allclose(changed[:, 0], images[:, 0].numpy() ** powers[:, None, None] + noise, atol=1e-6)
 
 
@@ -81,4 +81,27 @@ def test_without_gamma_and_noise_intensities_stay():
     assert order.powers(0, Augmentation()) is None
     assert order.noise(0, (8, 8), Augmentation()) is None
     images = torch.rand(4, 1, 8, 8)
-    assert torch.equal(adjust(images, None, None), images)
+    assert torch.equal(adjust(images, None, None, None), images)
+
+
+def test_a_blur_is_the_gaussian_of_scipy():
+    images = np.random.default_rng(3).random((4, 1, 20, 26)).astype(np.float32)
+    deviations = np.array([0.0, 0.3, 1.0, MOST_BLUR], dtype=np.float32)
+    found = blurred(torch.from_numpy(images), torch.from_numpy(deviations)).numpy()
+    for number, deviation in enumerate(deviations):
+        expected = (
+            ndimage.gaussian_filter(images[number, 0], deviation, mode="nearest", radius=6) if deviation else images[number, 0]
+        )
+        np.testing.assert_allclose(found[number, 0], expected, atol=1e-5)
+
+
+def test_blurs_are_up_to_what_was_asked_for_and_shared_out_among_processes():
+    augmentation = Augmentation(blur=1.5)
+    whole = Order(n_images=50, batch_size=40, seed=2, task=0)
+    blurs = whole.blurs(7, augmentation)
+    assert 0 <= blurs.min() < 0.3
+    assert 1.2 < blurs.max() <= 1.5
+    parts = [Order(n_images=50, batch_size=40, seed=2, task=0, rank=rank, n_ranks=2).blurs(7, augmentation) for rank in (0, 1)]
+    np.testing.assert_array_equal(np.concatenate(parts), blurs)
+    assert whole.blurs(7, Augmentation()) is None
+    assert (draw_blurs(3, np.random.default_rng(0), blur=0) == 0).all()

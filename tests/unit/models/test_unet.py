@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from cmr_train.choices import LossKind
+from cmr_train.choices import LossKind, Norm
 from cmr_train.models.initial_weights import initialise
 from cmr_train.models.unet import UNet
 from cmr_train.training.losses import class_weights, cross_entropy, dice_cross_entropy, make_loss, weighted_cross_entropy
@@ -61,6 +61,28 @@ def test_a_head_depends_on_its_own_parameters_and_no_others():
     used = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
     own = {id(parameter) for parameter in model.parameters_of("b")}
     assert used == {name for name, parameter in model.named_parameters() if id(parameter) in own}
+
+
+@pytest.mark.parametrize("norm", [Norm.INSTANCE, Norm.GROUP])
+def test_without_batch_statistics_an_answer_depends_on_its_image_alone(norm):
+    model = UNet(1, 8, 2, heads={"a": 3}, norm=norm)
+    images = torch.rand(3, 1, 8, 8)
+    together = model(images, "a")
+    for number in range(3):
+        torch.testing.assert_close(model(images[number : number + 1], "a")[0], together[number], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model.eval()(images, "a"), together)
+    assert not [name for name in model.state_dict() if "running" in name]
+
+
+@pytest.mark.parametrize("channels", [4, 6, 16])
+def test_groups_are_eight_or_as_many_as_divide_the_channels(channels):
+    model = UNet(1, channels, 1, heads={"a": 3}, norm=Norm.GROUP)
+    groups = {4: 4, 6: 2, 16: 8}[channels]
+    assert model.encoder[0][1].num_groups == groups
+    features = torch.rand(2, channels, 4, 4)
+    parts = features.reshape(2, groups, -1)
+    expected = (parts - parts.mean(-1, keepdim=True)) / (parts.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+    torch.testing.assert_close(model.encoder[0][1](features), expected.reshape_as(features))
 
 
 def test_a_network_needs_a_head():

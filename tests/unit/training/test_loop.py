@@ -267,9 +267,17 @@ def test_one_cycle_rises_then_falls_to_nearly_nothing():
     assert learning_rate(TrainingConfig(), 12345) == 0.001
 
 
+def test_a_cosine_falls_from_the_start_to_nearly_nothing():
+    training = TrainingConfig(iterations=101, schedule=Schedule.COSINE, learning_rate=0.01)
+    rates = np.array([learning_rate(training, iteration) for iteration in range(101)])
+    expected = 0.01 * (1e-4 + (1 - 1e-4) * np.cos(np.linspace(0, np.pi / 2, 101)) ** 2)  # half a cosine, by the half angle
+    np.testing.assert_allclose(rates, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("schedule", [Schedule.ONE_CYCLE, Schedule.COSINE])
 @pytest.mark.parametrize("iterations", [1, 2, 3])
-def test_very_short_schedules_are_finite(iterations):
-    training = TrainingConfig(iterations=iterations, schedule=Schedule.ONE_CYCLE)
+def test_very_short_schedules_are_finite(iterations, schedule):
+    training = TrainingConfig(iterations=iterations, schedule=schedule)
     assert all(0 < learning_rate(training, number) <= 0.001 for number in range(iterations))
 
 
