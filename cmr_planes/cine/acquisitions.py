@@ -90,33 +90,6 @@ class CineStudy:
     """Planes that are no cine slices, counted by series."""
 
 
-def choose_study(frames: Sequence[FrameHeader]) -> tuple[list[FrameHeader], list[Finding]]:
-    """Keep the frames of one study.
-
-    Parameters
-    ----------
-    frames
-        All frames of a subject.
-
-    Returns
-    -------
-        The frames of the study with most of them, and findings about study identifiers.
-    """
-    by_study = Counter(frame.study_uid for frame in frames)
-    findings = []
-    if by_study.get(""):
-        findings.append(
-            Finding("", NoteCode.NO_STUDY_UID, "StudyInstanceUID (0020,000D) is empty; all files were taken as one study")
-        )
-        return list(frames), findings
-    largest = max(sorted(by_study), key=lambda uid: by_study[uid], default="")
-    if len(by_study) > 1:
-        others = len(frames) - by_study[largest]
-        sentence = f"{len(by_study)} studies lie together; the largest was used and {others} frames of the others were passed over"
-        findings.append(Finding("", NoteCode.SEVERAL_STUDIES, f"{sentence}; give each study a folder of its own to use them all"))
-    return [frame for frame in frames if frame.study_uid == largest], findings
-
-
 def find_cine_slices(frames: Iterable[FrameHeader]) -> CineStudy:
     """Group the frames of a study into acquisitions, whatever they show.
 

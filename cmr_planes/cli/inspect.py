@@ -109,6 +109,9 @@ def _tables(summary: CatalogueSummary, *, verbose: bool) -> Iterator[Table]:
             "second line": Kind.NUMBER,
         }
         yield table(f"Low agreement ({len(summary.low_agreement):,})", columns, listed)
+    if any(n_visits > 1 for n_visits, _ in summary.visits):
+        columns = {"visits (subjects)": Kind.NUMBER, "participants": Kind.NUMBER}
+        yield table("Visits per participant", columns, list(summary.visits))
     if summary.scanners:
         scanners = [
             (scanner.manufacturer or NO_VALUE, _field(scanner.field_strength_t), scanner.n_subjects) for scanner in summary.scanners

@@ -12,6 +12,7 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -253,7 +254,7 @@ class Archive:
             raise UnreadableFileError(
                 f"is no complete zip (the directory at its end is missing or damaged; {self.file.size} bytes); fetch it again"
             ) from error
-        self._infos = self._zip.NameToInfo
+        self._infos = _by_own_name(self._zip.infolist())
 
     def close(self) -> None:
         """Close the zip."""
@@ -268,7 +269,7 @@ class Archive:
 
     @property
     def members(self) -> list[str]:
-        """Names of the members that are files, sorted."""
+        """Names of the members that are files, sorted; of several with one name each has a number (``IM0 (2).dcm``)."""
         return sorted(name for name in self._infos if not name.endswith("/"))
 
     def member(self, name: str) -> MemberBytes:
@@ -294,3 +295,21 @@ class Archive:
                     yield part
         except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError) as error:
             raise UnreadableFileError("is damaged or compressed in a way that cannot be read; pack the zip anew") from error
+
+
+def _by_own_name(infos: Sequence[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+    """Return the members of a zip by a name of their own: the second ``IM0.dcm`` is called ``IM0 (2).dcm``."""
+    named = {info.filename: info for info in reversed(infos)}
+    if len(named) == len(infos):
+        return named
+    counts = Counter[str]()
+    for info in infos:
+        counts[info.filename] += 1
+        if named[info.filename] is not info and not info.is_dir():
+            stem, dot, suffix = info.filename.rpartition(".")
+            stem, suffix = (stem, dot + suffix) if dot and "/" not in suffix else (info.filename, "")
+            number = counts[info.filename]
+            while (name := f"{stem} ({number}){suffix}") in named:
+                number += 1
+            named[name] = info
+    return named

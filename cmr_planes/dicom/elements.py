@@ -190,7 +190,7 @@ def find_encoding(data: bytes) -> tuple[Encoding, str]:
     if data[:2] == b"\x02\x00":
         return _from_file_meta(data, 0)
     if data[:4] == b"PK\x03\x04":
-        raise NotDicomError("is a zip inside a folder or zip; unpack it or name it .zip")
+        raise NotDicomError("is a zip whose name does not say so; let its name end in .zip, or unpack it")
     for is_little, form in ((True, "<HH2sI"), (False, ">HH2sI")):
         if len(data) < 10:  # bytes of the structure
             break

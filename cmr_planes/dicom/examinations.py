@@ -122,6 +122,11 @@ def are_several_sets(origins: Sequence[Origin]) -> bool:
     return len(several) > 1 and 2 * len(several) > len(all_series)
 
 
+def collide(origins: Sequence[Origin]) -> bool:
+    """Tell whether two files hold one place in the protocol: equal series and InstanceNumber, but not SOPInstanceUID."""
+    return _n_collisions(origins, range(len(origins))) > 0
+
+
 def _by_values(
     origins: Sequence[Origin], indices: Sequence[int], columns: Sequence[str]
 ) -> list[tuple[tuple[bytes, ...], list[int]]]:

@@ -86,6 +86,8 @@ class HeaderScan:
     """Every frame of every image, in the order of the files."""
     n_files: int
     """Files that were looked at; a zip or folder that cannot be opened counts as one."""
+    damaged_zips: tuple[Finding, ...]
+    """Those of ``unreadable`` that are zips: all their members are lost."""
     unreadable: tuple[Finding, ...]
     """Files, folders and zips that could not be read; each sentence begins with ``file 12 of 700`` or ``zip 1 of 2``, in the order
     in which they are listed, never with a name."""
@@ -97,7 +99,7 @@ class HeaderScan:
 class _Progress:
     """What was read so far."""
 
-    study_uid: str
+    members: frozenset[str]
     frames: list[FrameHeader] = field(default_factory=list)
     failures: list[tuple[str, int, UnreadableFileError]] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
@@ -106,24 +108,24 @@ class _Progress:
 
     def add(self, ref: FileRef, source: ByteSource) -> None:
         """Read one file's header."""
-        self.frames += [frame for frame in _read_file(ref, source) if self.study_uid in ("", frame.study_uid)]
+        self.frames += _read_file(ref, source)
 
 
-def read_headers(paths: Sequence[Path], study_uid: str = "") -> HeaderScan:
+def read_headers(paths: Sequence[Path], members: Sequence[str] = ()) -> HeaderScan:
     """Read the headers of all of a subject's files.
 
     Parameters
     ----------
     paths
         Folders, zips and files, in the order in which they are read.
-    study_uid
-        A StudyInstanceUID: frames of other studies are left out. Empty to keep all.
+    members
+        Names of the members of a zip that are read; none to read all.
 
     Returns
     -------
         What was read and what could not be. Zip members are streamed, as far as their headers reach.
     """
-    progress = _Progress(study_uid)
+    progress = _Progress(frozenset(members))
     with quiet_pydicom():
         for path in paths:
             progress.n_containers += 1
@@ -132,12 +134,14 @@ def read_headers(paths: Sequence[Path], study_uid: str = "") -> HeaderScan:
             else:
                 _read_path(path, progress)
     counts = {"file": progress.n_files, "zip": len(paths), "folder": len(paths)}
+    unreadable = tuple(
+        Finding("", error.code, f"{kind} {index} of {counts[kind]} {error}") for kind, index, error in progress.failures
+    )
     return HeaderScan(
         frames=tuple(progress.frames),
         n_files=progress.n_files,
-        unreadable=tuple(
-            Finding("", error.code, f"{kind} {index} of {counts[kind]} {error}") for kind, index, error in progress.failures
-        ),
+        damaged_zips=tuple(finding for finding, (kind, _, _) in zip(unreadable, progress.failures, strict=True) if kind == "zip"),
+        unreadable=unreadable,
         notes=tuple(progress.notes),
     )
 
@@ -154,18 +158,25 @@ def _read_zip(path: Path, progress: _Progress) -> None:
     with archive:
         names = archive.members
         for name in names:
-            if not is_member_candidate(name):
+            if not is_member_candidate(name) or (progress.members and name not in progress.members):
                 continue
             progress.n_files += 1
             try:
+                _refuse_zip(name)
                 progress.add(FileRef(path, name, archive.file.state), archive.member(name))
             except UnreadableFileError as error:
                 progress.failures.append(("file", progress.n_files, error))
-        for name in filter(is_manifest, names):
+        for name in () if progress.members else filter(is_manifest, names):
             rows = read_manifest(archive, name)
             progress.notes += [
                 Finding("", NoteCode.MANIFEST, sentence) for sentence in cross_check(rows, names, progress.frames[first:])
             ]
+
+
+def _refuse_zip(name: str) -> None:
+    """Raise UnreadableFileError for a member that is a zip itself."""
+    if is_zip(name.rpartition("/")[2]):
+        raise UnreadableFileError("is a zip inside a zip; unpack the outer one into a folder")
 
 
 def _read_path(path: Path, progress: _Progress) -> None:

@@ -14,7 +14,7 @@ SKIPPED_SUFFIXES = frozenset({
     "css", "js", "jpg", "jpeg", "png", "gif", "bmp", "tif", "tiff", "svg", "mp4", "avi", "mov", "mpg", "doc", "docx",
     "xls", "xlsx", "ppt", "pptx", "rtf", "exe", "dll", "bat", "sh", "py", "m", "mat", "npy", "npz", "pkl", "nii", "gz",
     "bz2", "xz", "tar", "7z", "rar", "h5", "hdf5", "inf", "jar", "db", "sqlite", "cvi42ws", "cvi42wsx", "md5", "sha256",
-    "part", "tmp", "crdownload",
+    "part", "tmp", "crdownload", "lock",
 })
 # fmt: on
 """Suffixes of files without images, in lower case, after the last dot. Any other name may be an image's."""

@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cmr_planes.discovery.subjects import SubjectSource, unique_keys
+from cmr_planes.discovery.naming import unique_keys
+from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import SourceError
 from cmr_planes.nifti.file_names import parse_image_name
 from cmr_planes.system.names import stem_of

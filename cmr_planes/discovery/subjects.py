@@ -1,39 +1,31 @@
 """Finding subjects: which folders, zips and files belong to whom.
 
-Planning is cheap: folders are listed, no zip is opened, and headers are read only where folder names cannot tell series from
-subjects. Layouts that are understood: a folder for each subject at any depth; zips of any name; UK Biobank's
-``EID_20208_2_0.zip`` (long axis) and ``EID_20209_2_0.zip`` (short axis), joined by participant and visit, unpacked or not; Kaggle's
-``<id>/study/sax_5``; one study; one flat folder of several studies; one file.
+Planning is cheap: folders and the directories of zips are listed, and one header is read where folder names cannot tell series
+from subjects; of UK Biobank's zips nothing is read. Layouts that are understood: a folder for each subject at any depth; zips of
+any name, of one subject or of many; UK Biobank's ``EID_20208_2_0.zip`` (long axis) and ``EID_20209_2_0.zip`` (short axis), joined
+by participant and visit, unpacked or not; Kaggle's ``<id>/study/sax_5``; one study; one flat folder of several studies; one file.
 """
 
-import hashlib
 import re
-from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from cmr_planes.dicom.archive import Archive
 from cmr_planes.dicom.listing import is_candidate, is_zip
-from cmr_planes.discovery.folders import FileGroup, all_folders, find_groups, walk
-from cmr_planes.errors import SourceError
+from cmr_planes.discovery.copies import are_copies, have_equal_bytes
+from cmr_planes.discovery.folders import all_folders, walk, walk_zip
+from cmr_planes.discovery.groups import FileGroup, find_groups
+from cmr_planes.discovery.naming import NONE_KNOWN, Found, KnownSubjects, name_all, name_of_source, stem
+from cmr_planes.errors import Finding, NoteCode, SourceError, UnreadableFileError
 from cmr_planes.system.reasons import reason
 
 UKB_CINE_FIELDS = ("20208", "20209")
 """UK Biobank's fields of long-axis and short-axis images."""
 
 _UKB_NAME = re.compile(r"(?P<eid>[^_/\\]+)_(?P<field>202[0-9]{2})_(?P<visit>[0-9]+)_(?P<array>[0-9]+)", re.ASCII)
-_GENERIC = re.compile(
-    r"""(the)?[\s_-]*(study|studies|stud|dicoms?|dcm|images?|img|im|scans?|mri?|cmr|cardiac|heart|cine|raw|data|original|orig|export|exam
-    |series|ser|se|st|pa|sax|lax|[234]ch|unknown|anonymi[sz]ed|files?|input|extracted|unzipped)[\s_-]*[0-9]*
-    |series[0-9]+.*|[0-9]+(\.[0-9]+){3,}""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_VISIT = re.compile(
-    r"(visit|ses|session|baseline|bl|follow[\s_-]*up|fu|time[\s_-]*point|tp|exam|(19|20)\d\d[-_]?\d\d[-_]?\d\d)[\s_-]*[0-9]*",
-    re.IGNORECASE,
-)
-_LONG_NUMBER = re.compile(r"\d{7}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +40,12 @@ class SubjectSource:
     """Folders, zips and files, in the order in which they are read."""
     root: Path
     """The SOURCE under which they were found."""
-    study_uid: str = field(default="", repr=False)
-    """Where several studies lie in one folder: the StudyInstanceUID of this one; never shown."""
+    members: tuple[str, ...] = field(default=(), repr=False)
+    """Where a zip holds several subjects: the names of the members of this one."""
+    instance: str = field(default="", repr=False)
+    """SOPInstanceUID of one of the files, empty where none was read; never shown."""
+    findings: tuple[Finding, ...] = ()
+    """What was noticed while the subject was found."""
 
 
 class UkbName(NamedTuple):
@@ -59,13 +55,6 @@ class UkbName(NamedTuple):
     field: str
     visit: str
     array: str
-
-
-class _Found(NamedTuple):
-    """A group, and the SOURCE (by number) in which it was found."""
-
-    source: int
-    group: FileGroup
 
 
 def ukb_name(stem: str) -> UkbName | None:
@@ -80,13 +69,15 @@ def ukb_name(stem: str) -> UkbName | None:
     return UkbName(**match.groupdict()) if match else None
 
 
-def find_subjects(paths: Sequence[Path]) -> list[SubjectSource]:
+def find_subjects(paths: Sequence[Path], known: KnownSubjects = NONE_KNOWN) -> list[SubjectSource]:
     """Find the subjects in folders, zips and files.
 
     Parameters
     ----------
     paths
         What the user gave; UK Biobank's parts are joined across all of them.
+    known
+        Subjects of an earlier run, which keep their keys.
 
     Returns
     -------
@@ -95,9 +86,9 @@ def find_subjects(paths: Sequence[Path]) -> list[SubjectSource]:
     Raises
     ------
     SourceError
-        A path is missing or cannot be listed, or holds neither DICOM files nor zips.
+        A path is missing or cannot be listed, or holds neither DICOM files nor zips; two different UK Biobank files have one name.
     """
-    found: list[_Found] = []
+    found: list[Found] = []
     parts: dict[tuple[str, str], dict[UkbName, tuple[Path, Path]]] = defaultdict(dict)
     roots = [Path(path) for path in paths]
     for source, root in enumerate(roots):
@@ -105,14 +96,29 @@ def find_subjects(paths: Sequence[Path]) -> list[SubjectSource]:
         n_ignored = 0
         for path, name in named:
             if name.field in UKB_CINE_FIELDS:
-                parts[name.eid, name.visit].setdefault(name, (path, root))
+                first, _ = parts[name.eid, name.visit].setdefault(name, (path, root))
+                _check_same(first, path)
             else:
                 n_ignored += 1
-        found += [_Found(source, group) for group in groups]
+        is_only = len(groups) == 1 and not named
+        found += [Found(source, name_of_source(root), group, is_only) for group in groups]
         if not groups and n_ignored == len(named):
             raise SourceError(_nothing(root, n_ignored))
     subjects = [_join(eid, visit, named_paths) for (eid, visit), named_paths in parts.items()]
-    subjects += _name_all(_distinct(found, roots), roots, taken={subject.key for subject in subjects})
+    kept, n_copies = _distinct(found)
+    names = name_all(kept, {subject.key for subject in subjects}, known)
+    subjects += [
+        SubjectSource(
+            key=name.key,
+            participant=name.participant,
+            paths=one.group.paths,
+            root=roots[one.source],
+            members=one.group.members,
+            instance="" if one.group.origin is None else one.group.origin.sop_instance_uid,
+            findings=_copies_found(count),
+        )
+        for one, name, count in zip(kept, names, n_copies, strict=True)
+    ]
     return sorted(subjects, key=lambda subject: subject.key)
 
 
@@ -124,12 +130,21 @@ def _nothing(root: Path, n_ignored: int) -> str:
     return f"{root}: no DICOM files and no zips in it; give a folder of subjects, of zips, or of one study"
 
 
+def _check_same(first: Path, second: Path) -> None:
+    """Raise SourceError where two files of one UK Biobank name differ; of a zip and its unpacked folder the first is taken."""
+    if first == second or first.is_dir() or second.is_dir() or have_equal_bytes(first, second):
+        return
+    raise SourceError(
+        f"{second} has the name of {first}, and other content: they may be of two persons; give one of the two, or rename it"
+    )
+
+
 def _look_into(root: Path) -> tuple[list[FileGroup], list[tuple[Path, UkbName]]]:
     """Return the groups under a SOURCE, and the UK Biobank parts, the zip before a folder of the same name."""
     try:
         if not root.is_dir():
             return _look_at_file(root)
-        name = ukb_name(_name_of(root))
+        name = ukb_name(name_of_source(root))
         if name is not None:
             return [], [(root, name)]
         top = walk(root, lambda folder: ukb_name(folder) is not None)
@@ -138,20 +153,32 @@ def _look_into(root: Path) -> tuple[list[FileGroup], list[tuple[Path, UkbName]]]
     groups: list[FileGroup] = []
     named: list[tuple[Path, UkbName]] = []
     zipped: set[tuple[str, ...]] = set()
+    is_alone = not top.holds_images and sum(len(folder.zips) for folder in all_folders(top)) == 1
     for folder in all_folders(top):
         if folder.is_part and folder.parts not in zipped:
             name = ukb_name(folder.parts[-1])
             if name is not None:
                 named.append((folder.path, name))
         for zip_name in folder.zips:
-            stem = _stem(zip_name)
-            zipped.add((*folder.parts, stem))
-            name = ukb_name(stem)
+            parts = (*folder.parts, stem(zip_name))
+            zipped.add(parts)
+            name = ukb_name(parts[-1])
             if name is not None:
                 named.append((folder.path / zip_name, name))
             else:
-                groups.append(FileGroup((folder.path / zip_name,), (*folder.parts, stem)))
-    return groups + [group for group in find_groups(top) if not _is_beside_zip(group.parts, zipped)], named
+                groups += _look_into_zip(folder.path / zip_name, parts, is_alone=is_alone)
+    return groups + [group for group in find_groups(top, is_alone=True) if not _is_beside_zip(group.parts, zipped)], named
+
+
+def _look_into_zip(path: Path, parts: tuple[str, ...], *, is_alone: bool) -> list[FileGroup]:
+    """Return the groups in a zip; one without members if it holds one, or cannot be read."""
+    whole = FileGroup(paths=(path,), parts=parts)
+    try:
+        with Archive(path) as archive:
+            groups = find_groups(walk_zip(path, archive, parts), is_alone=is_alone)
+    except UnreadableFileError:
+        return [whole]
+    return groups if len(groups) > 1 else [replace(whole, origin=group.origin) for group in groups] or [whole]
 
 
 def _is_beside_zip(parts: tuple[str, ...], zipped: set[tuple[str, ...]]) -> bool:
@@ -160,15 +187,14 @@ def _is_beside_zip(parts: tuple[str, ...], zipped: set[tuple[str, ...]]) -> bool
 
 
 def _look_at_file(path: Path) -> tuple[list[FileGroup], list[tuple[Path, UkbName]]]:
-    """Return the group, or the part, that a single file is; raises OSError or SourceError."""
+    """Return the groups, or the part, that a single file is; raises OSError or SourceError."""
     path.stat()
-    stem = _stem(path.name)
-    name = ukb_name(stem)
-    if is_zip(path.name) and name is not None:
-        return [], [(path, name)]
+    name = ukb_name(stem(path.name))
+    if is_zip(path.name):
+        return ([], [(path, name)]) if name is not None else (_look_into_zip(path, (stem(path.name),), is_alone=True), [])
     if not (path.is_file() and is_candidate(path.name)):
         raise SourceError(f"{path}: neither a folder, nor a zip, nor a DICOM file")
-    return [FileGroup((path,), (stem,))], []
+    return [FileGroup(paths=(path,), parts=(stem(path.name),))], []
 
 
 def _join(eid: str, visit: str, parts: dict[UkbName, tuple[Path, Path]]) -> SubjectSource:
@@ -182,121 +208,32 @@ def _join(eid: str, visit: str, parts: dict[UkbName, tuple[Path, Path]]) -> Subj
     )
 
 
-def _distinct(found: Sequence[_Found], roots: Sequence[Path]) -> list[_Found]:
-    """Drop what was found twice because sources overlap."""
-    if len(roots) == 1:
-        return list(found)
-    seen: set[tuple[tuple[Path, ...], str]] = set()
-    kept = []
-    for item in found:
-        identity = (tuple(path.resolve() for path in item.group.paths), item.group.study_uid)
-        if identity not in seen:
-            seen.add(identity)
-            kept.append(item)
-    return kept
+def _distinct(found: Sequence[Found]) -> tuple[list[Found], list[int]]:
+    """Drop what was found twice, because sources overlap or hold copies; also return how many copies of each there were."""
+    kept: list[Found] = []
+    n_copies: list[int] = []
+    places: dict[tuple[tuple[Path, ...], tuple[str, ...]], int] = {}
+    by_instance: dict[str, list[int]] = defaultdict(list)
+    for one in found:
+        place = tuple(path.resolve() for path in one.group.paths), one.group.members
+        if place in places:
+            continue
+        instance = "" if one.group.origin is None else one.group.origin.sop_instance_uid
+        original = next((index for index in by_instance[instance] if are_copies(kept[index].group, one.group)), None)
+        if instance and original is not None:
+            n_copies[original] += 1
+            continue
+        places[place] = len(kept)
+        by_instance[instance].append(len(kept))
+        kept.append(one)
+        n_copies.append(0)
+    return kept, n_copies
 
 
-def _name_all(found: Sequence[_Found], roots: Sequence[Path], taken: set[str]) -> list[SubjectSource]:
-    """Give every group a key of its own and a participant."""
-    owners = [_owner(item.group.parts) for item in found]
-    tops = [_name_of(root) for root in roots]
-    candidates = [
-        [
-            _uid_key(item.group) if item.group.is_named_by_uid else (owner[-1] if owner else tops[item.source]),
-            "__".join(item.group.parts) or tops[item.source],
-            "__".join((tops[item.source], *item.group.parts)),
-        ]
-        for item, owner in zip(found, owners, strict=True)
-    ]
-    keys = unique_keys(candidates, taken)
-    people = _participants(found, owners)
-    return [
-        SubjectSource(
-            key=key,
-            participant=key_text(person) if person else key,
-            paths=item.group.paths,
-            root=roots[item.source],
-            study_uid=item.group.study_uid,
-        )
-        for item, key, person in zip(found, keys, people, strict=True)
-    ]
-
-
-def unique_keys(candidates: Sequence[Sequence[str]], taken: Collection[str] = ()) -> list[str]:
-    """Choose a key for each item: its first candidate that no other item has, and a numbered one if all collide.
-
-    Parameters
-    ----------
-    candidates
-        Names by item, equally many for each, the best first.
-    taken
-        Keys that are in use already.
-    """
-    keys = [""] * len(candidates)
-    used = set(taken)
-    pending: Sequence[int] = range(len(candidates))
-    for rank in range(len(candidates[0]) if candidates else 0):
-        names = {index: key_text(candidates[index][rank]) for index in pending}
-        counts = Counter(names.values())
-        chosen = {index: name for index, name in names.items() if counts[name] == 1 and name not in used}
-        for index, name in chosen.items():
-            keys[index] = name
-        used.update(chosen.values())
-        pending = [index for index in pending if index not in chosen]
-    for index in pending:
-        name, number = key_text(candidates[index][-1]), 2
-        key = name
-        while key in used:
-            key, number = f"{name}__{number}", number + 1
-        keys[index] = key
-        used.add(key)
-    return keys
-
-
-def _owner(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names down to the last one that can name a person: ``study``, ``visit 1``, ``Series0006`` and UIDs cannot."""
-    end = len(parts)
-    while end and (_GENERIC.fullmatch(parts[end - 1]) or _VISIT.fullmatch(parts[end - 1])):
-        end -= 1
-    return parts[:end]
-
-
-def _participants(found: Sequence[_Found], owners: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return who the groups belong to, where visits lie in one folder; empty for all others, who are persons of their own."""
-    visits = [
-        bool(owner) and not item.group.is_named_by_uid and any(_VISIT.fullmatch(part) for part in item.group.parts[len(owner) :])
-        for item, owner in zip(found, owners, strict=True)
-    ]
-    persons = {(item.source, owner) for item, owner, is_visit in zip(found, owners, visits, strict=True) if is_visit}
-    counts = Counter(owner[-1] for _, owner in persons)
-    return [
-        (owner[-1] if counts[owner[-1]] == 1 else "__".join((str(item.source), *owner))) if is_visit else ""
-        for item, owner, is_visit in zip(found, owners, visits, strict=True)
-    ]
-
-
-def _uid_key(group: FileGroup) -> str:
-    """Return twelve hexadecimal digits that stand for a StudyInstanceUID, without a run of digits that looks like an EID."""
-    digest = group.study_uid
-    while True:
-        digest = hashlib.sha256(digest.encode()).hexdigest()
-        if not _LONG_NUMBER.search(digest[:12]):
-            return digest[:12]
-
-
-def _name_of(root: Path) -> str:
-    """Return a SOURCE's own name, without the suffix of a file."""
-    name = root.name if root.name not in ("", "..") else root.resolve().name or "subject"
-    return _stem(name) if root.is_file() else name
-
-
-def _stem(name: str) -> str:
-    """Return a file's name without the suffix of a zip or DICOM file; other dots belong to the name."""
-    return name[:-4] if name.lower().endswith((".zip", ".dcm")) else name
-
-
-def key_text(name: str) -> str:
-    """Return a name as a key can be: UTF-8, printable, with no dot in front."""
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-    return f"_{text}" if text.startswith(".") else text
+def _copies_found(n_copies: int) -> tuple[Finding, ...]:
+    """Note copies of a subject's files."""
+    if not n_copies:
+        return ()
+    places = "one other place" if n_copies == 1 else f"{n_copies} other places"
+    sentence = f"the same files lie in {places} of the sources too; they are one scan, and were read once"
+    return (Finding("", NoteCode.COPIED_FILES, sentence),)

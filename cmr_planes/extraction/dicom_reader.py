@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.annotations.model import Annotation
-from cmr_planes.cine.acquisitions import CineSlice, CineStudy, choose_study, find_cine_slices, order_findings
+from cmr_planes.cine.acquisitions import CineSlice, CineStudy, find_cine_slices, order_findings
 from cmr_planes.cine.cine_evidence import keep_cines
 from cmr_planes.cine.phases import phases_from_headers
 from cmr_planes.cine.view_selection import select_views
@@ -19,6 +19,7 @@ from cmr_planes.dicom.headers import HeaderScan, read_headers
 from cmr_planes.dicom.pixels import PixelReader
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import Finding, NoteCode, RejectionCode
+from cmr_planes.extraction.examination import choose_examination
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.subject_views import ReadSlice, SubjectViews
 from cmr_planes.geometry import ImagePlane
@@ -130,12 +131,15 @@ def open_dicom(source: SubjectSource, options: ExtractOptions, annotations: Sequ
     ------
         The views. Whatever is wrong with the files is among the findings.
     """
-    scan = read_headers(source.paths, source.study_uid)
+    scan = read_headers(source.paths, source.members)
+    if scan.damaged_zips:
+        yield SubjectViews(findings=scan.damaged_zips)
+        return
     findings = _scan_findings(scan)
     if not scan.frames:
         yield SubjectViews(findings=(*findings, _no_frames(scan)))
         return
-    frames, about_study = choose_study(scan.frames)
+    frames, about_study = choose_examination(scan.frames)
     findings += about_study
     study = keep_cines(find_cine_slices(frames), options.names)
     findings += study.findings
@@ -171,7 +175,8 @@ def _no_frames(scan: HeaderScan) -> Finding:
     """Say why there is no image at all."""
     if scan.unreadable:
         return scan.unreadable[0]
-    sentence = f"no DICOM image among {scan.n_files} files; check the subject's folder or zip"
+    files = f"{scan.n_files} files" if scan.n_files else "its files"
+    sentence = f"no DICOM image among {files}; check the subject's folder or zip"
     return Finding("", RejectionCode.NO_DICOM, sentence)
 
 

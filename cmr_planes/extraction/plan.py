@@ -150,7 +150,7 @@ def is_sealed(path: Path) -> bool:
 
 def _vanished(key: str) -> SubjectSource:
     """Stand in for a subject that was planned and is no longer there; it ends as a rejection."""
-    return SubjectSource(key=key, participant=key, paths=(), root=Path(), study_uid="")
+    return SubjectSource(key=key, participant=key, paths=(), root=Path())
 
 
 def _read_plan(out: Path, options: ExtractOptions) -> list[tuple[str, ...]]:

@@ -74,7 +74,7 @@ def extract_subject(source: SubjectSource, options: ExtractOptions, label_files:
     -------
         The record and the labels. Whatever is wrong with the data ends in the record's findings, never in an exception.
     """
-    findings: list[Finding] = []
+    findings: list[Finding] = [*source.findings]
     views: list[ViewRecord] = []
     planes: tuple[PlaneFate, ...] = ()
     labels: Mapping[CardiacView, ViewLabels] = {}

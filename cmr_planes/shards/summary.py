@@ -108,6 +108,8 @@ class CatalogueSummary:
     """Subjects with images."""
     n_participants: int
     """Persons with images."""
+    visits: tuple[tuple[int, int], ...]
+    """How many subjects with images a person has, and how many persons have so many, fewest visits first."""
     n_images: int
     """2D images."""
     views: tuple[ViewSummary, ...]
@@ -148,6 +150,7 @@ def summarise(
         n_subjects=len(subjects),
         n_used=int(is_used.sum()),
         n_participants=len({name for name, used in zip(subjects.participant, is_used, strict=True) if used}),
+        visits=_count_visits(subjects),
         n_images=int(subjects.n_images.sum()),
         views=tuple(_summarise_view(views, view, view_names == view.value) for view in CardiacView if view.value in views.view),
         rejections=_count_reasons(rejections),
@@ -173,6 +176,7 @@ def to_json(summary: CatalogueSummary, *, with_keys: bool) -> dict[str, Any]:
         "n_used": summary.n_used,
         "n_left_out": summary.n_subjects - summary.n_used,
         "n_participants": summary.n_participants,
+        "visits_per_participant": {str(n_visits): count for n_visits, count in summary.visits},
         "n_images": summary.n_images,
         "views": {view.view.value: _view_json(view) for view in summary.views},
         "rejections": [_reason_json(reason) for reason in summary.rejections],
@@ -210,6 +214,11 @@ def _summarise_view(views: ViewTable, view: CardiacView, rows: BoolArray) -> Vie
         line_agreement=Range.of(views.line_agreement[rows]),
         class_shares=tuple((pixels / pixels.sum()).tolist()) if pixels.any() else (),
     )
+
+
+def _count_visits(subjects: Subjects) -> tuple[tuple[int, int], ...]:
+    visits = Counter(name for name, n_images in zip(subjects.participant, subjects.n_images.tolist(), strict=True) if n_images)
+    return tuple(sorted(Counter(visits.values()).items()))
 
 
 def _count_reasons(messages: Sequence[CatalogueFinding]) -> tuple[ReasonCount, ...]:

@@ -100,7 +100,7 @@ def moved(plane: ImagePlane, *, shift_mm: Any = (0, 0, 0), rotation: Any = None)
 
 def read_subject(subject: SubjectSource) -> HeaderScan:
     """Read the headers of a subject's files."""
-    return read_headers(subject.paths, subject.study_uid)
+    return read_headers(subject.paths, subject.members)
 
 
 def decode_frames(frames: Sequence[FrameHeader]) -> list[NDArray[np.uint16]]:

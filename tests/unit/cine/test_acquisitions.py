@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmr_planes.cine.acquisitions import choose_study, is_complete, order_findings
+from cmr_planes.cine.acquisitions import is_complete, order_findings
 from cmr_planes.dicom.frames import FileRef
 from cmr_planes.errors import Finding, NoteCode, RejectionCode
 from cmr_planes.geometry import ImagePlane
@@ -94,16 +94,6 @@ def test_frames_without_a_plane_are_told_once_for_each_reason():
     study = as_study(cine_frames(PLANE), [replace(frame, plane=None, defect=defect) for frame in cine_frames(OTHER, number=2)])
     assert len(study.slices) == 1
     assert study.defects == (defect,)
-
-
-def test_the_study_with_most_frames_is_used_and_the_others_are_told():
-    frames = cine_frames(PLANE, study_uid="2.25.8") + cine_frames(OTHER, n_frames=4, number=2, study_uid="2.25.9")
-    chosen, findings = choose_study(frames)
-    assert {frame.study_uid for frame in chosen} == {"2.25.8"}
-    (finding,) = findings
-    assert finding.code is NoteCode.SEVERAL_STUDIES
-    assert "4 frames of the others" in finding.sentence
-    assert "2.25" not in finding.sentence
 
 
 def test_complete_is_what_the_header_promises_or_else_what_is_usual():

@@ -7,6 +7,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,8 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the real scans are no
 ENCODINGS = [pytest.param(syntax, id=syntax.name) for syntax in TransferSyntax]
 
 
-def subject_of(*paths: Path, study_uid: str = "") -> SubjectSource:
-    return SubjectSource(key="S", participant="S", paths=paths, root=paths[0].parent, study_uid=study_uid)
+def subject_of(*paths: Path) -> SubjectSource:
+    return SubjectSource(key="S", participant="S", paths=paths, root=paths[0].parent)
 
 
 def write_zip(path: Path, members: dict[str, bytes], *, compression: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -162,13 +163,13 @@ def test_two_zips_are_read_in_their_order(tmp_path: Path) -> None:
     assert [frame.file.path for frame in read_subject(subject_of(*paths)).frames] == paths
 
 
-def test_only_the_wanted_study_is_kept(tmp_path: Path) -> None:
-    studies = [tiny(name=name) for name in ("A", "B")]
-    for study in studies:
-        for index, file in enumerate(encode_study(study)):
-            (tmp_path / f"{study.study.name}{index}").write_bytes(file.data)
-    uid = studies[1].study.study_uid
-    assert {frame.study_uid for frame in read_subject(subject_of(tmp_path, study_uid=uid)).frames} == {uid}
+def test_only_the_wanted_members_of_a_zip_are_read(tmp_path: Path) -> None:
+    members = {f"{name}/{index}": file.data for name in "AB" for index, file in enumerate(encode_study(tiny(name=name)))}
+    path = write_zip(tmp_path / "two.zip", members)
+    wanted = tuple(name for name in members if name.startswith("B/"))
+    scan = read_subject(replace(subject_of(path), members=wanted))
+    assert {frame.file.member for frame in scan.frames} == set(wanted)
+    assert scan.n_files == len(wanted)
 
 
 def test_frames_of_one_place_share_their_plane(tmp_path: Path) -> None:
