@@ -136,6 +136,8 @@ class NoteCode(StrEnum):
     """Fewer frames than CardiacNumberOfImages or than the other slices have."""
     FEW_FRAMES = "few_frames"
     """Fewer than eight frames: end-systole was not searched."""
+    REPAIRED_HEADER = "repaired_header"
+    """Header values break the standard and were read all the same: decimal commas, rounded cosines, elements out of order."""
     UNREADABLE_FILES = "unreadable_files"
     """Some files could not be read as DICOM images and were passed over."""
     MANIFEST = "manifest"

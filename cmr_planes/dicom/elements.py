@@ -80,6 +80,11 @@ class Elements:
     encoding: Encoding
     media_sop_class_uid: str
 
+    @property
+    def matrix(self) -> tuple[int, int]:
+        """Rows and columns, 0 if missing."""
+        return self.unsigned(tags.ROWS) or 0, self.unsigned(tags.COLUMNS) or 0
+
     def unsigned(self, tag: int) -> int | None:
         """Return an unsigned 16-bit value (VR US), None if it is missing."""
         raw = self.values.get(tag, b"")

@@ -1,19 +1,21 @@
 """Frames of multi-frame instances: Enhanced MR, and classic MR converted to it.
 
 Where a frame lies and when stands in its item of PerFrameFunctionalGroupsSequence, or in SharedFunctionalGroupsSequence for all
-frames; what neither has is taken from the top level. The order of the frames is not trusted for anything.
+frames; what neither has is taken from the top level, attribute by attribute. The order of the frames is not trusted for anything.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
 from cmr_planes.dicom import tags
 from cmr_planes.dicom.archive import ByteSource
-from cmr_planes.dicom.elements import PARSE_ERRORS, Encoding, dataset_stream, find_encoding
+from cmr_planes.dicom.elements import PARSE_ERRORS, Elements, Encoding, dataset_stream, find_encoding
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.dicom.tags import MR_IMAGE_STORAGE
@@ -54,15 +56,15 @@ def is_multi_frame(first: FrameHeader) -> bool:
     return first.n_frames > 1 or (first.plane is None and first.sop_class_uid != MR_IMAGE_STORAGE)
 
 
-def read_multi_frame(first: FrameHeader, matrix: tuple[int, int], source: ByteSource) -> list[FrameHeader]:
+def read_multi_frame(first: FrameHeader, top_level: Elements, source: ByteSource) -> list[FrameHeader]:
     """Return the headers of all frames of an instance.
 
     Parameters
     ----------
     first
         What the top level of the header says.
-    matrix
-        Rows and columns.
+    top_level
+        The same as raw values.
     source
         The instance's bytes.
 
@@ -85,26 +87,33 @@ def read_multi_frame(first: FrameHeader, matrix: tuple[int, int], source: ByteSo
             sequence_name = first.sequence_name or text(_raw(dataset, "PulseSequenceName"))
             first = replace(first, sequence_name=sequence_name)
             count = min(first.n_frames, len(own)) if own else first.n_frames
-            groups = [_Groups((*own[index : index + 1], *shared[:1]), encoding.is_little) for index in range(count)]
-            return [_frame(first, index, matrix, group) for index, group in enumerate(groups)]
+            groups = [
+                _Groups((*own[index : index + 1], *shared[:1]), top_level.values, encoding.is_little) for index in range(count)
+            ]
+            frames = [_frame(first, index, top_level.matrix, group) for index, group in enumerate(groups)]
         except PARSE_ERRORS as error:
             raise UnreadableFileError("has functional groups that cannot be read; export it again") from error
+    if all(frame.trigger_time_ms is None for frame in frames):
+        return [replace(frame, trigger_time_ms=first.trigger_time_ms) for frame in frames]
+    return frames
 
 
 @dataclass(frozen=True, slots=True)
 class _Groups:
-    """The functional groups of one frame: its own, then the shared ones."""
+    """Where the attributes of one frame stand: its own functional groups, the shared ones, the top level."""
 
     items: tuple[Dataset, ...]
+    top_level: Mapping[int, bytes]
     is_little: bool
 
     def raw(self, sequence: str, keyword: str) -> bytes:
+        """Return an attribute's raw value from the first place that has it; empty if none has."""
+        return self.own(sequence, keyword) or self.top_level.get(tag_for_keyword(keyword) or 0, b"")
+
+    def own(self, sequence: str, keyword: str) -> bytes:
         """Return an attribute's raw value from the first functional group that has it; empty if none has."""
-        for item in self.items:
-            for group in _items(item, sequence)[:1]:
-                if raw := _raw(group, keyword):
-                    return raw
-        return b""
+        groups = (group for item in self.items for group in _items(item, sequence)[:1])
+        return next(filter(None, (_raw(group, keyword) for group in groups)), b"")
 
     def double(self, sequence: str, keyword: str) -> float | None:
         """Return a binary double."""
@@ -120,17 +129,15 @@ def _frame(first: FrameHeader, index: int, matrix: tuple[int, int], groups: _Gro
         "PixelMeasuresSequence",
         "PixelValueTransformationSequence",
     )
-    plane, defect = read_plane(
+    reading = read_plane(
         groups.raw("PlanePositionSequence", "ImagePositionPatient"),
         groups.raw("PlaneOrientationSequence", "ImageOrientationPatient"),
         groups.raw(measures, "PixelSpacing"),
         *matrix,
     )
-    if plane is None and first.plane is not None:
-        plane, defect = first.plane, None
-    trigger_time_ms = groups.double(timing, "NominalCardiacTriggerDelayTime")
+    trigger_time_ms = double(groups.own(timing, "NominalCardiacTriggerDelayTime"), is_little=groups.is_little)
     if trigger_time_ms is None:
-        trigger_time_ms = decimal_number(groups.raw("UnassignedPerFrameConvertedAttributesSequence", "TriggerTime"))
+        trigger_time_ms = decimal_number(groups.own("UnassignedPerFrameConvertedAttributesSequence", "TriggerTime"))
     percentage = single(groups.raw(timing, "NominalPercentageOfCardiacPhase"), is_little=groups.is_little)
     number = unsigned_short(groups.raw(content, "FrameAcquisitionNumber"), is_little=groups.is_little)
     position = unsigned_long(groups.raw(content, "TemporalPositionIndex"), is_little=groups.is_little)
@@ -148,7 +155,7 @@ def _frame(first: FrameHeader, index: int, matrix: tuple[int, int], groups: _Gro
         content_at=text(groups.raw(content, "FrameReferenceDateTime")) or first.content_at,
         dimension_index=unsigned_longs(groups.raw(content, "DimensionIndexValues"), is_little=groups.is_little),
         cycle_percentage=_first_known(percentage, first.cycle_percentage),
-        trigger_time_ms=_first_known(trigger_time_ms, first.trigger_time_ms if first.n_frames == 1 else None),
+        trigger_time_ms=trigger_time_ms,
         temporal_position=_first_known(position, first.temporal_position),
         nominal_interval_ms=_first_known(groups.double(timing, "RRIntervalTimeNominal"), first.nominal_interval_ms),
         cardiac_cycle_position=text(groups.raw(content, "CardiacCyclePosition")),
@@ -160,8 +167,9 @@ def _frame(first: FrameHeader, index: int, matrix: tuple[int, int], groups: _Gro
             first.rescale[0] if slope is None else slope,
             first.rescale[1] if intercept is None else intercept,
         ),
-        plane=plane,
-        defect=defect,
+        plane=reading.plane,
+        defect=reading.defect,
+        repairs=tuple(dict.fromkeys((*first.repairs, *reading.repairs))),
     )
 
 

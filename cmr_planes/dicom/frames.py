@@ -4,6 +4,7 @@ What identifies a person is compared in memory (:attr:`FrameHeader.identity`) an
 """
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,17 @@ class FileRef:
     """The member's name in the zip; empty for a file."""
     state: FileState | None = field(default=None, compare=False)
     """What the file or the zip was when the header was read; None if nobody asks."""
+
+
+class Repair(StrEnum):
+    """A fault of a header that can be mended safely; the values are parts of a sentence."""
+
+    OUT_OF_ORDER = "elements that are not in the order of their tags: they were read all the same"
+    DECIMAL_COMMA = "decimal commas in numbers, where DICOM has points: they were read as points"
+    ROUNDED_COSINES = (
+        "an ImageOrientationPatient (0020,0037) of two or three decimals: the nearest perpendicular unit vectors were taken, whose "
+        "directions may be wrong by up to half a degree"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,3 +107,5 @@ class FrameHeader:
     """Where the frame lies; None if ``defect`` says why not."""
     defect: Finding | None
     """Why the frame has no plane."""
+    repairs: tuple[Repair, ...] = ()
+    """What was mended while the header was read."""

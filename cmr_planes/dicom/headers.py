@@ -13,7 +13,7 @@ from cmr_planes.dicom.archive import Archive, ByteSource, FileBytes
 from cmr_planes.dicom.elements import Elements, read_elements
 from cmr_planes.dicom.enhanced import is_multi_frame, read_multi_frame
 from cmr_planes.dicom.examinations import read_identity
-from cmr_planes.dicom.frames import FileRef, FrameHeader
+from cmr_planes.dicom.frames import FileRef, FrameHeader, Repair
 from cmr_planes.dicom.listing import is_member_candidate, is_zip, list_files
 from cmr_planes.dicom.manifest import cross_check, is_manifest, read_manifest
 from cmr_planes.dicom.quiet import quiet_pydicom
@@ -76,6 +76,9 @@ HEADER_TAGS = (
     tags.RESCALE_SLOPE,
 )
 """The elements that are read of single-frame images. None lies above RescaleSlope, where long private groups may follow."""
+
+_BEFORE_PIXEL_DATA = 0x7FDF_FFFF
+_PLANE_TAGS = (tags.IMAGE_POSITION_PATIENT, tags.IMAGE_ORIENTATION_PATIENT, tags.ROWS, tags.COLUMNS, tags.PIXEL_SPACING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,18 +203,32 @@ def _read_path(path: Path, progress: _Progress) -> None:
 def _read_file(ref: FileRef, source: ByteSource) -> list[FrameHeader]:
     """Return the frames of one file, none if it is no image; raises UnreadableFileError."""
     elements = read_elements(source, HEADER_TAGS, last=tags.RESCALE_SLOPE)
-    frame = _single_frame(ref, elements)
+    if _lacks_plane(elements):
+        elements, repairs = _read_to_the_end(source, elements)
+    else:
+        repairs = ()
+    frame = _single_frame(ref, elements, repairs)
     if frame is None:
         return []
-    return read_multi_frame(frame, _matrix(elements), source) if is_multi_frame(frame) else [frame]
+    return read_multi_frame(frame, elements, source) if is_multi_frame(frame) else [frame]
 
 
-def _matrix(elements: Elements) -> tuple[int, int]:
-    """Return rows and columns, 0 if missing."""
-    return elements.unsigned(tags.ROWS) or 0, elements.unsigned(tags.COLUMNS) or 0
+def _lacks_plane(elements: Elements) -> bool:
+    """Tell whether a single-frame MR image lacks an element that each one has."""
+    is_mr = text(elements.values.get(tags.SOP_CLASS_UID, b"")) in ("", tags.MR_IMAGE_STORAGE)
+    return is_mr and not all(elements.values.get(tag) for tag in _PLANE_TAGS)
 
 
-def _single_frame(ref: FileRef, elements: Elements) -> FrameHeader | None:
+def _read_to_the_end(source: ByteSource, elements: Elements) -> tuple[Elements, tuple[Repair, ...]]:
+    """Look for missing elements behind those of higher tags, which some converters write first."""
+    try:
+        whole = read_elements(source, HEADER_TAGS, last=_BEFORE_PIXEL_DATA)
+    except UnreadableFileError:
+        return elements, ()
+    return (whole, (Repair.OUT_OF_ORDER,)) if len(whole.values) > len(elements.values) else (elements, ())
+
+
+def _single_frame(ref: FileRef, elements: Elements, repairs: tuple[Repair, ...]) -> FrameHeader | None:
     """Make the header of a single-frame image from its raw elements; None if it is no image."""
     rows, columns = elements.unsigned(tags.ROWS), elements.unsigned(tags.COLUMNS)
     if rows is None or columns is None:
@@ -222,7 +239,7 @@ def _single_frame(ref: FileRef, elements: Elements) -> FrameHeader | None:
     if trigger_time_ms is None:
         trigger_time_ms = double(raw(tags.NOMINAL_CARDIAC_TRIGGER_DELAY_TIME, b""), is_little=elements.encoding.is_little)
     slope, intercept = decimal_number(raw(tags.RESCALE_SLOPE, b"")), decimal_number(raw(tags.RESCALE_INTERCEPT, b""))
-    plane, defect = read_plane(
+    reading = read_plane(
         raw(tags.IMAGE_POSITION_PATIENT, b""), raw(tags.IMAGE_ORIENTATION_PATIENT, b""), raw(tags.PIXEL_SPACING, b""), rows, columns
     )
     return FrameHeader(
@@ -262,8 +279,9 @@ def _single_frame(ref: FileRef, elements: Elements) -> FrameHeader | None:
         slice_thickness_mm=decimal_number(raw(tags.SLICE_THICKNESS, b"")),
         spacing_between_slices_mm=decimal_number(raw(tags.SPACING_BETWEEN_SLICES, b"")),
         rescale=(1.0 if slope is None else slope, 0.0 if intercept is None else intercept),
-        plane=plane,
-        defect=defect,
+        plane=reading.plane,
+        defect=reading.defect,
+        repairs=(*repairs, *reading.repairs),
     )
 
 

@@ -4,17 +4,28 @@ Vendors pad with spaces and NULs, write ``1.0`` where the standard wants an inte
 used, what is not is None or an empty text. Results are cached, because the headers of a study repeat the same few values.
 """
 
+import math
+import re
 import struct
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
+import numpy as np
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.valuerep import TEXT_VR_DELIMS
 
+from cmr_planes.dicom.frames import Repair
 from cmr_planes.dicom.quiet import quiet_pydicom
-from cmr_planes.errors import CmrPlanesError, Finding, InvalidAttributeError, MissingAttributeError
+from cmr_planes.errors import CmrPlanesError, Finding, InvalidAttributeError, InvalidOrientationError, MissingAttributeError
 from cmr_planes.geometry import ImagePlane
+from cmr_planes.geometry.arrays import FloatArray
 
 _PADDING = b" \x00\t\r\n"
+_DECIMAL_COMMA = re.compile(rb"\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*")
+_ROUNDED_COSINE = re.compile(r"[+-]?\d*\.?(\d*)")
+_ROUNDED_DECIMALS = (2, 3)
+"""Cosines of so many decimals are mended if rounding explains their errors; those of more are wrong, those of fewer too coarse."""
 _INTEGER_LIMIT = (1 << 31) - 1
 """Integer strings (VR IS) lie within this."""
 _LARGEST = 1e12
@@ -55,7 +66,14 @@ def code_strings(raw: bytes) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def decimal_number(raw: bytes) -> float | None:
-    """Return a decimal string (VR DS) as a number; None if it is empty, junk, not a number, or larger than any measure is."""
+    """Return a decimal string (VR DS) as a number; None if it is empty, junk, not a number, or larger than any measure is.
+
+    A decimal comma is read as a point.
+    """
+    return _number(raw.replace(b",", b".") if _DECIMAL_COMMA.fullmatch(raw) else raw)
+
+
+def _number(raw: bytes) -> float | None:
     try:
         value = float(raw.strip(_PADDING))
     except ValueError:
@@ -66,7 +84,7 @@ def decimal_number(raw: bytes) -> float | None:
 @lru_cache(maxsize=4096)
 def integer(raw: bytes) -> int | None:
     """Return an integer string (VR IS) as an int; None if it is empty, junk, fractional or out of range."""
-    value = decimal_number(raw)
+    value = _number(raw)
     return int(value) if value is not None and value.is_integer() and abs(value) <= _INTEGER_LIMIT else None
 
 
@@ -107,10 +125,19 @@ def point_in_time(date_time: str, date: str, time: str) -> str:
     return date_time or (date.replace(".", "") + time.replace(":", ""))
 
 
+class PlaneReading(NamedTuple):
+    """What the attributes of an image's plane give."""
+
+    plane: ImagePlane | None
+    """Where the image lies, None if that is not known."""
+    defect: Finding | None
+    """Why it is not known."""
+    repairs: tuple[Repair, ...] = ()
+    """What was mended."""
+
+
 @lru_cache(maxsize=4096)
-def read_plane(
-    position: bytes, orientation: bytes, spacing: bytes, rows: int, columns: int
-) -> tuple[ImagePlane | None, Finding | None]:
+def read_plane(position: bytes, orientation: bytes, spacing: bytes, rows: int, columns: int) -> PlaneReading:
     """Return the plane that the raw attributes describe, or why there is none.
 
     Parameters
@@ -122,30 +149,54 @@ def read_plane(
 
     Returns
     -------
-        The plane and None, or None and the finding.
+        The plane, or the finding. Decimal commas are read, and cosines that were rounded to two or three decimals are made
+        perpendicular unit vectors.
     """
+    raw = {
+        "ImagePositionPatient (0020,0032)": position,
+        "ImageOrientationPatient (0020,0037)": orientation,
+        "PixelSpacing (0028,0030)": spacing,
+    }
+    repairs: tuple[Repair, ...] = ()
+    parts = {keyword: value.split(b"\\") for keyword, value in raw.items()}
+    if any(_DECIMAL_COMMA.fullmatch(part) for values in parts.values() for part in values) and b"." not in b"".join(raw.values()):
+        parts = {keyword: [part.replace(b",", b".") for part in values] for keyword, values in parts.items()}
+        repairs = (Repair.DECIMAL_COMMA,)
     try:
-        values = [
-            _decimals(raw, count, keyword)
-            for raw, count, keyword in (
-                (position, 3, "ImagePositionPatient (0020,0032)"),
-                (orientation, 6, "ImageOrientationPatient (0020,0037)"),
-                (spacing, 2, "PixelSpacing (0028,0030)"),
-            )
-        ]
-        return ImagePlane.from_attributes(*values, rows=rows, columns=columns), None
+        numbers = [_decimals(values, count, keyword) for (keyword, values), count in zip(parts.items(), (3, 6, 2), strict=True)]
+        try:
+            return PlaneReading(ImagePlane.from_attributes(*numbers, rows=rows, columns=columns), None, repairs)
+        except InvalidOrientationError:
+            cosines = _unrounded_cosines(numbers[1], parts["ImageOrientationPatient (0020,0037)"])
+            if cosines is None:
+                raise
+        plane = ImagePlane.from_attributes(numbers[0], cosines, numbers[2], rows=rows, columns=columns)
+        return PlaneReading(plane, None, (*repairs, Repair.ROUNDED_COSINES))
     except CmrPlanesError as error:
-        return None, Finding("", error.code, str(error))
+        return PlaneReading(None, Finding("", error.code, str(error)))
 
 
-def _decimals(raw: bytes, count: int, keyword: str) -> list[float]:
+def _decimals(parts: Sequence[bytes], count: int, keyword: str) -> list[float]:
     """Return ``count`` decimal strings as numbers (NaN and infinity too: the plane refuses them)."""
-    if not raw.strip(_PADDING):
+    if not b"".join(parts).strip(_PADDING):
         raise MissingAttributeError(f"{keyword} is missing or empty: without it the image has no place in the patient")
-    parts = raw.split(b"\\")
     if len(parts) != count:
         raise InvalidAttributeError(f"{keyword} has {len(parts)} values: {count} are expected")
     try:
         return [float(part.strip(_PADDING)) for part in parts]
     except ValueError:
         raise InvalidAttributeError(f"{keyword} is not numeric: {count} numbers are expected") from None
+
+
+def _unrounded_cosines(cosines: Sequence[float], parts: Sequence[bytes]) -> FloatArray | None:
+    """Return the perpendicular unit vectors nearest to rounded ones, shape (6,); None if rounding does not explain the errors."""
+    digits = [_ROUNDED_COSINE.fullmatch(part.strip(_PADDING).decode("ascii", "replace")) for part in parts]
+    n_decimals = max((len(match.group(1)) if match else 0) for match in digits)
+    if None in digits or n_decimals not in _ROUNDED_DECIMALS or not np.isfinite(cosines).all():
+        return None
+    vectors = np.reshape(cosines, (2, 3))
+    error = math.sqrt(3) * 0.5 * 10.0**-n_decimals  # of a vector whose three components are rounded
+    if np.abs(np.linalg.norm(vectors, axis=1) - 1).max() > error or abs(float(vectors[0] @ vectors[1])) > 2 * error:
+        return None
+    left, _, right = np.linalg.svd(vectors, full_matrices=False)
+    return np.ravel(left @ right)

@@ -17,6 +17,7 @@ from cmr_planes.dicom.frame_images import FrameImages
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.dicom.headers import HeaderScan, read_headers
 from cmr_planes.dicom.pixels import PixelReader
+from cmr_planes.dicom.repairs import repair_notes
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import Finding, NoteCode, RejectionCode
 from cmr_planes.extraction.examination import choose_examination
@@ -163,7 +164,7 @@ def open_dicom(source: SubjectSource, options: ExtractOptions, annotations: Sequ
 
 def _scan_findings(scan: HeaderScan) -> list[Finding]:
     """Return what was found while reading headers."""
-    findings = list(scan.notes)
+    findings = [*scan.notes, *repair_notes(scan.frames)]
     if scan.frames and scan.unreadable:
         first = scan.unreadable[0].sentence
         sentence = f"{len(scan.unreadable)} of {scan.n_files} files could not be read and were passed over; the first: {first}"

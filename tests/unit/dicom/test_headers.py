@@ -17,8 +17,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from cmr_planes.dicom import archive
-from cmr_planes.dicom.frames import FrameHeader
+from cmr_planes.dicom.frames import FrameHeader, Repair
 from cmr_planes.dicom.headers import HeaderScan
+from cmr_planes.dicom.values import decimal_number, integer
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import RejectionCode
 from cmr_planes.phantom.dicom_model import CineSeries, DicomStudy, TransferSyntax, Vendor
@@ -49,7 +50,7 @@ def tiny(**changes: object) -> SimpleStudy:
 
 def scan_of(tmp_path: Path, datas: Iterable[bytes]) -> HeaderScan:
     folder = tmp_path / "files"
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for index, data in enumerate(datas):
         (folder / f"{index:04d}").write_bytes(data)
     return read_subject(subject_of(folder))
@@ -564,3 +565,87 @@ def test_a_single_frame_series_is_written_as_pydicom_reads_it() -> None:
     study = tiny()
     files = write_cine(study.study, study.series["4ch"])
     assert pydicom.dcmread(io.BytesIO(files[0].data)).file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+
+
+@pytest.mark.parametrize(
+    ("orientation", "is_read"),
+    [
+        (["0.59", "0.81", "0.00", "0.18", "-0.13", "0.97"], True),
+        (["-0.707", "-0.699", "0.107", "0.524", "-0.621", "-0.583"], True),
+        (["0.59", "0.89", "0.00", "0.18", "-0.13", "0.97"], False),
+        (["0.59", "0.81", "0.00", "0.28", "-0.13", "0.97"], False),
+        (["0.6", "0.8", "0.0", "0.2", "-0.2", "1.0"], False),
+        (["0.590000", "0.810000", "0.000000", "0.180000", "-0.130000", "0.970001"], False),
+    ],
+    ids=["two decimals", "three decimals", "a wrong length", "not perpendicular", "one decimal", "six decimals"],
+)
+def test_cosines_are_mended_only_if_rounding_explains_their_errors(tmp_path, orientation, is_read):
+    frame = one_frame(tmp_path, first_file(ImageOrientationPatient=orientation))
+    assert (frame.plane is not None) == is_read
+    assert frame.repairs == ((Repair.ROUNDED_COSINES,) if is_read else ())
+    if frame.plane is not None:
+        cosines = np.array([frame.plane.row_cosine, frame.plane.column_cosine])
+        assert np.allclose(cosines @ cosines.T, np.eye(2), atol=1e-12)
+        assert np.abs(cosines.ravel() - np.array(orientation, float)).max() < 0.01
+
+
+def test_decimal_commas_are_points_and_thousands_are_no_whole_numbers():
+    assert decimal_number(b"83,3 ") == 83.3
+    assert integer(b"1,000") is None
+    assert decimal_number(b"1,000,000") is None
+
+
+def enhanced_dataset() -> Dataset:
+    study = tiny(n_frames=4)
+    return pydicom.dcmread(io.BytesIO(write_enhanced(study.study, [study.series["4ch"]]).data))
+
+
+GROUPS = {
+    "PlanePositionSequence": "ImagePositionPatient",
+    "PlaneOrientationSequence": "ImageOrientationPatient",
+    "PixelMeasuresSequence": "PixelSpacing",
+}
+
+
+@pytest.mark.parametrize("place", ["shared", "top level"])
+@pytest.mark.parametrize("own", ["absent", "empty"])
+def test_functional_groups_are_looked_for_per_frame_then_shared_then_at_the_top(tmp_path, place, own):
+    dataset = enhanced_dataset()
+    (shared,) = dataset.SharedFunctionalGroupsSequence
+    first = dataset.PerFrameFunctionalGroupsSequence[0]
+    for sequence, keyword in GROUPS.items():
+        groups = first.get(sequence) or shared.get(sequence)
+        if place == "shared":
+            setattr(shared, sequence, groups)
+        else:
+            setattr(dataset, keyword, getattr(groups[0], keyword))
+            if sequence in shared:
+                setattr(shared, sequence, [Dataset()])
+    for item in dataset.PerFrameFunctionalGroupsSequence:
+        for sequence in GROUPS:
+            if sequence in item:
+                delattr(item, sequence)
+            if own == "empty":
+                setattr(item, sequence, [Dataset()])
+    stream = io.BytesIO()
+    dataset.save_as(stream)
+    frames = scan_of(tmp_path, [stream.getvalue()]).frames
+    expected = tiny(n_frames=4).series["4ch"].plane
+    assert len(frames) == 4
+    for frame in frames:
+        assert frame.plane is not None, frame.defect
+        assert np.allclose(frame.plane.patient_from_pixel, expected.patient_from_pixel, atol=1e-6)
+
+
+def test_a_trigger_time_at_the_top_is_that_of_all_frames_unless_they_have_their_own(tmp_path):
+    dataset = enhanced_dataset()
+    dataset.NominalCardiacTriggerDelayTime = 440.0
+    with_own = io.BytesIO()
+    dataset.save_as(with_own)
+    for item in dataset.PerFrameFunctionalGroupsSequence:
+        del item.CardiacSynchronizationSequence
+    without = io.BytesIO()
+    dataset.save_as(without)
+    first, second = (scan_of(tmp_path / name, [data.getvalue()]).frames for name, data in (("a", with_own), ("b", without)))
+    assert [frame.trigger_time_ms for frame in first] == [0.0, 250.0, 500.0, 750.0]
+    assert [frame.trigger_time_ms for frame in second] == [440.0] * 4
