@@ -112,6 +112,8 @@ class NoteCode(StrEnum):
     """A slice of a stack was left out: another matrix size, or no positions on it."""
     NAME_CONFLICT = "name_conflict"
     """The series description names another view than the geometry; geometry was followed."""
+    DOUBTFUL_CINE = "doubtful_cine"
+    """Headers or names say something that a cine's usually do not: derived images, real-time imaging; there is no better cine."""
     FRAME_OF_REFERENCE = "frame_of_reference"
     """The planes carry different frames of reference; they were used as if they shared one."""
     NO_STUDY_UID = "no_study_uid"

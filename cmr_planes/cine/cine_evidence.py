@@ -1,17 +1,53 @@
-"""Which acquisitions are cines of the heart: the evidence of headers and names."""
+"""Which acquisitions are cines of the heart: the evidence of headers, then of names, then of what else there is.
+
+Strong evidence excludes: the images are of another kind, or their times contradict a heart beat. Weak evidence ranks: derived
+images, times as in real-time imaging or a doubtful word give way to a cine at the same place, and are used where there is none.
+Words only support: one that fits all acquisitions of a study says nothing, and headers refute words of several meanings.
+"""
 
 import posixpath
-from collections import Counter
-from dataclasses import replace
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from statistics import median
+from typing import TypeVar
 
-from cmr_planes.cine.acquisitions import CineSlice, CineStudy
-from cmr_planes.cine.series_names import NameTable
+from cmr_planes.cine.acquisitions import CineSlice, CineStudy, share_orientation
+from cmr_planes.cine.competition import MIN_STACK_LEVELS, is_displaced, n_levels, uncorrected_copies
+from cmr_planes.cine.header_evidence import MIN_BEAT_FRAMES, HeaderEvidence, judge_headers
+from cmr_planes.cine.name_patterns import REFUTABLE_REASONS
+from cmr_planes.cine.series_names import Exclusion, NameTable, Strength
 from cmr_planes.dicom.frames import FrameHeader
+from cmr_planes.errors import Finding, NoteCode
 from cmr_planes.fates import Fate, PlaneFate
+from cmr_planes.views import CardiacView
 
-_EXCLUDED_IMAGE_TYPES = frozenset(
-    {"P", "PHASE", "PHASE MAP", "PHASE_MAP", "VELOCITY", "PCA", "LOCALIZER", "T1 MAP", "T2 MAP", "T1_MAP", "T2_MAP"}
-)
+K = TypeVar("K")
+
+SHARED = 0.9
+"""A word that fits so many of a study's acquisitions is the examination's, not the series'."""
+SHARED_ANGLE_DEG = 30.0
+"""... if they lie at such angles to one another: one series may well be all there is of a stack."""
+CORRECTED_COPY = "the distortion-corrected copy of the same acquisition was used"
+MAX_FEW_FRAMES = 3
+"""So few frames are no cine where the study has others of :data:`MIN_BEAT_FRAMES` and more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Case:
+    """An acquisition, what is known of it, and what is decided."""
+
+    cine: CineSlice
+    headers: HeaderEvidence
+    fate: Fate | None = None
+    """What became of it if it is left out, else None."""
+    reason: str = ""
+    """Why it is left out."""
+
+    def left_out(self, fate: Fate, reason: str) -> "_Case":
+        """Return the case with its decision."""
+        return replace(self, fate=fate, reason=reason)
 
 
 def keep_cines(study: CineStudy, names: NameTable) -> CineStudy:
@@ -27,35 +63,152 @@ def keep_cines(study: CineStudy, names: NameTable) -> CineStudy:
     Returns
     -------
         The same study without the acquisitions that are no cine; they are counted in ``excluded`` and have a row each in
-        ``passed_over``. Those that are left carry the view that their name hints at.
+        ``passed_over``. Those that are left carry the view that their name hints at, and a doubt where there is one.
     """
-    kept: list[CineSlice] = []
+    cases = [_by_headers(cine) for cine in study.slices]
+    cases = _by_names(cases, names)
+    cases = _by_number_of_frames(cases)
+    cases = _by_competition(cases)
+    kept = [case.cine for case in cases if case.fate is None]
+    n_copies = sum(case.reason == CORRECTED_COPY for case in cases)
+    sentence = f"{n_copies} planes are there with and without correction of distortion; the corrected copies were used"
+    notes = [Finding("", NoteCode.SUPERSEDED, sentence)] if n_copies else []
     excluded = Counter(study.excluded)
-    passed_over: list[PlaneFate] = []
-    for cine in study.slices:
-        fate, reason = _exclusion(cine.header, names)
-        if fate is None:
-            kept.append(replace(cine, name_view=names.view(*_names(cine.header))))
-            continue
-        excluded[reason] += len(cine.frames)
-        number = cine.header.series_number
-        passed_over.append(PlaneFate(series_number=number, view="", n_frames=len(cine.frames), fate=fate, sentence=reason))
+    for case in cases:
+        if case.fate in (Fate.NOT_CINE, Fate.EXCLUDED_NAME):
+            excluded[case.reason] += len(case.cine.frames)
     return replace(
-        study, slices=tuple(kept), excluded=dict(sorted(excluded.items())), passed_over=(*study.passed_over, *passed_over)
+        study,
+        slices=tuple(_with_hints(kept, names)),
+        excluded=dict(sorted(excluded.items())),
+        findings=(*study.findings, *notes),
+        passed_over=(*study.passed_over, *(_row(case) for case in cases if case.fate is not None)),
     )
+
+
+def doubt_findings(view: CardiacView, slices: Sequence[CineSlice]) -> list[Finding]:
+    """Note slices of a chosen view whose headers or names say something that a cine's usually do not."""
+    doubts = Counter(cine.doubt for cine in slices if cine.doubt)
+    return [
+        Finding(
+            view.value,
+            NoteCode.DOUBTFUL_CINE,
+            f"{count} of {len(slices)} slices are used since no better cine lies there: {doubt}; check the images",
+        )
+        for doubt, count in sorted(doubts.items())
+    ]
+
+
+def _by_headers(cine: CineSlice) -> _Case:
+    """Decide what headers alone decide."""
+    headers = judge_headers(cine)
+    case = _Case(cine=replace(cine, doubt=headers.doubt), headers=headers)
+    return case.left_out(Fate.NOT_CINE, headers.exclusion) if headers.exclusion else case
+
+
+def _by_names(cases: Sequence[_Case], names: NameTable) -> list[_Case]:
+    """Leave out, or doubt, what names call another kind of series."""
+    words = {name: names.exclusions(name) for name in {_series_name(case.cine.header) for case in cases}}
+    views = {name: names.view(name) for name in words}
+    cines = [case.cine for case in cases if case.fate is None]
+    shared = _common(cines, lambda cine: [word.reason for word in words[_series_name(cine.header)]])
+    decided = []
+    for case in cases:
+        name = _series_name(case.cine.header)
+        telling = (word for word in words[name] if word.strength is Strength.OWN or word.reason not in shared)
+        word = next(telling, None)
+        decided.append(case if case.fate or word is None else _by_word(case, word, says_view=views[name] is not None, among=cines))
+    return decided
+
+
+def _by_word(case: _Case, word: Exclusion, *, says_view: bool, among: Sequence[CineSlice]) -> _Case:
+    """Weigh a word of exclusion against headers, the view that the name says, and the stack that the acquisition is part of."""
+    refuted = case.headers.follows_beat and word.reason in REFUTABLE_REASONS
+    if word.strength is Strength.OWN or (word.strength is Strength.TELLING and not refuted):
+        return case.left_out(Fate.EXCLUDED_NAME, word.reason)
+    if word.strength is Strength.HINT and (refuted or says_view or (case.headers.follows_beat and _is_of_stack(case.cine, among))):
+        return case
+    return replace(case, cine=replace(case.cine, doubt=case.cine.doubt or f"the name suggests {word.reason}"))
+
+
+def _is_of_stack(cine: CineSlice, among: Sequence[CineSlice]) -> bool:
+    """Tell whether an acquisition is one of three and more levels of one name."""
+    name = _series_name(cine.header)
+    return n_levels(cine, [other for other in among if _series_name(other.header) == name]) >= MIN_STACK_LEVELS
+
+
+def _by_number_of_frames(cases: Sequence[_Case]) -> list[_Case]:
+    """Leave out planes of two or three frames where the study has cines of many."""
+    usual = int(median([len(case.cine.frames) for case in cases if case.fate is None] or [0]))
+    if usual < MIN_BEAT_FRAMES:
+        return list(cases)
+    return [
+        case.left_out(Fate.NOT_CINE, f"{len(case.cine.frames)} frames, where the cines of the study have {usual}")
+        if case.fate is None and len(case.cine.frames) <= MAX_FEW_FRAMES
+        else case
+        for case in cases
+    ]
+
+
+def _by_competition(cases: Sequence[_Case]) -> list[_Case]:
+    """Leave out doubtful acquisitions where better ones lie, and copies without the correction that others have."""
+    sound = [case.cine for case in cases if case.fate is None and not case.cine.doubt]
+    uncorrected = uncorrected_copies([case.cine for case in cases if case.fate is None])
+    decided = []
+    for case in cases:
+        if case.fate is None and case.cine in uncorrected:
+            case = case.left_out(Fate.REPEAT, CORRECTED_COPY)
+        elif case.fate is None and case.cine.doubt and is_displaced(case.cine, sound):
+            case = case.left_out(Fate.NOT_CINE, case.cine.doubt)
+        decided.append(case)
+    return decided
+
+
+def _with_hints(cines: Sequence[CineSlice], names: NameTable) -> list[CineSlice]:
+    """Give each acquisition the view that its names hint at; a hint that nearly all share is none."""
+    telling = {id(cine): list(_names(cine.header)) for cine in cines}
+    hints = {name: names.view(name) for name in {name for texts in telling.values() for name in texts}}
+
+    def hints_at(cine: CineSlice, place: int) -> list[CardiacView]:
+        hint = hints[telling[id(cine)][place]]
+        return [] if hint is None else [hint]
+
+    for place in range(3):
+        shared = _common(cines, partial(hints_at, place=place))
+        for texts in telling.values():
+            if hints[texts[place]] in shared:
+                texts[place] = ""
+        hints[""] = None
+    return [replace(cine, name_view=names.view(*telling[id(cine)])) for cine in cines]
+
+
+def _common(cines: Sequence[CineSlice], words: Callable[[CineSlice], Iterable[K]]) -> set[K]:
+    """Return words of nearly all acquisitions, if these do not lie parallel: they are the examination's, not the series'."""
+    bearers: defaultdict[K, list[CineSlice]] = defaultdict(list)
+    for cine in cines:
+        for word in set(words(cine)):
+            bearers[word].append(cine)
+    return {word for word, members in bearers.items() if len(members) >= SHARED * len(cines) and _lie_turned(members)}
+
+
+def _lie_turned(cines: Sequence[CineSlice]) -> bool:
+    """Tell whether planes lie at large angles to one another."""
+    return any(not share_orientation(cines[0], other, SHARED_ANGLE_DEG) for other in cines[1:])
+
+
+def _row(case: _Case) -> PlaneFate:
+    """Return the row of an acquisition that is left out."""
+    header, fate = case.cine.header, case.fate or Fate.NOT_USED
+    view = case.cine.name_view.value if case.cine.name_view else ""
+    return PlaneFate(series_number=header.series_number, view=view, n_frames=len(case.cine.frames), fate=fate, sentence=case.reason)
+
+
+def _series_name(frame: FrameHeader) -> str:
+    """Return the name that may exclude a series: its description, else its protocol's."""
+    return frame.series_description or frame.protocol_name
 
 
 def _names(frame: FrameHeader) -> tuple[str, str, str]:
     """Return the names to look at, most telling first: description, protocol, folder."""
     folder = posixpath.basename(posixpath.dirname(frame.file.member)) if frame.file.member else frame.file.path.parent.name
     return frame.series_description, frame.protocol_name, folder
-
-
-def _exclusion(frame: FrameHeader, names: NameTable) -> tuple[Fate | None, str]:
-    """Return why a series cannot be a cine view, or None and an empty text."""
-    if frame.modality not in ("", "MR"):
-        return Fate.NOT_CINE, "not MR"
-    if _EXCLUDED_IMAGE_TYPES.intersection(frame.image_type):
-        return Fate.NOT_CINE, "image type"
-    word = names.exclusion(frame.series_description or frame.protocol_name)
-    return (None, "") if word is None else (Fate.EXCLUDED_NAME, word.reason)

@@ -62,7 +62,7 @@ class NameTable:
     """The built-in words."""
     own_views: tuple[tuple[CardiacView, re.Pattern[str]], ...]
     """The user's words, which go before the built-in ones."""
-    exclusions: tuple[Exclusion, ...]
+    known_exclusions: tuple[Exclusion, ...]
     """Strongest first."""
     keep: tuple[re.Pattern[str], ...] = ()
     """Names that no built-in word excludes."""
@@ -78,12 +78,11 @@ class NameTable:
                     return hints.pop() if len(hints) == 1 else None
         return None
 
-    def exclusion(self, name: str) -> Exclusion | None:
-        """Return the strongest word of a name by which its series is no cine of the views; None if there is none."""
+    def exclusions(self, name: str) -> tuple[Exclusion, ...]:
+        """Return the words of a name by which its series is no cine of the views, strongest first."""
         forms = _forms(name)
         least = Strength.OWN if any(_matches(pattern, forms) for pattern in self.keep) else Strength.HINT
-        matching = (word for word in self.exclusions if word.strength >= least and _matches(word.pattern, forms))
-        return next(matching, None)
+        return tuple(word for word in self.known_exclusions if word.strength >= least and _matches(word.pattern, forms))
 
 
 def load_names(path: Path | None = None) -> NameTable:
@@ -98,7 +97,7 @@ def load_names(path: Path | None = None) -> NameTable:
     Examples
     --------
     >>> names = load_names()
-    >>> names.view("CINE_segmented_SAX_b3"), names.view("VLA_CINE_SENSE"), names.exclusion("CINE_segmented_SAX_InlineVF").reason
+    >>> names.view("CINE_segmented_SAX_b3"), names.view("VLA_CINE_SENSE"), names.exclusions("CINE_segmented_SAX_InlineVF")[0].reason
     (<CardiacView.SAX: 'sax'>, <CardiacView.TWO_CHAMBER: '2ch'>, 'drawn-in contours')
     """
     try:
@@ -116,7 +115,7 @@ def load_names(path: Path | None = None) -> NameTable:
     return NameTable(
         views=_compiled(VIEW_PATTERNS),
         own_views=own_views,
-        exclusions=(
+        known_exclusions=(
             *(Exclusion(why, Strength.OWN, pattern) for why, pattern in own["exclude"]),
             *(Exclusion(why, Strength.TELLING, pattern) for why, pattern in _compiled(TELLING_EXCLUSIONS)),
             *(Exclusion(why, Strength.HINT, pattern) for why, pattern in _compiled(HINTING_EXCLUSIONS)),

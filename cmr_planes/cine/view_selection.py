@@ -106,10 +106,10 @@ def select_views(study: CineStudy) -> ViewSelection:
 
 def _left_out(study: CineStudy) -> str:
     """Return what was passed over before views were looked for, as part of a sentence."""
-    parts = [f"{count} frames are {reason}" for reason, count in study.excluded.items()]
+    parts = [f"{count} frames left out: {reason}" for reason, count in study.excluded.items()]
     if study.n_single_frames:
         parts.append(f"{study.n_single_frames} planes have a single frame")
-    return f" ({', '.join(parts)})" if parts else ""
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _find_short_axis(slices: Sequence[CineSlice]) -> list[CineSlice]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cmr_planes.annotations.model import Annotation
 from cmr_planes.cine.acquisitions import CineSlice, CineStudy, find_cine_slices, order_findings
-from cmr_planes.cine.cine_evidence import keep_cines
+from cmr_planes.cine.cine_evidence import doubt_findings, keep_cines
 from cmr_planes.cine.phases import phases_from_headers
 from cmr_planes.cine.view_selection import select_views
 from cmr_planes.dicom.frame_images import FrameImages
@@ -157,7 +157,9 @@ def open_dicom(source: SubjectSource, options: ExtractOptions, annotations: Sequ
             views=views,
             missing=selection.missing,
             findings=(*findings, *selection.findings),
-            view_findings={view: tuple(order_findings(view, slices)) for view, slices in selection.views.items()},
+            view_findings={
+                view: (*order_findings(view, slices), *doubt_findings(view, slices)) for view, slices in selection.views.items()
+            },
             planes=(*selection.planes, *study.passed_over),
         )
 

@@ -228,7 +228,17 @@ def test_series_with_drawn_contours_localisers_and_late_enhancement_are_passed_o
         extra = replace(study.series[key], number=number, description=name, frames=study.series[key].frames // 2, key=name)
         write_files(folder, write_cine(study.study, extra))
     assert extract(tmp_path / "dicom", tmp_path / "more.h5").exit_code == 0
-    assert digests(tmp_path / "plain.shards") == digests(tmp_path / "more.shards")
+    assert stored(tmp_path / "plain.shards") == stored(tmp_path / "more.shards")
+
+
+def stored(shards: Path) -> dict[str, str]:
+    """Return all that a shard stores of its subjects, but for the table of planes."""
+    values = {}
+    with h5py.File(shards / "00000.h5") as file:
+        file.visititems(
+            lambda name, item: values.update({name: repr(item[()].tolist())}) if isinstance(item, h5py.Dataset) else None
+        )
+    return {name: value for name, value in values.items() if "planes" not in name}
 
 
 def test_identical_planes_for_2ch_and_4ch_are_a_rejection(tmp_path):

@@ -171,7 +171,7 @@ def _names(data: bytes, folder: Path) -> str:
     table = load_names(_file(folder, data, "names.toml"))
     for name in ("CINE_segmented_SAX_b3", "4ch " * 2000, "a" * 4000):
         table.view(name)
-        table.exclusion(name)
+        table.exclusions(name)
     return "read"
 
 

@@ -77,7 +77,7 @@ def test_phase_images_of_a_series_are_kept_apart_from_its_magnitude_images():
     frames = cine_frames(PLANE) + [replace(frame, image_type=("ORIGINAL", "PRIMARY", "P")) for frame in cine_frames(PLANE)]
     study = as_study(frames)
     assert [len(cine.frames) for cine in study.slices] == [10]
-    assert study.excluded == {"image type": 10}
+    assert study.excluded == {"phase images": 10}
 
 
 def test_single_frames_and_other_modalities_are_counted_not_used():

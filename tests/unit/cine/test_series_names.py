@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cmr_planes.cine.series_names import NameTable, Strength, load_names
+from cmr_planes.cine.series_names import Exclusion, NameTable, Strength, load_names
 from cmr_planes.errors import SourceError
 from cmr_planes.views import CardiacView
 
@@ -38,27 +38,31 @@ ABROAD = {
 LOCALISERS_ABROAD = "Übersicht; Lokalisation; Planung; repérage; localisateur; localizador; planificación; localizzatore; planificação; 定位localizer"
 
 
+def strongest(names: NameTable, name: str) -> Exclusion | None:
+    return next(iter(names.exclusions(name)), None)
+
+
 def reason(names: NameTable, name: str) -> str:
-    word = names.exclusion(name)
+    word = strongest(names, name)
     return "" if word is None else word.reason
 
 
 @pytest.mark.parametrize(("view", "name"), [(view, name) for view, names in SEEN.items() for name in names.split()])
 def test_names_of_many_sites_hint_at_their_view(view, name):
     assert NAMES.view(name) is CardiacView(view)
-    assert NAMES.exclusion(name) is None
+    assert strongest(NAMES, name) is None
 
 
 @pytest.mark.parametrize(("view", "name"), [(view, name.strip()) for view, names in ABROAD.items() for name in names.split(";")])
 def test_names_in_five_other_languages_hint_at_their_view(view, name):
     assert NAMES.view(name) is CardiacView(view)
-    word = NAMES.exclusion(name)
+    word = strongest(NAMES, name)
     assert word is None or word.strength is Strength.HINT
 
 
 @pytest.mark.parametrize("name", LOCALISERS_ABROAD.split("; "))
 def test_localisers_in_other_languages_are_known(name):
-    word = NAMES.exclusion(name)
+    word = strongest(NAMES, name)
     assert word is not None
     assert (word.reason, word.strength) == ("localiser", Strength.TELLING)
 
@@ -69,20 +73,20 @@ def test_localisers_in_other_languages_are_known(name):
     Contrast enhanced cardiac exam; DE-IDENTIFIED""".split(";"),
 )
 def test_words_of_several_meanings_are_hints_only(name):
-    word = NAMES.exclusion(name)
+    word = strongest(NAMES, name)
     assert word is not None
     assert word.strength is Strength.HINT
 
 
 @pytest.mark.parametrize("name", ["SAX flow compensated", "cine_tagged_no", "SA de VI 3"])
 def test_flow_compensation_is_no_flow_measurement(name):
-    word = NAMES.exclusion(name)
+    word = strongest(NAMES, name)
     assert (word is not None and word.strength is Strength.TELLING) == (name == "cine_tagged_no")
 
 
 @pytest.mark.parametrize("name", LOOK_ALIKES.split())
 def test_look_alikes_are_left_out(name):
-    assert NAMES.exclusion(name) is not None
+    assert strongest(NAMES, name) is not None
 
 
 @pytest.mark.parametrize("name", ["", "sBTFE_BH_M2D", "AX_CINE_STACK", "CINE_segmented_LAX", "2ch and 4ch"])
@@ -117,7 +121,7 @@ def test_a_site_adds_its_own_names(tmp_path):
 def test_patterns_match_letters_of_every_script(tmp_path, name, pattern):
     table = tmp_path / "names.toml"
     table.write_text(f'[exclude]\nother = ["{pattern}"]\n', encoding="utf-8")
-    assert load_names(table).exclusion(name) is not None
+    assert strongest(load_names(table), name) is not None
     assert reason(load_names(table), name) == "other"
 
 
@@ -126,7 +130,7 @@ def test_a_site_takes_an_exclusion_back(tmp_path):
     table.write_text('[keep]\ncine = ["flow sax"]\n[exclude]\nother = ["flow sax 3"]\n')
     names = load_names(table)
     assert reason(NAMES, "Flow_SAX 1") == "flow"
-    assert names.exclusion("Flow_SAX 1") is None
+    assert strongest(names, "Flow_SAX 1") is None
     assert reason(names, "Flow_SAX 3") == "other"
     assert reason(names, "Flow 2CH") == "flow"
 

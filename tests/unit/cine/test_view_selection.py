@@ -184,7 +184,7 @@ def test_excluded_series_are_counted_in_the_reason(heart):
     by_key = study_frames(heart)
     by_key["2ch"] = [replace(frame, series_description="LGE_2CH_PSIR") for frame in by_key["2ch"]]
     selection = select_views(as_study(*by_key.values()))
-    assert "2 frames are late enhancement" in selection.missing[TWO].sentence
+    assert "2 frames left out: late enhancement" in selection.missing[TWO].sentence
 
 
 def test_a_plane_between_two_views_is_decided_by_its_name_or_not_at_all(heart):
