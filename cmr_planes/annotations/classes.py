@@ -58,6 +58,10 @@ PRESETS: Mapping[str, ClassMap] = MappingProxyType(
 )
 """Conventions that have a name. ``ukbb-sax`` is also that of 4Dsegment, which calls RV 3 or 4, depending on its version."""
 
+MOSTLY = 0.5
+"""A structure lies inside another one that takes more than this share of what surrounds it. In ACDC, Myo takes 0.80 to 1.00 of what
+surrounds LV on a slice, and at most 0.49 of what surrounds RV."""
+
 _NAMES = {structure.title.lower(): structure for structure in Structure}
 
 
@@ -91,25 +95,35 @@ def parse_classes(text: str) -> ClassMap:
 
 
 def check_anatomy(labels: LabelArray) -> None:
-    """Raise AnnotationError where the right ventricle, not the left one, lies in the muscle: the two values are swapped.
+    """Raise AnnotationError where another structure than the left ventricle lies in another than the muscle: classes are exchanged.
 
     Parameters
     ----------
     labels
         Shape (i, j, k), slices along the last axis.
     """
-    enclosure = {structure: _enclosure(labels, structure) for structure in (_LV, _RV)}
-    if enclosure[_RV] > max(enclosure[_LV], 0.5):
+    ventricles = [structure for structure in (_LV, _MYO, _RV) if (labels == structure).any()]
+    rims = {inner: _rim(labels, inner) for inner in ventricles}
+    shares = {
+        (inner, outer): float((rims[inner] == outer).mean())
+        for inner in ventricles
+        for outer in ventricles
+        if inner is not outer and rims[inner].size
+    }
+    if not shares:
+        return
+    inner, outer = max(shares, key=lambda pair: shares[pair])
+    if (inner, outer) != (_LV, _MYO) and shares[inner, outer] > MOSTLY:
         raise AnnotationError(
-            "has its class RV inside the class Myo, where LV should be: the values of LV and RV are exchanged (ACDC has 1=RV, M&Ms "
-            "1=LV); state the classes"
+            f"has its class {inner.title} inside the class {outer.title}, where LV should lie inside Myo: its values are in "
+            "another order (ACDC has 1=RV, 2=Myo, 3=LV, M&Ms 1=LV, 2=Myo, 3=RV); state the classes"
         )
 
 
-def _enclosure(labels: LabelArray, structure: Structure) -> float:
-    """Return the share of a structure's outer neighbours in the slices that are muscle, 0 to 1; 0 if it has none."""
+def _rim(labels: LabelArray, structure: Structure) -> LabelArray:
+    """Return the labels beside a structure in the slices, shape (n,)."""
     inside = labels == structure
     padded = np.pad(inside, ((1, 1), (1, 1), (0, 0)))
     around = padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
-    rim = labels[around & ~inside]
-    return float((rim == _MYO).mean()) if rim.size else 0.0
+    rim: LabelArray = labels[around & ~inside]
+    return rim

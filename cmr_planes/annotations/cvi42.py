@@ -4,7 +4,9 @@ The path to a contour is ``ImageStates > <SOPInstanceUID> > Contours > <name> > 
 ``SubpixelResolution`` steps a pixel. Nothing else is read, least of all who drew it.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 from xml.etree.ElementTree import Element, ParseError
 
@@ -13,7 +15,9 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from cmr_planes.annotations.model import Annotation, Contour, ContourImage, LabelFormat, Outline
+from cmr_planes.annotations.rasterise import fill_polygon
 from cmr_planes.errors import AnnotationError
+from cmr_planes.geometry.arrays import FloatArray
 
 DEFAULT_SUBPIXEL_RESOLUTION = 4.0
 """Steps a pixel where the contour does not say: what cvi42 writes."""
@@ -36,6 +40,24 @@ OUTLINES = {
 
 _MAX_POINTS = 100_000
 _MIN_POINTS = 3
+_GRID = 128
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _StoredContour:
+    """A contour as a workspace stores it."""
+
+    outline: Outline
+    points: FloatArray
+    """Shape (n, 2): (column, row) in steps."""
+    resolution: float | None
+    """Steps a pixel, None if the contour does not say."""
+    is_open: bool
+    """Whether its name is that of an open contour."""
+
+    def scaled(self, usual: float | None) -> Contour:
+        """Return the contour in pixels; ``usual`` is the resolution of contours that do not say theirs, None for the default."""
+        return Contour(self.outline, self.points / (self.resolution or usual or DEFAULT_SUBPIXEL_RESOLUTION))
 
 
 def read_cvi42(stream: BinaryIO) -> Annotation:
@@ -55,7 +77,7 @@ def read_cvi42(stream: BinaryIO) -> Annotation:
     AnnotationError
         It is not XML, holds a document type, entities or external references, or no contour.
     """
-    contours: defaultdict[str, list[Contour]] = defaultdict(list)
+    contours: defaultdict[str, list[_StoredContour]] = defaultdict(list)
     try:
         _read_contours(stream, contours)
     except DefusedXmlException as error:
@@ -71,11 +93,54 @@ def read_cvi42(stream: BinaryIO) -> Annotation:
         ) from error
     if not contours:
         raise AnnotationError("holds no contour of the heart's chambers under ImageStates; export the workspace with its contours")
-    images = (ContourImage(contours=tuple(contours[uid]), sop_instance_uid=uid) for uid in sorted(contours))
-    return Annotation(source=LabelFormat.CVI42, contour_images=tuple(images))
+    resolutions = Counter(one.resolution for of_image in contours.values() for one in of_image if one.resolution is not None)
+    usual = min(resolutions, key=lambda value: (-resolutions[value], value)) if resolutions else None
+    n_without = sum(one.resolution is None for of_image in contours.values() for one in of_image)
+    images = (
+        ContourImage(
+            contours=tuple(one.scaled(usual) for one in _closed_first(contours[uid])),
+            sop_instance_uid=uid,
+            is_scale_assumed=usual is None,
+        )
+        for uid in sorted(contours)
+    )
+    remarks = (_assumed_sentence(n_without, usual),) if n_without else ()
+    return Annotation(source=LabelFormat.CVI42, contour_images=tuple(images), remarks=remarks)
 
 
-def _read_contours(stream: BinaryIO, contours: dict[str, list[Contour]]) -> None:
+def _assumed_sentence(n_contours: int, usual: float | None) -> str:
+    """Say which scale was taken for contours that do not say theirs."""
+    taken = (
+        f"{DEFAULT_SUBPIXEL_RESOLUTION:g} steps a pixel, as is usual, were"
+        if usual is None
+        else f"that of the others ({usual:g}) was"
+    )
+    return f"{n_contours} contours have no SubpixelResolution, and {taken} assumed; look whether they lie on the heart"
+
+
+def _closed_first(contours: Sequence[_StoredContour]) -> list[_StoredContour]:
+    """Leave out open contours that lie apart from a closed one of the same kind: they were left over from an earlier attempt."""
+    return [
+        one
+        for one in contours
+        if not (
+            one.is_open
+            and (closed := [other for other in contours if other.outline is one.outline and not other.is_open])
+            and not any(_overlap(one.points, other.points) for other in closed)
+        )
+    ]
+
+
+def _overlap(first: FloatArray, second: FloatArray) -> bool:
+    """Tell whether two contours, shape (n, 2), enclose a common area; compared on a grid of :data:`_GRID` steps each way."""
+    low = np.minimum(first.min(axis=0), second.min(axis=0))
+    size = np.maximum(first.max(axis=0), second.max(axis=0)) - low
+    scale = (_GRID - 1) / max(float(size.max()), 1e-9)
+    filled = [fill_polygon((points - low) * scale, _GRID, _GRID) for points in (first, second)]
+    return bool((filled[0] & filled[1]).any())
+
+
+def _read_contours(stream: BinaryIO, contours: dict[str, list[_StoredContour]]) -> None:
     """Gather contours from a stream of XML, forgetting each part once it is read."""
     path: list[tuple[str, Element]] = []
     for event, element in iterparse(stream, events=("start", "end"), forbid_dtd=True):
@@ -97,9 +162,9 @@ def _read_contours(stream: BinaryIO, contours: dict[str, list[Contour]]) -> None
             element.clear()
 
 
-def _contour(element: Element, outline: Outline) -> Contour | None:
+def _contour(element: Element, outline: Outline) -> _StoredContour | None:
     """Read one contour; None if it has too few points to enclose anything."""
-    resolution = DEFAULT_SUBPIXEL_RESOLUTION
+    resolution: float | None = None
     points: list[tuple[float, float]] = []
     try:
         for item in element:
@@ -114,12 +179,13 @@ def _contour(element: Element, outline: Outline) -> Contour | None:
     if len(points) < _MIN_POINTS:
         return None
     array = np.array(points)
-    if not (np.isfinite(array).all() and np.abs(array).max() < 1e6 and 0 < resolution < 1e4 and len(points) <= _MAX_POINTS):
+    is_scale = resolution is None or 0 < resolution < 1e4
+    if not (np.isfinite(array).all() and np.abs(array).max() < 1e6 and is_scale and len(points) <= _MAX_POINTS):
+        steps = "" if resolution is None else f" or a SubpixelResolution ({resolution:g})"
         raise AnnotationError(
-            f"holds a contour of {len(points)} points with coordinates or a SubpixelResolution ({resolution:g}) beyond any image; "
-            "export the workspace again"
+            f"holds a contour of {len(points)} points with coordinates{steps} beyond any image; export the workspace again"
         )
-    return Contour(outline, array / resolution)
+    return _StoredContour(outline, array, resolution, is_open="OpenContour" in _key(element))
 
 
 def _point(element: Element) -> tuple[float, float]:

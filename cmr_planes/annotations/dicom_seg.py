@@ -1,7 +1,6 @@
 """DICOM segmentation objects: segments as label maps, each frame with the place and the instance that it names."""
 
 import io
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pydicom.errors import InvalidDicomError
 
 from cmr_planes.annotations.classes import ClassMap, check_anatomy
 from cmr_planes.annotations.model import Annotation, LabelFormat, LabelVolume, TimePoint
+from cmr_planes.annotations.structure_names import structure_named
 from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.errors import AnnotationError, CmrPlanesError
 from cmr_planes.geometry import ImagePlane
@@ -35,17 +35,10 @@ _CODES = {
     "73829009": Structure.RA,
     "T-32200": Structure.RA,
     "74281007": Structure.MYO,
+    "49848007": Structure.MYO,
     "T-32020": Structure.MYO,
 }
 """SNOMED codes of SegmentedPropertyType."""
-_WORDS = (
-    (r"myo(cardium|cardial wall)?|(lv|left ventric(le|ular)) (myo(cardium)?|wall)|lvmyo", Structure.MYO),
-    (r"lv(bp|c|v)?|(lv|left ventric(le|ular))( (blood ?pool|cavity|blood|endo(cardium)?|lumen))?", Structure.LV),
-    (r"rv(bp|c|v)?|(rv|right ventric(le|ular))( (blood ?pool|cavity|blood|endo(cardium)?|lumen))?", Structure.RV),
-    (r"la|left atri(um|al cavity)", Structure.LA),
-    (r"ra|right atri(um|al cavity)", Structure.RA),
-)
-"""SegmentLabel, whole, in lower case."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,11 +98,7 @@ def _structures(dataset: Dataset, classes: ClassMap | None) -> Mapping[int, Stru
     structures = {}
     for item in dataset.SegmentSequence:
         number = int(item.SegmentNumber)
-        label = " ".join(re.split(r"[\s_-]+", str(item.get("SegmentLabel", "")).strip().lower()))
-        by_word = next((structure for pattern, structure in _WORDS if re.fullmatch(pattern, label)), None)
-        codes = [str(code.get("CodeValue", "")) for code in item.get("SegmentedPropertyTypeCodeSequence", [])]
-        by_code = next((_CODES[code] for code in codes if code in _CODES), None)
-        structure = (by_word or by_code) if classes is None else classes.structures.get(number)
+        structure = _structure_of(item) if classes is None else classes.structures.get(number)
         if structure is None:
             raise AnnotationError(
                 f"has a segment {number} whose name and code do not stand for LV, Myo, RV, LA or RA; state the classes by "
@@ -117,6 +106,16 @@ def _structures(dataset: Dataset, classes: ClassMap | None) -> Mapping[int, Stru
             )
         structures[number] = structure
     return structures
+
+
+def _structure_of(segment: Dataset) -> Structure | None:
+    """Return what a segment is by its label, else by its code, else by the code's meaning."""
+    codes = segment.get("SegmentedPropertyTypeCodeSequence", [])
+    return (
+        structure_named(str(segment.get("SegmentLabel", "")))
+        or next((_CODES[value] for value in (str(code.get("CodeValue", "")) for code in codes) if value in _CODES), None)
+        or next(filter(None, (structure_named(str(code.get("CodeMeaning", ""))) for code in codes)), None)
+    )
 
 
 def _frames(dataset: Dataset) -> list[_Frame]:
@@ -194,8 +193,7 @@ def _volumes(frames: Iterable[_Frame], structures: Mapping[int, Structure], time
                 frame_number=first.frame_number,
             )
         )
-    for volume in volumes:
-        check_anatomy(volume.labels)
+    check_anatomy(np.concatenate([volume.labels for volume in volumes], axis=2))
     return volumes
 
 

@@ -82,6 +82,8 @@ class ContourImage:
     """SOPInstanceUID, or empty."""
     instance_number: int = 0
     """InstanceNumber among the short-axis images, or 0."""
+    is_scale_assumed: bool = False
+    """Whether the file does not say how many steps of its coordinates make a pixel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -114,6 +116,10 @@ class Annotation:
     """Images with contours."""
     volumes: tuple[LabelVolume, ...] = ()
     """Label maps."""
+    name: str = ""
+    """What sentences call the file: its number and format."""
+    remarks: tuple[str, ...] = ()
+    """What is to be said of the file, whatever image it belongs to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

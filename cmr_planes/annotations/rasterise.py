@@ -1,6 +1,7 @@
 """From contours to label maps: a pixel belongs to the structure that covers its centre."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -21,6 +22,10 @@ _FILL_ORDER = (
     (Outline.LA, Structure.LA),
 )
 """What is drawn later covers what is there: the order of ukbb_cardiac."""
+
+
+STRUCTURES: Mapping[Outline, Structure] = MappingProxyType(dict(_FILL_ORDER))
+"""What each kind of contour is drawn as."""
 
 
 def fill_polygon(points_px: FloatArray, rows: int, columns: int) -> BoolArray:
@@ -71,15 +76,22 @@ def fill_contours(contours: Sequence[Contour], rows: int, columns: int) -> Label
         left open at the base is joined to the endocardium.
     """
     labels = np.zeros((rows, columns), dtype=np.uint8)
-    endocardium = [contour.points_px for contour in contours if contour.outline is Outline.LV_ENDO]
     for outline, structure in _FILL_ORDER:
-        for contour in contours:
-            if contour.outline is outline:
-                points = contour.points_px
-                if outline is Outline.LV_EPI and endocardium and is_open(points):
-                    points = _joined(points, np.concatenate(endocardium))
-                labels[fill_polygon(points, rows, columns)] = structure
+        labels[fill_outline(contours, outline, rows, columns)] = structure
     return labels
+
+
+def fill_outline(contours: Sequence[Contour], outline: Outline, rows: int, columns: int) -> BoolArray:
+    """Fill an image's contours of one kind, shape (rows, columns); an open epicardium is joined to the endocardium."""
+    endocardium = [contour.points_px for contour in contours if contour.outline is Outline.LV_ENDO]
+    filled = np.zeros((rows, columns), dtype=np.bool_)
+    for contour in contours:
+        if contour.outline is outline:
+            points = contour.points_px
+            if outline is Outline.LV_EPI and endocardium and is_open(points):
+                points = _joined(points, np.concatenate(endocardium))
+            filled |= fill_polygon(points, rows, columns)
+    return filled
 
 
 def drawn_structures(contours: Iterable[Contour]) -> frozenset[Structure]:

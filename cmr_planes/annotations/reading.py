@@ -1,7 +1,7 @@
 """A subject's annotation files, read whatever their format."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cmr_planes.annotations.classes import ClassMap
@@ -13,6 +13,8 @@ from cmr_planes.annotations.nifti_labels import read_nifti_labels
 from cmr_planes.annotations.sunnybrook import read_sunnybrook
 from cmr_planes.errors import AnnotationError
 from cmr_planes.system.json_text import JSON
+
+_SUNNYBROOK_FILES = f"annotation files of {LabelFormat.SUNNYBROOK.value}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,16 +55,17 @@ def read_annotations(files: Sequence[LabelFile], classes: ClassMap | None) -> tu
     contours = [file for file in files if file.label_format is LabelFormat.SUNNYBROOK]
     if contours:
         try:
-            annotations.append(read_sunnybrook(contours))
+            annotations.append(replace(read_sunnybrook(contours), name=_SUNNYBROOK_FILES))
         except AnnotationError as error:
-            failures.append(f"annotation files of {LabelFormat.SUNNYBROOK.value}: {error}")
+            failures.append(f"{_SUNNYBROOK_FILES}: {error}")
     for number, file in enumerate(files, start=1):
         if file.label_format is LabelFormat.SUNNYBROOK:
             continue
+        name = f"annotation file {number} of {len(files)} ({file.label_format.value})"
         try:
-            annotations.append(_read(file, classes))
+            annotations.append(replace(_read(file, classes), name=name))
         except AnnotationError as error:
-            failures.append(f"annotation file {number} of {len(files)} ({file.label_format.value}) {error}")
+            failures.append(f"{name} {error}")
     return annotations, failures
 
 

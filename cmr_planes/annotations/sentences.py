@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from cmr_planes.annotations.model import LabelVolume, TimePoint
+from cmr_planes.annotations.nesting import Misnested, NestingFault
 from cmr_planes.annotations.placing import SlicePlacement
+from cmr_planes.geometry.arrays import BoolArray
 from cmr_planes.shards.records import ViewLabels
 from cmr_planes.views import CardiacPhase, CardiacView, Structure
 
@@ -17,6 +19,41 @@ def missed_slices_sentence(view: CardiacView, offsets_mm: Mapping[int, float]) -
         f"{len(offsets_mm)} {view.title} slices lie up to {max(offsets_mm.values()):.1f} mm from the label map's (at most half a "
         "pixel is allowed) and got no labels"
     )
+
+
+def contradicting_sentence(offset_mm: float) -> str:
+    """Say that a label map lies elsewhere than the image that it names."""
+    return (
+        f"planes and references disagree by {offset_mm:.1f} mm: the image that the label map refers to is not the one that it lies "
+        "on; export it again"
+    )
+
+
+def misnesting_sentences(view: CardiacView, faults: Sequence[Misnested], outer: str) -> list[str]:
+    """Say on how many images the blood of a ventricle does not lie where it should; ``outer`` is what LV should lie in."""
+    shares: dict[NestingFault, list[float]] = {}
+    for one in faults:
+        shares.setdefault(one.fault, []).append(one.share)
+    return [_misnesting_sentence(view, fault, of_fault, outer) for fault, of_fault in shares.items()]
+
+
+def _misnesting_sentence(view: CardiacView, fault: NestingFault, shares: Sequence[float], outer: str) -> str:
+    low, high = (f"{100 * share:.0f}" for share in (min(shares), max(shares)))
+    share = f"{low} %" if low == high else f"{low} to {high} %"
+    images = f"on {len(shares)} {view.title} images"
+    match fault:
+        case NestingFault.OUTSIDE:
+            return (
+                f"{images} {share} of the edge of LV lies outside {outer}, and all should lie inside: one of the two is "
+                "another patient's or another image's; Myo was not used there and counts as not annotated"
+            )
+        case NestingFault.EXCHANGED:
+            return f"{images} {outer} lies inside LV, and LV should lie inside it: the two are exchanged; neither was used there"
+        case NestingFault.RIGHT_INSIDE:
+            return (
+                f"{images} {share} of the edge of RV lies inside {outer} of LV, and none should: RV was not used there and "
+                "counts as not annotated"
+            )
 
 
 def no_image_sentence(volume: LabelVolume) -> str:
@@ -43,8 +80,8 @@ def misfit_sentence(volume: LabelVolume, of_views: Mapping[CardiacView, Sequence
     )
 
 
-def gap_sentences(view: CardiacView, placed: ViewLabels, phases: Sequence[str]) -> list[str]:
-    """Say which phases and slices of an annotated view have no labels."""
+def gap_sentences(view: CardiacView, placed: ViewLabels, phases: Sequence[str], refused_muscle: BoolArray) -> list[str]:
+    """Say which phases and slices of an annotated view have no labels; muscle that was refused, (phase, slice), is not missing."""
     annotated = placed.annotated
     sentences = []
     if len(phases) <= len(CardiacPhase):
@@ -53,7 +90,7 @@ def gap_sentences(view: CardiacView, placed: ViewLabels, phases: Sequence[str]) 
     n_slices = int(annotated.any(axis=0).sum())
     if n_slices < annotated.shape[1]:
         sentences.append(f"{n_slices} of {annotated.shape[1]} {view.title} slices are annotated")
-    muscle = placed.structures[..., Structure.LV] & ~placed.structures[..., Structure.MYO]
+    muscle = placed.structures[..., Structure.LV] & ~placed.structures[..., Structure.MYO] & ~refused_muscle
     if muscle.any():
         sentences.append(f"{int(muscle.sum())} {view.title} images have LV only: no epicardium was drawn there")
     return sentences

@@ -1,15 +1,18 @@
 """Circles around the heart of a small study, as annotations of several formats."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cmr_planes.phantom.dicom_model import concatenate
 from cmr_planes.phantom.dicom_writer import write_cine
 from cmr_planes.phantom.small_study import SimpleStudy, simple_study, write_study
-from tests.helpers.labels import cvi42_contour, cvi42_workspace
+from cmr_planes.views import Structure
+from tests.helpers.labels import cvi42_contour, cvi42_workspace, dicom_seg
 
 ED_FRAME, ES_FRAME = 1, 5
 """Frames, from 0, that are annotated."""
@@ -24,6 +27,13 @@ ENDO, EPI = "saendocardialContour", "saepicardialContour"
 def circled_study() -> SimpleStudy:
     """Return the study: three SAX levels and the long axes, 10 frames of 128 × 128 pixels of 2.6 mm."""
     return simple_study(n_slices=3, n_frames=10, rows=128, columns=128, spacing_mm=(2.6, 2.6))
+
+
+def numbered_study() -> SimpleStudy:
+    """Return the study with all its SAX levels in one series: instance numbers go on from level to level."""
+    study = circled_study()
+    levels = concatenate([study.series[f"sax{level}"] for level in LEVELS])
+    return replace(study, series={**study.series, **{f"sax{level}": series for level, series in zip(LEVELS, levels, strict=True)}})
 
 
 def write_circled_study(folder: Path) -> Path:
@@ -59,3 +69,20 @@ def workspace(contours: Mapping[str, NDArray[np.float64]], frames: Sequence[int]
     """Return a cvi42 workspace with the same contours on all annotated images."""
     written = [cvi42_contour(name, points, **options) for name, points in contours.items()]
     return cvi42_workspace({uid: written for level in LEVELS for uid, _ in sax_instances(level, frames)})
+
+
+def circle_labels(blood: Mapping[str, object], muscle: Mapping[str, object]) -> NDArray[np.uint8]:
+    """Return label maps of the levels, shape (level, row, column): a ring, and a disc of blood over it; options of :func:`disc`."""
+    slices = []
+    for level in LEVELS:
+        labels = np.zeros((128, 128), dtype=np.uint8)
+        labels[disc(**{"radius": EPI_PX, "level": level, **muscle})] = Structure.MYO
+        labels[disc(**{"radius": ENDO_PX, "level": level, **blood})] = Structure.LV
+        slices.append(labels)
+    return np.stack(slices)
+
+
+def segmentation(labels: NDArray[np.uint8], names: Sequence[str] = ("LV", "Myocardium"), *, frame: int = ED_FRAME) -> bytes:
+    """Return a DICOM segmentation of one frame, with LV and Myo."""
+    sources = [sax_instances(level, (frame,))[0][1] for level in LEVELS]
+    return dicom_seg(sources, labels, (Structure.LV, Structure.MYO), names)

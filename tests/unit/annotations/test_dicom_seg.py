@@ -66,10 +66,10 @@ def test_slices_are_found_whatever_their_order() -> None:
 
 @pytest.mark.parametrize(
     "names",
-    [("LV", "LV myocardium", "RV blood pool"), ("left ventricular cavity", "myo", "right_ventricle"), ("LVC", "LVM myo", "RVC")],
+    [("LV", "LV myocardium", "RV blood pool"), ("left ventricular cavity", "myo", "right_ventricle"), ("LVC", "LV infarct", "RVC")],
 )
 def test_segment_names_tell_the_structure(names: tuple[str, ...]) -> None:
-    if names[1] == "LVM myo":
+    if names[1] == "LV infarct":
         with pytest.raises(AnnotationError, match="has a segment 2 whose name and code do not stand for"):
             read(seg(names=names))
     else:

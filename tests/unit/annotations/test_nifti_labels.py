@@ -1,5 +1,6 @@
 """NIfTI label maps: what values mean, and a sentence for everything that is wrong with a file."""
 
+from itertools import permutations
 from pathlib import Path
 
 import nibabel
@@ -10,7 +11,7 @@ from cmr_planes.annotations.classes import PRESETS, check_anatomy, parse_classes
 from cmr_planes.annotations.nifti_labels import read_nifti_labels
 from cmr_planes.errors import AnnotationError
 from cmr_planes.views import CardiacView, Structure
-from tests.helpers.labels import ACDC, MNMS, heart_labels, recode, save_nifti
+from tests.helpers.labels import ACDC, LV, MNMS, MYO, RV, heart_labels, recode, save_nifti
 from tests.helpers.records import make_plane
 
 PLANES = [make_plane(CardiacView.SAX, along_mm=10.0 * level, matrix=(120, 110)) for level in (-1, 0, 1)]
@@ -59,9 +60,20 @@ def test_a_fourth_axis_is_time_and_empty_moments_are_left_out(tmp_path: Path) ->
 def test_lv_and_rv_taken_for_each_other_are_noticed(tmp_path: Path) -> None:
     path = save_nifti(tmp_path / "SYN-0001.nii.gz", recode(TRUTH, ACDC), PLANES)
     read_nifti_labels(path, PRESETS["acdc"])
-    with pytest.raises(AnnotationError, match="the values of LV and RV are exchanged"):
+    with pytest.raises(AnnotationError, match="has its class RV inside the class Myo"):
         read_nifti_labels(path, PRESETS["mnms"])
     check_anatomy(np.zeros((4, 4, 1), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("order", list(permutations((LV, MYO, RV))))
+def test_only_the_right_order_of_the_classes_passes(order: tuple[Structure, ...]) -> None:
+    labels = recode(TRUTH, {structure: order[number] for number, structure in enumerate((LV, MYO, RV))}).transpose(2, 1, 0)
+    if order == (LV, MYO, RV):
+        check_anatomy(labels)
+        return
+    inner, outer, _ = order
+    with pytest.raises(AnnotationError, match=f"has its class {inner.title} inside the class {outer.title}, where LV should lie"):
+        check_anatomy(labels)
 
 
 def test_what_values_mean_is_not_guessed(tmp_path: Path) -> None:
