@@ -141,8 +141,10 @@ class Precision(StrEnum):
     """Numeric precision of the network."""
 
     AUTO = "auto"
-    """bfloat16 where CUDA has it, else float32."""
+    """On CUDA bfloat16 where the GPU has it, else float16; elsewhere float32."""
     BFLOAT16 = "bf16"
     """bfloat16 autocast."""
+    FLOAT16 = "fp16"
+    """float16 autocast; the loss is scaled, so that small gradients do not vanish."""
     FLOAT32 = "fp32"
     """float32; on CUDA without TF32."""

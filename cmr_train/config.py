@@ -138,13 +138,14 @@ class RuntimeConfig:
     """How the job runs; none of it changes what is computed, except for the last digits. A resumed run may change all of it."""
 
     device: DeviceKind = setting(DeviceKind.AUTO, "Device (CPU or GPU).")
-    precision: Precision = setting(Precision.AUTO, "Numeric precision; auto is bf16 on CUDA, else fp32.")
+    precision: Precision = setting(Precision.AUTO, "Numeric precision; auto is bf16 on CUDA, fp16 on GPUs without bf16, else fp32.")
     compile: bool = setting(False, "Compile the network with torch.compile.")
     deterministic: bool = setting(False, "Use deterministic kernels only; the CPU has no others.")
     threads: int | None = setting(None, "CPU threads of the network.", interval=POSITIVE, default_text="torch's choice")
     cache: CacheKind = setting(CacheKind.AUTO, "Cache images in memory or read them from disk.")
     workers: int = setting(0, "Processes that read images from disk; 0 for a thread.", interval=NOT_NEGATIVE)
     checkpoint_every: int = setting(1000, "Iterations between checkpoints.", interval=POSITIVE)
+    keep_optimiser: bool = setting(False, "Keep last.pt, which has the state of the optimiser, once a run is finished.")
     log_every: int = setting(10, "Iterations between lines of metrics.jsonl.", interval=POSITIVE)
     validate_every: int = setting(0, "Iterations between validations; 0 for none.", interval=NOT_NEGATIVE)
 

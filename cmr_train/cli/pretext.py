@@ -37,8 +37,8 @@ def pretext(
 ) -> ExitCode:
     """Learn the nine anatomical positions of a view from unannotated images.
 
-    The run's folder gets config.json, split.json, metrics.jsonl, TensorBoard events, last.pt and, in the end, final.pt. Ctrl-C or
-    SIGTERM writes a checkpoint and stops; --resume continues from it, to the same weights.
+    The run's folder gets config.json, split.json, metrics.jsonl, TensorBoard events and last.pt; in the end final.pt replaces
+    last.pt. Ctrl-C or SIGTERM writes a checkpoint and stops; --resume continues from it, to the same weights.
 
     \b
     Example:

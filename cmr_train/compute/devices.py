@@ -19,15 +19,15 @@ class Compute:
 
     device: torch.device
     """Where tensors live."""
-    is_bfloat16: bool
-    """Whether the network runs in bfloat16 (autocast)."""
+    dtype: torch.dtype = torch.float32
+    """Number format of the network (autocast)."""
     is_tf32: bool = True
     """Whether convolutions on CUDA may round their inputs to TF32."""
 
     @property
     def memory_format(self) -> torch.memory_format:
-        """Channels last on CUDA, whose convolutions are made for it."""
-        return torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
+        """Channels last, for which convolutions on CUDA and on the CPU are made; not on MPS."""
+        return torch.contiguous_format if self.device.type == "mps" else torch.channels_last
 
     @property
     def description(self) -> str:
@@ -46,9 +46,13 @@ class Compute:
         with ExitStack() as stack:
             if self.device.type == "cuda":
                 stack.enter_context(_convolutions(is_tf32=self.is_tf32))
-            if self.is_bfloat16:
-                stack.enter_context(torch.autocast(self.device.type, torch.bfloat16))
+            if self.dtype is not torch.float32:
+                stack.enter_context(torch.autocast(self.device.type, self.dtype))
             yield
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Return what scales the loss in float16; in other formats it does nothing."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.dtype is torch.float16)
 
 
 def choose_device(kind: DeviceKind, local_rank: int = 0) -> torch.device:
@@ -78,9 +82,7 @@ def choose_device(kind: DeviceKind, local_rank: int = 0) -> torch.device:
 
 def compute_on(device: torch.device, precision: Precision) -> Compute:
     """Return how a device computes in a precision; nothing of the process changes."""
-    is_supported = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    is_bfloat16 = precision is Precision.BFLOAT16 or (precision is Precision.AUTO and is_supported)
-    return Compute(device, is_bfloat16, is_tf32=precision is not Precision.FLOAT32)
+    return Compute(device, _number_format(device, precision), is_tf32=precision is not Precision.FLOAT32)
 
 
 def choose_compute(runtime: RuntimeConfig, local_rank: int = 0) -> Compute:
@@ -103,6 +105,17 @@ def choose_compute(runtime: RuntimeConfig, local_rank: int = 0) -> Compute:
     if runtime.deterministic:
         use_deterministic_kernels()
     return compute
+
+
+def _number_format(device: torch.device, precision: Precision) -> torch.dtype:
+    formats = {Precision.BFLOAT16: torch.bfloat16, Precision.FLOAT16: torch.float16, Precision.FLOAT32: torch.float32}
+    if precision is not Precision.AUTO:
+        return formats[precision]
+    if device.type != "cuda":
+        return torch.float32
+    with torch.cuda.device(device):
+        has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if has_bfloat16 else torch.float16
 
 
 @contextmanager

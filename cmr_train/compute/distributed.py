@@ -1,17 +1,17 @@
 """Several processes that train one network, as ``torchrun`` starts them. One process is the usual case, and costs nothing.
 
-Batch normalisation takes its statistics over the whole batch, on the CPU too, where torch's own does not: so the loss curve is
-that of one process.
+Batch normalisation takes its statistics over the whole batch: on CUDA with torch's own module, elsewhere with one of ours, since
+torch's works on CUDA only. So the loss curve is that of one process.
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_reduce
 
 from cmr_train.errors import ConfigError
 
@@ -80,6 +80,24 @@ def check_batch(world: World, batch_size: int) -> None:
         raise ConfigError([f"a batch_size of {batch_size} cannot be shared equally by {world.size} processes"])
 
 
+class _Sum(torch.autograd.Function):
+    """The sum over the processes; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(context: Any, values: Tensor) -> Tensor:  # noqa: ANN401, ARG004  # torch's context, of which nothing is needed
+        """Return the sum of every process's values."""
+        total = values.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401, ARG004  # as above
+        """Return the sum of every process's gradients."""
+        total = gradient.clone()
+        distributed.all_reduce(total)
+        return total
+
+
 class WholeBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation over the batches of all processes together."""
 
@@ -91,7 +109,7 @@ class WholeBatchNorm2d(nn.BatchNorm2d):
         n_local = values.numel() // values.shape[1]
         sums = torch.cat([values.sum(dim=(0, 2, 3)), values.square().sum(dim=(0, 2, 3))])
         n_pixels = n_local * distributed.get_world_size()
-        mean, square = (all_reduce(sums) / n_pixels).chunk(2)  # type: ignore[no-untyped-call]  # torch's function has no types
+        mean, square = (_Sum.apply(sums) / n_pixels).chunk(2)  # type: ignore[no-untyped-call]  # torch's method has no types
         variance = (square - mean.square()).clamp_min(0)
         self._remember(mean.detach(), variance.detach() * n_pixels / max(1, n_pixels - 1))
         gain = self.weight * (variance + self.eps).rsqrt()
@@ -108,8 +126,12 @@ class WholeBatchNorm2d(nn.BatchNorm2d):
         self.num_batches_tracked.add_(1)
 
 
-def share_statistics(module: nn.Module) -> None:
-    """Let every batch normalisation of a network see the whole batch; weights and names of tensors stay."""
+def share_statistics(module: nn.Module, device: torch.device) -> None:
+    """Let every batch normalisation in a network see the whole batch; weights and names of tensors stay."""
+    if device.type == "cuda":
+        # in place, below the network itself
+        nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]  # torch's method has no types
+        return
     for child in module.modules():
         if type(child) is nn.BatchNorm2d:
             child.__class__ = WholeBatchNorm2d

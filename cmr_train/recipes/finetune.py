@@ -21,8 +21,17 @@ from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import LAST_NAME, newest_pretext, read_config, read_split
 from cmr_train.runs.run import Run, make_network, read_weights
 from cmr_train.settings.fields import member_of
+from cmr_train.training.execution import carry_out
 from cmr_train.training.job import resolve, run_training
-from cmr_train.training.session import WEIGHTS_NAME, OnRecord, Reporter, Session, carry_out, ignore_record, open_folder
+from cmr_train.training.session import (
+    WEIGHTS_NAME,
+    OnRecord,
+    Reporter,
+    Session,
+    ignore_record,
+    is_finished_before,
+    open_folder,
+)
 from cmr_train.training.state import make_state
 from cmr_train.training.tasks import choose_images, make_tasks
 from cmr_train.training.transfer import LoadReport, freeze, load_weights
@@ -156,6 +165,8 @@ def train_finetune(config: RunConfig, out: Path, *, resume: bool = False, overwr
     compute = choose_compute(config.runtime, world.local_rank)
     with joined(world, compute.device), Catalogue(config.data.data) as catalogue:
         session = Session(config=config, out=out, catalogue=catalogue, compute=compute, world=world, reporter=reporter)
+        if is_finished_before(session, resume=resume):
+            return True
         images = {Head.STRUCTURES: choose_images(session, Head.STRUCTURES)}
         split = images[Head.STRUCTURES].split
         if transfer.mode is TransferMode.MULTITASK:

@@ -16,8 +16,9 @@ from cmr_train.models.initial_weights import initialise
 from cmr_train.presets import configure
 from cmr_train.runs.run import Run, make_network
 from cmr_train.settings.fields import member_of
+from cmr_train.training.execution import carry_out
 from cmr_train.training.job import resolve, run_training
-from cmr_train.training.session import OnRecord, Reporter, Session, carry_out, ignore_record, open_folder
+from cmr_train.training.session import OnRecord, Reporter, Session, ignore_record, is_finished_before, open_folder
 from cmr_train.training.state import make_state
 from cmr_train.training.tasks import choose_images, make_tasks
 
@@ -145,6 +146,8 @@ def train_pretext(config: RunConfig, out: Path, *, resume: bool = False, overwri
     compute = choose_compute(config.runtime, world.local_rank)
     with joined(world, compute.device), Catalogue(config.data.data) as catalogue:
         session = Session(config=config, out=out, catalogue=catalogue, compute=compute, world=world, reporter=reporter)
+        if is_finished_before(session, resume=resume):
+            return True
         images = choose_images(session, Head.POSITIONS)
         tasks, validations = make_tasks(session, {Head.POSITIONS: images})
         saved = open_folder(session, images.split, resume=resume, overwrite=overwrite)

@@ -1,7 +1,7 @@
 """The folder of a run.
 
-It holds ``config.json`` (the configuration), ``split.json`` (the sets of participants), ``last.pt`` (all that is needed to resume)
-and, once the run is finished, ``final.pt`` (the weights).
+It holds ``config.json`` (the configuration), ``split.json`` (the sets of participants) and ``last.pt`` (all that is needed
+to resume); once the run is finished, ``final.pt`` (the weights) in the place of ``last.pt``.
 """
 
 import json

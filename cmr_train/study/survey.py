@@ -87,7 +87,7 @@ def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
 def _cohort(config: RunConfig, head: Head) -> Cohort:
     """Find the training images of a task and the test set."""
     with Catalogue(config.data.data) as catalogue:
-        compute = Compute(torch.device("cpu"), is_bfloat16=False)
+        compute = Compute(torch.device("cpu"))
         session = Session(config=config, out=Path(), catalogue=catalogue, compute=compute, world=World(), reporter=Reporter())
         index = choose_images(session, head).train
         keys = [index.participant(row) for row in range(len(index))]

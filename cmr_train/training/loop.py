@@ -115,8 +115,9 @@ def step(state: TrainState, task: Task, batch: Batch, network: nn.Module, comput
     optimiser.zero_grad(set_to_none=True)
     with compute.autocast():
         loss = task.loss(network(images.contiguous(memory_format=compute.memory_format), task.head.value), classes)
-    loss.backward()  # type: ignore[no-untyped-call]  # torch's method has no types
-    optimiser.step()
+    state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch's method has no types
+    state.scaler.step(optimiser)
+    state.scaler.update()
     state.loss_sums[task.head] += loss.detach()
     state.n_losses[task.head] += 1
 

@@ -21,6 +21,8 @@ class TrainState:
 
     model: UNet
     """The network."""
+    scaler: torch.amp.GradScaler
+    """Scales the losses in float16; else it does nothing."""
     optimisers: dict[Head, torch.optim.Adam]
     """One for each task, of the tensors that the task uses; two tasks may share one, of all tensors."""
     bank: StatisticsBank | None = None
@@ -56,6 +58,7 @@ def make_state(model: UNet, config: RunConfig, compute: Compute) -> TrainState:
     has_bank = len(heads) > 1 and transfer is not None and transfer.normalisation is Sharing.SEPARATE
     state = TrainState(
         model=model,
+        scaler=compute.scaler(),
         optimisers=optimisers,
         bank=StatisticsBank(model, heads[0].value, tuple(head.value for head in heads[1:])) if has_bank else None,
         loss_sums={head: torch.zeros((), device=compute.device) for head in heads},
@@ -77,6 +80,7 @@ def state_to_save(state: TrainState, world: World) -> dict[str, Any]:
         "iteration": state.iteration,
         "model": state.model.state_dict(),
         "optimisers": [optimiser.state_dict() for optimiser in _distinct(state.optimisers)],
+        "scaler": state.scaler.state_dict(),
         "statistics": {} if state.bank is None else state.bank.state_dict(),
         "loss_sums": {head.value: world.mean(total) for head, total in state.loss_sums.items()},
         "n_losses": {head.value: n for head, n in state.n_losses.items()},
@@ -94,6 +98,8 @@ def restore(state: TrainState, saved: Mapping[str, Any]) -> None:
     state.model.load_state_dict(saved["model"])
     for optimiser, values in zip(_distinct(state.optimisers), saved["optimisers"], strict=True):
         optimiser.load_state_dict(values)
+    if saved.get("scaler"):
+        state.scaler.load_state_dict(saved["scaler"])
     if state.bank is not None:
         state.bank.load_state_dict(saved["statistics"])
     for head in state.loss_sums:

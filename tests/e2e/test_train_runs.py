@@ -60,7 +60,7 @@ def command(*arguments: object) -> list[str]:
 
 def test_a_run_leaves_all_that_is_needed_to_repeat_it(data, pretext_run):
     files = {path.name for path in pretext_run.iterdir()}
-    assert files == {"config.json", "split.json", "metrics.jsonl", "last.pt", "final.pt", "tensorboard"}
+    assert files == {"config.json", "split.json", "metrics.jsonl", "final.pt", "tensorboard"}
     stored = json.loads((pretext_run / "config.json").read_text())
     assert stored["versions"]["torch"] == torch.__version__.split("+")[0] or stored["versions"]["torch"] == torch.__version__
     assert len(stored["catalogue_sha256"]) == 64
@@ -172,7 +172,7 @@ def test_networks_without_batch_statistics_are_pretrained_transferred_and_scored
 
 @pytest.mark.parametrize("recipe", ["pretext", "finetune"])
 def test_resuming_after_a_stop_gives_the_same_weights(data, pretext_run, tmp_path, recipe, monkeypatch):
-    from cmr_train.training import session
+    from cmr_train.training import execution, session
 
     small = ("--data", data, *options(iterations=7), *(() if recipe == "pretext" else ("--pretext", pretext_run, "--beta", 2)))
     assert train(recipe, "--out", tmp_path / "whole", *small).exit_code == 0
@@ -181,13 +181,13 @@ def test_resuming_after_a_stop_gives_the_same_weights(data, pretext_run, tmp_pat
         if done == 3:
             signal.raise_signal(signal.SIGINT)
 
-    original = session.Hooks
+    original = execution.Hooks
 
     def hooks(**listeners):
         listeners["on_iteration"] = lambda done: reporter_that_stops(None, done)
         return original(**listeners)
 
-    monkeypatch.setattr(session, "Hooks", hooks)
+    monkeypatch.setattr(execution, "Hooks", hooks)
     stopped = train(recipe, "--out", tmp_path / "parts", *small)
     assert stopped.exit_code == 130
     assert "run the same command with --resume to continue" in stopped.stderr
@@ -229,6 +229,29 @@ def test_resume_begins_where_there_is_nothing_yet_and_does_nothing_where_all_is_
     assert (tmp_path / "run" / "final.pt").read_bytes() == before
 
 
+def test_a_finished_run_keeps_its_optimiser_on_request_only(data, tmp_path):
+    small = ("pretext", "--data", data, *options(iterations=2))
+    for name, flags in {"kept": ("--keep-optimiser",), "removed": ()}.items():
+        assert train(*small, "--out", tmp_path / name, *flags).exit_code == 0
+        assert (tmp_path / name / "final.pt").exists()
+        assert (tmp_path / name / "last.pt").exists() == (name == "kept")
+    again = train(*small, "--out", tmp_path / "removed", "--resume")
+    assert again.exit_code == 0, again.output
+    assert "is finished already" in again.stderr
+
+
+def test_a_run_in_float16_resumes_with_the_scale_of_its_loss(data, tmp_path):
+    small = ("--data", data, "--precision", "fp16", "--keep-optimiser", *options(iterations=4, checkpoint_every=2))
+    assert train("pretext", "--out", tmp_path / "run", *small).exit_code == 0
+    saved = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    assert saved["scaler"]["scale"] == 65536
+    assert saved["scaler"]["_growth_tracker"] == 4  # one step each
+    assert all(tensor.isfinite().all() for tensor in weights(tmp_path / "run").values())
+    (tmp_path / "run" / "final.pt").unlink()
+    resumed = train("pretext", "--out", tmp_path / "run", "--resume", "--data", data, "--precision", "fp32")
+    assert resumed.exit_code == 0, resumed.output
+
+
 def test_resume_refuses_another_configuration_and_another_catalogue(data, pretext_run, tmp_path):
     refused = train("pretext", "--resume", "--data", data, "--out", pretext_run, "--iterations", 9, "--seed", 3)
     assert refused.exit_code == 2
@@ -252,7 +275,7 @@ def test_two_processes_give_the_loss_curve_of_one(data, pretext_run, tmp_path, r
     small = (recipe, "--data", data, *options(iterations=6, log_every=1), *extra)
     assert train(*small, "--out", tmp_path / "one").exit_code == 0
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "cmr_train"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error::FutureWarning,error::DeprecationWarning:torch"}
     done = subprocess.run(
         [*torchrun, *map(str, (*small, "--out", tmp_path / "two"))],
         cwd=ROOT,
@@ -262,6 +285,7 @@ def test_two_processes_give_the_loss_curve_of_one(data, pretext_run, tmp_path, r
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
     assert done.stdout.count("iterations done") == 1
     one, two = metrics(tmp_path / "one"), metrics(tmp_path / "two")
     for name in one[0]:

@@ -1,5 +1,7 @@
 """How a device computes follows from the precision of a run, and leaves the process as it was."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 
@@ -8,21 +10,45 @@ from cmr_train.compute.devices import Compute, compute_on
 
 
 @pytest.mark.parametrize(
-    ("precision", "is_bfloat16", "is_tf32"),
-    [(Precision.AUTO, False, True), (Precision.FLOAT32, False, False), (Precision.BFLOAT16, True, True)],
+    ("precision", "dtype", "is_tf32"),
+    [
+        (Precision.AUTO, torch.float32, True),
+        (Precision.FLOAT32, torch.float32, False),
+        (Precision.BFLOAT16, torch.bfloat16, True),
+        (Precision.FLOAT16, torch.float16, True),
+    ],
 )
-def test_the_cpu_computes_in_bfloat16_only_where_that_was_asked_for(precision, is_bfloat16, is_tf32):
+def test_the_cpu_computes_in_half_precision_only_where_that_was_asked_for(precision, dtype, is_tf32):
     compute = compute_on(torch.device("cpu"), precision)
-    assert (compute.is_bfloat16, compute.is_tf32) == (is_bfloat16, is_tf32)
+    assert (compute.dtype, compute.is_tf32) == (dtype, is_tf32)
+    assert compute.scaler().is_enabled() == (dtype is torch.float16)
     with compute.autocast():
         product = torch.ones(2, 2) @ torch.ones(2, 2)
-    assert product.dtype is (torch.bfloat16 if is_bfloat16 else torch.float32)
+    assert product.dtype is dtype
+
+
+@pytest.mark.parametrize(("has_bfloat16", "dtype"), [(True, torch.bfloat16), (False, torch.float16)])
+def test_a_gpu_that_only_emulates_bfloat16_computes_in_float16(monkeypatch, has_bfloat16, dtype):
+    def is_supported(including_emulation: bool = True) -> bool:
+        return including_emulation or has_bfloat16
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_supported)
+    monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
+    assert compute_on(torch.device("cuda"), Precision.AUTO).dtype is dtype
+
+
+def test_networks_and_images_have_channels_last():
+    compute = Compute(torch.device("cpu"))
+    model = torch.nn.Conv2d(3, 4, 3)
+    compute.place(model)
+    assert model.weight.is_contiguous(memory_format=torch.channels_last)
+    assert Compute(torch.device("cuda")).memory_format is torch.channels_last
 
 
 @pytest.mark.parametrize("is_tf32", [True, False])
 @pytest.mark.parametrize("before", [True, False])
 def test_a_network_in_single_precision_is_not_rounded_on_cuda_whatever_the_process_does(monkeypatch, is_tf32, before):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", before)
-    with Compute(torch.device("cuda"), is_bfloat16=False, is_tf32=is_tf32).autocast():
+    with Compute(torch.device("cuda"), is_tf32=is_tf32).autocast():
         assert torch.backends.cudnn.allow_tf32 is is_tf32
     assert torch.backends.cudnn.allow_tf32 is before

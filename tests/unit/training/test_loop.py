@@ -25,7 +25,7 @@ from cmr_train.training.tracking import Record, keep_until
 from cmr_train.training.transfer import StatisticsBank, freeze, load_weights, set_training
 from tests.helpers.training import SIZE, open_index, small_catalogue, small_config
 
-CPU = Compute(torch.device("cpu"), is_bfloat16=False)
+CPU = Compute(torch.device("cpu"))
 ALONE = World()
 
 
@@ -293,7 +293,7 @@ def test_lines_after_a_checkpoint_are_removed(tmp_path):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_a_step_on_the_gpu_agrees_with_the_cpu(catalogue_path):
     losses = []
-    for compute in (CPU, Compute(torch.device("cuda"), is_bfloat16=True)):
+    for compute in (CPU, Compute(torch.device("cuda"), torch.bfloat16)):
         config = small_config(catalogue_path, iterations=2, loss=LossKind.CROSS_ENTROPY)
         model = make_network(config)
         initialise(model, 0)
