@@ -8,9 +8,9 @@ import numpy as np
 
 from cmr_planes.annotations.layers import DrawnImage, ImagePlace, Layer
 from cmr_planes.annotations.lookup import InstanceKey, Place, annotated_slices, images_of, phases_of, placements, referenced_images
-from cmr_planes.annotations.model import Annotation, Contour, ContourImage, TargetView
+from cmr_planes.annotations.model import Annotation, Contour, ContourImage, LabelVolume, TargetView
 from cmr_planes.annotations.nesting import Misnested, misnested_contours, misnested_labels
-from cmr_planes.annotations.placing import MAX_OFFSET_PX
+from cmr_planes.annotations.placing import MAX_OFFSET_PX, SlicePlacement
 from cmr_planes.annotations.rasterise import STRUCTURES, drawn_structures, fill_contours
 from cmr_planes.annotations.sentences import (
     KEEP_FRAMES,
@@ -121,26 +121,39 @@ def draw_volumes(annotation: Annotation, targets: Sequence[TargetView], instance
             for slice_index, placement in enumerate(on_slices):
                 if placement.labels is None and placement.is_covered:
                     beside[target.view][slice_index] = max(placement.offset_mm, beside[target.view].get(slice_index, 0.0))
-            placed = {index: placement.labels for index, placement in enumerate(on_slices) if placement.labels is not None}
-            for slice_index in annotated_slices(placed):
-                if references and (target.view, slice_index) not in references:
-                    lost[contradicting_sentence(min(references.values()))] += 1
-                    continue
-                phases = phases_of(volume, target, slice_index, instance_key)
-                lost[no_image_sentence(volume)] += not phases
-                for phase in phases or ():
-                    where = target.view, phase, slice_index
-                    image = DrawnImage(placed[slice_index], volume.structures)
-                    drawn[where] = drawn[where].covered_by(image) if where in drawn else image
+            images, reasons = _images_of_volume(volume, target, on_slices, references, instance_key)
+            lost.update(reasons)
+            for where, image in images.items():
+                drawn[where] = drawn[where].covered_by(image) if where in drawn else image
     drawn, nesting = _nested(drawn)
     layer = Layer(annotation.name, annotation.source.value, drawn)
-    unplaced = [sentence for sentence, count in lost.items() if count]
     if not drawn:
-        return Drawing(layer, annotation.remarks, [*misfits, *unplaced])
+        return Drawing(layer, annotation.remarks, [*misfits, *lost])
     touched = {view for view, _, _ in drawn}
     missed = [missed_slices_sentence(view, offsets_mm) for view, offsets_mm in beside.items() if view in touched]
-    left_out = [f"{lost[sentence]} slices of label maps were left out: {sentence}" for sentence in unplaced]
+    left_out = [f"{count} slices of label maps were left out: {sentence}" for sentence, count in lost.items()]
     return Drawing(layer, [*annotation.remarks, *left_out, *missed], [*misfits, *nesting])
+
+
+def _images_of_volume(
+    volume: LabelVolume,
+    target: TargetView,
+    on_slices: Sequence[SlicePlacement],
+    references: Mapping[tuple[CardiacView, int], float],
+    instance_key: InstanceKey,
+) -> tuple[dict[ImagePlace, DrawnImage], list[str]]:
+    """Return the images of a view that a label map is of, and a sentence for each slice that it lies on and cannot be used for."""
+    placed = {index: placement.labels for index, placement in enumerate(on_slices) if placement.labels is not None}
+    images: dict[ImagePlace, DrawnImage] = {}
+    reasons = []
+    for slice_index in annotated_slices(placed):
+        if references and (target.view, slice_index) not in references:
+            reasons.append(contradicting_sentence(min(references.values())))
+            continue
+        phases = phases_of(volume, target, slice_index, instance_key) or ()
+        reasons += [] if phases else [no_image_sentence(volume)]
+        images |= {(target.view, phase, slice_index): DrawnImage(placed[slice_index], volume.structures) for phase in phases}
+    return images, reasons
 
 
 def _nested(drawn: Mapping[ImagePlace, DrawnImage]) -> tuple[dict[ImagePlace, DrawnImage], list[str]]:

@@ -1,5 +1,7 @@
 """Annotations as archives have them: another patient's contours, exchanged names and values, two readers, wrong places."""
 
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from tests.helpers.archive_labels import (
     ENDO_PX,
     EPI,
     EPI_PX,
+    ES_FRAME,
     LEVELS,
     circle,
     circle_labels,
@@ -30,6 +33,7 @@ from tests.helpers.cohorts import run
 from tests.helpers.labels import ACDC, LV, MYO, RV, cvi42_contour, cvi42_workspace, heart_labels, recode, save_nifti
 
 SAX = CardiacView.SAX
+SUNNYBROOK = Path(__file__).parents[3] / "shared" / "data" / "sunnybrook"
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +219,69 @@ def test_segments_that_refer_to_other_images_than_they_lie_on_are_refused(dicom:
     assert not found.structures.any()
 
 
+def test_segments_whose_planes_are_off_are_refused_with_the_distance(dicom: Path, tmp_path: Path) -> None:
+    import io
+
+    import pydicom
+
+    dataset = pydicom.dcmread(io.BytesIO(segmentation(circle_labels({}, {}))))
+    for frame in dataset.PerFrameFunctionalGroupsSequence:
+        del frame.DerivationImageSequence
+        position = frame.PlanePositionSequence[0]
+        normal = circled_study().series["sax1"].plane.normal
+        position.ImagePositionPatient = [
+            float(value) + 4 * step for value, step in zip(position.ImagePositionPatient, normal, strict=True)
+        ]
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    found = Extracted(dicom, tmp_path, {"SYN-0001/SYN-0001_ED.dcm": buffer.getvalue()})
+    assert found.said("the label map lies 4.0 mm from the nearest SAX slice")
+    assert not found.structures.any()
+
+
+@pytest.mark.parametrize(
+    ("frames", "sentence"),
+    [
+        ((ED_FRAME, ES_FRAME, 8), "3 of 9 images with contours are not in the catalogue"),
+        ((ES_FRAME,), "SAX is annotated without ED"),
+    ],
+)
+def test_contours_of_more_or_fewer_phases_are_stored_with_a_note(dicom: Path, tmp_path: Path, frames, sentence: str) -> None:
+    found = Extracted(dicom, tmp_path, {"SYN-0001.cvi42wsx": workspace({ENDO: circle(ENDO_PX), EPI: circle(EPI_PX)}, frames)})
+    assert found.said(sentence)
+    assert found.frames[1] == ES_FRAME
+    assert found.structures[1, :, [LV, MYO]].all()
+
+
+def test_a_workspace_without_a_known_contour_is_named(dicom: Path, tmp_path: Path) -> None:
+    found = Extracted(dicom, tmp_path, {"SYN-0001.cvi42wsx": workspace({"saUnknownContour": circle(ENDO_PX)})})
+    assert found.said("holds no contour of the heart's chambers")
+    assert not found.structures.any()
+
+
+@pytest.mark.skipif(not SUNNYBROOK.is_dir(), reason="the real scans are not at hand")
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # the files' own faults
+def test_epicardia_of_another_subject_of_a_published_set_are_refused(tmp_path: Path) -> None:
+    def contours(key: str, kind: str) -> list[tuple[str, bytes]]:
+        with zipfile.ZipFile(SUNNYBROOK / f"{key}.zip") as archive:
+            names = sorted(name for name in archive.namelist() if f"-{kind}contour-manual" in name)
+            return [(Path(name).name, archive.read(name)) for name in names]
+
+    labels = tmp_path / "labels" / "SCD0000101"
+    labels.mkdir(parents=True)
+    for name, data in contours("SCD0000101", "i"):
+        (labels / name).write_bytes(data)
+    for (name, _), (_, data) in zip(contours("SCD0000101", "o"), contours("SCD0000201", "o"), strict=True):
+        (labels / name).write_bytes(data)
+    out = tmp_path / "out.h5"
+    options = ("--workers", 1, "--views", "sax", "--annotations", tmp_path / "labels")
+    assert run("extract", SUNNYBROOK / "SCD0000101.zip", out, *options).exit_code == 0
+    with Catalogue(out) as catalogue:
+        structures = catalogue.labelled_structures("SCD0000101", SAX)
+        assert (structures[..., LV].sum(), structures[..., MYO].sum()) == (18, 0)
+        assert any("on 9 SAX images 32 to 100 % of the edge of LV lies outside" in note.sentence for note in catalogue.notes())
+
+
 @pytest.mark.parametrize(
     "names",
     [
@@ -229,14 +296,20 @@ def test_usual_names_of_segments_are_known(names: tuple[str, str]) -> None:
     assert [structure_named(name) for name in names] == [LV, MYO]
 
 
-def test_two_readers_are_not_mixed(dicom: Path, tmp_path: Path) -> None:
-    files = {
-        "SYN-0001/a.cvi42wsx": workspace({ENDO: circle(ENDO_PX), EPI: circle(EPI_PX + 3)}),
-        "SYN-0001/b.cvi42wsx": workspace({ENDO: circle(ENDO_PX + 3)}),
-    }
+def two_workspaces(radius: float, muscle: float) -> bytes:
+    return workspace({ENDO: circle(radius), **({EPI: circle(muscle)} if muscle else {})}, (ED_FRAME,))
+
+
+def two_segmentations(radius: float, muscle: float) -> bytes:
+    return segmentation(circle_labels({"radius": radius}, {"radius": muscle}))
+
+
+@pytest.mark.parametrize(("name", "write"), [("cvi42wsx", two_workspaces), ("dcm", two_segmentations)])
+def test_two_readers_are_not_mixed(dicom: Path, tmp_path: Path, name: str, write: Callable[[float, float], bytes]) -> None:
+    files = {f"SYN-0001/a.{name}": write(ENDO_PX, EPI_PX + 3), f"SYN-0001/b.{name}": write(ENDO_PX + 3, 0)}
     found = Extracted(dicom, tmp_path, files)
-    assert found.said("6 images are annotated in more than one file, and not alike; on each the last file by name was used")
-    assert found.said("(annotation file 2 of 2 (cvi42))")
+    assert found.said("3 images are annotated in more than one file, and not alike; on each the last file by name was used")
+    assert found.said("annotation file 2 of 2 (")
     assert found.areas(LV) == pytest.approx(disc_areas(ENDO_PX + 3), abs=8)
     assert found.areas(MYO) == [0, 0, 0]
 

@@ -85,10 +85,12 @@ def test_classes_tell_what_names_do_not_and_names_are_not_repeated() -> None:
     np.testing.assert_array_equal(placed.labels[1], TRUTH)
 
 
-def test_codes_tell_what_names_do_not() -> None:
+@pytest.mark.parametrize("muscle", [{"CodeValue": "74281007"}, {"CodeValue": "49848007"}, {"CodeMeaning": "Left ventricular wall"}])
+def test_codes_tell_what_names_do_not(muscle: dict[str, str]) -> None:
     dataset = pydicom.dcmread(io.BytesIO(seg(names=("a", "b", "c"))))
-    for item, code in zip(dataset.SegmentSequence, ("87878005", "74281007", "53085002"), strict=True):
-        item.SegmentedPropertyTypeCodeSequence[0].CodeValue = code
+    for item, code in zip(dataset.SegmentSequence, ({"CodeValue": "87878005"}, muscle, {"CodeValue": "53085002"}), strict=True):
+        for keyword, value in code.items():
+            setattr(item.SegmentedPropertyTypeCodeSequence[0], keyword, value)
     buffer = io.BytesIO()
     dataset.save_as(buffer)
     assert read(buffer.getvalue()).volumes[0].structures == {Structure.LV, Structure.MYO, Structure.RV}
