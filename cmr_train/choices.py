@@ -116,6 +116,15 @@ class DecoderSharing(StrEnum):
     """One per task; both begin as copies of the pretext's."""
 
 
+class Weights(StrEnum):
+    """Weights of a run that was validated while it trained."""
+
+    LAST = "last"
+    """After the last iteration."""
+    BEST = "best"
+    """Of the validation with the highest mean Dice, the first third of the run aside."""
+
+
 class CacheKind(StrEnum):
     """Whether images are kept in memory."""
 

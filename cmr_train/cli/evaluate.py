@@ -9,12 +9,12 @@ import click
 from rich.table import Table
 
 from cmr_planes.errors import ExitCode
-from cmr_planes.terminal.console import print_json, reports_errors, say, stdout
+from cmr_planes.terminal.console import print_json, remark, reports_errors, say, stdout
 from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import NO_VALUE, counted, decimals
-from cmr_train.choices import DeviceKind, Subset
+from cmr_train.choices import DeviceKind, Subset, Weights
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME
 from cmr_train.evaluation.scores import Comparison, GroupSummary, Spread
@@ -45,11 +45,26 @@ _RUN = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--device", type=EnumChoice([*DeviceKind]), default=DeviceKind.AUTO.value, show_default=True, help="Device (CPU or GPU)."
 )
+@click.option(
+    "--weights",
+    type=EnumChoice([*Weights]),
+    default=Weights.LAST.value,
+    show_default=True,
+    help="After the last iteration, or of the best validation (--validate-every).",
+)
 @json_option()
 @quiet_option
 @reports_errors(interrupted="no scores are written; the same command starts over")
 def evaluate(
-    run: Path, *, data: Path | None, subset: Subset, baseline: Path | None, out: Path | None, device: DeviceKind, as_json: bool
+    run: Path,
+    *,
+    data: Path | None,
+    subset: Subset,
+    baseline: Path | None,
+    out: Path | None,
+    device: DeviceKind,
+    weights: Weights,
+    as_json: bool,
 ) -> ExitCode:
     """Score RUN on annotated subjects that it was not trained on.
 
@@ -68,7 +83,15 @@ def evaluate(
 
     with shown("evaluate", "subjects") as on_progress:
         evaluation = evaluate_run(
-            run, data, subset=subset, baseline=baseline, out=out or run, device=device, on_progress=on_progress
+            run,
+            data,
+            subset=subset,
+            baseline=baseline,
+            out=out or run,
+            device=device,
+            weights=weights,
+            on_progress=on_progress,
+            on_message=remark,
         )
     if evaluation.n_trained_on and subset is not Subset.TRAIN:
         say(f"{counted(evaluation.n_trained_on, 'evaluated subject')} in the training set of the run", style="yellow")

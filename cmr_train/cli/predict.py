@@ -9,13 +9,13 @@ import click
 from rich.table import Table
 
 from cmr_planes.errors import CatalogueFinding, ExitCode
-from cmr_planes.terminal.console import print_json, reports_errors, say, stdout
+from cmr_planes.terminal.console import print_json, remark, reports_errors, say, stdout
 from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import counted, decimals
 from cmr_planes.views import PhaseChoice
-from cmr_train.choices import DeviceKind
+from cmr_train.choices import DeviceKind, Weights
 
 if TYPE_CHECKING:
     from cmr_train.evaluation.volumes import VentricularFunction
@@ -43,6 +43,13 @@ _DOUBT = "doubt"
 @click.option(
     "--device", type=EnumChoice([*DeviceKind]), default=DeviceKind.AUTO.value, show_default=True, help="Device (CPU or GPU)."
 )
+@click.option(
+    "--weights",
+    type=EnumChoice([*Weights]),
+    default=Weights.LAST.value,
+    show_default=True,
+    help="After the last iteration, or of the best validation (--validate-every).",
+)
 @json_option()
 @verbose_option("Print subjects' keys, and why subjects were left out.")
 @quiet_option
@@ -55,6 +62,7 @@ def predict(
     phases: PhaseChoice,
     pictures: bool,
     device: DeviceKind,
+    weights: Weights,
     as_json: bool,
     verbose: bool,
 ) -> ExitCode:
@@ -80,8 +88,10 @@ def predict(
             phases=phases,
             pictures=pictures,
             device=device,
+            weights=weights,
             on_extract=on_extract,
             on_progress=on_progress,
+            on_message=remark,
         )
     if as_json:
         print_json(_to_json(prediction, with_keys=verbose))
@@ -108,7 +118,13 @@ def _to_json(prediction: "Prediction", *, with_keys: bool) -> dict[str, Any]:
         }
         for rejection in prediction.left_out
     ]
-    return {"view": prediction.view.value, "task": prediction.head.value, "subjects": subjects, "left_out": left_out}
+    return {
+        "view": prediction.view.value,
+        "task": prediction.head.value,
+        "weights": prediction.weights.value,
+        "subjects": subjects,
+        "left_out": left_out,
+    }
 
 
 def _print(prediction: "Prediction", out: Path, *, with_keys: bool) -> None:

@@ -63,6 +63,7 @@ def _pairs(context: click.Context, parameter: click.Parameter, value: tuple[str,
 @setting_option(STUDY_SETTINGS["subjects"])
 @setting_option(STUDY_SETTINGS["modes"])
 @setting_option(STUDY_SETTINGS["seeds"])
+@setting_option(STUDY_SETTINGS["weights"])
 @click.option("--preset", type=EnumChoice([*Preset]), help="Source of the defaults.  [default: paper]")
 @click.option("--iterations", type=int, callback=_iterations, help="Iterations of the segmentation.  [default: the preset's]")
 @click.option(
@@ -146,7 +147,7 @@ def study(
 def _document(file: Path | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """Lay the options over the study file."""
     document = {} if file is None else read_document(file)
-    for name in ("name", "view", "data", "subjects", "modes", "seeds", "preset"):
+    for name in ("name", "view", "data", "subjects", "modes", "seeds", "weights", "preset"):
         if given[name] is not None:
             document[name] = given[name]
     tables = {

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
 from cmr_planes.system.names import PathLike
-from cmr_planes.system.progress import OnProgress, Progress, ignore_progress
+from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
 from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import CardiacView, PositionClass
-from cmr_train.choices import Head, Subset
+from cmr_train.choices import Head, Subset, Weights
 from cmr_train.config import class_names
 from cmr_train.data.selection import select_images
 from cmr_train.errors import TrainError
@@ -40,6 +40,8 @@ class Evaluation:
     """Task of the run."""
     subset: Subset
     """The subjects that were evaluated."""
+    weights: Weights
+    """Whether the last or the best weights of the run were evaluated."""
     table: ScoreTable
     """Scores of the run."""
     n_trained_on: int
@@ -58,6 +60,7 @@ class Evaluation:
             "view": self.view.value,
             "task": self.head.value,
             "subset": self.subset.value,
+            "weights": self.weights.value,
             "n_trained_on": self.n_trained_on,
             **summary_json(self.table),
         }
@@ -89,7 +92,9 @@ def evaluate(
     baseline: Run | PathLike | None = None,
     out: PathLike | None = None,
     device: torch.device | str = "auto",
+    weights: Weights | str = "last",
     on_progress: OnProgress = ignore_progress,
+    on_message: OnMessage = ignore_message,
 ) -> Evaluation:
     """Score a run, and its baseline on the same subjects.
 
@@ -108,8 +113,12 @@ def evaluate(
         The folder for ``per_subject.csv`` and ``summary.json``; None writes nothing.
     device
         Where runs that are given as folders are loaded (:func:`cmr_train.load_run`).
+    weights
+        Weights of runs that are given as folders: ``last``, or ``best`` for those of the best validation.
     on_progress
         Called with the number of subjects scored.
+    on_message
+        Called with a sentence about the weights.
 
     Returns
     -------
@@ -132,7 +141,9 @@ def evaluate(
     >>> evaluation.table.per_subject(Metric.DICE, "ed", "LV").mean()  # doctest: +SKIP
     """
     chosen = member_of(Subset, subset, "subset")
-    scored_run, other = loaded(run, device), None if baseline is None else loaded(baseline, device)
+    scored_run, other = loaded(run, device, weights), None if baseline is None else loaded(baseline, device, weights)
+    if scored_run.validation_dice:
+        on_message(scored_run.weights_sentence)
     if out is not None:
         Path(out).mkdir(parents=True, exist_ok=True)
     with Catalogue(Path(data or scored_run.config.data.data)) as catalogue:
@@ -145,6 +156,7 @@ def evaluate(
         view=scored_run.view,
         head=scored_run.head,
         subset=chosen,
+        weights=scored_run.weights,
         table=tables[0],
         n_trained_on=_n_subjects_of(index, scored_run.split.train),
         baseline_run=None if other is None else other.name,

@@ -230,6 +230,6 @@ def _load_pretext(model: UNet, transfer: TransferConfig, session: Session, split
     norm, own = read_config(transfer.pretext).network.norm, session.config.network.norm
     if norm is not own:
         raise TrainError(f"{str(transfer.pretext)!r} was trained with norm {norm}, and this run has norm {own}; use the pretext's")
-    report = load_weights(model, read_weights(transfer.pretext), transfer.mode)
+    report = load_weights(model, read_weights(transfer.pretext).tensors, transfer.mode)
     session.reporter.on_message(f"from {str(transfer.pretext)!r}: {report.sentence()}")
     return report

@@ -19,11 +19,11 @@ from cmr_planes.pictures.png import encode_png
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.system.csv_text import csv_text
 from cmr_planes.system.names import PathLike
-from cmr_planes.system.progress import OnProgress, Progress, ignore_progress
+from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
 from cmr_planes.system.run_lock import only_run
 from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice
-from cmr_train.choices import Head
+from cmr_train.choices import Head, Weights
 from cmr_train.config import class_names
 from cmr_train.evaluation.volumes import VentricularFunction, voxel_volumes_ml
 from cmr_train.prediction.inference import label_images
@@ -75,6 +75,8 @@ class Prediction:
     """View of the run."""
     head: Head
     """Task of the run."""
+    weights: Weights
+    """Whether the last or the best weights of the run were used."""
     subjects: tuple[PredictedSubject, ...]
     """Subjects that were segmented, in the catalogue's order."""
     left_out: tuple[CatalogueFinding, ...]
@@ -89,8 +91,10 @@ def predict(
     phases: PhaseChoice | str = "ed,es",
     pictures: bool = True,
     device: torch.device | str = "auto",
+    weights: Weights | str = "last",
     on_extract: OnProgress = ignore_progress,
     on_progress: OnProgress = ignore_progress,
+    on_message: OnMessage = ignore_message,
 ) -> Prediction:
     """Segment every subject that has the run's view, and write label maps, pictures and volumes.
 
@@ -110,10 +114,14 @@ def predict(
         Whether to draw pictures.
     device
         Where a run that is given as a folder is loaded (:func:`cmr_train.load_run`).
+    weights
+        Weights of a run that is given as a folder: ``last``, or ``best`` for those of the best validation.
     on_extract
         Called with the number of subjects read, where ``sources`` is no catalogue.
     on_progress
         Called with the number of subjects segmented.
+    on_message
+        Called with a sentence about the weights.
 
     Returns
     -------
@@ -137,7 +145,9 @@ def predict(
     >>> prediction = predict("runs/finetune", "new_scans/", "segmented")  # doctest: +SKIP
     >>> prediction.subjects[0].function.lv.ejection_fraction_percent  # doctest: +SKIP
     """
-    network, folder = loaded(run, device), Path(out)
+    network, folder = loaded(run, device, weights), Path(out)
+    if network.validation_dice:
+        on_message(network.weights_sentence)
     frames = member_of(PhaseChoice, phases, "phases")
     with only_run(folder), _opened(sources, network.view, frames, folder, on_extract) as catalogue:
         (folder / LABELS).mkdir(parents=True, exist_ok=True)
@@ -154,7 +164,7 @@ def predict(
     functions = {subject.subject: subject.function for subject in subjects if subject.function is not None}
     if functions:
         write_whole(folder / VOLUMES_NAME, _volumes_csv(network.view, functions).encode())
-    return Prediction(view=network.view, head=network.head, subjects=tuple(subjects), left_out=left_out)
+    return Prediction(view=network.view, head=network.head, weights=network.weights, subjects=tuple(subjects), left_out=left_out)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """The folder of a run.
 
 It holds ``config.json`` (the configuration), ``split.json`` (the sets of participants) and ``last.pt`` (all that is needed
-to resume); once the run is finished, ``final.pt`` (the weights) in the place of ``last.pt``.
+to resume); once the run is finished, ``final.pt`` (the weights) in the place of ``last.pt`` and, where the run was validated,
+``best.pt`` (the weights of the best validation).
 """
 
 import json
@@ -15,7 +16,8 @@ from cmr_train.data.splits import Split
 from cmr_train.errors import CheckpointError, ConfigError, TrainError
 from cmr_train.presets import problems
 
-CONFIG_NAME, SPLIT_NAME, LAST_NAME, FINAL_NAME = "config.json", "split.json", "last.pt", "final.pt"
+CONFIG_NAME, SPLIT_NAME = "config.json", "split.json"
+LAST_NAME, FINAL_NAME, BEST_NAME = "last.pt", "final.pt", "best.pt"
 
 
 def read_json(path: Path) -> dict[str, Any]:

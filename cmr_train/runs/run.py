@@ -1,5 +1,6 @@
 """A trained network, loaded from a run's folder."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,14 +8,15 @@ import torch
 
 from cmr_planes.system.names import PathLike
 from cmr_planes.views import CardiacView
-from cmr_train.choices import DeviceKind, Head
+from cmr_train.choices import DeviceKind, Head, Weights
 from cmr_train.compute.devices import Compute, choose_device, compute_on
 from cmr_train.config import RunConfig
 from cmr_train.data.splits import Split
 from cmr_train.errors import CheckpointError, ConfigError
 from cmr_train.models.unet import UNet
 from cmr_train.runs.checkpoint import load_checkpoint
-from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME, LAST_NAME, read_config, read_split
+from cmr_train.runs.folder import BEST_NAME, CONFIG_NAME, FINAL_NAME, LAST_NAME, read_config, read_split
+from cmr_train.settings.fields import member_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,11 +39,24 @@ class Run:
     """(rows, columns) of the network's matrix."""
     split: Split
     """The training, validation and test sets."""
+    weights: Weights
+    """Whether these are the last or the best weights."""
+    iteration: int
+    """Iterations after which the weights were saved."""
+    validation_dice: Mapping[str, float]
+    """Mean Dice on the validation set of the last and of the best weights; empty where the run was not validated."""
 
     @property
     def name(self) -> str:
         """The name of the run's folder."""
         return self.folder.resolve().name
+
+    @property
+    def weights_sentence(self) -> str:
+        """The choice of the weights, and what each choice had on the validation set."""
+        known = ", ".join(f"{dice:.3f} ({name})" for name, dice in self.validation_dice.items())
+        validated = f"; mean Dice on the validation set {known}" if known else ""
+        return f"{self.weights} weights, after {self.iteration:,} iterations{validated}"
 
 
 def make_network(config: RunConfig) -> UNet:
@@ -57,25 +72,46 @@ def make_network(config: RunConfig) -> UNet:
     )
 
 
-def read_weights(run: Path) -> dict[str, torch.Tensor]:
-    """Read a run's weights: the final ones, else the last ones.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainedWeights:
+    """Weights as a checkpoint holds them."""
+
+    tensors: dict[str, torch.Tensor]
+    """By name."""
+    iteration: int
+    """Iterations that were done."""
+    validation_dice: dict[str, float]
+    """Mean Dice on the validation set of the last and of the best weights; empty where the run was not validated."""
+
+
+def read_weights(run: Path, weights: Weights = Weights.LAST) -> TrainedWeights:
+    """Read a run's weights: the best ones; or the final ones, else those of its last checkpoint.
 
     Raises
     ------
     CheckpointError
         There are none, or they cannot be used.
     """
-    path = next((run / name for name in (FINAL_NAME, LAST_NAME) if (run / name).is_file()), None)
+    if weights is Weights.BEST and not (run / BEST_NAME).is_file():
+        raise CheckpointError(
+            f"run {str(run)!r} has no {BEST_NAME}: it is not finished, was not validated (validate_every), or its validation set "
+            "is too small for a choice; use the last weights"
+        )
+    names = (BEST_NAME,) if weights is Weights.BEST else (FINAL_NAME, LAST_NAME)
+    path = next((run / name for name in names if (run / name).is_file()), None)
     if path is None:
         raise CheckpointError(f"run {str(run)!r} has no weights yet: neither {FINAL_NAME} nor {LAST_NAME}")
-    weights = load_checkpoint(path).get("model")
-    if not isinstance(weights, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
+    content = load_checkpoint(path)
+    tensors = content.get("model")
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
         raise CheckpointError(f"{str(path)!r} holds no weights of a network")
-    return weights
+    return TrainedWeights(
+        tensors=tensors, iteration=content.get("iteration", 0), validation_dice=content.get("validation_dice", {})
+    )
 
 
-def load_run(run: PathLike, device: torch.device | str = "auto") -> Run:
-    """Load a trained network: the final weights, else the last ones.
+def load_run(run: PathLike, device: torch.device | str = "auto", *, weights: Weights | str = "last") -> Run:
+    """Load a trained network: the final weights, else those of its last checkpoint; or those of its best validation.
 
     Parameters
     ----------
@@ -83,6 +119,8 @@ def load_run(run: PathLike, device: torch.device | str = "auto") -> Run:
         The run's folder.
     device
         Where the network goes: ``auto``, ``cpu``, ``cuda``, ``mps``, or a device of torch.
+    weights
+        ``last`` or ``best``.
 
     Returns
     -------
@@ -95,15 +133,15 @@ def load_run(run: PathLike, device: torch.device | str = "auto") -> Run:
     TrainError
         The machine has no such device.
     """
-    run, chosen = Path(run), _find_device(device)
+    run, chosen, wanted = Path(run), _find_device(device), member_of(Weights, weights, "weights")
     config = read_config(run)
-    weights = read_weights(run)
+    trained = read_weights(run, wanted)
     with torch.device("meta"):  # takes no memory, whatever the configuration says
         expected = {name: tensor.shape for name, tensor in make_network(config).state_dict().items()}
-    if {name: tensor.shape for name, tensor in weights.items()} != expected:
+    if {name: tensor.shape for name, tensor in trained.tensors.items()} != expected:
         raise CheckpointError(f"the weights of run {str(run)!r} are of another network than its {CONFIG_NAME} says")
     model = make_network(config)
-    model.load_state_dict(weights)
+    model.load_state_dict(trained.tensors)
     compute = compute_on(chosen, config.runtime.precision)
     compute.place(model)
     return Run(
@@ -115,12 +153,15 @@ def load_run(run: PathLike, device: torch.device | str = "auto") -> Run:
         view=config.data.view,
         image_size=config.image_size,
         split=read_split(run),
+        weights=wanted,
+        iteration=trained.iteration,
+        validation_dice=trained.validation_dice,
     )
 
 
-def loaded(run: Run | PathLike, device: torch.device | str = "auto") -> Run:
+def loaded(run: Run | PathLike, device: torch.device | str = "auto", weights: Weights | str = "last") -> Run:
     """Return a run as it is, or load it from its folder (:func:`load_run`)."""
-    return run if isinstance(run, Run) else load_run(run, device)
+    return run if isinstance(run, Run) else load_run(run, device, weights=weights)
 
 
 def _find_device(device: torch.device | str) -> torch.device:

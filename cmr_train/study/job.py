@@ -21,6 +21,7 @@ from typing import IO, Any
 from cmr_planes.errors import CmrPlanesError
 from cmr_planes.system.reasons import reason
 from cmr_planes.system.run_lock import only_run
+from cmr_train.choices import Weights
 from cmr_train.config import RunConfig
 
 RESULT_NAME, LOG_NAME = "cell.json", "log.txt"
@@ -55,6 +56,8 @@ class Job:
     attempt: int = 1
     facts: dict[str, int] = field(default_factory=dict)
     """Further values of ``cell.json``: the numbers of participants and images that are trained on."""
+    weights: str = Weights.LAST.value
+    """The weights that are scored."""
     gpu: str | None = None
     """The only visible GPU; None for all."""
 
@@ -167,9 +170,9 @@ def _train_and_evaluate(job: Job) -> bool:
         if not train(config, out, resume=True, reporter=reporter):
             return False
     compute = choose_compute(config.runtime)
-    evaluate(load_run(out, compute.device), out=out)
+    evaluate(load_run(out, compute.device, weights=job.weights), out=out)
     seal = {"state": State.DONE.value, "error": None, "attempts": job.attempt, "seconds": round(time.perf_counter() - start, 1)}
-    write_json(out / RESULT_NAME, seal | {"device": compute.description} | job.facts)
+    write_json(out / RESULT_NAME, seal | {"device": compute.description, "weights": job.weights} | job.facts)
     return True
 
 

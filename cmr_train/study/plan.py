@@ -5,7 +5,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from cmr_train.choices import Preset, Recipe, TransferMode
+from cmr_train.choices import Preset, Recipe, TransferMode, Weights
 from cmr_train.config import RunConfig, TransferConfig, inherited
 from cmr_train.errors import ConfigError
 from cmr_train.presets import configure
@@ -24,6 +24,11 @@ class Pretext:
 
     name: str
     config: RunConfig
+
+    @property
+    def weights(self) -> Weights:
+        """The weights that are scored: those from which the networks start."""
+        return Weights.LAST
 
     @property
     def folder(self) -> str:
@@ -45,6 +50,8 @@ class StudyRun:
     folder: str
     """Its folder in the study's; runs of the same configuration share one."""
     config: RunConfig
+    weights: Weights
+    """The weights that are scored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +106,8 @@ def plan_study(study: Study, folder: Path) -> StudyPlan:
             config = _resolved(problems, f"{where}finetune: ", Recipe.FINETUNE, variant.preset, **given)
             if config is None:
                 continue
+            if study.weights is Weights.BEST and not config.runtime.validate_every:
+                problems.append(f"{where}finetune: the best weights are chosen by validation; set validate_every")
             name = f"{mode.value}-n{subjects}-s{seed}"
             name = name if len(study.variants) == 1 else f"{variant.name}.{name}"
             combinations.append(
@@ -111,6 +120,7 @@ def plan_study(study: Study, folder: Path) -> StudyPlan:
                     pretext=None if needs is None else needs.name,
                     folder=folders.setdefault(config, f"{NETWORKS}/{name}"),
                     config=config,
+                    weights=study.weights,
                 )
             )
     if problems:

@@ -40,6 +40,15 @@ def check_folder(plan: StudyPlan, folder: Path, digests: Mapping[Path, str]) -> 
     ConfigError
         It holds such runs.
     """
+    wanted = plan.study.weights.value
+    stored = read_json(folder / STUDY_NAME)["study"].get("weights", wanted) if (folder / STUDY_NAME).is_file() else wanted
+    if stored != wanted:
+        raise ConfigError(
+            [
+                f"the networks in {str(folder)!r} are scored with their {stored} weights, not the {wanted} ones; overwrite the "
+                "study, or choose another folder"
+            ]
+        )
     others = [run.folder for run in plan.everything if _is_another(folder / run.folder, run.config, digests)]
     if others:
         raise ConfigError(
@@ -226,4 +235,5 @@ def _job(run: Pretext | StudyRun, folder: Path, attempt: int, facts: Mapping[str
         stop=str((folder / STOP_NAME).absolute()),
         attempt=attempt,
         facts=dict(facts),
+        weights=run.weights.value,
     )

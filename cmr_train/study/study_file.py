@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from cmr_planes.system.suggestion import suggest
 from cmr_planes.views import TARGET_VIEWS, CardiacView
-from cmr_train.choices import Preset, TransferMode
+from cmr_train.choices import Preset, TransferMode, Weights
 from cmr_train.config import SETTINGS
 from cmr_train.errors import ConfigError, SettingProblem
 from cmr_train.settings.fields import convert, setting, settings_of, to_plain
@@ -55,6 +55,7 @@ class Study:
     seeds: int = setting(
         3, "Number of seeds: each draws another subset of participants and new initial weights.", interval=POSITIVE
     )
+    weights: Weights = setting(Weights.LAST, "Weights that are scored, the same choice for every network: last or best.")
     variants: tuple[Variant, ...]
     """At least one."""
 
@@ -71,6 +72,7 @@ class Study:
             "subjects": list(self.subjects),
             "modes": [mode.value for mode in self.modes],
             "seeds": self.seeds,
+            "weights": self.weights.value,
             "variants": {
                 variant.name: to_plain({"preset": variant.preset, "pretext": variant.pretext, "finetune": variant.finetune})
                 for variant in self.variants

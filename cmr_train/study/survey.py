@@ -9,14 +9,15 @@ from pathlib import Path
 import torch
 
 from cmr_planes.shards.catalogue import Catalogue
-from cmr_train.choices import Head, Subset, TransferMode
+from cmr_train.choices import Head, Subset, TransferMode, Weights
 from cmr_train.compute.devices import Compute
 from cmr_train.compute.distributed import World
 from cmr_train.config import DataConfig, RunConfig
-from cmr_train.data.selection import select_images
+from cmr_train.data.selection import participants, select_images
 from cmr_train.data.splits import choose_participants
 from cmr_train.errors import ConfigError
 from cmr_train.study.plan import StudyPlan, StudyRun
+from cmr_train.training.best import MIN_PARTICIPANTS
 from cmr_train.training.session import Reporter, Session
 from cmr_train.training.tasks import choose_images
 
@@ -29,6 +30,8 @@ class Cohort:
     """Images of each participant of the training set."""
     test: frozenset[str]
     """Participants of the test set."""
+    n_validation: int
+    """Participants of the validation set."""
 
     def learnt_from(self, config: RunConfig) -> dict[str, int]:
         """Return the numbers of participants and images that a run is trained on."""
@@ -74,6 +77,11 @@ def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
             )
         if isinstance(run, StudyRun):
             tests.add(people.test)
+            if plan.study.weights is Weights.BEST and people.n_validation < MIN_PARTICIPANTS:
+                problems.append(
+                    f"the validation set of {str(run.config.data.data)!r} has {people.n_validation} annotated participants, and "
+                    f"{MIN_PARTICIPANTS} are needed to choose the best weights; use the last ones, or other fractions"
+                )
             if run.mode is TransferMode.MULTITASK:
                 cohort(run.config, Head.POSITIONS)
         found[run.folder] = people.learnt_from(run.config) | {"n_test": len(people.test)}
@@ -89,8 +97,9 @@ def _cohort(config: RunConfig, head: Head) -> Cohort:
     with Catalogue(config.data.data) as catalogue:
         compute = Compute(torch.device("cpu"))
         session = Session(config=config, out=Path(), catalogue=catalogue, compute=compute, world=World(), reporter=Reporter())
-        index = choose_images(session, head).train
+        images = choose_images(session, head)
+        index = images.train
         keys = [index.participant(row) for row in range(len(index))]
         tested = select_images(config, catalogue, config.head, Subset.TEST) if head is config.head else ()
         test = frozenset(tested.participant(row) for row in range(len(tested))) if tested else frozenset()
-    return Cohort(train=Counter(keys), test=test)
+    return Cohort(train=Counter(keys), test=test, n_validation=len(participants(images.validation)))

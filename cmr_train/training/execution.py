@@ -9,16 +9,18 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from cmr_planes.system.progress import Progress
+from cmr_train.choices import Weights
 from cmr_train.compute.distributed import share_statistics
 from cmr_train.errors import CheckpointError
 from cmr_train.models.unet import UNet
 from cmr_train.runs.checkpoint import save_checkpoint
-from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME, LAST_NAME
+from cmr_train.runs.folder import BEST_NAME, CONFIG_NAME, FINAL_NAME, LAST_NAME
+from cmr_train.training.best import Best, is_better
 from cmr_train.training.forecast import Forecast
 from cmr_train.training.loop import Hooks, Task, train
 from cmr_train.training.session import Session
 from cmr_train.training.state import TrainState, restore, state_to_save
-from cmr_train.training.tracking import Record, Tracker
+from cmr_train.training.tracking import VALIDATION_MEAN, Record, Tracker
 from cmr_train.training.validation import Validation, validate_tasks
 
 
@@ -100,8 +102,19 @@ def _hooks(session: Session, state: TrainState, tracker: Tracker, validations: t
         on_record=on_record,
         on_checkpoint=lambda state: _save(session, state),
         on_iteration=on_iteration,
-        validate=lambda state: validate_tasks(state, validations, session.compute),
+        validate=lambda state: _validate(session, state, validations),
     )
+
+
+def _validate(session: Session, state: TrainState, validations: tuple[Validation, ...]) -> dict[str, float]:
+    """Score every task, and keep the weights if the main one has never been better."""
+    found = validate_tasks(state, validations, session.compute)
+    if validations:
+        state.dice, n_iterations = found[VALIDATION_MEAN], session.config.training.iterations
+        n_people = validations[0].n_participants
+        if is_better(state.dice, state.iteration, state.best, n_iterations=n_iterations, n_participants=n_people):
+            state.best = Best.of(state.model.state_dict(), state.iteration, state.dice)
+    return found
 
 
 def _save(session: Session, state: TrainState) -> None:
@@ -112,8 +125,14 @@ def _save(session: Session, state: TrainState) -> None:
 
 
 def _finish(session: Session, state: TrainState) -> None:
-    """Write the final weights; remove the state of the optimiser, several times their size, unless it is to be kept."""
-    save_checkpoint(session.out / FINAL_NAME, {"iteration": state.iteration, "model": state.model.state_dict()})
+    """Write the best and the final weights; remove the optimiser's state, several times their size, unless it is to be kept."""
+    scores = {Weights.LAST: state.dice, Weights.BEST: None if state.best is None else state.best.dice}
+    dice = {weights.value: score for weights, score in scores.items() if score is not None}
+    if state.best is not None:
+        values = {"iteration": state.best.iteration, "model": state.best.model, "validation_dice": dice}
+        save_checkpoint(session.out / BEST_NAME, values)
+    values = {"iteration": state.iteration, "model": state.model.state_dict(), "validation_dice": dice}
+    save_checkpoint(session.out / FINAL_NAME, values)
     if not session.config.runtime.keep_optimiser:
         (session.out / LAST_NAME).unlink(missing_ok=True)
 

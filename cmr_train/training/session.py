@@ -18,13 +18,13 @@ from cmr_train.errors import ConfigError, TrainError
 from cmr_train.presets import differences
 from cmr_train.runs.checkpoint import load_checkpoint
 from cmr_train.runs.files import write_json
-from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME, LAST_NAME, SPLIT_NAME, read_config, read_json
+from cmr_train.runs.folder import BEST_NAME, CONFIG_NAME, FINAL_NAME, LAST_NAME, SPLIT_NAME, read_config, read_json
 from cmr_train.runs.versions import versions
 from cmr_train.training.tracking import EVENTS_NAME, METRICS_NAME, Record
 
 WEIGHTS_NAME = "weights.json"
 """Which pretrained tensors were taken over."""
-RUN_FILES = (CONFIG_NAME, SPLIT_NAME, WEIGHTS_NAME, METRICS_NAME, LAST_NAME, FINAL_NAME)
+RUN_FILES = (CONFIG_NAME, SPLIT_NAME, WEIGHTS_NAME, METRICS_NAME, LAST_NAME, BEST_NAME, FINAL_NAME)
 """The files of a run."""
 
 OnRecord = Callable[[Record], None]
@@ -107,6 +107,8 @@ def is_finished_before(session: Session, *, resume: bool) -> bool:
     if not (resume and is_begun(session.out) and (session.out / FINAL_NAME).exists()):
         return False
     _check_catalogue(session, file_sha256(session.catalogue.path))
+    if session.world.is_first and not session.config.runtime.keep_optimiser:
+        (session.out / LAST_NAME).unlink(missing_ok=True)  # a kill may have come before
     session.reporter.on_message(f"run {str(session.out)!r} is finished already")
     return True
 

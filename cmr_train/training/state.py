@@ -12,6 +12,7 @@ from cmr_train.compute.devices import Compute
 from cmr_train.compute.distributed import World
 from cmr_train.config import RunConfig, TrainingConfig
 from cmr_train.models.unet import UNet
+from cmr_train.training.best import Best
 from cmr_train.training.transfer import StatisticsBank, set_training
 
 
@@ -29,6 +30,10 @@ class TrainState:
     """The running statistics of the task whose turn it is not, where tasks have their own in the layers that they share."""
     iteration: int = 0
     """Iterations that are done."""
+    dice: float | None = None
+    """Mean Dice of the last validation; None before the first."""
+    best: Best | None = None
+    """The weights of the best validation; None before the first that is eligible."""
     loss_sums: dict[Head, Tensor] = field(default_factory=dict)
     """Sum of each task's loss since the last record, on the device."""
     n_losses: dict[Head, int] = field(default_factory=dict)
@@ -82,6 +87,8 @@ def state_to_save(state: TrainState, world: World) -> dict[str, Any]:
         "optimisers": [optimiser.state_dict() for optimiser in _distinct(state.optimisers)],
         "scaler": state.scaler.state_dict(),
         "statistics": {} if state.bank is None else state.bank.state_dict(),
+        "dice": state.dice,
+        "best": None if state.best is None else state.best.to_save(),
         "loss_sums": {head.value: world.mean(total) for head, total in state.loss_sums.items()},
         "n_losses": {head.value: n for head, n in state.n_losses.items()},
     }
@@ -98,6 +105,8 @@ def restore(state: TrainState, saved: Mapping[str, Any]) -> None:
     state.model.load_state_dict(saved["model"])
     for optimiser, values in zip(_distinct(state.optimisers), saved["optimisers"], strict=True):
         optimiser.load_state_dict(values)
+    state.dice = saved.get("dice")
+    state.best = None if saved.get("best") is None else Best(**saved["best"])
     if saved.get("scaler"):
         state.scaler.load_state_dict(saved["scaler"])
     if state.bank is not None:

@@ -17,6 +17,7 @@ from cmr_train.data.memory import free_bytes
 from cmr_train.data.selection import of_participants, participants, select_images, split_of
 from cmr_train.data.splits import Split, choose_participants
 from cmr_train.errors import TrainError
+from cmr_train.training.best import MIN_PARTICIPANTS
 from cmr_train.training.loop import Task
 from cmr_train.training.losses import make_loss
 from cmr_train.training.session import Session
@@ -135,6 +136,12 @@ def make_tasks(session: Session, images: Mapping[Head, TaskImages]) -> tuple[tup
         }
         for head in images.keys() - validated:
             session.reporter.on_message(f"{head.value}: not validated, since no participant with them is in the validation set")
+        n_people = len(participants(images[config.head].validation))
+        if n_people < MIN_PARTICIPANTS:
+            session.reporter.on_message(
+                f"the validation set has {n_people} participants, and {MIN_PARTICIPANTS} are needed to choose the best weights: "
+                "only the last ones are kept"
+            )
     everything = [*datasets.values(), *validated.values()]
     free = free_bytes()
     is_cached = choose_cache(everything, config.runtime.cache, None if free is None else free // world.size)

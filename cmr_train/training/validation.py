@@ -24,8 +24,13 @@ class Validation:
     names: dict[int, str]
     """The classes that are scored."""
 
+    @property
+    def n_participants(self) -> int:
+        """Participants of the validation set."""
+        return len({self.dataset.index.participant(row) for row in range(len(self.dataset))})
+
     def __call__(self, model: UNet, compute: Compute) -> dict[str, float]:
-        """Return the Dice of each class, and their mean.
+        """Return the Dice of each class, and their mean, in which a class that no participant has counts 0.
 
         A participant's Dice is over the pixels of all its images, on the network's matrix; the value is the mean over the
         participants who have the class, in truth or prediction. ``evaluate`` scores each phase on the acquired pixels instead.
@@ -44,7 +49,7 @@ class Validation:
         set_training(model)
         dice = mean_dice(counts)
         values = {name: float(dice[number]) for number, name in self.names.items() if not np.isnan(dice[number])}
-        return {**values, VALIDATION_MEAN: float(np.mean([*values.values()]))} if values else {}
+        return {**values, VALIDATION_MEAN: sum(values.values()) / len(self.names)}
 
 
 def validate_tasks(state: TrainState, validations: Sequence[Validation], compute: Compute) -> dict[str, float]:

@@ -252,6 +252,71 @@ def test_a_run_in_float16_resumes_with_the_scale_of_its_loss(data, tmp_path):
     assert resumed.exit_code == 0, resumed.output
 
 
+@pytest.fixture(scope="module")
+def watched(data, tmp_path_factory):
+    """A run that was validated after every iteration."""
+    out = tmp_path_factory.mktemp("watched") / "run"
+    flags = ("--fractions", 0.5, 0.3, 0.2, "--split-seed", 1, "--validate-every", 1, "--mode", "scratch")
+    assert train("finetune", "--data", data, "--out", out, *options(learning_rate=0.02), *flags).exit_code == 0
+    return out
+
+
+def test_the_weights_of_the_best_validation_stand_beside_the_last(data, watched):
+    dice = {line["iteration"]: line["validation_mean"] for line in metrics(watched) if "validation_mean" in line}
+    eligible = {iteration: value for iteration, value in dice.items() if iteration >= 2}
+    best = max(eligible, key=lambda iteration: (eligible[iteration], -iteration))
+    stored = torch.load(watched / "best.pt", weights_only=True)
+    assert stored["iteration"] == best
+    assert stored["validation_dice"] == pytest.approx({"last": dice[6], "best": dice[best]}, abs=1e-6)
+    for name in ("last", "best"):
+        run = load_run(watched, weights=name)
+        assert (run.weights, run.iteration) == (name, {"last": 6, "best": best}[name])
+    assert same_tensors(load_run(watched, weights="best").model.state_dict(), stored["model"])
+
+
+def same_tensors(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+@pytest.mark.parametrize("choice", ["last", "best"])
+def test_evaluate_and_predict_say_which_weights_they_use(data, watched, tmp_path, choice):
+    said = f"{choice} weights, after "
+    done = train("evaluate", watched, "--subset", "all", "-o", tmp_path / "scores", "--weights", choice)
+    assert done.exit_code == 0, done.output
+    assert said in done.stderr
+    assert "mean Dice on the validation set " in done.stderr
+    assert "(last), " in done.stderr
+    assert json.loads((tmp_path / "scores" / "summary.json").read_text())["weights"] == choice
+    done = train("predict", watched, data, "-o", tmp_path / "maps", "--no-pictures", "--json", "--weights", choice)
+    assert done.exit_code == 0, done.output
+    assert said in done.stderr
+    assert json.loads(done.stdout)["weights"] == choice
+
+
+def test_the_best_weights_of_a_run_without_validation_are_refused(pretext_run):
+    done = train("evaluate", pretext_run, "--weights", "best")
+    assert done.exit_code == 1
+    assert "has no best.pt: it is not finished, was not validated" in done.stderr
+
+
+def test_a_resumed_run_has_the_best_weights_of_the_whole(data, watched, tmp_path, monkeypatch):
+    from cmr_train.training import execution
+
+    flags = ("--fractions", 0.5, 0.3, 0.2, "--split-seed", 1, "--validate-every", 1, "--mode", "scratch")
+    small = ("finetune", "--data", data, "--out", tmp_path / "run", *options(learning_rate=0.02, checkpoint_every=4), *flags)
+    original = execution.Hooks
+
+    def hooks(**listeners):
+        listeners["on_iteration"] = lambda done: signal.raise_signal(signal.SIGINT) if done == 3 else None
+        return original(**listeners)
+
+    monkeypatch.setattr(execution, "Hooks", hooks)
+    assert train(*small).exit_code == 130
+    monkeypatch.undo()
+    assert train(*small, "--resume").exit_code == 0
+    assert same_tensors(weights(tmp_path / "run", "best.pt"), weights(watched, "best.pt"))
+
+
 def test_resume_refuses_another_configuration_and_another_catalogue(data, pretext_run, tmp_path):
     refused = train("pretext", "--resume", "--data", data, "--out", pretext_run, "--iterations", 9, "--seed", 3)
     assert refused.exit_code == 2

@@ -1,0 +1,53 @@
+"""The weights of the best validation: chosen while a run trains, kept beside the last ones."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from torch import Tensor
+
+MIN_PARTICIPANTS = 3
+"""Participants of a validation set from which a choice is made."""
+FIRST_SHARE = 3
+"""The choice begins after the iterations divided by this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Best:
+    """Weights, and the validation for which they were chosen."""
+
+    iteration: int
+    """Iterations that were done."""
+    dice: float
+    """Mean Dice of the classes."""
+    model: dict[str, Tensor]
+    """The weights, on the CPU."""
+
+    @classmethod
+    def of(cls, model: dict[str, Tensor], iteration: int, dice: float) -> Self:
+        """Copy the weights of a network."""
+        copies = {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.items()}
+        return cls(iteration=iteration, dice=dice, model=copies)
+
+    def to_save(self) -> dict[str, Any]:
+        """Return tensors and plain values, the arguments of this class."""
+        return {"iteration": self.iteration, "dice": self.dice, "model": self.model}
+
+
+def is_better(dice: float, iteration: int, best: Best | None, *, n_iterations: int, n_participants: int) -> bool:
+    """Return whether a validation is better than those before; the first of equals is kept.
+
+    Parameters
+    ----------
+    dice
+        Mean Dice of the classes.
+    iteration
+        Iterations that are done.
+    best
+        The best so far, None if there is none.
+    n_iterations
+        Iterations of the run; the first third is not eligible.
+    n_participants
+        Participants of the validation set; fewer than :data:`MIN_PARTICIPANTS` decide nothing.
+    """
+    is_eligible = n_participants >= MIN_PARTICIPANTS and iteration * FIRST_SHARE >= n_iterations
+    return is_eligible and (best is None or dice > best.dice)
