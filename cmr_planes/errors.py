@@ -110,6 +110,8 @@ class NoteCode(StrEnum):
     """A repeated acquisition at one place was passed over for the latest complete one."""
     SLICE_LEFT_OUT = "slice_left_out"
     """A slice of a stack was left out: another matrix size, or no positions on it."""
+    STACK_ANGLE = "stack_angle"
+    """The angle of the short-axis stack changes on the way: some of its slices are turned against the others."""
     NAME_CONFLICT = "name_conflict"
     """The series description names another view than the geometry; geometry was followed."""
     DOUBTFUL_CINE = "doubtful_cine"

@@ -1,20 +1,41 @@
-"""From parallel cine slices to a stack: one acquisition per level, of one matrix, from base to apex."""
+"""From nearly parallel cine slices to a stack: one acquisition per level, of one matrix, from base to apex.
+
+The matrix of most levels is kept. Of whole acquisitions (:mod:`cmr_planes.cine.stack_runs`) the latest complete one is the base of
+the stack; :mod:`cmr_planes.cine.stack_levels` fills its holes from others, and takes later repeats of its levels.
+"""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cmr_planes.cine.acquisitions import CineSlice, is_complete
+import numpy as np
+
+from cmr_planes.cine.acquisitions import CineSlice, share_orientation
+from cmr_planes.cine.stack_levels import best_levels
+from cmr_planes.cine.stack_runs import Run, split_runs
 from cmr_planes.errors import Finding, NoteCode
 from cmr_planes.fates import Fate
-from cmr_planes.geometry import ImagePlane, order_from_base
-from cmr_planes.geometry.stack import slice_positions_mm
+from cmr_planes.geometry import ImagePlane, angle_between_normals_deg, order_from_base
+from cmr_planes.geometry.stack import apex_direction
+from cmr_planes.geometry.tolerances import SAME_ORIENTATION_DEG
 from cmr_planes.views import CardiacView
 
-SAME_SLICE_SHARE = 0.6
-"""Slices of a stack closer than this share of their distance or thickness are repeats of one slice."""
-DEFAULT_THICKNESS_MM = 8.0
-"""Slice thickness where the header gives none."""
+NEARLY_PARALLEL_DEG = 10.0
+"""Slices at smaller angles may be of one stack whose angle was changed on the way, or of one that was planned anew."""
+WHOLE_SHARE = 0.8
+"""An acquisition is whole if it has so many of the levels of the one that has most."""
+SAME_PLACE_SHARE = 0.25
+"""A slice that is nearer to a level, as a share of the levels' distance, may stand for it."""
+MIN_OVERLAP = 0.5
+"""Acquisitions that share so many of their levels are of one part of the heart."""
+REPEAT_SHARE = 0.6
+"""A slice that is nearer to a level, as a share of the levels' distance, is a repeat of it."""
+VENTRICLE_MM = 55.0
+"""Levels over so many mm are the left ventricle; what goes on beyond them under another name are atria or vessels."""
+MAX_STACK_MM = 120.0
+"""Series of one name that together are longer than a heart are not one stack."""
+
+_VIEW = CardiacView.SAX.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,60 +57,160 @@ class Stack:
     slices: tuple[CineSlice, ...]
     """One acquisition per level, from base to apex, all of one matrix."""
     passed_over: tuple[PassedOver, ...]
-    """Every other slice that was given."""
+    """Every other slice that lies parallel to it, or nearly so."""
     findings: tuple[Finding, ...]
     """What is worth knowing about the choice."""
 
 
-def assemble_stack(candidates: Sequence[CineSlice]) -> Stack:
+def assemble_stack(seed: Sequence[CineSlice], among: Sequence[CineSlice] = ()) -> Stack:
     """Choose one acquisition per level of a short-axis stack.
 
     Parameters
     ----------
-    candidates
-        Parallel slices, at least one.
+    seed
+        Parallel slices, at least one, that lie across the left ventricle.
+    among
+        All cine slices of the study: those that are nearly parallel to the seed are part of the choice.
 
     Returns
     -------
-        The stack. Of repeats it has the latest complete one.
+        The stack.
     """
-    view = CardiacView.SAX.value
-    findings: list[Finding] = []
-    kept: list[CineSlice] = []
-    repeats: list[CineSlice] = []
-    position_mm = dict(zip(map(id, candidates), slice_positions_mm([cine.plane for cine in candidates]), strict=True))
-    for cine in sorted(candidates, key=lambda cine: (is_complete(cine, candidates), cine.recency), reverse=True):
-        reach_mm = SAME_SLICE_SHARE * max(
-            cine.header.slice_thickness_mm or DEFAULT_THICKNESS_MM, cine.header.spacing_between_slices_mm or 0.0
-        )
-        near = any(abs(position_mm[id(cine)] - position_mm[id(other)]) < reach_mm for other in kept)
-        (repeats if near else kept).append(cine)
-    passed_over = [
-        PassedOver(cine=cine, fate=Fate.REPEAT, sentence="the latest complete acquisition of this level was used")
-        for cine in repeats
-    ]
-    if repeats:
-        findings.append(Finding(view, NoteCode.SUPERSEDED, superseded_sentence(repeats)))
-
-    shapes = Counter(_matrix(cine.plane) for cine in kept)
-    common = max(shapes, key=lambda shape: (shapes[shape], shape))
-    for cine in kept:
-        if _matrix(cine.plane) != common:
-            sentence = f"it has {_matrix_text(cine.plane)}, the stack {_size_text(common)}"
-            passed_over.append(PassedOver(cine=cine, fate=Fate.NOT_USED, sentence=sentence))
-            sentence = (
-                f"a slice of {cine.label} has {_matrix_text(cine.plane)}, the stack {_size_text(common)}; the slice was left out"
-            )
-            findings.append(Finding(view, NoteCode.SLICE_LEFT_OUT, sentence))
-    kept = [cine for cine in kept if _matrix(cine.plane) == common]
-    slices = tuple(kept[index] for index in order_from_base([cine.plane for cine in kept]))
-    return Stack(slices=slices, passed_over=tuple(passed_over), findings=tuple(findings))
+    known = set(map(id, seed))
+    near = [cine for cine in among if id(cine) not in known and share_orientation(seed[0], cine, NEARLY_PARALLEL_DEG)]
+    candidates = [*seed, *near]
+    axis = apex_direction(seed[0].plane.normal)
+    position_mm = {id(cine): float(cine.plane.centre_mm @ axis) for cine in candidates}
+    matrix = _common_matrix(candidates, position_mm)
+    runs = split_runs([cine for cine in candidates if _matrix(cine.plane) == matrix], position_mm)
+    base = _base_run(runs, candidates)
+    levels = best_levels(base, _of_one_heart(base, runs), candidates)
+    slices = tuple(levels[index] for index in order_from_base([cine.plane for cine in levels]))
+    chosen = set(map(id, slices))
+    passed_over = tuple(_explain(cine, slices, base, position_mm, matrix) for cine in candidates if id(cine) not in chosen)
+    return Stack(slices=slices, passed_over=passed_over, findings=(*_notes(passed_over), *_angle_note(slices)))
 
 
 def superseded_sentence(repeats: Sequence[CineSlice]) -> str:
     """Name the acquisitions that were passed over."""
-    labels = sorted({cine.label for cine in repeats})
-    return f"{len(repeats)} repeated slices were passed over for the latest complete ones: {'; '.join(labels)}"
+    return f"{len(repeats)} repeated slices were passed over for the latest complete ones: {_labels(repeats)}"
+
+
+def _common_matrix(candidates: Sequence[CineSlice], position_mm: Mapping[int, float]) -> tuple[int, int, float, float]:
+    """Return the matrix of most levels; on a tie that of most acquisitions, then the larger one."""
+    places: dict[tuple[int, int, float, float], list[float]] = {}
+    for cine in candidates:
+        places.setdefault(_matrix(cine.plane), []).append(position_mm[id(cine)])
+
+    def n_levels(positions_mm: Iterable[float]) -> int:
+        return 1 + int((np.diff(np.sort(list(positions_mm))) > 1.0).sum())
+
+    return max(places, key=lambda matrix: (n_levels(places[matrix]), len(places[matrix]), matrix))
+
+
+def _base_run(runs: Sequence[Run], candidates: Sequence[CineSlice]) -> Run:
+    """Choose the latest whole acquisition; of two that lie beyond each other the one on the apex's side."""
+    n_complete = {id(run): run.n_complete(candidates) for run in runs}
+    most = max(n_complete.values())
+    whole = [run for run in runs if n_complete[id(run)] >= WHOLE_SHARE * most]
+    apical = max(whole, key=lambda run: float(run.positions_mm.mean()))
+    start_mm = float(apical.positions_mm[0]) - REPEAT_SHARE * apical.step_mm
+    overlapping = [run for run in whole if (run.positions_mm > start_mm).mean() >= MIN_OVERLAP]
+    return max(overlapping, key=lambda run: run.recency)
+
+
+def _of_one_heart(base: Run, runs: Sequence[Run]) -> list[Run]:
+    """Keep acquisitions that overlap the base, or go on beyond it as part of the same stack."""
+    kept = [base]
+    low_mm, high_mm = float(base.positions_mm[0]), float(base.positions_mm[-1])
+    reach_mm = REPEAT_SHARE * base.step_mm
+    for run in sorted(runs, key=lambda run: abs(float(np.mean(run.positions_mm - base.positions_mm.mean())))):
+        if run is base:
+            continue
+        inside = (run.positions_mm > low_mm - reach_mm) & (run.positions_mm < high_mm + reach_mm)
+        union_mm = min(low_mm, float(run.positions_mm[0])), max(high_mm, float(run.positions_mm[-1]))
+        is_same_name = run.family == base.family and union_mm[1] - union_mm[0] <= MAX_STACK_MM
+        if inside.mean() < MIN_OVERLAP:
+            if not is_same_name and high_mm - low_mm >= VENTRICLE_MM:
+                continue
+            low_mm, high_mm = union_mm
+        kept.append(run)
+    return kept
+
+
+def _explain(
+    cine: CineSlice, stack: Sequence[CineSlice], base: Run, position_mm: Mapping[int, float], matrix: tuple[int, int, float, float]
+) -> PassedOver:
+    """Say why a slice is not part of the stack."""
+    place_mm = position_mm[id(cine)]
+    nearest = min(stack, key=lambda level: abs(position_mm[id(level)] - place_mm))
+    apart_mm = abs(position_mm[id(nearest)] - place_mm)
+    turned_deg = angle_between_normals_deg(cine.plane.normal, nearest.plane.normal)
+    is_near = apart_mm <= REPEAT_SHARE * base.step_mm
+    if _matrix(cine.plane) != matrix:
+        fate = Fate.REPEAT if is_near else Fate.NOT_USED
+        return PassedOver(cine=cine, fate=fate, sentence=f"it has {_matrix_text(cine.plane)}, the stack {_size_text(matrix)}")
+    if turned_deg > SAME_ORIENTATION_DEG:
+        later = ", which was planned anew" if nearest.recency > cine.recency else ""
+        return PassedOver(
+            cine=cine, fate=Fate.REPEAT, sentence=f"it is turned by {turned_deg:.0f} degrees against the stack{later}"
+        )
+    if is_near and apart_mm <= SAME_PLACE_SHARE * base.step_mm:
+        which = "a later" if nearest.recency > cine.recency else "another"
+        return PassedOver(cine=cine, fate=Fate.REPEAT, sentence=f"{which} acquisition of this level was used")
+    if place_mm < position_mm[id(stack[0])] or place_mm > position_mm[id(stack[-1])]:
+        sentence = f"it lies {apart_mm:.0f} mm beyond the stack, and not in its even steps or under another name"
+        return PassedOver(cine=cine, fate=Fate.REPEAT if is_near else Fate.NOT_USED, sentence=sentence)
+    return PassedOver(
+        cine=cine, fate=Fate.REPEAT, sentence=f"it lies between the levels of the stack, {apart_mm:.1f} mm from the nearest"
+    )
+
+
+def _notes(passed_over: Sequence[PassedOver]) -> list[Finding]:
+    """Note what was passed over, by reason; the numbers in a sentence are those of the first slice."""
+    groups: dict[tuple[Fate, str], list[PassedOver]] = {}
+    for one in passed_over:
+        groups.setdefault((one.fate, _kind(one.sentence)), []).append(one)
+    findings = []
+    for (fate, _), members in groups.items():
+        code = NoteCode.SUPERSEDED if fate is Fate.REPEAT else NoteCode.SLICE_LEFT_OUT
+        labels = _labels([one.cine for one in members])
+        count = "1 slice was" if len(members) == 1 else f"{len(members)} slices were"
+        which = "it" if len(members) == 1 else "the first"
+        reason = members[0].sentence.removeprefix("it ")
+        if members[0].sentence.startswith("it "):
+            reason = f"{which} {reason}"
+        findings.append(Finding(_VIEW, code, f"{count} left out of the stack ({labels}): {reason}"))
+    return findings
+
+
+def _kind(sentence: str) -> str:
+    """Return a sentence without its numbers."""
+    return "".join(char for char in sentence if not char.isdigit() and char != ".")
+
+
+def _angle_note(slices: Sequence[CineSlice]) -> list[Finding]:
+    """Note a stack whose angle changes from level to level."""
+    groups: list[list[CineSlice]] = []
+    for cine in slices:
+        home = next((group for group in groups if share_orientation(group[0], cine, SAME_ORIENTATION_DEG)), None)
+        groups.append([cine]) if home is None else home.append(cine)
+    if len(groups) < 2:
+        return []
+    most = max(groups, key=len)
+    others = [cine for group in groups if group is not most for cine in group]
+    angle_deg = max(angle_between_normals_deg(cine.plane.normal, most[0].plane.normal) for cine in others)
+    sentence = (
+        f"the angle of the stack changes: {len(others)} of {len(slices)} slices are turned by up to {angle_deg:.0f} degrees "
+        f"({_labels(others)}); they are used with the others"
+    )
+    return [Finding(_VIEW, NoteCode.STACK_ANGLE, sentence)]
+
+
+def _labels(slices: Iterable[CineSlice]) -> str:
+    """Name the series of slices, each once."""
+    counts = Counter(cine.label for cine in slices)
+    return "; ".join(sorted(counts))
 
 
 def _matrix(plane: ImagePlane) -> tuple[int, int, float, float]:

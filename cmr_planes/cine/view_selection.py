@@ -86,7 +86,7 @@ def select_views(study: CineStudy) -> ViewSelection:
             missing[view] = Finding(view.value, code, reason)
         return ViewSelection(views=views, missing=missing, findings=())
 
-    stack = assemble_stack(short_axis)
+    stack = assemble_stack(short_axis, study.slices)
     views[CardiacView.SAX] = stack.slices
     findings = list(stack.findings)
     middle = views[CardiacView.SAX][middle_slice([cine.plane for cine in views[CardiacView.SAX]])].plane

@@ -6,7 +6,7 @@ import numpy as np
 
 from cmr_planes.geometry.arrays import FloatArray, unit
 from cmr_planes.geometry.plane import ImagePlane
-from cmr_planes.geometry.tolerances import SAME_SLICE_MM
+from cmr_planes.geometry.tolerances import MIDDLE_TIE_MM
 
 TYPICAL_APEX_DIRECTION: FloatArray = unit(np.array([0.70, -0.56, -0.44]))
 """Where an adult's apex lies as seen from the base, LPS unit vector: left, anterior and inferior.
@@ -61,5 +61,5 @@ def middle_slice(planes: Sequence[ImagePlane]) -> int:
     """
     positions_mm = slice_positions_mm(planes)
     distance_mm = np.abs(positions_mm - (positions_mm.min() + positions_mm.max()) / 2)
-    nearest = np.flatnonzero(distance_mm <= distance_mm.min() + SAME_SLICE_MM)
+    nearest = np.flatnonzero(distance_mm <= distance_mm.min() + MIDDLE_TIE_MM)
     return int(nearest[np.argmin(positions_mm[nearest])])

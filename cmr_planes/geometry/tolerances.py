@@ -34,5 +34,6 @@ line's direction to far better than the 3 degrees that are left out here.
 MIN_VISIBLE_BOXES = 5
 """Fewer visible boxes than this teach too little; the view is rejected."""
 
-SAME_SLICE_MM = 1e-3
-"""Slice positions along a stack that differ by less are the same, in mm: headers round positions to 3 to 6 digits."""
+MIDDLE_TIE_MM = 0.4
+"""Slices whose distances from the middle of the stack differ by less are as near, in mm: headers round positions to 1 to 6
+decimals, which moves the difference of two distances by up to 0.35 mm."""

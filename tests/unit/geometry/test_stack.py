@@ -19,6 +19,8 @@ from tests.helpers.strategies import (
     transposed,
 )
 
+AXIS = np.array(BASE_TO_APEX) / np.linalg.norm(BASE_TO_APEX)
+
 
 def stack(*levels_mm):
     """Short-axis slices at distances from the base towards the apex."""
@@ -44,6 +46,15 @@ def stack(*levels_mm):
 )
 def test_the_middle_slice_is_nearest_to_the_centre_and_the_more_basal_on_a_tie(levels_mm, middle):
     assert middle_slice(stack(*levels_mm)) == middle
+
+
+@pytest.mark.parametrize("decimals", [1, 2, 3, 6])
+def test_the_middle_slice_of_an_even_stack_does_not_depend_on_how_headers_are_rounded(decimals):
+    rng = np.random.default_rng(3)
+    for _ in range(100):
+        planes = [image_around(place, BASE_TO_APEX) for place in rng.uniform(-50, 50, 3) + 10.0 * np.arange(10)[:, None] * AXIS]
+        rounded = [replace(plane, position_mm=np.round(plane.position_mm, decimals)) for plane in planes]
+        assert middle_slice(rounded) == middle_slice(planes) == 4
 
 
 def test_slices_are_ordered_from_base_to_apex():
