@@ -15,16 +15,18 @@ from cmr_planes.system.names import stem_of
 from cmr_planes.views import CardiacView, Structure
 
 
-def read_nifti_labels(path: Path, classes: ClassMap | None = None) -> Annotation:
+def read_nifti_labels(path: Path, classes: ClassMap | None = None, stem: str | None = None) -> Annotation:
     """Read a label map of one time point, or of several (a fourth axis).
 
     Parameters
     ----------
     path
-        The file. Its name gives the view and the phase (``ED``, ``ES``, ``frame01``) where it follows a public data set, and the
-        convention where ``classes`` is None.
+        The file.
     classes
         What its values mean.
+    stem
+        Its name without suffix, None to take it from ``path``: it gives the view and the phase (``ED``, ``ES``, ``frame01``) where
+        it follows a public data set, and the convention where ``classes`` is None.
 
     Returns
     -------
@@ -36,7 +38,7 @@ def read_nifti_labels(path: Path, classes: ClassMap | None = None) -> Annotation
         It cannot be read, its values are not whole numbers or not those of the convention, its convention is not known, or LV and
         RV are swapped.
     """
-    stem = stem_of(path.name)
+    stem = stem_of(path.name) if stem is None else stem
     convention = label_convention(stem)
     classes = classes or (None if convention is None else PRESETS[convention])
     if classes is None:
@@ -44,7 +46,7 @@ def read_nifti_labels(path: Path, classes: ClassMap | None = None) -> Annotation
             "has a name from which its classes are not known, and sources differ (1 is RV in ACDC and LV in M&Ms); state the "
             "classes, for example acdc or 1=RV,2=Myo,3=LV"
         )
-    values, affine_ras = read_volume(path)
+    values, grid = read_volume(path)
     view = parse_label_name(stem).view
     volumes = []
     n_time_points = values.shape[3]
@@ -56,7 +58,7 @@ def read_nifti_labels(path: Path, classes: ClassMap | None = None) -> Annotation
             volumes.append(
                 LabelVolume(
                     labels=labels,
-                    affine_lps_mm=LPS_FROM_RAS @ affine_ras,
+                    affine_lps_mm=LPS_FROM_RAS @ grid.affine_ras,
                     structures=frozenset(classes.structures.values()) - {Structure.BACKGROUND},
                     time_point=TimePoint(frame_number=index + 1) if n_time_points > 1 else TimePoint.from_name(stem),
                     view=view,

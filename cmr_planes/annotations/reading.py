@@ -74,7 +74,7 @@ def _read(file: LabelFile, classes: ClassMap | None) -> Annotation:
     if file.label_format is LabelFormat.NIFTI:
         if file.member:
             raise AnnotationError("is a NIFTI file in a zip, which is not read; unpack the zip")
-        return read_nifti_labels(file.path, classes)
+        return read_nifti_labels(file.path, classes, file.stem)
     with open_label_file(file) as stream:
         if file.label_format is LabelFormat.CVI42:
             return read_cvi42(stream)

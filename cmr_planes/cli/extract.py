@@ -20,6 +20,7 @@ from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.plan import ExtractionPlan, make_plan
 from cmr_planes.geometry import BoxLayout, BoxUnits
 from cmr_planes.nifti.plane_table import PlaneTable, read_plane_table
+from cmr_planes.nifti.volumes import WorldAxes
 from cmr_planes.shards.records import SubjectOutcome
 from cmr_planes.shards.schema import Codec
 from cmr_planes.shards.summary import to_json
@@ -146,6 +147,12 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
     callback=_planes,
     help="With --nifti: table of the 2Ch, 4Ch or SAX planes that the files do not hold, for positions on their images.",
 )
+@click.option(
+    "--world",
+    type=EnumChoice([*WorldAxes]),
+    default=None,
+    help="Coordinates of NIfTI files.  [default: ras, the standard's, unless labels tell that they are lps]",
+)
 @click.option("--classes", callback=read_classes, metavar="MAP", help="What the values of annotations mean, as in 'annotate'.")
 @pseudonymise_option
 @click.option(
@@ -202,6 +209,8 @@ def extract(
     if choices["planes"] is not None and not choices["nifti"]:
         raise click.UsageError("--planes goes with --nifti: DICOM headers say where the planes lie")
     labels = _labels(annotations, classes, sources, is_nifti=choices["nifti"])
+    if choices["world"] is not None and not choices["nifti"]:
+        raise click.UsageError("--world needs --nifti: DICOM's coordinates are LPS")
     options = ExtractOptions(layout=_layout(units, box, gap), labels=labels, **choices)
     if dry_run:
         _print_plan(make_plan(sources, out, options, overwrite=not resume), as_json=as_json, with_keys=verbose > 0)

@@ -89,7 +89,8 @@ def show(
 
     Subjects are numbered in the catalogue's order. Their keys are kept out of the pictures and of the files' names, so that sheets
     can be passed on; -v writes them in. Images that disagree along their lines are framed in red. Letters at the edges of an
-    image are the sides of the patient: L left, R right, A anterior, P posterior, H head, F feet.
+    image are the sides of the patient: L left, R right, A anterior, P posterior, H head, F feet;
+    there are none where the source does not say where these are.
 
     \b
     Example:
@@ -175,6 +176,7 @@ def _panels(catalogue: Catalogue, chosen: Sequence[Series], *, with_keys: bool) 
                 yield SheetImage(
                     image=catalogue.image(series.subject, attributes.view, phase, slice_index),
                     plane=attributes.planes[slice_index],
+                    has_directions=attributes.has_directions,
                     centres_px=None if attributes.boxes is None else attributes.boxes.centres_px[slice_index],
                     boxes=None if attributes.boxes is None else attributes.boxes.boxes[slice_index],
                     title=" · ".join(words),

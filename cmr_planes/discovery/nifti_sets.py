@@ -1,23 +1,50 @@
 """Public sets without DICOM: NIfTI images of a subject, and the label maps beside them.
 
-Understood are the layouts of ACDC (``patient001_frame01.nii.gz`` and ``_gt``, ``Info.cfg``), M&Ms (``ID_sa.nii.gz`` and ``_sa_gt``,
-whole cines), M&Ms-2 (``001_SA_ED.nii.gz``, ``001_LA_ES_gt.nii.gz``) and ukbb_cardiac (``sa_ED.nii.gz``, ``label_sa_ED.nii.gz``).
+Understood are files in a subject's folder (ACDC, M&Ms, M&Ms-2, ukbb_cardiac), files of many subjects in one folder, and images and
+label maps in folders of their own: within a subject's folder (EMIDEC's ``Images`` and ``Contours``) or around all subjects
+(nnU-Net's ``imagesTr`` and ``labelsTr``).
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from cmr_planes.dicom.listing import is_new, scan_folder
 from cmr_planes.discovery.naming import unique_keys
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import SourceError
-from cmr_planes.nifti.file_names import parse_image_name
+from cmr_planes.nifti.file_names import FileName, parse_image_name
 from cmr_planes.system.names import stem_of
 from cmr_planes.system.reasons import reason
 from cmr_planes.views import CardiacPhase
 
-_INFO = re.compile(r"^\s*(ED|ES)\s*:\s*(\d+)\s*$", re.MULTILINE | re.IGNORECASE)
+_INFO = re.compile(r"^\s*(ED|ES)\s*[:=]\s*(\d+)\s*$", re.MULTILINE | re.IGNORECASE)
+_SPLIT = "[_-]?(tr|ts|va|val|train|training|test|testing)?"
+_IMAGE_FOLDER = re.compile(f"(images?|imgs?|anat|niftis?){_SPLIT}", re.IGNORECASE)
+_LABEL_FOLDER = re.compile(
+    f"(labels?|contours?|masks?|segs?|segmentations?|annotations?|gts?|ground[_-]?truths?|manuals?){_SPLIT}", re.IGNORECASE
+)
+_NNUNET_FOLDER = re.compile("(images|labels)(tr|ts|va|val)", re.IGNORECASE)
+_CHANNEL = re.compile(r"_\d{4}$")
+"""What nnU-Net adds to the names of images."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetFile:
+    """A file of a public set."""
+
+    path: Path
+    folder: Path
+    """The folder that it would lie in if images, label maps, views and phases had no folders of their own."""
+    words: str
+    """Its name without suffix, with what its folders say of it before and after."""
+
+    @property
+    def name(self) -> FileName:
+        """What the words say."""
+        return parse_image_name(self.words)
 
 
 def find_nifti_subjects(sources: Sequence[Path]) -> list[SubjectSource]:
@@ -37,7 +64,7 @@ def find_nifti_subjects(sources: Sequence[Path]) -> list[SubjectSource]:
     SourceError
         A folder cannot be listed, or holds no NIfTI files.
     """
-    groups = [(root, name, paths) for root in sources for name, paths in _groups(_by_folder(root))]
+    groups = [(root, name, paths) for root in sources for name, paths in _groups(_files(root))]
     keys = unique_keys([[name] for _, name, _ in groups])
     subjects = [
         SubjectSource(key=key, participant=key, paths=tuple(paths), root=root)
@@ -46,36 +73,113 @@ def find_nifti_subjects(sources: Sequence[Path]) -> list[SubjectSource]:
     return sorted(subjects, key=lambda subject: subject.key)
 
 
-def _by_folder(root: Path) -> dict[Path, list[Path]]:
-    """Return the NIfTI files under a folder, or the one file, by the folder they lie in; raises SourceError."""
-    by_folder: defaultdict[Path, list[Path]] = defaultdict(list)
+def files_of(subject: SubjectSource) -> list[SetFile]:
+    """Return a subject's files, and what their names and folders say."""
+    return [set_file(path, subject.root) for path in subject.paths]
+
+
+def set_file(path: Path, root: Path) -> SetFile:
+    """Take a path of a public set apart.
+
+    Parameters
+    ----------
+    path
+        The file.
+    root
+        The folder below which the names of folders count, itself included.
+
+    Examples
+    --------
+    >>> file = set_file(Path("set/imagesTr/heart_001_0000.nii.gz"), Path("set"))
+    >>> file.folder.as_posix(), file.name.subject, file.name.is_label
+    ('set', 'heart_001', False)
+    >>> set_file(Path("set/P001/Contours/ES/sa.nii"), Path("set")).words
+    'ES_sa_gt'
+    """
+    top = root if root != path else path.parent
+    parts = path.parent.relative_to(top).parts
+    words = stem_of(path.name)
+    kinds = [part for part in (top.name, *parts) if _is_kind(part)]
+    if any(_IMAGE_FOLDER.fullmatch(kind) for kind in kinds):
+        words = _CHANNEL.sub("", words)
+    words = "_".join([*(part for part in parts if _says_when_or_what(part)), words])
+    if any(_LABEL_FOLDER.fullmatch(kind) for kind in kinds) and not parse_image_name(words).is_label:
+        words += "_gt"
+    own = (part for part in parts if not (_is_kind(part) or _says_when_or_what(part)))
+    return SetFile(path, top.joinpath(*own), words)
+
+
+def stated_phases(files: Iterable[SetFile]) -> dict[CardiacPhase, int]:
+    """Return the frames, from 1, that ACDC's ``Info.cfg`` names; empty without such a file beside any of the files."""
+    for folder in dict.fromkeys(folder for file in files for folder in (file.path.parent, file.folder)):
+        try:
+            text = (folder / "Info.cfg").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        return {CardiacPhase(name.lower()): int(number) for name, number in _INFO.findall(text)}
+    return {}
+
+
+def _files(root: Path) -> list[SetFile]:
+    """Return the NIfTI files under a folder, or the one file; links are followed, each real folder once. Raises SourceError."""
     try:
-        for path in sorted(root.rglob("*.nii*")) if root.is_dir() else [root]:
-            if path.name.lower().endswith((".nii", ".nii.gz")) and not path.name.startswith("."):
-                by_folder[path.parent].append(path)
+        paths = list(_walk(root)) if root.is_dir() else [root]
     except OSError as error:
         raise SourceError(f"{root}: cannot be read ({reason(error)}); check the path and its permissions") from error
-    if not by_folder:
+    files = [
+        set_file(path, root) for path in paths if path.name.lower().endswith((".nii", ".nii.gz")) and not path.name.startswith(".")
+    ]
+    if not files:
         raise SourceError(f"{root}: no NIfTI files in it; give the folder of a public set such as ACDC or M&Ms")
-    return by_folder
+    return files
 
 
-def _groups(by_folder: Mapping[Path, list[Path]]) -> Iterator[tuple[str, list[Path]]]:
+def _walk(root: Path) -> Iterator[Path]:
+    """Yield the files under a folder, in a fixed order, none of its parents'; raises OSError."""
+    seen: set[tuple[int, int]] = set()
+    for parent in {*root.absolute().parents, *root.resolve().parents}:
+        is_new(parent, seen)
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        if is_new(folder, seen):
+            folders, files = scan_folder(folder)
+            yield from (folder / name for name in files)
+            pending.extend(folder / name for name in reversed(folders))
+
+
+def _groups(files: Iterable[SetFile]) -> Iterator[tuple[str, list[Path]]]:
     """Return the files of each subject, and its name."""
-    for folder, paths in by_folder.items():
+    by_folder: defaultdict[Path, list[SetFile]] = defaultdict(list)
+    for file in files:
+        by_folder[file.folder].append(file)
+    for folder, members in by_folder.items():
         by_name: defaultdict[str, list[Path]] = defaultdict(list)
-        for path in paths:
-            by_name[parse_image_name(stem_of(path.name)).subject].append(path)
-        if len(by_name) == 1:
-            yield folder.resolve().name or "subject", paths
+        for file in members:
+            by_name[file.name.subject].append(file.path)
+        folder_name = _name_of(folder)
+        if len(by_name) == 1 and not _holds_a_set(members):
+            yield folder_name or next(iter(by_name)) or "subject", [file.path for file in members]
         else:
-            yield from ((name or folder.resolve().name, members) for name, members in by_name.items())
+            yield from ((name or folder_name or "subject", paths) for name, paths in by_name.items())
 
 
-def stated_phases(folder: Path) -> dict[CardiacPhase, int]:
-    """Return the frames, from 1, that ACDC's ``Info.cfg`` names; empty without such a file."""
-    try:
-        text = (folder / "Info.cfg").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return {}
-    return {CardiacPhase(name.lower()): int(number) for name, number in _INFO.findall(text)}
+def _holds_a_set(files: Sequence[SetFile]) -> bool:
+    """Tell whether files lie in nnU-Net's folders, whose files always bear the names of their subjects."""
+    return any(_NNUNET_FOLDER.fullmatch(file.path.parent.name) for file in files)
+
+
+def _name_of(folder: Path) -> str:
+    """Return the name of a subject's folder, which may be a link; empty if it is that of a kind of file."""
+    name = folder.name if folder.name not in ("", "..") else folder.resolve().name
+    return "" if _is_kind(name) else name
+
+
+def _is_kind(name: str) -> bool:
+    """Tell whether a folder is named after a kind of file."""
+    return bool(_IMAGE_FOLDER.fullmatch(name) or _LABEL_FOLDER.fullmatch(name))
+
+
+def _says_when_or_what(name: str) -> bool:
+    """Tell whether a folder is named after a view or a phase, not after a subject."""
+    return not _is_kind(name) and not parse_image_name(name).subject

@@ -79,6 +79,16 @@ class DicomSlice:
         """FrameOfReferenceUID of its frames, empty ones left out."""
         return frozenset(frame.frame_of_reference_uid for frame in self.cine.frames) - {""}
 
+    @property
+    def has_directions(self) -> bool:
+        """True: DICOM's planes have directions."""
+        return True
+
+    @property
+    def source_index(self) -> None:
+        """None: each slice is a file, or several, of its own."""
+        return
+
     def load(self, frames: Sequence[int]) -> None:
         """Read the images of some frames; raises UnreadablePixelsError."""
         self.images.load([self.cine.frames[frame] for frame in frames])

@@ -10,6 +10,7 @@ from cmr_planes.discovery.pseudonyms import Pseudonyms
 from cmr_planes.errors import ShardError
 from cmr_planes.geometry import BoxLayout
 from cmr_planes.nifti.plane_table import PlaneTable
+from cmr_planes.nifti.volumes import WorldAxes
 from cmr_planes.shards.schema import Codec
 from cmr_planes.system.json_text import JSON
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
@@ -43,6 +44,8 @@ class ExtractOptions:
 
     nifti: bool = False
     """Whether the sources are NIfTI images of a public set, with their label maps beside them, and not DICOM."""
+    world: WorldAxes | None = None
+    """The coordinates of NIfTI files; None for RAS, as the standard has it, unless label maps tell otherwise."""
     pseudonyms: Pseudonyms | None = None
     """What stands for subjects' names; None to keep them."""
 
@@ -68,6 +71,7 @@ class ExtractOptions:
         object.__setattr__(self, "views", tuple(view for view in TARGET_VIEWS if view in views))
         object.__setattr__(self, "phases", PhaseChoice(self.phases))
         object.__setattr__(self, "codec", Codec(self.codec))
+        object.__setattr__(self, "world", None if self.world is None else WorldAxes(self.world))
 
     def to_json(self) -> dict[str, JSON]:
         """Return the options as they stand in the catalogue's ``configuration`` attribute."""
@@ -84,6 +88,7 @@ class ExtractOptions:
             "names": self.names.source,
             "nifti": self.nifti,
             "planes": None if self.planes is None else self.planes.digest,
+            "world": None if self.world is None else self.world.value,
             "annotations": None if self.labels is None else self.labels.to_json(),
             CONFIGURATION_FIELD: None if self.pseudonyms is None else self.pseudonyms.check_value,
         }

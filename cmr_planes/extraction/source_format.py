@@ -7,15 +7,13 @@ from pathlib import Path
 
 from cmr_planes.annotations.files import LabelFile
 from cmr_planes.annotations.model import Annotation, LabelFormat
-from cmr_planes.discovery.nifti_sets import find_nifti_subjects
+from cmr_planes.discovery.nifti_sets import files_of, find_nifti_subjects
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.extraction.annotating import assign_labels
 from cmr_planes.extraction.dicom_reader import open_dicom
 from cmr_planes.extraction.nifti_reader import open_nifti
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.subject_views import SubjectViews
-from cmr_planes.nifti.file_names import parse_image_name
-from cmr_planes.system.names import stem_of
 
 LabelFiles = Mapping[str, Sequence[LabelFile]]
 """The annotation files of each subject that has any."""
@@ -50,9 +48,7 @@ def _labels_beside(options: ExtractOptions, subjects: Sequence[SubjectSource]) -
     """Return the label maps among each subject's files."""
     return {
         subject.key: [
-            LabelFile(path, "", (path.name,), LabelFormat.NIFTI)
-            for path in subject.paths
-            if parse_image_name(stem_of(path.name)).is_label
+            LabelFile(file.path, "", (f"{file.words}.nii",), LabelFormat.NIFTI) for file in files_of(subject) if file.name.is_label
         ]
         for subject in subjects
     }

@@ -26,7 +26,7 @@ from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.source_format import format_of
 from cmr_planes.extraction.subject_views import ReadSlice, SubjectViews
 from cmr_planes.fates import PlaneFate
-from cmr_planes.geometry import VIEW_LINES, Plane, Positions, compute_positions, middle_slice
+from cmr_planes.geometry import LPS_AXES, VIEW_LINES, Plane, Positions, compute_positions, middle_slice
 from cmr_planes.geometry.arrays import FloatArray, IntArray
 from cmr_planes.shards.records import InstanceRef, SubjectRecord, ViewLabels, ViewRecord
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
@@ -80,8 +80,8 @@ def extract_subject(source: SubjectSource, options: ExtractOptions, label_files:
     labels: Mapping[CardiacView, ViewLabels] = {}
     try:
         read, failures = read_annotations(label_files, None if options.labels is None else options.labels.classes)
-        annotations = SubjectAnnotations(read)
         with format_of(options).open(source, options, read) as subject:
+            annotations = SubjectAnnotations(read if subject.annotations is None else subject.annotations)
             findings += subject.findings
             planes = subject.planes
             records = []
@@ -134,11 +134,11 @@ def _assemble(
 
 def _is_possible(view: CardiacView, subject: SubjectViews, *, is_kept: bool) -> tuple[bool, list[Finding]]:
     """Tell whether a target view can be stored; note or reject what is missing."""
-    missing = () if view in subject.views else (view,)
-    absent = next(iter((*missing, *_missing_lines(view, subject))), None)
+    absent = next(iter(_missing_planes(view, subject)), None)
     if absent is None:
         return True, []
-    reason = subject.missing[absent]
+    undirected = f"the {absent.title} file does not say where in the patient it lies"
+    reason = subject.missing.get(absent) or Finding(absent.value, RejectionCode.INVALID_PLANE, undirected)
     sentence = reason.sentence
     if absent is not view:
         sentence = f"positions on {view.title} need the {absent.title} plane: {sentence}"
@@ -147,11 +147,19 @@ def _is_possible(view: CardiacView, subject: SubjectViews, *, is_kept: bool) -> 
     return False, [Finding(view.value, reason.code, sentence)]
 
 
-def _missing_lines(view: CardiacView, subject: SubjectViews) -> tuple[CardiacView, ...]:
-    """Return the views whose planes would leave lines on a view and are not known."""
-    return tuple(
-        line.view for line in VIEW_LINES[view] if line.view not in subject.stated_planes and line.view not in subject.views
-    )
+def _missing_planes(view: CardiacView, subject: SubjectViews) -> tuple[CardiacView, ...]:
+    """Return the views whose planes are needed for positions on a view, itself included, and are not known."""
+    needed = (view, *(line.view for line in VIEW_LINES[view]))
+    return tuple(other for other in needed if not _is_plane_known(other, subject, is_image=other is view))
+
+
+def _is_plane_known(view: CardiacView, subject: SubjectViews, *, is_image: bool) -> bool:
+    """Tell whether a view's plane is known in the patient: stated for a line, or of a file that says where the patient lies."""
+    if view in subject.stated_planes and not is_image:
+        return True
+    if view not in subject.views:
+        return False
+    return subject.axes is not LPS_AXES or all(one.has_directions for one in subject.views[view])
 
 
 def _line_plane(view: CardiacView, subject: SubjectViews) -> Plane:
@@ -195,7 +203,7 @@ def _make_view(view: CardiacView, assembly: _Assembly) -> tuple[ViewRecord | Non
     keep, found = _readable_slices(view, slices, frame_index)
     findings += found
     positions: list[Positions] | None = None
-    if not _missing_lines(view, subject):
+    if not _missing_planes(view, subject):
         keep, positions, found = _place_positions(view, slices, keep, assembly)
         findings += found
     if not keep:
@@ -235,8 +243,16 @@ def _record(
         rescale=slices[0].rescale,
         manufacturer=slices[0].manufacturer,
         field_strength_t=slices[0].field_strength_t,
+        has_directions=slices[0].has_directions,
+        source_order=_source_order(slices),
         instances=_instances(frames),
     )
+
+
+def _source_order(slices: Sequence[ReadSlice]) -> tuple[int, ...] | None:
+    """Return the index of each slice in the source's own order, None where the source is not one volume."""
+    known = tuple(one.source_index for one in slices if one.source_index is not None)
+    return known or None
 
 
 def _instances(frames: Sequence[Sequence[tuple[ReadSlice, int]]]) -> tuple[tuple[InstanceRef, ...], ...] | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from cmr_planes.annotations.model import Annotation
 from cmr_planes.cine.slices import Slice
 from cmr_planes.errors import Finding
 from cmr_planes.fates import PlaneFate
@@ -35,6 +36,14 @@ class ReadSlice(Slice, Protocol):
     def frames_of_reference(self) -> frozenset[str]:
         """FrameOfReferenceUID of its frames, empty ones left out."""
 
+    @property
+    def has_directions(self) -> bool:
+        """Whether the source says where anterior, left and head are; if not, the plane's directions stand in for unknown ones."""
+
+    @property
+    def source_index(self) -> int | None:
+        """Index of the slice in the source's own order where the source is one volume, else None."""
+
     def frame_number(self, frame: int) -> int:
         """Return a frame's place in the cycle as the source counts it, from 1."""
 
@@ -65,5 +74,7 @@ class SubjectViews:
     """The patient's directions in the planes' coordinates."""
     planes: tuple[PlaneFate, ...] = ()
     """What became of each plane of the study."""
+    annotations: tuple[Annotation, ...] | None = None
+    """The subject's annotations where the source corrects when or where they are; None to take them as they were read."""
     keeps_images: bool = False
     """Whether images are kept where no positions can be placed on them, whatever the options say."""

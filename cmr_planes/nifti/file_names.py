@@ -12,15 +12,25 @@ from dataclasses import dataclass
 from cmr_planes.views import CardiacPhase, CardiacView
 
 _VIEWS = {
-    **dict.fromkeys(("sa", "sax", "lvsa"), CardiacView.SAX),
-    **dict.fromkeys(("2ch", "la2ch", "lax2ch"), CardiacView.TWO_CHAMBER),
-    **dict.fromkeys(("3ch", "la3ch", "lax3ch"), CardiacView.THREE_CHAMBER),
-    **dict.fromkeys(("4ch", "la4ch", "lax4ch"), CardiacView.FOUR_CHAMBER),
+    **dict.fromkeys(("sa", "sax", "lvsa", "shax", "shortaxis"), CardiacView.SAX),
+    **{
+        f"{axis}{number}{word}": view
+        for number, view in (
+            (2, CardiacView.TWO_CHAMBER),
+            (3, CardiacView.THREE_CHAMBER),
+            (4, CardiacView.FOUR_CHAMBER),
+        )
+        for axis in ("", "la", "lax")
+        for word in ("ch", "c", "chamber", "cv")
+    },
 }
 """Words that name a view; the last one in a name counts."""
 _LONG_AXIS = ("la", "lax")
 """Words that say no more than that a view is a long-axis one."""
-_LABELS = ("gt", "label", "labels", "mask", "seg", "segmentation", "truth")
+_LABELS = (
+    *("gt", "label", "labels", "mask", "masks", "seg", "segmentation", "truth", "groundtruth"),
+    *("manual", "contour", "contours", "annotation", "annotations"),
+)
 """Words of label maps."""
 _LABELS_WITH_DIGIT = ("label4", "seg4")
 """Words of ukbb_cardiac's label maps with four chambers."""

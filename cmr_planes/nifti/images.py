@@ -4,7 +4,8 @@ Understood are the layouts of ACDC (``patient001_frame01.nii.gz`` and ``_gt``, `
 whole cines), M&Ms-2 (``001_SA_ED.nii.gz``, ``001_LA_ES_gt.nii.gz``) and ukbb_cardiac (``sa_ED.nii.gz``, ``label_sa_ED.nii.gz``).
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,20 @@ from numpy.typing import NDArray
 from cmr_planes.errors import AnnotationError, GeometryError, InvalidOrientationError, RejectionCode, StudyError
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray
+from cmr_planes.nifti.grids import VolumeGrid, corner_distance_mm
 from cmr_planes.nifti.volumes import LPS_FROM_RAS, read_volume
 
 MAX_INTENSITY = 1e12
 """Larger values are no intensities of a scanner."""
+SAME_GRID_MM = 0.5
+"""Volumes of one view whose corners lie farther apart than this, in mm, are not of one view."""
+MAX_CLASSES = 9
+"""A volume with no more than so many different whole values is a label map: an image has hundreds."""
 MAX_SKEW = 0.02
 """Cosines of a NIfTI matrix that are farther from perpendicular unit vectors are refused; nearer ones are straightened."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VolumeFrames:
     """Images of one view."""
 
@@ -30,11 +36,47 @@ class VolumeFrames:
     """Shape (frame, slice, row, column)."""
     rescale: tuple[float, float]
     """Slope and intercept back to the file's values."""
+    affine_lps_mm: FloatArray
+    """Shape (4, 4): (i, j, k, 1) to LPS in mm."""
     planes: tuple[ImagePlane, ...]
-    """One plane a slice."""
+    """One plane a slice, in the file's order."""
+    grid: VolumeGrid
+    """What the header says of its place."""
+    n_not_finite: int = 0
+    """Voxels without a number (NaN), which became 0."""
+
+    def placed(self, affine_lps_mm: FloatArray) -> "VolumeFrames":
+        """Return the same images in another place; ``affine_lps_mm``, shape (4, 4), maps (i, j, k, 1) to LPS in mm."""
+        return replace(self, affine_lps_mm=affine_lps_mm, planes=volume_planes(affine_lps_mm, self.shape))
+
+    def turned(self, turn: FloatArray) -> "VolumeFrames":
+        """Return the same images in turned coordinates; ``turn``, shape (4, 4), maps LPS to LPS."""
+        return self.placed(turn @ self.affine_lps_mm)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The sizes of i, j and k."""
+        _, n_slices, rows, columns = self.images.shape
+        return columns, rows, n_slices
+
+    def is_on_grid(self, affine_lps_mm: FloatArray, shape: tuple[int, ...]) -> bool:
+        """Tell whether another volume has the same voxels: ``affine_lps_mm`` as in :meth:`placed`, the sizes of i, j and k."""
+        return shape == self.shape and corner_distance_mm(affine_lps_mm, self.affine_lps_mm, shape) <= SAME_GRID_MM
+
+    def index_of(self, single: "VolumeFrames") -> int | None:
+        """Return the frame, from 0, whose values are those of an image of one frame on the same grid; None if none is."""
+        if not self.is_on_grid(single.affine_lps_mm, single.shape):
+            return None
+        is_whole = self.rescale == single.rescale == (1.0, 0.0)
+        tolerance = 0.0 if is_whole else 0.51 * (self.rescale[0] + single.rescale[0])
+        wanted = _values(single.images[0], single.rescale)
+        return next(
+            (index for index, image in enumerate(self.images) if np.abs(_values(image, self.rescale) - wanted).max() <= tolerance),
+            None,
+        )
 
 
-def read_nifti_frames(path: Path, name: str) -> VolumeFrames:
+def read_nifti_frames(path: Path, name: str, *, is_annotated: bool) -> VolumeFrames:
     """Read the images of a volume.
 
     Parameters
@@ -43,6 +85,8 @@ def read_nifti_frames(path: Path, name: str) -> VolumeFrames:
         The file.
     name
         How messages call it.
+    is_annotated
+        Whether label maps lie beside it; if so, an image may consist of few values as long as they are no small whole numbers.
 
     Returns
     -------
@@ -51,17 +95,60 @@ def read_nifti_frames(path: Path, name: str) -> VolumeFrames:
     Raises
     ------
     StudyError
-        It cannot be read, or its matrix is not that of an image.
+        It cannot be read, its matrix is not that of an image, or it is a label map.
     """
     try:
-        values, affine_ras = read_volume(path)
+        values, grid = read_volume(path)
+        values, n_not_finite = _with_numbers(values)
         stored, rescale = to_uint16(values)
-        planes = volume_planes(LPS_FROM_RAS @ affine_ras, values.shape[:3])
+        affine_lps_mm = LPS_FROM_RAS @ grid.affine_ras
+        planes = volume_planes(affine_lps_mm, values.shape[:3])
     except AnnotationError as error:
         raise StudyError(RejectionCode.UNREADABLE_SOURCE, f"{name} {error}") from error
     except GeometryError as error:
         raise StudyError(error.code, f"{name}: {error}") from error
-    return VolumeFrames(np.ascontiguousarray(stored.transpose(3, 2, 1, 0)), rescale, planes)
+    images = np.ascontiguousarray(stored.transpose(3, 2, 1, 0))
+    if _is_label_map(images, rescale, is_annotated=is_annotated):
+        raise StudyError(
+            RejectionCode.NO_IMAGE,
+            f"{name} holds at most {MAX_CLASSES} different values a slice, where an image has hundreds: it is a label map, not an "
+            "image; give the image, and name the label map as such (gt, label, seg) or put it into a folder of labels",
+        )
+    return VolumeFrames(
+        images=images, rescale=rescale, affine_lps_mm=affine_lps_mm, planes=planes, grid=grid, n_not_finite=n_not_finite
+    )
+
+
+def join_frames(volumes: Sequence[VolumeFrames]) -> VolumeFrames:
+    """Return the first frame of each volume as one volume, all of one grid; values with scales of their own get a common one."""
+    first = volumes[0]
+    images = [volume.images[0] for volume in volumes]
+    if all(volume.rescale == first.rescale for volume in volumes):
+        return replace(first, images=np.stack(images))
+    values = np.stack([_values(image, volume.rescale) for image, volume in zip(images, volumes, strict=True)])
+    stored, rescale = to_uint16(np.moveaxis(values, 0, -1))
+    return replace(first, images=np.moveaxis(stored, -1, 0), rescale=rescale)
+
+
+def _values(image: NDArray[np.uint16], rescale: tuple[float, float]) -> FloatArray:
+    """Return the file's values of stored ones."""
+    return np.asarray(image * rescale[0] + rescale[1], dtype=np.float64)
+
+
+def _with_numbers(values: NDArray[Any]) -> tuple[NDArray[Any], int]:
+    """Return values with 0 where there is no number, and how many there were."""
+    if values.dtype.kind != "f":
+        return values, 0
+    is_nan = np.isnan(values)
+    n_not_finite = int(is_nan.sum())
+    return (np.where(is_nan, values.dtype.type(0), values) if n_not_finite else values), n_not_finite
+
+
+def _is_label_map(images: NDArray[np.uint16], rescale: tuple[float, float], *, is_annotated: bool) -> bool:
+    """Tell whether no slice of a volume has more values than a label map has."""
+    if is_annotated and (rescale != (1.0, 0.0) or images.max() > MAX_CLASSES):
+        return False
+    return all(len(np.unique(image)) <= MAX_CLASSES for frames in images for image in frames)
 
 
 def volume_planes(affine_lps_mm: FloatArray, shape: tuple[int, ...]) -> tuple[ImagePlane, ...]:
@@ -115,8 +202,8 @@ def to_uint16(values: NDArray[Any]) -> tuple[NDArray[np.uint16], tuple[float, fl
     if values.dtype.kind not in "uif":
         raise AnnotationError("holds values that are no intensities (colours)")
     low, high = float(values.min()), float(values.max())
-    if not -MAX_INTENSITY < low <= high < MAX_INTENSITY:  # NaN is not
-        raise AnnotationError("holds values that are no intensities (huge, or not finite)")
+    if not -MAX_INTENSITY < low <= high < MAX_INTENSITY:
+        raise AnnotationError("holds values that are no intensities (huge, or infinite)")
     frames = np.moveaxis(values, -1, 0)  # one at a time, for their copies are large
     if low >= 0 and high <= np.iinfo(np.uint16).max and all(bool((frame == np.rint(frame)).all()) for frame in frames):
         return values.astype(np.uint16), (1.0, 0.0)

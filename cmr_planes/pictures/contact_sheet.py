@@ -53,6 +53,8 @@ class SheetImage:
     """Shape (9, 4): the boxes' pixel ranges, not clipped."""
     title: str
     """Printed above the image."""
+    has_directions: bool = True
+    """Whether the plane's directions are known; if not, there are no letters."""
     labels: LabelArray | None = None
     """Shape (rows, columns): manual labels, None for an image without."""
     warning: str = ""
@@ -160,7 +162,8 @@ def _draw_panel(axes: Axes, view: CardiacView, panel: SheetImage) -> None:
     if panel.warning:
         title.set_text(f"{panel.title}\n{panel.warning}")
         title.set_color(_WARNING)
-    _draw_edge_letters(axes, plane)
+    if panel.has_directions:
+        _draw_edge_letters(axes, plane)
     if panel.labels is not None:
         _draw_labels(axes, panel.labels)
     if panel.centres_px is not None and panel.boxes is not None:

@@ -89,6 +89,10 @@ class ViewRecord:
     """MagneticFieldStrength in tesla, NaN if not given."""
     has_stated_planes: bool = False
     """Whether a plane that leaves a line on the images is of a table, and not of the files."""
+    has_directions: bool = True
+    """False where the source does not say where anterior, left and head are: the planes' directions are not the patient's."""
+    source_order: tuple[int, ...] | None = None
+    """By slice, its index in the source's own order where the source is one volume (NIfTI), else None."""
     instances: tuple[tuple[InstanceRef, ...], ...] | None = None
     """By phase and slice: the DICOM instance of each image; None where the images are not DICOM. UIDs are stored as digests."""
 

@@ -179,6 +179,7 @@ def _check_view(view: ViewRecord) -> None:
         "frame_numbers": (view.frame_numbers.shape, (n_phases, n_slices)),
         "trigger_time_ms": (view.trigger_time_ms.shape, (n_phases, n_slices)),
         "planes": ((len(view.planes),), (n_slices,)),
+        "source_order": ((n_slices if view.source_order is None else len(view.source_order),), (n_slices,)),
     }
     if view.positions is not None:
         shapes["positions"] = ((len(view.positions),), (n_slices,))
@@ -232,6 +233,10 @@ def view_attributes(view: ViewRecord) -> dict[str, Any]:
         Attribute.MANUFACTURER: view.manufacturer,
         Attribute.FIELD_STRENGTH_T: view.field_strength_t,
     }
+    if not view.has_directions:
+        attributes[Attribute.HAS_DIRECTIONS] = False
+    if view.source_order is not None:
+        attributes[Attribute.SOURCE_ORDER] = np.array(view.source_order, dtype=np.int32)
     if view.positions is not None:
         attributes |= _position_attributes(view, view.positions)
     if view.line_agreement is not None:

@@ -61,6 +61,10 @@ class ViewAttributes:
     """One of nine vendor names in lower case, such as ``siemens`` or ``united imaging``; empty for any other, or if not given."""
     field_strength_t: float
     """Tesla, NaN if not known."""
+    has_directions: bool
+    """Whether the source says where anterior, left and head are."""
+    source_order: tuple[int, ...] | None
+    """By slice, its index in the source's own order; None where the source is not one volume."""
     boxes: BoxAttributes | None
     """The positions, None if the view has none."""
     line_agreement: FloatArray | None
@@ -109,6 +113,8 @@ def _read(group: h5py.Group) -> ViewAttributes:
         rescale=(float(values[Attribute.RESCALE_SLOPE]), float(values[Attribute.RESCALE_INTERCEPT])),
         manufacturer=str(values[Attribute.MANUFACTURER]),
         field_strength_t=float(values[Attribute.FIELD_STRENGTH_T]),
+        has_directions=bool(values.get(Attribute.HAS_DIRECTIONS, True)),
+        source_order=tuple(values[Attribute.SOURCE_ORDER].tolist()) if Attribute.SOURCE_ORDER in values else None,
         boxes=_boxes(values) if Attribute.BOXES_PX in values else None,
         line_agreement=agreement,
         instance_numbers=group[Dataset.INSTANCE_NUMBERS][()].astype(np.int64, casting="same_kind")
