@@ -7,15 +7,14 @@ and :mod:`cmr_planes.cine.frame_order` their order. What is lost on the way has 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
-
-import numpy as np
 
 from cmr_planes.cine.frame_order import order_frames
 from cmr_planes.cine.grouping import common_plane, group_by_plane, unique_frames
 from cmr_planes.cine.left_out import copy_notes, fates, order_notes, order_rejections, place_notes, placeless_fates, series_label
 from cmr_planes.cine.moments import OrderedBy
-from cmr_planes.cine.takes import MIN_CINE_FRAMES, expected_frames, split_takes
+from cmr_planes.cine.takes import MIN_CINE_FRAMES, expected_frames, join_pieces, split_takes
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.errors import Finding, NoteCode
 from cmr_planes.fates import Fate, PlaneFate
@@ -108,14 +107,13 @@ def find_cine_slices(frames: Iterable[FrameHeader]) -> CineStudy:
     slices: list[CineSlice] = []
     singles: list[FrameHeader] = []
     unordered: list[FrameHeader] = []
-    for group in group_by_plane(unique):
-        for take in split_takes(group):
-            order = order_frames(take) if len(take) >= MIN_CINE_FRAMES else None
-            if order is not None:
-                plane = common_plane(take)
-                slices.append(CineSlice(plane=plane, frames=order.frames, ordered_by=order.by, irregularity=order.irregularity))
-            else:
-                (unordered if len(take) >= MIN_CINE_FRAMES else singles).extend(take)
+    for take in join_pieces([take for group in group_by_plane(unique) for take in split_takes(group)]):
+        order = order_frames(take) if len(take) >= MIN_CINE_FRAMES else None
+        if order is not None:
+            plane = common_plane(take)
+            slices.append(CineSlice(plane=plane, frames=order.frames, ordered_by=order.by, irregularity=order.irregularity))
+        else:
+            (unordered if len(take) >= MIN_CINE_FRAMES else singles).extend(take)
     slices.sort(key=_fixed_order)
     rows = [
         *fates(singles, Fate.SINGLE_FRAME, "one frame: a localiser or a single shot"),
@@ -127,7 +125,7 @@ def find_cine_slices(frames: Iterable[FrameHeader]) -> CineStudy:
         n_single_frames=len(singles),
         defects=(*order_rejections(unordered), *dict.fromkeys(frame.defect for frame in placeless if frame.defect is not None)),
         excluded={"without an order": len(unordered)} if unordered else {},
-        findings=(*copy_notes(n_copies, len(unique)), *place_notes(placeless), *order_notes(unordered)),
+        findings=(*copy_notes(n_copies, len(unique)), *place_notes(placeless), *(order_notes(unordered) if slices else [])),
         passed_over=tuple(sorted(rows, key=lambda row: (_known(row.series_number), row.fate, row.sentence))),
     )
 
@@ -147,15 +145,15 @@ def is_complete(cine: CineSlice, among: Sequence[CineSlice]) -> bool:
         Whether it has all frames that its header promises, and no much smaller part of the cycle than another one shows: a take
         that was broken off promises no more than it has.
     """
-    n_frames = len(cine.frames)
+    n_frames, n_others = len(cine.frames), [len(other.frames) for other in among]
     if n_frames < cine.n_expected_frames:
         return False
-    spans_ms = [span for span in (_span_ms(other) for other in among) if span]
-    own_ms = _span_ms(cine)
-    if own_ms and own_ms < MIN_SPAN_SHARE * max(spans_ms):
+    span_ms, spans_ms = _span_ms(cine), [span_ms for span_ms in map(_span_ms, among) if span_ms]
+    if not span_ms:
+        return n_frames >= MIN_SPAN_SHARE * max(n_others) and (n_frames >= int(median(n_others)) or cine.n_expected_frames > 0)
+    if span_ms < MIN_SPAN_SHARE * max(spans_ms):
         return False
-    is_usual = n_frames >= int(median(len(other.frames) for other in among))
-    return is_usual or bool(cine.n_expected_frames) or bool(own_ms and own_ms >= WHOLE_SPAN_SHARE * median(spans_ms))
+    return cine.n_expected_frames > 0 or n_frames >= int(median(n_others)) or span_ms >= WHOLE_SPAN_SHARE * median(spans_ms)
 
 
 def _span_ms(cine: CineSlice) -> float:
@@ -163,7 +161,7 @@ def _span_ms(cine: CineSlice) -> float:
     times_ms = [frame.trigger_time_ms for frame in cine.frames if frame.trigger_time_ms is not None]
     if cine.ordered_by is not OrderedBy.TRIGGER_TIME or len(times_ms) < MIN_CINE_FRAMES:
         return 0.0
-    return len(cine.frames) * float(np.median(np.diff(times_ms)))
+    return len(cine.frames) * median(later - earlier for earlier, later in pairwise(times_ms))
 
 
 def order_findings(view: CardiacView, slices: Sequence[CineSlice]) -> list[Finding]:

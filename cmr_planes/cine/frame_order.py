@@ -1,6 +1,6 @@
 """The order of an acquisition's frames over the cardiac cycle: by the first attribute that gives one, never by file names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,8 +16,12 @@ MIN_CORRELATION = 0.9
 """Instance numbers that agree less with the clock (Spearman's rank correlation) were shuffled and give no order."""
 MIN_FRAMES_WITH_FAULTS = 4
 """With fewer frames no value may be missing or doubled."""
-FAULTS_SHARE = 1 / 8
-"""Largest share of frames without a value, or with the value of another frame; one frame in any case."""
+EQUAL_SHARE = 1 / 8
+"""Largest share of frames with the value of another frame; one frame in any case."""
+MISSING_SHARE = 1 / 4
+"""Largest share of frames without a value; one frame in any case."""
+MIN_STEP_SHARE = 0.4
+"""Frames of one cycle are no nearer to one another than this share of their usual step."""
 GAP_SHARE = 0.7
 """A first moment later than this share of a step leaves room for a frame before it."""
 
@@ -36,6 +40,8 @@ class FrameOrder:
     """Frames that have the value of the frame before; another attribute decides between the two."""
     n_left_out: int = 0
     """Frames without a value, which fit in nowhere or in several places."""
+    is_even: bool = True
+    """Whether the times of the cycle follow one another in steps as those of a single acquisition do."""
 
     @property
     def irregularity(self) -> str:
@@ -49,6 +55,8 @@ class FrameOrder:
             parts.append(f"{_frames(self.n_placed)} without {self.by}, put where the others leave a gap")
         if self.n_left_out:
             parts.append(f"{_frames(self.n_left_out)} without {self.by}, left out since the place is not certain")
+        if not self.is_even:
+            parts.append(f"{_frames(len(self.frames))} in steps as uneven as if two acquisitions were mixed")
         return "; ".join(parts)
 
 
@@ -77,17 +85,28 @@ def _frames(count: int) -> str:
     return "1 frame" if count == 1 else f"{count} frames"
 
 
-def n_faults(n_frames: int) -> int:
-    """Return how many frames of a cycle may lack a moment, or have another frame's."""
-    return max(1, int(n_frames * FAULTS_SHARE)) if n_frames >= MIN_FRAMES_WITH_FAULTS else 0
+def n_equal_allowed(n_frames: int) -> int:
+    """Return how many frames of a cycle may have another frame's moment."""
+    return max(1, int(n_frames * EQUAL_SHARE)) if n_frames >= MIN_FRAMES_WITH_FAULTS else 0
+
+
+def n_missing_allowed(n_frames: int) -> int:
+    """Return how many frames of a cycle may lack a moment."""
+    return max(1, int(n_frames * MISSING_SHARE)) if n_frames >= MIN_FRAMES_WITH_FAULTS else 0
+
+
+def are_even(values: Iterable[float]) -> bool:
+    """Tell whether different moments follow one another in even steps, holes apart."""
+    steps = np.diff(sorted(set(values)))
+    return len(steps) < 2 or bool(steps.min() >= MIN_STEP_SHARE * np.median(steps))
 
 
 def _differ(values: Sequence[float | None], *, is_coarse: bool) -> bool:
     """Tell whether values differ from frame to frame, some apart; coarse ones may be equal in pairs."""
     known = [value for value in values if value is not None]
-    allowed = n_faults(len(values))
-    least = len(known) / 2 if is_coarse and allowed else len(known) - allowed
-    return len(values) - len(known) <= allowed and len(set(known)) >= max(2, least)
+    n_frames = len(values)
+    least = len(known) / 2 if is_coarse and n_frames >= MIN_FRAMES_WITH_FAULTS else len(known) - n_equal_allowed(n_frames)
+    return n_frames - len(known) <= n_missing_allowed(n_frames) and len(set(known)) >= max(2, least)
 
 
 def _is_shuffled(frames: Sequence[FrameHeader]) -> bool:
@@ -115,12 +134,11 @@ def _arrange(frames: Sequence[FrameHeader], values: Sequence[float | None], by: 
         known = _by_other_attributes(known, by)
     known.sort(key=lambda pair: pair[0])
     without = [frame for value, frame in zip(values, frames, strict=True) if value is None]
-    if not without:
-        return FrameOrder(frames=tuple(frame for _, frame in known), by=by, n_equal=n_equal)
-    placed = _place(known, without, by)
+    placed = _place(known, without, by) if without else [frame for _, frame in known]
     return FrameOrder(
         frames=tuple(placed),
         by=by,
+        is_even=by not in _CYCLE_TIMES or are_even(value for value, _ in known),
         n_equal=n_equal,
         n_placed=len(placed) - len(known),
         n_left_out=len(frames) - len(placed),

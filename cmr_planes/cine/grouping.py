@@ -38,29 +38,30 @@ def unique_frames(frames: Iterable[FrameHeader]) -> tuple[list[FrameHeader], int
     return list(kept.values()), len(frames) - len(kept)
 
 
-def group_by_plane(frames: Iterable[FrameHeader]) -> list[list[FrameHeader]]:
+def group_by_plane(frames: Iterable[FrameHeader], *, by_number: bool = True) -> list[list[FrameHeader]]:
     """Group frames by protocol and plane.
 
     Parameters
     ----------
     frames
         Frames of a study, in any order; those without a plane are left out.
+    by_number
+        Whether SeriesNumber tells groups apart.
 
     Returns
     -------
-        Groups of frames that agree in series number, names, kind of image and place.
+        Groups of frames that agree in number, names, kind of image and place.
     """
     by_protocol: defaultdict[Hashable, list[FrameHeader]] = defaultdict(list)
     for frame in frames:
         if frame.plane is not None:
-            by_protocol[_protocol(frame)].append(frame)
+            by_protocol[frame.series_number if by_number else None, _protocol(frame)].append(frame)
     return [group for members in by_protocol.values() for group in _by_plane(members)]
 
 
 def _protocol(frame: FrameHeader) -> Hashable:
-    """Return what all frames of one series share."""
+    """Return what all frames of one series share, its number apart."""
     return (
-        frame.series_number,
         frame.series_description,
         frame.protocol_name,
         frame.sequence_name,

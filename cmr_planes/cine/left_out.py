@@ -75,10 +75,7 @@ def series_label(number: int | None) -> str:
 
 def _series_labels(frames: Iterable[FrameHeader]) -> str:
     """Name the series of frames."""
-    numbers = sorted({_known(frame.series_number) for frame in frames})
-    return ", ".join(series_label(None if number < 0 else number) for number in numbers)
-
-
-def _known(number: int | None) -> int:
-    """Return a number, -1 if it is not known."""
-    return -1 if number is None else number
+    numbers = {frame.series_number for frame in frames}
+    known = sorted(number for number in numbers if number is not None)
+    parts = [f"series {', '.join(map(str, known))}"] if known else []
+    return " and ".join([*parts, *([series_label(None)] if None in numbers else [])])

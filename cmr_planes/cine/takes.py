@@ -11,7 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from cmr_planes.cine.frame_order import n_faults
+from cmr_planes.cine.frame_order import are_even, n_equal_allowed, n_missing_allowed
+from cmr_planes.cine.grouping import group_by_plane
 from cmr_planes.cine.moments import OrderedBy, moments
 from cmr_planes.dicom.frames import FrameHeader
 
@@ -19,8 +20,6 @@ MIN_CINE_FRAMES = 2
 """Planes with fewer frames are localisers or single shots, not cine."""
 MIN_TAKE_FRAMES = 4
 """The largest part of a split has at least as many frames: fewer show nothing of a cycle."""
-MIN_STEP_SHARE = 0.4
-"""Frames of one cycle are no nearer to one another than this share of their usual step."""
 SURPLUS = 1.5
 """So many times CardiacNumberOfImages are more than one cycle."""
 MIN_OVERLAP = 0.5
@@ -48,13 +47,37 @@ def split_takes(frames: Sequence[FrameHeader]) -> Split:
     """
     by = _telling(frames)
     uids = {frame.series_uid for frame in frames}
-    if by is None or len(frames) < MIN_TAKE_FRAMES or _is_cycle(frames, by, allowed=n_faults(len(frames)) if len(uids) == 1 else 0):
+    allowed = n_equal_allowed(len(frames)) if len(uids) == 1 else 0
+    if by is None or len(frames) < MIN_TAKE_FRAMES or _is_cycle(frames, by, allowed):
         return [list(frames)]
     for split in _SPLITS:
         parts = split(frames, by)
         if _are_takes(parts, by):
             return sorted(parts, key=_age)
     return [list(frames)]
+
+
+def join_pieces(takes: Sequence[list[FrameHeader]]) -> Split:
+    """Join pieces of one cycle that lie under several series numbers.
+
+    Parameters
+    ----------
+    takes
+        All takes of a study.
+
+    Returns
+    -------
+        The takes. Those with fewer frames than CardiacNumberOfImages are joined where, at one plane and with equal names, they are
+        together one cycle of exactly as many.
+    """
+    pieces = [take for take in takes if len(take) < expected_frames(take)]
+    joined: Split = []
+    for group in group_by_plane((frame for take in pieces for frame in take), by_number=False) if len(pieces) > 1 else ():
+        by = _telling(group)
+        if by is not None and len(group) == expected_frames(group) and _is_cycle(group, by, allowed=0):
+            joined.append(group)
+    used = {id(frame) for group in joined for frame in group}
+    return [*(take for take in takes if id(take[0]) not in used), *joined]
 
 
 def expected_frames(frames: Iterable[FrameHeader]) -> int:
@@ -67,26 +90,25 @@ def _telling(frames: Sequence[FrameHeader]) -> OrderedBy | None:
     """Return the first attribute that most frames have and that is not the same in nearly all."""
     for by in OrderedBy:
         known = [value for value in moments(frames, by) if value is not None]
-        if len(known) >= len(frames) - n_faults(len(frames)) and len(set(known)) >= max(2, len(frames) // 6):
+        if len(known) >= len(frames) - n_missing_allowed(len(frames)) and len(set(known)) >= max(2, len(frames) // 6):
             return by
     return None
 
 
-def _is_cycle(frames: Sequence[FrameHeader], by: OrderedBy, *, allowed: int) -> bool:
-    """Tell whether frames are one cycle, but for ``allowed`` missing or doubled moments."""
-    values = {value for value in moments(frames, by) if value is not None}
+def _is_cycle(frames: Sequence[FrameHeader], by: OrderedBy, allowed: int) -> bool:
+    """Tell whether frames are one cycle, but for ``allowed`` doubled moments and some missing ones."""
+    values = [value for value in moments(frames, by) if value is not None]
+    n_equal = len(values) - len(set(values))
     expected = expected_frames(frames)
-    if len(frames) - len(values) > allowed or (expected and len(frames) >= SURPLUS * expected):
-        return False
-    steps = np.diff(sorted(values))
-    return len(steps) < 2 or bool(steps.min() >= MIN_STEP_SHARE * np.median(steps))
+    is_too_long = expected and len(frames) >= (SURPLUS * expected if not n_equal else expected + 1)
+    return n_equal <= allowed and not is_too_long and are_even(values)
 
 
 def _are_takes(parts: Split, by: OrderedBy) -> bool:
     """Tell whether each part is a cycle of its own, and all show the same part of it."""
     if len(parts) < 2 or max(map(len, parts)) < MIN_TAKE_FRAMES:
         return False
-    if not all(_is_cycle(part, by, allowed=n_faults(len(part))) for part in parts):
+    if not all(_is_cycle(part, by, n_equal_allowed(len(part))) for part in parts):
         return False
     if by is OrderedBy.INSTANCE_NUMBER:
         return True

@@ -17,9 +17,10 @@ from pydicom.valuerep import TEXT_VR_DELIMS
 
 from cmr_planes.dicom.frames import Repair
 from cmr_planes.dicom.quiet import quiet_pydicom
-from cmr_planes.errors import CmrPlanesError, Finding, InvalidAttributeError, InvalidOrientationError, MissingAttributeError
+from cmr_planes.errors import CmrPlanesError, Finding, InvalidAttributeError, MissingAttributeError
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray
+from cmr_planes.geometry.tolerances import PERPENDICULAR_TOLERANCE, UNIT_LENGTH_TOLERANCE
 
 _PADDING = b" \x00\t\r\n"
 _DECIMAL_COMMA = re.compile(rb"\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*")
@@ -157,23 +158,29 @@ def read_plane(position: bytes, orientation: bytes, spacing: bytes, rows: int, c
         "ImageOrientationPatient (0020,0037)": orientation,
         "PixelSpacing (0028,0030)": spacing,
     }
-    repairs: tuple[Repair, ...] = ()
     parts = {keyword: value.split(b"\\") for keyword, value in raw.items()}
-    if any(_DECIMAL_COMMA.fullmatch(part) for values in parts.values() for part in values) and b"." not in b"".join(raw.values()):
-        parts = {keyword: [part.replace(b",", b".") for part in values] for keyword, values in parts.items()}
-        repairs = (Repair.DECIMAL_COMMA,)
+    mended = {keyword: _without_commas(values) for keyword, values in parts.items()}
+    repairs: tuple[Repair, ...] = (Repair.DECIMAL_COMMA,) if mended != parts else ()
     try:
-        numbers = [_decimals(values, count, keyword) for (keyword, values), count in zip(parts.items(), (3, 6, 2), strict=True)]
-        try:
-            return PlaneReading(ImagePlane.from_attributes(*numbers, rows=rows, columns=columns), None, repairs)
-        except InvalidOrientationError:
-            cosines = _unrounded_cosines(numbers[1], parts["ImageOrientationPatient (0020,0037)"])
-            if cosines is None:
-                raise
-        plane = ImagePlane.from_attributes(numbers[0], cosines, numbers[2], rows=rows, columns=columns)
-        return PlaneReading(plane, None, (*repairs, Repair.ROUNDED_COSINES))
+        position_mm, cosines, spacing_mm = (
+            _decimals(values, count, keyword) for (keyword, values), count in zip(mended.items(), (3, 6, 2), strict=True)
+        )
+        unrounded = _unrounded_cosines(cosines, mended["ImageOrientationPatient (0020,0037)"])
+        if unrounded is not None:
+            repairs = (*repairs, Repair.ROUNDED_COSINES)
+        plane = ImagePlane.from_attributes(
+            position_mm, cosines if unrounded is None else unrounded, spacing_mm, rows=rows, columns=columns
+        )
     except CmrPlanesError as error:
         return PlaneReading(None, Finding("", error.code, str(error)))
+    return PlaneReading(plane, None, repairs)
+
+
+def _without_commas(parts: Sequence[bytes]) -> list[bytes]:
+    """Return decimal strings with points for decimal commas; unchanged where one has a point already."""
+    if b"." in b"".join(parts):
+        return list(parts)
+    return [part.replace(b",", b".") if _DECIMAL_COMMA.fullmatch(part) else part for part in parts]
 
 
 def _decimals(parts: Sequence[bytes], count: int, keyword: str) -> list[float]:
@@ -189,14 +196,18 @@ def _decimals(parts: Sequence[bytes], count: int, keyword: str) -> list[float]:
 
 
 def _unrounded_cosines(cosines: Sequence[float], parts: Sequence[bytes]) -> FloatArray | None:
-    """Return the perpendicular unit vectors nearest to rounded ones, shape (6,); None if rounding does not explain the errors."""
+    """Return the perpendicular unit vectors nearest to rounded ones, shape (6,).
+
+    None if the cosines are within the plane's tolerance as they are, or if rounding does not explain their errors.
+    """
     digits = [_ROUNDED_COSINE.fullmatch(part.strip(_PADDING).decode("ascii", "replace")) for part in parts]
     n_decimals = max((len(match.group(1)) if match else 0) for match in digits)
     if None in digits or n_decimals not in _ROUNDED_DECIMALS or not np.isfinite(cosines).all():
         return None
     vectors = np.reshape(cosines, (2, 3))
     error = math.sqrt(3) * 0.5 * 10.0**-n_decimals  # of a vector whose three components are rounded
-    if np.abs(np.linalg.norm(vectors, axis=1) - 1).max() > error or abs(float(vectors[0] @ vectors[1])) > 2 * error:
+    length_error, dot = np.abs(np.linalg.norm(vectors, axis=1) - 1).max(), abs(float(vectors[0] @ vectors[1]))
+    if length_error > error or dot > 2 * error or (length_error <= UNIT_LENGTH_TOLERANCE and dot <= PERPENDICULAR_TOLERANCE):
         return None
     left, _, right = np.linalg.svd(vectors, full_matrices=False)
     return np.ravel(left @ right)

@@ -63,6 +63,14 @@ def test_a_series_under_several_uids_is_one(files: Files, control: Outcome, tmp_
     assert found.notes == []
 
 
+def test_a_series_under_two_numbers_is_one(files: Files, control: Outcome, tmp_path: Path) -> None:
+    for file in files.of():
+        file.set(SeriesInstanceUID=None, SeriesNumber=str(int(file.header.SeriesNumber) + 100 * (file.place > 6)))
+    found = outcome(files, tmp_path)
+    assert is_control(found, control)
+    assert found.notes == []
+
+
 def test_planes_that_jitter_along_the_normal_are_one(files: Files, control: Outcome, tmp_path: Path) -> None:
     rng = random.Random(5)
     for file in files.of():
@@ -150,6 +158,8 @@ def test_frames_that_nothing_orders_are_a_rejection(files: Files, tmp_path: Path
     found = outcome(files, tmp_path)
     assert found.exit_code == 3
     assert {code for code, _ in found.rejections} == {"no_frame_order"}
+    assert "the 72 frames of series 3, 4, 5, 6, 7, 8 in" in found.rejections[0][1]
+    assert found.notes == []
 
 
 def test_one_slice_that_nothing_orders_is_left_out_with_a_note(files: Files, tmp_path: Path) -> None:

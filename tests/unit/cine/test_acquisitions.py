@@ -112,3 +112,21 @@ def test_labels_name_series_by_number_only():
     assert cine.label == "series 7"
     assert as_slice(PLANE).header.series_number == 1
     assert np.array_equal(cine.plane.position_mm, PLANE.position_mm)
+
+
+def test_a_piece_that_promises_no_more_than_it_has_is_not_complete_beside_a_whole_cycle():
+    whole = as_slice(PLANE, n_frames=12, cardiac_number_of_images=12)
+    frames = cine_frames(PLANE, n_frames=12, number=2, cardiac_number_of_images=6)[:6]
+    (piece,) = as_study(frames).slices
+    assert not is_complete(piece, [whole, piece])
+    untimed = [replace(frame, trigger_time_ms=None) for frame in frames]
+    assert not is_complete(as_study(untimed).slices[0], [whole, piece])
+
+
+def test_fewer_frames_over_the_whole_cycle_are_complete():
+    fine, coarse = as_slice(PLANE, n_frames=30), as_slice(PLANE, n_frames=20, number=2)
+    assert is_complete(coarse, [fine, fine, coarse])
+    (holed,) = as_study(
+        [frame for frame in cine_frames(PLANE, n_frames=30, number=2) if frame.instance_number not in (9, 15, 20, 25)]
+    ).slices
+    assert not is_complete(holed, [fine, fine, holed])

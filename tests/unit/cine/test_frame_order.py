@@ -116,3 +116,17 @@ def test_times_rounded_until_pairs_are_equal_still_order_the_pairs():
     )
     assert truth(order) == list(range(N_FRAMES))
     assert order.n_equal == N_FRAMES // 2
+
+
+def test_times_in_steps_as_of_two_acquisitions_are_noted():
+    first = cine_frames(PLANE, n_frames=N_FRAMES)
+    second = [replace(frame, trigger_time_ms=0.87 * frame.trigger_time_ms + 3) for frame in first]
+    assert "as uneven as if two acquisitions were mixed" in order_frames(first + second).irregularity
+
+
+@pytest.mark.parametrize("missing", [(2, 9), (3, 4, 8)])
+def test_times_order_frames_where_up_to_a_quarter_of_them_is_missing(missing):
+    times = {"trigger_time_ms": lambda place: None if place in missing else 83.3 * place}
+    order = order_frames(told(silent_frames(), instance_number=lambda place: SHUFFLED[place] + 1, **times))
+    assert truth(order) == [place for place in range(N_FRAMES) if place not in missing]
+    assert order.n_left_out == len(missing)

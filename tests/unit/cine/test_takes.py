@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cmr_planes.cine.takes import split_takes
+from cmr_planes.cine.takes import join_pieces, split_takes
 from cmr_planes.geometry import ImagePlane
 from tests.helpers.headers import cine_frames
 
@@ -118,3 +118,31 @@ def test_a_single_shot_under_another_uid_is_no_part_of_the_cycle():
     frames = [replace(frame, series_number=None) for frame in frames_of()]
     shot = replace(frames[0], series_uid="2.25.77", trigger_time_ms=650.0, cardiac_number_of_images=None, instance_number=1)
     assert sorted(len(take) for take in split_takes([*frames, shot])) == [1, N_FRAMES]
+
+
+def pieces_of(numbers, **changes):
+    """Takes of one frame or more, by the series number that each frame gets."""
+    frames = [replace(frame, series_number=numbers(place)) for place, frame in enumerate(frames_of(**changes))]
+    return [
+        [frame for frame in frames if frame.series_number == number] for number in sorted({numbers(p) for p in range(N_FRAMES)})
+    ]
+
+
+@pytest.mark.parametrize("numbers", [lambda place: place % 2, lambda place: int(place > 6), lambda place: place])
+def test_pieces_under_several_series_numbers_that_complete_a_cycle_are_one_take(numbers):
+    assert [len(take) for take in join_pieces(pieces_of(numbers))] == [N_FRAMES]
+
+
+def test_takes_under_several_series_numbers_that_complete_no_cycle_stay_apart():
+    halves = pieces_of(lambda place: place % 2, cardiac_number_of_images=None)
+    assert join_pieces(halves) == halves
+    broken_off, whole = frames_of()[:5], [replace(frame, series_number=9) for frame in frames_of()]
+    assert join_pieces([broken_off, whole]) == [broken_off, whole]
+    twice = [broken_off, [replace(frame, series_number=9) for frame in broken_off]]
+    assert join_pieces(twice) == twice
+
+
+def test_some_frames_with_other_identifiers_but_equal_times_are_a_take_of_their_own():
+    first = frames_of()
+    copies = [replace(frame, sop_instance_uid=f"2.25.{frame.instance_number}") for frame in first[:3]]
+    assert sorted(len(take) for take in split_takes(mixed(first + copies))) == [3, N_FRAMES]
