@@ -1,5 +1,6 @@
 """NIfTI sets as they are found: headers that contradict themselves, layouts of many tools, coordinates that are not the standard's."""
 
+import json
 from pathlib import Path
 
 import nibabel
@@ -347,6 +348,26 @@ def test_layouts_give_subjects_with_their_labels(
 ) -> None:
     out = extracted(write_files(tmp_path / "set", images, labels), "--classes", "acdc")
     assert subjects(out) == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "is_known"),
+    [
+        ({"background": 0, "RV": 1, "MLV": 2, "LVC": 3}, True),
+        ({"0": "background", "1": "RV", "2": "Myocardium of LV", "3": "LV cavity"}, True),
+        ({"background": 0, "scar": 1, "RV": 2}, False),
+        ({"background": 0, "whole heart": [1, 2]}, False),
+    ],
+    ids=["nnU-Net 2", "nnU-Net 1", "an unknown structure", "regions"],
+)
+def test_nnunet_states_its_classes(tmp_path: Path, labels: dict[str, object], is_known: bool) -> None:
+    folder = write_files(tmp_path / "set", {"imagesTr/heart_001_0000": 1}, {"labelsTr/heart_001": 1})
+    (folder / "dataset.json").write_text(json.dumps({"labels": labels}))
+    out = extracted(folder)
+    assert subjects(out) == {"heart_001": (N, N if is_known else 0)}
+    assert any("its classes are not known" in sentence for _, sentence in notes(out)) != is_known
+    if is_known:
+        np.testing.assert_array_equal(labels_of(out, "heart_001")[0], by_slice(heart()))
 
 
 def test_folders_that_are_links_are_followed_once(tmp_path: Path) -> None:
