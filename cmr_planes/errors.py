@@ -116,6 +116,8 @@ class NoteCode(StrEnum):
     """The angle of the short-axis stack changes on the way: some of its slices are turned against the others."""
     NAME_CONFLICT = "name_conflict"
     """The series description names another view than the geometry; geometry was followed."""
+    REST_AND_STRESS = "rest_and_stress"
+    """The study has cines at rest and under stress; one state is used for all views, or both where neither has all views."""
     DOUBTFUL_CINE = "doubtful_cine"
     """Headers or names say something that a cine's usually do not: derived images, real-time imaging; there is no better cine."""
     FRAME_OF_REFERENCE = "frame_of_reference"

@@ -41,6 +41,8 @@ class CineSlice:
     """How frames without a time of their own were treated, as part of a sentence; empty if there are none."""
     name_view: CardiacView | None = None
     """The view that the series' name hints at."""
+    is_stress: bool = False
+    """Whether its name says that the heart was under stress."""
     doubt: str = ""
     """What makes it less likely to be a cine than others, as part of a sentence; empty for nothing."""
 

@@ -179,7 +179,10 @@ def _with_hints(cines: Sequence[CineSlice], names: NameTable) -> list[CineSlice]
             if hints[texts[place]] in shared:
                 texts[place] = ""
         hints[""] = None
-    return [replace(cine, name_view=names.view(*telling[id(cine)])) for cine in cines]
+    return [
+        replace(cine, name_view=names.view(*telling[id(cine)]), is_stress=names.is_stress(_series_name(cine.header)))
+        for cine in cines
+    ]
 
 
 def _common(cines: Sequence[CineSlice], words: Callable[[CineSlice], Iterable[K]]) -> set[K]:

@@ -106,5 +106,19 @@ HINTING_EXCLUSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Words that say so at some sites and mean something else at others: ``de`` is "of" in three languages, ``PA`` is "petit axe"."""
 
+STRESS_PATTERNS = (
+    r"\bstress",
+    r"\b(regad|ad)enos",
+    r"dobuta",
+    r"dipyrid",
+    r"belastung",
+    r"esfuerzo|\bestres\b",
+    r"\beffort\b",
+    r"sforzo",
+    r"esforco",
+    r"\bexercise",
+)
+"""Words of cines under stress."""
+
 REFUTABLE_REASONS = frozenset({"late enhancement", "mapping", "perfusion", "real-time"})
 """Reasons that headers can refute: images of these kinds do not follow one heart beat from frame to frame."""

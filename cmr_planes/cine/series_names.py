@@ -21,7 +21,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TypeVar
 
-from cmr_planes.cine.name_patterns import HINTING_EXCLUSIONS, TELLING_EXCLUSIONS, VIEW_PATTERNS
+from cmr_planes.cine.name_patterns import HINTING_EXCLUSIONS, STRESS_PATTERNS, TELLING_EXCLUSIONS, VIEW_PATTERNS
 from cmr_planes.errors import SourceError
 from cmr_planes.system.reasons import reason
 from cmr_planes.views import CardiacView
@@ -64,6 +64,8 @@ class NameTable:
     """The user's words, which go before the built-in ones."""
     known_exclusions: tuple[Exclusion, ...]
     """Strongest first."""
+    stress: tuple[re.Pattern[str], ...] = ()
+    """Names of cines under stress."""
     keep: tuple[re.Pattern[str], ...] = ()
     """Names that no built-in word excludes."""
     source: str = ""
@@ -77,6 +79,11 @@ class NameTable:
                 if hints:
                     return hints.pop() if len(hints) == 1 else None
         return None
+
+    def is_stress(self, name: str) -> bool:
+        """Tell whether a name says that the heart was under stress."""
+        forms = _forms(name)
+        return any(_matches(pattern, forms) for pattern in self.stress)
 
     def exclusions(self, name: str) -> tuple[Exclusion, ...]:
         """Return the words of a name by which its series is no cine of the views, strongest first."""
@@ -120,6 +127,7 @@ def load_names(path: Path | None = None) -> NameTable:
             *(Exclusion(why, Strength.TELLING, pattern) for why, pattern in _compiled(TELLING_EXCLUSIONS)),
             *(Exclusion(why, Strength.HINT, pattern) for why, pattern in _compiled(HINTING_EXCLUSIONS)),
         ),
+        stress=tuple(map(_compile, STRESS_PATTERNS)),
         keep=tuple(pattern for _, pattern in own["keep"]),
         source=text,
     )

@@ -12,6 +12,7 @@ from cmr_planes.annotations.model import Annotation
 from cmr_planes.cine.acquisitions import CineSlice, CineStudy, find_cine_slices, order_findings
 from cmr_planes.cine.cine_evidence import doubt_findings, keep_cines
 from cmr_planes.cine.phases import phases_from_headers
+from cmr_planes.cine.rest_and_stress import select_one_state
 from cmr_planes.cine.view_selection import select_views
 from cmr_planes.dicom.frame_images import FrameImages
 from cmr_planes.dicom.frames import FrameHeader
@@ -157,7 +158,7 @@ def open_dicom(source: SubjectSource, options: ExtractOptions, annotations: Sequ
     if not study.slices:
         yield SubjectViews(findings=(*findings, _no_cine(study, len(frames))), planes=study.passed_over)
         return
-    selection = select_views(study)
+    selection = select_one_state(study, select_views)
     with PixelReader() as reader:
         images = FrameImages(reader)
         views: dict[CardiacView, tuple[ReadSlice, ...]] = {
