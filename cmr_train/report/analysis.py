@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -12,23 +12,15 @@ from numpy.typing import NDArray
 from cmr_planes.views import CardiacView
 from cmr_train.choices import TransferMode
 from cmr_train.evaluation.metrics import Metric
-from cmr_train.evaluation.scores import MEAN, Spread, spread
+from cmr_train.evaluation.scores import MEAN, POOLED, ScoreTable, Spread, spread
 from cmr_train.evaluation.statistics import crossed_interval, signed_rank_p
-from cmr_train.report.results import CellResult, Curve, StudyResults
+from cmr_train.report.results import StudyResults
 
 METRICS = (Metric.DICE, Metric.BAI2019)
 """What the report is about."""
 
-THRESHOLDS = (0.5, 0.6, 0.7, 0.8)
-"""Values of Dice; for each, the report gives the iterations after which it was first reached."""
-
-OF_BEST = 0.95
-"""Share of the best final Dice that is one more threshold."""
-
-FLAT = 0.01
-"""A curve is on its plateau where its trend over the last quarter changes Dice by less than this."""
-
-_MIN_VALIDATIONS = 3
+MISSED = 0.1
+"""A run whose mean Dice of a structure is less has missed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +58,10 @@ class Entry:
     """Values of single structures: subjects, seeds and structures."""
     n_wanted: int
     """The same number if none were missing from the finished runs."""
+    n_missing: int
+    """Finished runs that miss the structure, or any of them where this is their mean."""
+    n_runs: int
+    """Finished runs."""
     difference: Difference | None
     """From scratch; None for scratch itself, and where there is no pair."""
 
@@ -151,95 +147,13 @@ def paper_rows(view: CardiacView) -> dict[int, PaperRow]:
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Learning:
-    """How the networks of one method at one number of subjects learnt, judged on the validation set."""
-
-    variant: str
-    subjects: int
-    mode: TransferMode
-    curves: tuple[Curve, ...]
-    """One per seed."""
-    mean: Curve
-    """Over seeds."""
-    final: float
-    """Last value of the mean over structures."""
-    change: float
-    """Of the trend over the last quarter, in Dice; NaN with fewer than three validations in it."""
-
-    @property
-    def verdict(self) -> str:
-        """Judgement of the end of the curve, in words."""
-        return verdict(self.change)
-
-
-def verdict(change: float) -> str:
-    """Judge in words the end of a curve, by the change of its trend over its last quarter."""
-    if math.isnan(change):
-        return "too few looks to tell"
-    if abs(change) < FLAT:
-        return "plateau"
-    return "still rising" if change > 0 else "falling"
-
-
-def learning(results: StudyResults) -> tuple[Learning, ...]:
-    """Return the learning curves that there are, by variant, number of subjects and method."""
-    return tuple(_learning(results))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needed:
-    """The iterations after which a method first had a Dice on the validation set."""
-
-    threshold: float
-    """Dice."""
-    is_of_best: bool
-    """Whether the threshold is a share of the best final Dice rather than one of :data:`THRESHOLDS`."""
-    median: float
-    """Over seeds, a seed that never came there counting as infinite; NaN without curves."""
-    n_reached: int
-    n_seeds: int
-
-
-def needed(found: Sequence[Learning]) -> tuple[tuple[Needed, ...], ...]:
-    """Return what each method needed for each threshold; the methods are those of one number of subjects."""
-    finals = [method.final for method in found if not math.isnan(method.final)]
-    thresholds = [(threshold, False) for threshold in THRESHOLDS] + ([(OF_BEST * max(finals), True)] if finals else [])
-    return tuple(tuple(_needed(method, threshold, is_of_best) for method in found) for threshold, is_of_best in thresholds)
-
-
-def mean_curve(curves: Sequence[Curve]) -> Curve:
-    """Average curves over seeds, at every iteration at which any of them has a value."""
-    iterations = np.unique(np.concatenate([curve.iterations for curve in curves]))
-    names = dict.fromkeys(name for curve in curves for name in curve.dice)
-    dice = {}
-    for name in names:
-        stacked = np.full((len(curves), len(iterations)), np.nan)
-        for row, curve in enumerate(curves):
-            if name in curve.dice:
-                stacked[row, np.searchsorted(iterations, curve.iterations)] = curve.dice[name]
-        n_values = (~np.isnan(stacked)).sum(axis=0)
-        total = np.nansum(stacked, axis=0)
-        dice[name] = np.divide(total, n_values, out=np.full(len(iterations), np.nan), where=n_values > 0)
-    return Curve(iterations=iterations, dice=dice)
-
-
-def last_quarter_change(iterations: NDArray[np.int64], dice: NDArray[np.float64]) -> float:
-    """Return by how much the straight line through the last quarter of a curve changes along it; NaN with too few points."""
-    is_late = (iterations >= 0.75 * iterations[-1]) & ~np.isnan(dice)
-    if is_late.sum() < _MIN_VALIDATIONS:
-        return math.nan
-    x, y = iterations[is_late].astype(np.float64), dice[is_late]
-    x = x - x.mean()
-    return float((x @ y) / (x @ x) * (x[-1] - x[0]))
-
-
 def _entry(results: StudyResults, variant: str, subjects: int, mode: TransferMode, metric: Metric, structure: str) -> Entry:
     values = results.values(variant, subjects, mode, metric, structure)
     low, high = crossed_interval(values)
     names = results.structures if structure == MEAN else (structure,)
     n_scored = sum(int((~np.isnan(results.values(variant, subjects, mode, metric, name))).sum()) for name in names)
     tables = [cell.run.table for cell in results.select(variant, subjects, mode)]
+    finished = [table for table in tables if table is not None]
     difference = None
     if mode is not TransferMode.SCRATCH:
         difference = compare_with_scratch(values, results.values(variant, subjects, TransferMode.SCRATCH, metric, structure))
@@ -254,48 +168,14 @@ def _entry(results: StudyResults, variant: str, subjects: int, mode: TransferMod
         high=high,
         n_seeds=int((~np.isnan(values)).any(axis=0).sum()),
         n_scored=n_scored,
-        n_wanted=len(names) * sum(len(table.subjects) for table in tables if table is not None),
+        n_wanted=len(names) * sum(len(table.subjects) for table in finished),
+        n_missing=sum(_is_missing(table, names) for table in finished),
+        n_runs=len(finished),
         difference=difference,
     )
 
 
-def _learning(results: StudyResults) -> Iterator[Learning]:
-    for variant in results.variants:
-        for subjects in results.subjects:
-            for mode in results.modes:
-                cells: tuple[CellResult, ...] = results.select(variant, subjects, mode)
-                curves = tuple(cell.run.curve for cell in cells if cell.run.curve is not None and MEAN in cell.run.curve.dice)
-                if curves:
-                    yield make_learning(variant, subjects, mode, curves)
-
-
-def make_learning(variant: str, subjects: int, mode: TransferMode, curves: tuple[Curve, ...]) -> Learning:
-    """Judge the curves of one method, one per seed, each with a ``mean``."""
-    mean = mean_curve(curves)
-    present = mean.dice[MEAN][~np.isnan(mean.dice[MEAN])]
-    return Learning(
-        variant=variant,
-        subjects=subjects,
-        mode=mode,
-        curves=curves,
-        mean=mean,
-        final=float(present[-1]) if len(present) else math.nan,
-        change=last_quarter_change(mean.iterations, mean.dice[MEAN]),
-    )
-
-
-def _needed(method: Learning, threshold: float, is_of_best: bool) -> Needed:
-    first = []
-    for curve in method.curves:
-        reached = np.flatnonzero(curve.dice[MEAN] >= threshold)
-        first.append(float(curve.iterations[reached[0]]) if len(reached) else math.inf)
-    ordered = sorted(first)
-    middle = len(ordered) // 2
-    median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-    return Needed(
-        threshold=threshold,
-        is_of_best=is_of_best,
-        median=median,
-        n_reached=sum(math.isfinite(iterations) for iterations in first),
-        n_seeds=len(first),
-    )
+def _is_missing(table: ScoreTable, structures: Sequence[str]) -> bool:
+    """Return whether a run has missed any of some structures; one without a value is not counted."""
+    known = [spread(table.per_subject(Metric.DICE, POOLED, name)) for name in structures if name in table.structures]
+    return any(found.n_subjects > 0 and found.mean < MISSED for found in known)

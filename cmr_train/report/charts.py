@@ -14,8 +14,9 @@ from cmr_planes.terminal.text import counted
 from cmr_train.choices import TransferMode
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
-from cmr_train.report.analysis import Entry, Learning
+from cmr_train.report.analysis import Entry
 from cmr_train.report.drawings import INK
+from cmr_train.report.learning import Learning
 
 LineStyle = Literal["-", "--", "-.", ":"]
 

@@ -14,8 +14,9 @@ from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
 from cmr_train.report import charts, run_tables, tables, wording
 from cmr_train.report import drawings as figures
-from cmr_train.report.analysis import METRICS, Entry, Learning, PaperRow, learning
+from cmr_train.report.analysis import METRICS, Entry, PaperRow
 from cmr_train.report.examples import examples, pretext_example
+from cmr_train.report.learning import Learning, learning, needed_for_scratch
 from cmr_train.report.results import StudyResults
 from cmr_train.report.tables import ReportTable
 
@@ -104,7 +105,9 @@ def _tables(results: StudyResults, found: tuple[Entry, ...], paper: dict[int, Pa
         "Each cell: mean (standard deviation) over all test subjects and seeds; the 95 % interval of the mean; the paired "
         "difference from scratch with its 95 % interval; and p of Wilcoxon's signed-rank test over subjects, not corrected for "
         "the number of comparisons. Intervals are percentiles of a bootstrap in which subjects and seeds are both drawn anew; with "
-        "few seeds they are too narrow rather than too wide. The best of a row is bold."
+        "few seeds they are too narrow rather than too wide. A run misses a structure if its mean Dice over the test subjects is "
+        "under 0.1; the mean of runs that miss one and of runs that do not describes neither. Iterations are the median over "
+        "seeds. The best of a row is bold."
     ]
     if paper:
         notes.append(
@@ -136,7 +139,9 @@ def _comparisons(
             suffix = f", variant {variant}" if len(results.variants) > 1 else ""
             short = "dice" if metric is Metric.DICE else "distance"
             name = _name(results, variant, f"{short}-{structure.lower()}")
-            yield tables.comparison(results, rows, paper, name=name, caption=f"{what}, {of}{suffix}")
+            is_main = metric is Metric.DICE and structure == MEAN
+            needs = needed_for_scratch([method for method in learning(results) if method.variant == variant]) if is_main else {}
+            yield tables.comparison(results, rows, paper, name=name, caption=f"{what}, {of}{suffix}", needs=needs)
 
 
 def _variants(results: StudyResults, found: tuple[Entry, ...]) -> Section:

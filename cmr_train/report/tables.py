@@ -1,9 +1,10 @@
 """The report's tables: what a page prints, and the same numbers as CSV."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 from urllib.parse import quote
 
 from cmr_planes.system.csv_text import csv_text
@@ -11,7 +12,8 @@ from cmr_planes.terminal.text import NO_VALUE, counted, decimals
 from cmr_train.choices import TransferMode
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
-from cmr_train.report.analysis import OF_BEST, Entry, Learning, PaperRow, best, needed
+from cmr_train.report.analysis import Entry, PaperRow, best
+from cmr_train.report.learning import Learning, Needed, needed
 from cmr_train.report.results import StudyResults
 
 
@@ -62,6 +64,8 @@ CSV_COLUMNS = (
     "wilcoxon_p",
     "paper_mean",
     "paper_std",
+    "runs",
+    "runs_missing_a_structure",
 )
 """Columns of ``table.csv``."""
 
@@ -82,12 +86,19 @@ def entries_csv(results: StudyResults, found: Iterable[Entry], paper: dict[int, 
         )
         images = " to ".join(str(n) for n in _ends(results.n_images(entry.variant, entry.subjects)))
         start = (entry.variant, entry.subjects, images, entry.mode.value, entry.metric.value, entry.structure, entry.n_seeds)
-        rows.append((*start, entry.spread.n_subjects, *("" if math.isnan(value) else f"{value:.6g}" for value in numbers)))
+        cells = ("" if math.isnan(value) else f"{value:.6g}" for value in numbers)
+        rows.append((*start, entry.spread.n_subjects, *cells, entry.n_runs, entry.n_missing))
     return csv_text(CSV_COLUMNS, rows)
 
 
 def comparison(
-    results: StudyResults, found: Sequence[Entry], paper: dict[int, PaperRow], *, name: str, caption: str
+    results: StudyResults,
+    found: Sequence[Entry],
+    paper: dict[int, PaperRow],
+    *,
+    name: str,
+    caption: str,
+    needs: Mapping[tuple[int, TransferMode], Needed] = MappingProxyType({}),
 ) -> ReportTable:
     """Lay out entries of one variant, metric and structure in the form of the paper's tables.
 
@@ -103,6 +114,8 @@ def comparison(
         Of the CSV.
     caption
         Above the table.
+    needs
+        What each method needed for the final Dice of scratch, by number of subjects and method; empty to leave it out.
     """
     rows = []
     for subjects, group in groupby(found, key=lambda entry: entry.subjects):
@@ -112,7 +125,11 @@ def comparison(
         heading: tuple[str, ...] = (f"{subjects:,} ({_range(images)})",)
         if any(paper_value(entry, paper) is not None for entry in row):
             heading = (*heading, f"paper: {subjects:,} ({paper[subjects].n_images:,})")
-        rows.append((ReportCell(heading), *(ReportCell(_lines(entry, paper), is_best=entry.mode in winners) for entry in row)))
+        cells = (
+            ReportCell((*_lines(entry, paper), *_steps(needs.get((subjects, entry.mode)))), is_best=entry.mode in winners)
+            for entry in row
+        )
+        rows.append((ReportCell(heading), *cells))
     return ReportTable(
         name=name,
         caption=caption,
@@ -163,7 +180,7 @@ def needed_table(found: Sequence[Learning], modes: Sequence[TransferMode], name:
         of_mode = {method.mode: index for index, method in enumerate(row)}
         for of_threshold in needed(row):
             threshold = of_threshold[0].threshold
-            words = f" ({OF_BEST:.0%} of the best final)".replace("%", " %") if of_threshold[0].is_of_best else ""
+            words = f" ({of_threshold[0].meaning})" if of_threshold[0].meaning else ""
             cells = []
             for mode in modes:
                 if mode not in of_mode:
@@ -225,6 +242,9 @@ def _lines(entry: Entry, paper: dict[int, PaperRow]) -> tuple[str, ...]:
             lines.append(f"95 %: {entry.low:.{n_decimals}f} to {entry.high:.{n_decimals}f}")
         if entry.n_scored < entry.n_wanted:
             lines.append(f"{entry.n_scored:,} of {entry.n_wanted:,} have a value")
+        if entry.metric is Metric.DICE:
+            verb, what = "misses" if entry.n_missing == 1 else "miss", "a structure" if entry.structure == MEAN else "it"
+            lines.append(f"{entry.n_missing:,} of {counted(entry.n_runs, 'run')} {verb} {what}")
         difference = entry.difference
         if difference is not None:
             ends = (signed(end, n_decimals) for end in (difference.low, difference.high))
@@ -232,6 +252,15 @@ def _lines(entry: Entry, paper: dict[int, PaperRow]) -> tuple[str, ...]:
             lines += [f"from scratch: {signed(difference.mean, n_decimals)}", f"{interval}{p_text(difference.p_value)}"]
     value = paper_value(entry, paper)
     return tuple(lines) if value is None else (*lines, f"paper: {value[0]:.3f} ({value[1]:.3f})")
+
+
+def _steps(needed_for: Needed | None) -> tuple[str, ...]:
+    """Say after how many iterations a method had reached the final validation Dice of scratch."""
+    if needed_for is None:
+        return ()
+    if not math.isfinite(needed_for.median):
+        return ("never reaches the final validation Dice of scratch",)
+    return (f"final validation Dice of scratch after {needed_for.median:,.0f} iterations",)
 
 
 def _ends(values: Sequence[int]) -> tuple[int, ...]:

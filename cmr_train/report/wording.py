@@ -7,8 +7,9 @@ from cmr_planes.terminal.text import counted, decimals
 from cmr_train.choices import TransferMode
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
-from cmr_train.report.analysis import Entry, Learning, last_quarter_change, verdict
+from cmr_train.report.analysis import Entry
 from cmr_train.report.examples import Example, PretextExample
+from cmr_train.report.learning import Learning, last_quarter_change, verdict
 from cmr_train.report.results import RunResult, StudyResults
 from cmr_train.report.tables import p_text, signed
 

@@ -18,12 +18,9 @@ from cmr_train.report.analysis import (
     best,
     compare_with_scratch,
     entries,
-    last_quarter_change,
-    learning,
-    mean_curve,
-    needed,
     paper_rows,
 )
+from cmr_train.report.learning import last_quarter_change, learning, mean_curve, needed, needed_for_scratch
 from cmr_train.report.results import Curve, read_curve, read_study
 from tests.helpers.study_folders import make_study
 
@@ -118,6 +115,43 @@ def test_iterations_needed_count_a_seed_that_never_came_as_infinite(tmp_path):
     levels = {round(each.threshold, 4): (each.median, each.n_reached, each.n_seeds) for (each,) in needed(found)}
     final = round(0.95 * (0.9 + 0.7 + 0.45) / 3, 4)
     assert levels == {0.5: (30, 2, 3), 0.6: (30, 2, 3), 0.7: (30, 2, 3), 0.8: (math.inf, 1, 3), final: (30, 2, 3)}
+
+
+def test_iterations_needed_for_the_final_of_scratch_stand_beside_the_mean(tmp_path):
+    folder = make_study(tmp_path, modes=("scratch", "all", "multitask"), subjects=(1,), seeds=1)
+    curves = {"scratch": (0.1, 0.4, 0.6), "all": (0.3, 0.65, 0.7), "multitask": (0.3, 0.5, 0.59)}
+    for mode, dice in curves.items():
+        lines = [json.dumps({"iteration": 10 * n, "validation_mean": each}) for n, each in enumerate(dice, start=1)]
+        (folder / f"cells/{mode}-n1-s0/metrics.jsonl").write_text("\n".join(lines))
+    results = read_study(folder)
+    needs = needed_for_scratch(learning(results))
+    assert {mode: need.median for (_, mode), need in needs.items()} == {SCRATCH: 30, ALL: 20, MULTITASK: math.inf}
+    found = [entry for entry in entries(results) if (entry.metric, entry.structure) == (Metric.DICE, MEAN)]
+    (row,) = tables.comparison(results, found, {}, name="dice", caption="", needs=needs).rows
+    said = {mode: cell.lines[-1] for mode, cell in zip(results.modes, row[1:], strict=True)}
+    assert said[ALL] == "final validation Dice of scratch after 20 iterations"
+    assert said[MULTITASK] == "never reaches the final validation Dice of scratch"
+
+
+def test_the_runs_that_miss_a_structure_are_counted_beside_the_mean(tmp_path):
+    folder = make_study(tmp_path, modes=("scratch", "all"), subjects=(1,), seeds=3)
+    path = folder / "cells/all-n1-s1/per_subject.csv"
+    lines = path.read_text().splitlines()
+    column, structure = (lines[0].split(",").index(name) for name in ("dice", "structure"))
+    rows = [line.split(",") for line in lines[1:]]
+    for row in rows:
+        row[column] = "0.05" if row[structure] == "RV" else row[column]
+    path.write_text("\n".join([lines[0], *(",".join(row) for row in rows)]) + "\n")
+    results = read_study(folder)
+    found = {(e.mode, e.structure): e for e in entries(results) if e.metric is Metric.DICE}
+    counts = {key: (entry.n_missing, entry.n_runs) for key, entry in found.items()}
+    assert counts[ALL, MEAN] == counts[ALL, "RV"] == (1, 3)
+    assert counts[ALL, "LV"] == counts[SCRATCH, MEAN] == (0, 3)
+    (row,) = tables.comparison(results, [found[SCRATCH, MEAN], found[ALL, MEAN]], {}, name="dice", caption="").rows
+    assert "1 of 3 runs misses a structure" in row[2].lines
+    assert "0 of 3 runs miss a structure" in row[1].lines
+    csv_rows = csv.DictReader(io.StringIO(tables.entries_csv(results, [found[ALL, MEAN]], {})))
+    assert [(row["runs"], row["runs_missing_a_structure"]) for row in csv_rows] == [("3", "1")]
 
 
 def test_a_table_holds_what_the_files_say(tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmr_planes.views import CardiacView
-from cmr_train.choices import LossKind, Preset, Sharing, TransferMode
+from cmr_train.choices import LossKind, Preset, Sharing, TransferMode, Weights
 from cmr_train.data.splits import choose_participants
 from cmr_train.errors import ConfigError
 from cmr_train.study.plan import StudyPlan, plan_study
@@ -39,6 +39,14 @@ def test_the_paper_is_the_default():
     assert (cell.config.data.subjects, cell.config.data.subjects_seed, cell.config.training.seed) == (100, 2, 2)
     assert (cell.config.training.iterations, cell.config.network.base_channels) == (50_000, 64)
     assert found.pretexts[0].config.data.subjects is None
+
+
+def test_the_best_weights_are_a_choice_for_every_network_and_need_validation():
+    assert {run.weights for run in plan().everything} == {Weights.LAST}
+    found = plan(weights="best", finetune={"validate_every": 10})
+    assert {run.weights for run in found.runs} == {Weights.BEST}
+    assert [pretext.weights for pretext in found.pretexts] == [Weights.LAST]
+    assert problems(weights="best") == ("finetune: the best weights are chosen by validation; set validate_every",)
 
 
 def test_settings_go_to_both_tasks_and_their_own_tables_win():

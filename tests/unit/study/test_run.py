@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from cmr_planes.system.run_lock import only_run
+from cmr_train.errors import ConfigError
 from cmr_train.study import job as study_job
 from cmr_train.study.job import Job, Outcome, State
 from cmr_train.study.plan import StudyPlan, plan_study
-from cmr_train.study.run import run_study
+from cmr_train.study.run import check_folder, prepare_folder, run_study
 from cmr_train.study.study_file import parse_study
 
 DONE = Outcome(state=State.DONE)
@@ -51,6 +52,26 @@ def run(plan: StudyPlan, folder: Path, end: Callable[[str, int], Outcome]):
     facts = {each.folder: {} for each in plan.everything}
     outcomes = run_study(plan, folder, submit, facts=facts, on_progress=progress.append, on_message=messages.append)
     return handed, outcomes, progress, messages
+
+
+def test_every_network_is_scored_with_the_weights_of_the_study_and_a_change_is_refused(tmp_path):
+    def planned(weights: str) -> StudyPlan:
+        document = {"subjects": [1], "seeds": 1, "modes": ["scratch", "all"], "weights": weights, "finetune": {"validate_every": 1}}
+        return plan_study(parse_study(document), tmp_path)
+
+    used = {}
+
+    def submit(job: Job) -> Ended:
+        used[Path(job.out).parent.name] = job.weights
+        return Ended(lambda: DONE)
+
+    plan = planned("best")
+    run_study(plan, tmp_path, submit, facts={each.folder: {} for each in plan.everything})
+    assert used == {"pretexts": "last", "cells": "best"}
+    prepare_folder(plan, tmp_path, {})
+    check_folder(plan, tmp_path, {})
+    with pytest.raises(ConfigError, match="are scored with their best weights, not the last ones; overwrite the study"):
+        check_folder(planned("last"), tmp_path, {})
 
 
 def test_a_pretext_comes_before_the_cells_that_need_it(plan, tmp_path):
