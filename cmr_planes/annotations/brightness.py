@@ -13,6 +13,9 @@ LOW_CONTRAST = 0.75
 """A slice on which blood is brighter than muscle in a smaller share of the pairs of their pixels is suspicious. In the 200 labelled
 volumes of ACDC the median slice has 0.80 to 0.99; with labels mirrored in the plane 72 % of the volumes have less than this, with
 labels moved by eight pixels 92 %."""
+LOW_RV_CONTRAST = 0.55
+"""The same for the right ventricle's blood and the left one's muscle: labels mirrored about the left ventricle are wrong on the right
+one only. With both, 97 % of ACDC's volumes with labels mirrored along rows are noted, 84 % along columns, none as published."""
 LOW_RIM_CONTRAST = 0.65
 """The same where no muscle was drawn, and blood is compared with what lies around it. In ACDC the median slice has 0.67 to 0.99;
 with labels moved by 20 pixels, 99 % of the volumes have less."""
@@ -59,6 +62,9 @@ def _is_low(image: NDArray[np.generic], labels: LabelArray) -> bool | None:
     """Tell whether a slice speaks against its labels; None if it says nothing."""
     if (labels == Structure.MYO).any():
         contrast, lowest = blood_contrast(image, labels), LOW_CONTRAST
+        of_rv = _share_brighter(image, labels == Structure.RV, labels == Structure.MYO)
+        if contrast is not None and of_rv is not None and of_rv < LOW_RV_CONTRAST:
+            return True
     else:
         pool = labels == Structure.LV
         contrast, lowest = _share_brighter(image, pool, _around(pool) & (labels == 0)), LOW_RIM_CONTRAST
@@ -96,8 +102,8 @@ def contrast_sentence(slices: Iterable[tuple[NDArray[np.generic], LabelArray]], 
     if 2 * sum(said) <= len(said):
         return None
     return (
-        f"{what} labels may not lie on the image: on {sum(said)} of {len(said)} labelled images the blood of LV is not clearly "
-        "brighter than the muscle around it; look at them, for labels may be flipped, moved, scaled or another patient's"
+        f"{what} labels may not lie on the image: on {sum(said)} of {len(said)} labelled images the blood of LV or RV is not "
+        "clearly brighter than the muscle; look at them, for labels may be flipped, moved, scaled or another patient's"
     )
 
 

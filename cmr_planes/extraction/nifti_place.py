@@ -135,7 +135,8 @@ def side_sentences(axes: HeartAxes, *, is_turned: bool) -> list[str]:
     if is_turned:
         sentences.append(
             "as the files stand, the right ventricle would lie left of and behind the left one, and the apex would point to the "
-            "right: their coordinates were taken as LPS (DICOM's), written where NIfTI has RAS"
+            "right: their coordinates were taken as LPS (DICOM's), written where NIfTI has RAS; state the coordinates if "
+            "that is wrong"
         )
     wrong = ["the apex points to the right, back or up"] if axes.is_apex_wrong else []
     wrong += ["the right ventricle lies left of and behind the left one"] if axes.is_rv_wrong else []

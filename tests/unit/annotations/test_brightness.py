@@ -77,3 +77,10 @@ def test_a_dark_pool_on_half_of_the_slices_is_no_remark() -> None:
     assert contrast_sentence(zip(images, LABELS, strict=True), "SAX") is None
     images[2] = 900 - images[2]
     assert "on 3 of 4 labelled images" in str(contrast_sentence(zip(images, LABELS, strict=True), "SAX"))
+
+
+def test_labels_mirrored_about_the_left_ventricle_are_wrong_on_the_right_one() -> None:
+    column = round(float(np.argwhere(LABELS[1] == LV)[:, 1].mean()))
+    wrong = np.roll(LABELS[:, :, ::-1], 2 * column - (LABELS.shape[2] - 1), axis=2)
+    assert (wrong[1] == LV)[LABELS[1] == LV].mean() > 0.9
+    assert "on 4 of 4 labelled images the blood of LV or RV" in str(contrast_sentence(zip(IMAGES, wrong, strict=True), "SAX"))
