@@ -1,8 +1,4 @@
-"""Public sets without DICOM: NIfTI images of a subject, and the label maps beside them.
-
-Understood are the layouts of ACDC (``patient001_frame01.nii.gz`` and ``_gt``, ``Info.cfg``), M&Ms (``ID_sa.nii.gz`` and ``_sa_gt``,
-whole cines), M&Ms-2 (``001_SA_ED.nii.gz``, ``001_LA_ES_gt.nii.gz``) and ukbb_cardiac (``sa_ED.nii.gz``, ``label_sa_ED.nii.gz``).
-"""
+"""Images of a NIfTI volume: unsigned 16-bit frames of parallel planes, whatever type and header the file has."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
