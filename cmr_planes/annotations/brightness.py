@@ -14,8 +14,9 @@ LOW_CONTRAST = 0.75
 volumes of ACDC the median slice has 0.80 to 0.99; with labels mirrored in the plane 72 % of the volumes have less than this, with
 labels moved by eight pixels 92 %."""
 LOW_RV_CONTRAST = 0.55
-"""The same for the right ventricle's blood and the left one's muscle: labels mirrored about the left ventricle are wrong on the
-right one only. With both, 97 % of ACDC's volumes with labels mirrored along rows are noted, 84 % along columns, none as published."""
+"""The same for the right ventricle's blood and the left one's muscle, since labels mirrored about the left ventricle are wrong on
+the right one only. With both, 97 % of ACDC's volumes with labels mirrored along rows are noted, 84 % along columns, and none as
+published."""
 LOW_RIM_CONTRAST = 0.65
 """The same where no muscle was drawn, and blood is compared with what lies around it. In ACDC the median slice has 0.67 to 0.99;
 with labels moved by 20 pixels, 99 % of the volumes have less."""
