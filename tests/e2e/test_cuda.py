@@ -16,7 +16,11 @@ from cmr_train.models.initial_weights import initialise
 from cmr_train.models.unet import UNet
 from tests.helpers.training import SMALL, annotate, small_catalogue
 
-pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU"),
+    pytest.mark.filterwarnings("default", "error:.*deprecated:FutureWarning"),  # drivers and compilers have remarks of their own
+]
 
 ON_GPU = {**SMALL, "device": DeviceKind.CUDA, "base_channels": 8, "learning_rate": 0.01}
 
@@ -98,8 +102,8 @@ def test_strong_augmentation_runs_on_the_gpu(data, tmp_path):
 
 
 def test_a_deterministic_run_gives_its_weights_again(data, tmp_path):
-    runs = [cmr_train.pretext(data, tmp_path / name, **{**ON_GPU, "deterministic": True}) for name in ("first", "second")]
     try:
+        runs = [cmr_train.pretext(data, tmp_path / name, **{**ON_GPU, "deterministic": True}) for name in ("first", "second")]
         first, second = map(weights, runs)
         assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
     finally:
