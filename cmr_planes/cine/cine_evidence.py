@@ -159,7 +159,7 @@ def _by_competition(cases: Sequence[_Case]) -> list[_Case]:
         if case.fate is None and case.cine in uncorrected:
             case = case.left_out(Fate.REPEAT, CORRECTED_COPY)
         elif case.fate is None and case.cine.doubt and is_displaced(case.cine, sound):
-            case = case.left_out(Fate.NOT_CINE, case.cine.doubt)
+            case = case.left_out(Fate.NOT_CINE, f"{case.cine.doubt}; a better cine is there")
         decided.append(case)
     return decided
 

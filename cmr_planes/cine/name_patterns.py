@@ -79,7 +79,7 @@ TELLING_EXCLUSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "valve or vessel": (r"aort", r"valv|klappe", r"pulmon"),
         "late enhancement": (r"\blge\b", r"psir", r"\bmde\b", r"(late|delayed|spat) ?(gad|gd|enh)"),
         "inversion recovery": (r"\bti ?scout\b", r"cine ?ir\b", r"look ?locker"),
-        "tagging": (r"\btag(s|g|\b)", r"c?spamm\b", r"\bgrid\b"),
+        "tagging": (r"\btag(s|g|\b(?! ?\d))", r"c?spamm\b", r"\bgrid\b"),
         "flow": (
             r"flow(?! ?comp)",
             r"\bvenc",
@@ -88,7 +88,7 @@ TELLING_EXCLUSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             r"\bfluss\b|\bflux\b|\bflujo\b|\bflusso\b|\bfluxo\b",
         ),
         "mapping": (r"molli\b", r"\bt[12]\w* ?map", r"\bmapping\b"),
-        "perfusion": (r"perf", r"first ?pass"),
+        "perfusion": (r"\bperf\b|perfus", r"first ?pass"),
         "real-time": (r"real ?time", r"echtzeit|temps reel|tiempo real|tempo reale?\b"),
     }
 )

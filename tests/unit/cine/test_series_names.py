@@ -78,8 +78,8 @@ def test_words_of_several_meanings_are_hints_only(name):
     assert word.strength is Strength.HINT
 
 
-@pytest.mark.parametrize("name", ["SAX flow compensated", "cine_tagged_no", "SA de VI 3"])
-def test_flow_compensation_is_no_flow_measurement(name):
+@pytest.mark.parametrize("name", ["SAX flow compensated", "cine_tagged_no", "SA de VI 3", "Tag 1 SAX", "SAX performance"])
+def test_words_that_contain_others_are_not_taken_for_them(name):
     word = strongest(NAMES, name)
     assert (word is not None and word.strength is Strength.TELLING) == (name == "cine_tagged_no")
 
