@@ -6,8 +6,9 @@ over several beats. Truncated (prospective) cines and those of two beats are cin
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -81,10 +82,10 @@ def judge_headers(cine: CineSlice) -> HeaderEvidence:
 
 def _rr_ms(frames: Sequence[FrameHeader]) -> float:
     """Return the RR interval, else the usual one."""
-    known = [frame.nominal_interval_ms for frame in frames if frame.nominal_interval_ms]
-    known += [60_000.0 / frame.heart_rate_bpm for frame in frames if frame.heart_rate_bpm]
+    intervals_ms = (frame.nominal_interval_ms or 0.0 for frame in frames)
+    from_rates_ms = (60_000.0 / frame.heart_rate_bpm if frame.heart_rate_bpm else 0.0 for frame in frames)
     low, high = _PLAUSIBLE_RR_MS
-    return next((value for value in known if low <= value <= high), USUAL_RR_MS)
+    return next((value for value in chain(intervals_ms, from_rates_ms) if low <= value <= high), USUAL_RR_MS)
 
 
 def _image_kind(header: FrameHeader) -> str:
@@ -110,12 +111,12 @@ def _image_kind(header: FrameHeader) -> str:
 
 def _varying(frames: Sequence[FrameHeader]) -> str:
     """Say which time that is constant in a cine differs from frame to frame."""
-    values: tuple[tuple[str, Callable[[FrameHeader], float | None]], ...] = (
-        ("EchoTime (0018,0081)", lambda frame: frame.echo_time_ms),
-        ("InversionTime (0018,0082)", lambda frame: frame.inversion_time_ms),
+    values = (
+        ("EchoTime (0018,0081)", {frame.echo_time_ms for frame in frames}),
+        ("InversionTime (0018,0082)", {frame.inversion_time_ms for frame in frames}),
     )
-    for name, value in values:
-        known = [number for number in map(value, frames) if number]
+    for name, numbers in values:
+        known = [number for number in numbers if number]
         if known and max(known) >= MIN_RATIO * min(known):
             return f"{name} varies from {min(known):g} to {max(known):g} ms"
     return ""

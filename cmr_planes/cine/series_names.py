@@ -18,6 +18,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -153,6 +154,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(unicodedata.normalize("NFKC", pattern), re.IGNORECASE)
 
 
+@lru_cache(maxsize=256)
 def _forms(name: str) -> tuple[str, ...]:
     """Return the words of a name as they are written, and without their accents."""
     letters = unicodedata.normalize("NFKC", name.lower())

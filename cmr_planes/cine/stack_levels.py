@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmr_planes.cine.acquisitions import CineSlice, share_orientation
-from cmr_planes.cine.stack_runs import SAME_SLICE_SHARE, Run, is_sound
+from cmr_planes.cine.stack_runs import SAME_SLICE_SHARE, Run
 from cmr_planes.geometry.tolerances import SAME_ORIENTATION_DEG
 
 EVEN_SHARE = 0.25
@@ -36,7 +36,7 @@ class _Link:
     value: float
 
 
-def best_levels(base: Run, runs: Sequence[Run], among: Sequence[CineSlice]) -> list[CineSlice]:
+def best_levels(base: Run, runs: Sequence[Run], sound: frozenset[CineSlice]) -> list[CineSlice]:
     """Choose the levels of a stack.
 
     Parameters
@@ -45,15 +45,15 @@ def best_levels(base: Run, runs: Sequence[Run], among: Sequence[CineSlice]) -> l
         The latest whole acquisition; its usual distance of levels is that of the stack.
     runs
         All acquisitions that may give levels, ``base`` among them.
-    among
-        All candidates, by which completeness is judged.
+    sound
+        Slices that are complete and not doubtful.
 
     Returns
     -------
         One slice per level, from base to apex.
     """
     links = [
-        _Link(cine, run, float(position_mm), _value(cine, run, base, among))
+        _Link(cine, run, float(position_mm), _value(cine, run, base, sound))
         for run in runs
         for cine, position_mm in zip(run.slices, run.positions_mm, strict=True)
     ]
@@ -71,9 +71,9 @@ def best_levels(base: Run, runs: Sequence[Run], among: Sequence[CineSlice]) -> l
     return [links[index].cine for index in reversed(chain)]
 
 
-def _value(cine: CineSlice, run: Run, base: Run, among: Sequence[CineSlice]) -> float:
+def _value(cine: CineSlice, run: Run, base: Run, sound: frozenset[CineSlice]) -> float:
     """Return what a slice is worth."""
-    if not is_sound(cine, among):
+    if cine not in sound:
         return UNSOUND_VALUE
     if run is base:
         return 1.0 + BASE_BONUS

@@ -50,14 +50,10 @@ class Run:
         """Sorts runs by when they were made."""
         return max(cine.recency for cine in self.slices)
 
-    def n_complete(self, among: Sequence[CineSlice]) -> int:
-        """Count its levels that have all their frames and no doubt."""
-        return sum(is_sound(cine, among) for cine in self.slices)
 
-
-def is_sound(cine: CineSlice, among: Sequence[CineSlice]) -> bool:
-    """Tell whether an acquisition has all its frames, and nothing makes it doubtful."""
-    return not cine.doubt and is_complete(cine, among)
+def sound_slices(among: Sequence[CineSlice]) -> frozenset[CineSlice]:
+    """Return the acquisitions that have all their frames, and that nothing makes doubtful."""
+    return frozenset(cine for cine in among if not cine.doubt and is_complete(cine, among))
 
 
 def split_runs(slices: Sequence[CineSlice], position_mm: Mapping[int, float]) -> list[Run]:

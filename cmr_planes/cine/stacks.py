@@ -12,7 +12,7 @@ import numpy as np
 
 from cmr_planes.cine.acquisitions import CineSlice, share_orientation
 from cmr_planes.cine.stack_levels import best_levels
-from cmr_planes.cine.stack_runs import Run, split_runs
+from cmr_planes.cine.stack_runs import Run, sound_slices, split_runs
 from cmr_planes.errors import Finding, NoteCode
 from cmr_planes.fates import Fate
 from cmr_planes.geometry import ImagePlane, angle_between_normals_deg, order_from_base
@@ -83,8 +83,9 @@ def assemble_stack(seed: Sequence[CineSlice], among: Sequence[CineSlice] = ()) -
     position_mm = {id(cine): float(cine.plane.centre_mm @ axis) for cine in candidates}
     matrix = _common_matrix(candidates, position_mm)
     runs = split_runs([cine for cine in candidates if _matrix(cine.plane) == matrix], position_mm)
-    base = _base_run(runs, candidates)
-    levels = best_levels(base, _of_one_heart(base, runs), candidates)
+    sound = sound_slices(candidates)
+    base = _base_run(runs, sound)
+    levels = best_levels(base, _of_one_heart(base, runs), sound)
     slices = tuple(levels[index] for index in order_from_base([cine.plane for cine in levels]))
     chosen = set(map(id, slices))
     passed_over = tuple(_explain(cine, slices, base, position_mm, matrix) for cine in candidates if id(cine) not in chosen)
@@ -108,11 +109,10 @@ def _common_matrix(candidates: Sequence[CineSlice], position_mm: Mapping[int, fl
     return max(places, key=lambda matrix: (n_levels(places[matrix]), len(places[matrix]), matrix))
 
 
-def _base_run(runs: Sequence[Run], candidates: Sequence[CineSlice]) -> Run:
+def _base_run(runs: Sequence[Run], sound: frozenset[CineSlice]) -> Run:
     """Choose the latest whole acquisition; of two that lie beyond each other the one on the apex's side."""
-    n_complete = {id(run): run.n_complete(candidates) for run in runs}
-    most = max(n_complete.values())
-    whole = [run for run in runs if n_complete[id(run)] >= WHOLE_SHARE * most]
+    n_sound = [len(sound.intersection(run.slices)) for run in runs]
+    whole = [run for run, count in zip(runs, n_sound, strict=True) if count >= WHOLE_SHARE * max(n_sound)]
     apical = max(whole, key=lambda run: float(run.positions_mm.mean()))
     start_mm = float(apical.positions_mm[0]) - REPEAT_SHARE * apical.step_mm
     overlapping = [run for run in whole if (run.positions_mm > start_mm).mean() >= MIN_OVERLAP]
