@@ -9,16 +9,20 @@ from cmr_planes.geometry.arrays import FloatArray
 
 SAMPLE_DISTANCE_MM = 1.0
 """Distance between samples along the line."""
-MAX_REACH_MM = 400.0
-"""Samples reach this far to both sides, more than any field of view."""
+REACH_MM = 60.0
+"""Samples reach this far to both sides of the intersection: farther out, the chest wall is still where the heart has moved."""
 MIN_SAMPLES = 40
 """With fewer common samples the correlation says nothing."""
 
 
 def line_agreement(
-    first: ImagePlane, first_image: NDArray[np.generic], second: ImagePlane, second_image: NDArray[np.generic]
+    first: ImagePlane,
+    first_image: NDArray[np.generic],
+    second: ImagePlane,
+    second_image: NDArray[np.generic],
+    centre_mm: FloatArray,
 ) -> float:
-    """Correlate the intensity profiles of two images along their common line.
+    """Correlate the intensity profiles of two images along their common line, near the heart.
 
     Parameters
     ----------
@@ -26,6 +30,8 @@ def line_agreement(
         The planes.
     first_image, second_image
         Their images, shape (rows, columns), at the same cardiac phase.
+    centre_mm
+        Where the heart is, shape (3,), LPS: profiles reach :data:`REACH_MM` from the line's nearest point to it.
 
     Returns
     -------
@@ -37,7 +43,8 @@ def line_agreement(
         The planes share no line.
     """
     line = intersect_planes(first, second)
-    along = np.arange(-MAX_REACH_MM, MAX_REACH_MM, SAMPLE_DISTANCE_MM)[:, None]
+    middle = float((centre_mm - line.point_mm) @ line.direction)
+    along = middle + np.arange(-REACH_MM, REACH_MM + SAMPLE_DISTANCE_MM / 2, SAMPLE_DISTANCE_MM)[:, None]
     points = line.point_mm + along * line.direction
     first_px, second_px = first.patient_to_pixel(points), second.patient_to_pixel(points)
     inside = _inside(first_px, first) & _inside(second_px, second)

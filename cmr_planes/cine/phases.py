@@ -1,24 +1,27 @@
 """End-diastole and end-systole, from headers where they say so, else from the images.
 
-Both are looked for in a disc around the intersection of the planes on the middle short-axis slices. End-systole is where the images
-differ most from the first one, as in the Imperial group's ``cardiacphasedetection``: on real studies it is right where the blood
-pool misleads, as on a basal slice. End-diastole is where the blood pool, which is bright, is largest.
+Both are looked for in a disc around the intersection of the planes on the middle short-axis slices. Times are fractions of the RR
+interval (:mod:`cmr_planes.cine.cycle_time`). End-systole is where the images differ most from the one at the R wave, as in the
+Imperial group's ``cardiacphasedetection``: on real studies it is right where the blood pool misleads, as on a basal slice.
+End-diastole is where the blood pool, which is bright, is largest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from cmr_planes.cine.acquisitions import CineSlice
+from cmr_planes.cine.cycle_time import FrameTiming, cyclic_distance, frame_step, r_wave_frame
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray
 
 MIN_SEARCH_FRAMES = 8
 """With fewer frames end-systole is not searched."""
 ED_WINDOW = 0.15
-"""End-diastole is looked for within this share of the cycle before and after the R wave (frame 0)."""
+"""End-diastole is looked for within less than this share of the cycle before and after the R wave."""
 ES_WINDOW = (0.15, 0.65)
 """End-systole is looked for in this part of the cycle."""
 REGION_RADIUS_MM = 60.0
@@ -27,10 +30,15 @@ BLUR_PX = 2.0
 """Standard deviation of the Gaussian that takes noise from the images before they are compared, in pixels."""
 N_SEARCH_SLICES = 3
 """Number of slices around the middle of the stack whose curves are added."""
-MIN_ED_GAIN = 0.05
-"""Another frame than the first is taken for end-diastole only if its blood pool is larger by this share of the curve's range."""
+SAME_POOL = 0.05
+"""Blood pools that differ by less than this share of the curve's range are equally large: the one nearest to the R wave is ED."""
 MIN_EJECTION = 0.4
-"""... and only if the pool falls by this share of its range from there to end-systole: elsewhere it is no measure of volume."""
+"""The pool decides only if it falls by this share of its range to end-systole: elsewhere it is no measure of volume."""
+MAX_GAP = 2.5
+"""A curve is known between two of its frames that are at most so many frames apart."""
+MIN_PART = 0.1
+"""End-systole may lie at the end of the frames only if they end within this part of the cycle of the end of its window."""
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +48,40 @@ class CyclePhases:
     ed: float
     """End-diastole, 0 to 1."""
     es: float | None
-    """End-systole, 0 to 1; None if there are too few frames to tell."""
+    """End-systole, 0 to 1; None if it cannot be told."""
+    lack: str = ""
+    """What end-systole could not be told for, as a clause."""
 
 
-def nearest_frame(fraction: float, n_frames: int) -> int:
-    """Return the frame, of ``n_frames`` evenly spread over the cycle, nearest to a fraction of it; the cycle closes on itself."""
-    return round(fraction * n_frames) % n_frames
+@dataclass(frozen=True, slots=True, eq=False)
+class CycleCurves:
+    """What the images of one slice, or of several together, show over the cycle."""
+
+    times: FloatArray
+    """Shape (frame,): fractions of the cycle, in the order of the frames."""
+    pool: FloatArray
+    """Shape (frame,): size of the blood pool, NaN where not known."""
+    difference: FloatArray
+    """Shape (frame,): difference from the image at the R wave, likewise."""
 
 
-def search_frames(n_frames: int) -> IntArray:
-    """Return the frames in which ED or ES may lie, ascending, shape (k,)."""
-    fraction = np.arange(n_frames) / n_frames
-    wanted = (fraction <= ES_WINDOW[1]) | (fraction >= 1 - ED_WINDOW)
-    return np.flatnonzero(wanted)
+def search_frames(times: FloatArray) -> IntArray:
+    """Return the frames in which ED or ES may lie, ascending, shape (k,); ``times`` of shape (frame,)."""
+    return np.flatnonzero((times <= ES_WINDOW[1] + _ROUNDING) | (times >= 1 - ED_WINDOW - _ROUNDING))
+
+
+def systole_share(times: FloatArray, known: BoolArray) -> float:
+    """Return the part of the window of end-systole that frames span, 0 to 1.
+
+    Parameters
+    ----------
+    times
+        Times of all frames of a slice, shape (frame,).
+    known
+        Which of them are there, shape (frame,).
+    """
+    points = np.linspace(*ES_WINDOW, 51)
+    return float(np.isfinite(_resampled(times, np.where(known, 0.0, np.nan), points)).mean())
 
 
 def disc_mask(plane: ImagePlane, centre_px: FloatArray, radius_mm: float = REGION_RADIUS_MM) -> BoolArray:
@@ -97,8 +126,8 @@ def otsu_threshold(pixels: FloatArray, low: float, high: float, n_bins: int = 12
     return float(edges[1:][int(np.nanargmax(np.where(above > 0, between, np.nan)))])
 
 
-def difference_curve(images: FloatArray, mask: BoolArray) -> FloatArray:
-    """Measure how far each image is from the first.
+def difference_curve(images: FloatArray, mask: BoolArray, reference: int = 0) -> FloatArray:
+    """Measure how far each image is from one of them.
 
     Parameters
     ----------
@@ -106,6 +135,8 @@ def difference_curve(images: FloatArray, mask: BoolArray) -> FloatArray:
         Shape (frames, rows, columns).
     mask
         The region, shape (rows, columns); not empty.
+    reference
+        The image to compare with.
 
     Returns
     -------
@@ -113,68 +144,132 @@ def difference_curve(images: FloatArray, mask: BoolArray) -> FloatArray:
     """
     rows, columns = (slice(indices.min(), indices.max() + 1) for indices in np.nonzero(mask))
     blurred = gaussian_filter(images[:, rows, columns], (0, BLUR_PX, BLUR_PX))[:, mask[rows, columns]]
-    curve: FloatArray = np.sqrt(((blurred - blurred[0]) ** 2).mean(axis=1))
+    curve: FloatArray = np.sqrt(((blurred - blurred[reference]) ** 2).mean(axis=1))
     return curve
 
 
-def find_phases(pool: FloatArray, difference: FloatArray) -> CyclePhases:
+def find_phases(curves: CycleCurves) -> CyclePhases:
     """Find end-diastole and end-systole.
 
     Parameters
     ----------
-    pool
-        Blood pool, shape (frames,), evenly spread over the cycle from the R wave; NaN outside :func:`search_frames`.
-    difference
-        Difference from the first frame, likewise.
+    curves
+        Curves at ascending times, as :func:`combine_curves` returns them.
 
     Returns
     -------
-        The fractions of the largest pool around the R wave (of the first frame, where the pool does not decide) and of the largest
-        difference in systole.
+        The times of the largest pool around the R wave (of the frame at the R wave, where the pool does not decide; of equally
+        large ones of the nearest) and of the largest difference in systole.
     """
-    n_frames = len(pool)
-    difference = _smoothed(difference)  # the pool is not: a mean with the next frame would take end-diastole off the R wave
-    fraction = np.arange(n_frames) / n_frames
-    near_r_wave = np.minimum(fraction, 1 - fraction) <= ED_WINDOW
-    in_systole = (fraction >= ES_WINDOW[0]) & (fraction <= ES_WINDOW[1])
-    if n_frames < MIN_SEARCH_FRAMES or not (difference[in_systole] > 0).any() or not np.isfinite(pool[near_r_wave]).any():
-        return CyclePhases(ed=0.0, es=None)
-    ed = int(np.nanargmax(np.where(near_r_wave, pool, np.nan)))
+    times, pool, difference = curves.times, curves.pool, curves.difference
+    near_r_wave = (cyclic_distance(times, 0.0) < ED_WINDOW - _ROUNDING) & np.isfinite(pool)
+    in_systole = (times >= ES_WINDOW[0] - _ROUNDING) & (times <= ES_WINDOW[1] + _ROUNDING) & np.isfinite(difference)
+    if not near_r_wave.any():
+        return CyclePhases(ed=0.0, es=None, lack="no image around the R wave can be read")
+    r_wave = int(np.flatnonzero(near_r_wave)[r_wave_frame(times[near_r_wave])])
+    lack = _lack(times[in_systole], difference[in_systole])
+    if lack:
+        return CyclePhases(ed=float(times[r_wave]), es=None, lack=lack)
     es = int(np.nanargmax(np.where(in_systole, difference, np.nan)))
     span = np.nanmax(pool) - np.nanmin(pool)
-    if pool[ed] - pool[0] <= MIN_ED_GAIN * span or pool[ed] - pool[es] < MIN_EJECTION * span:
-        ed = 0
-    return CyclePhases(ed=ed / n_frames, es=es / n_frames)
+    largest = pool[near_r_wave].max()
+    is_full = near_r_wave & (pool >= largest - SAME_POOL * span)
+    ed = int(np.flatnonzero(is_full)[r_wave_frame(times[is_full])]) if largest - pool[es] >= MIN_EJECTION * span else r_wave
+    return CyclePhases(ed=float(times[ed]), es=float(times[es]))
 
 
-def phases_from_headers(cine: CineSlice) -> tuple[int | None, int | None]:
-    """Return the frames that CardiacCyclePosition (0018,9236) calls END_DIASTOLE and END_SYSTOLE, None where it names none."""
+def _lack(times: FloatArray, difference: FloatArray) -> str:
+    """Say why images at ascending times of systole do not tell its end, or nothing."""
+    first, last = ES_WINDOW
+    if len(times) < 2:
+        return f"no images between {first:.0%} and {last:.0%} of the cardiac cycle can be read"
+    if not (difference > 0).any():
+        return "the images do not change over the cardiac cycle"
+    es = int(np.argmax(difference))
+    if es == len(times) - 1 and times[es] < last - MIN_PART:
+        return f"the frames end at {times[es]:.0%} of the cardiac cycle, while the heart still contracts"
+    if es == 0 and times[es] > first + MIN_PART:
+        return f"the frames of systole begin at {times[es]:.0%} of the cardiac cycle, when the heart already relaxes"
+    return ""
+
+
+def phases_from_headers(cine: CineSlice) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the frames that CardiacCyclePosition (0018,9236) calls END_DIASTOLE, and those that it calls END_SYSTOLE."""
     positions = [frame.cardiac_cycle_position for frame in cine.frames]
-    ed, es = (positions.index(name) if name in positions else None for name in ("END_DIASTOLE", "END_SYSTOLE"))
+    ed, es = (
+        tuple(index for index, position in enumerate(positions) if position == name) for name in ("END_DIASTOLE", "END_SYSTOLE")
+    )
     return ed, es
 
 
-def combine_curves(curves: Sequence[FloatArray]) -> FloatArray:
-    """Average curves of different length on the grid of the longest; shape (frames,).
+def timing_from_headers(cine: CineSlice) -> FrameTiming:
+    """Return what headers say about the times of a slice's frames: of values that should be equal, the median."""
+    frames = cine.frames
+    percentages = [frame.cycle_percentage for frame in frames]
+    known = [percentage / 100.0 for percentage in percentages if percentage is not None]
+    return FrameTiming(
+        times_ms=np.array([np.nan if frame.trigger_time_ms is None else frame.trigger_time_ms for frame in frames]),
+        nominal_interval_ms=_median_of(frame.nominal_interval_ms for frame in frames),
+        heart_rate_bpm=_median_of(frame.heart_rate_bpm for frame in frames),
+        stated=np.array(known) if len(known) == len(frames) else None,
+    )
 
-    A frame counts as unknown (NaN) only if it is unknown in every curve.
+
+def _median_of(values: Iterable[float | None]) -> float | None:
+    """Return the median of the values that are given and above 0, None if there is none."""
+    known = [value for value in values if value is not None and value > 0]
+    return median(known) if known else None
+
+
+def combine_curves(curves: Sequence[CycleCurves]) -> CycleCurves:
+    """Average the curves of several slices.
+
+    Returns
+    -------
+        Curves at the times of all their frames, ascending. The difference is smoothed; the pool is not, since a mean with the next
+        frame would take end-diastole off the R wave. A point counts as unknown (NaN) unless every curve is known there.
     """
-    n_frames = max(len(curve) for curve in curves)
-    total = np.zeros(n_frames)
-    known = np.zeros(n_frames)
-    for curve in curves:
-        index = [nearest_frame(frame / n_frames, len(curve)) for frame in range(n_frames)]
-        resampled = curve[index]
-        present = np.isfinite(resampled)
-        total[present] += resampled[present]
-        known += present
-    return np.where(known > 0, total / np.maximum(known, 1), np.nan)
+    times = np.unique(np.concatenate([one.times for one in curves]))
+    pool = np.mean([_resampled(one.times, one.pool, times) for one in curves], axis=0)
+    difference = np.mean([_resampled(one.times, _smoothed(one.times, one.difference), times) for one in curves], axis=0)
+    return CycleCurves(times, pool, difference)
 
 
-def _smoothed(curve: FloatArray) -> FloatArray:
-    """Return the cyclic mean of three neighbours, weights 1, 2, 1; neighbours that are unknown (NaN) are left out."""
-    values = np.stack([np.roll(curve, 1), curve, np.roll(curve, -1)])
-    weights = np.array([1.0, 2.0, 1.0])[:, None] * np.isfinite(values)
-    smooth = np.where(np.isfinite(values), values, 0.0)
-    total = (weights * smooth).sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-12)
-    return np.where(np.isfinite(curve), total, np.nan)
+def _resampled(times: FloatArray, curve: FloatArray, points: FloatArray) -> FloatArray:
+    """Interpolate a cyclic curve linearly between its frames; NaN where those are more than :data:`MAX_GAP` frames apart.
+
+    Parameters
+    ----------
+    times, curve
+        Shape (frame,); unknown values are NaN. Frames of equal times are averaged.
+    points
+        Shape (point,).
+    """
+    known = np.isfinite(curve)
+    if not known.any():
+        return np.full(len(points), np.nan)
+    at, place = np.unique(times[known], return_inverse=True)
+    values = np.bincount(place, curve[known]) / np.bincount(place)
+    around = np.concatenate([at[-1:] - 1.0, at, at[:1] + 1.0])
+    after = np.searchsorted(around, points, side="left").clip(1, len(around) - 1)
+    gap = around[after] - around[after - 1]
+    is_frame = np.minimum(around[after] - points, points - around[after - 1]) <= _ROUNDING
+    is_known = is_frame | (gap <= MAX_GAP * frame_step(times) + _ROUNDING)
+    return np.where(is_known, np.interp(points, around, np.concatenate([values[-1:], values, values[:1]])), np.nan)
+
+
+def _smoothed(times: FloatArray, curve: FloatArray) -> FloatArray:
+    """Return the cyclic mean of three neighbours, weights 1, 2, 1; neighbours that are unknown (NaN) or far are left out.
+
+    Both have shape (frame,).
+    """
+    order = np.argsort(times, kind="stable")
+    ordered, at = curve[order], times[order]
+    values = np.stack([np.roll(ordered, 1), ordered, np.roll(ordered, -1)])
+    apart = np.stack([(at - np.roll(at, 1)) % 1.0, np.zeros(len(at)), (np.roll(at, -1) - at) % 1.0])
+    is_near = np.isfinite(values) & (apart <= MAX_GAP * frame_step(times) + _ROUNDING)
+    weights = np.array([1.0, 2.0, 1.0])[:, None] * is_near
+    total = (weights * np.where(is_near, values, 0.0)).sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-12)
+    smooth = np.empty(len(curve))
+    smooth[order] = np.where(np.isfinite(ordered), total, np.nan)
+    return smooth

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cmr_planes.cine.cycle_time import FrameTiming
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import BoolArray, FloatArray
 
@@ -22,8 +23,12 @@ class Slice(Protocol):
         """Number of frames."""
 
     @property
-    def stated_phases(self) -> tuple[int | None, int | None]:
-        """The frames that the source itself calls end-diastole and end-systole, None where it names none."""
+    def timing(self) -> FrameTiming:
+        """What the source says about the times of the frames."""
+
+    @property
+    def stated_phases(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The frames that the source itself calls end-diastole, and those that it calls end-systole; often none."""
 
     def load(self, frames: Sequence[int]) -> None:
         """Read the images of some frames; raises UnreadablePixelsError."""
@@ -35,4 +40,4 @@ class Slice(Protocol):
         """Return the stored intensities of a frame, shape (row, column); raises UnreadablePixelsError."""
 
     def intensities(self, frame: int) -> FloatArray:
-        """Return the scanner's values of a frame, shape (row, column); raises UnreadablePixelsError."""
+        """Return the scanner's values of a frame, bright tissue high, shape (row, column); raises UnreadablePixelsError."""

@@ -23,7 +23,7 @@ from cmr_planes.nifti.plane_table import PlaneTable, read_plane_table
 from cmr_planes.nifti.volumes import WorldAxes
 from cmr_planes.shards.records import SubjectOutcome
 from cmr_planes.shards.schema import Codec
-from cmr_planes.shards.summary import to_json
+from cmr_planes.shards.summary_json import to_json
 from cmr_planes.terminal.console import is_quiet, print_json, remark, reports_errors, stdout
 from cmr_planes.terminal.options import (
     EnumChoice,

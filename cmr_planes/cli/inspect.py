@@ -14,7 +14,8 @@ from cmr_planes.errors import CatalogueFinding, ExitCode
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import PlaneTable
 from cmr_planes.shards.label_summary import LabelSummary, labels_to_json, summarise_labels
-from cmr_planes.shards.summary import CatalogueSummary, Range, ViewSummary, summarise, to_json
+from cmr_planes.shards.summary import CatalogueSummary, Range, ViewSummary, WorstSlice, summarise
+from cmr_planes.shards.summary_json import to_json
 from cmr_planes.terminal.console import print_json, reports_errors, stdout
 from cmr_planes.terminal.options import json_option, verbose_option
 from cmr_planes.terminal.tables import Kind, table
@@ -87,7 +88,7 @@ def _tables(summary: CatalogueSummary, *, verbose: bool) -> Iterator[Table]:
         }
         yield table("Images", columns, [_image_row(view) for view in summary.views])
     if any(view.n_with_positions for view in summary.views):
-        measures = ("alignment (0 to 1)", "angle of the lines, degrees", "agreement along the lines (-1 to 1)")
+        measures = ("alignment (0 to 1)", "angle of the lines, degrees", "agreement along the lines (-1 to 1)", "worst slice")
         rows = [_quality_row(view) for view in summary.views if view.n_with_positions]
         yield table("Positions: least, median, largest", {"view": Kind.TEXT, **dict.fromkeys(measures, Kind.NUMBER)}, rows)
         yield _class_table(summary.views)
@@ -98,6 +99,7 @@ def _tables(summary: CatalogueSummary, *, verbose: bool) -> Iterator[Table]:
                 *((low.subject,) if verbose else ()),
                 low.view.title,
                 *(decimals(agreement, 2) for agreement in low.line_agreement),
+                _numbered(low.worst_slice, low.worst_agreement),
             )
             for low in summary.low_agreement[: None if verbose else LISTED]
         ]
@@ -107,6 +109,7 @@ def _tables(summary: CatalogueSummary, *, verbose: bool) -> Iterator[Table]:
             "view": Kind.TEXT,
             "first line": Kind.NUMBER,
             "second line": Kind.NUMBER,
+            "worst slice": Kind.NUMBER,
         }
         yield table(f"Low agreement ({len(summary.low_agreement):,})", columns, listed)
     if any(n_visits > 1 for n_visits, _ in summary.visits):
@@ -180,7 +183,19 @@ def _image_row(view: ViewSummary) -> tuple[object, ...]:
 
 
 def _quality_row(view: ViewSummary) -> tuple[object, ...]:
-    return view.view.title, _range(view.alignment, 2), _range(view.line_angle_deg, 1), _range(view.line_agreement, 2)
+    ranges = _range(view.alignment, 2), _range(view.line_angle_deg, 1), _range(view.line_agreement, 2)
+    return view.view.title, *ranges, _worst(view.worst_slice)
+
+
+def _worst(worst: WorstSlice | None) -> str:
+    """Say which slice agrees least, and how much."""
+    if worst is None:
+        return NO_VALUE
+    return f"{worst.line_agreement:.2f} (subject {worst.subject_number}, slice {worst.slice_number})"
+
+
+def _numbered(slice_number: int, agreement: float) -> str:
+    return f"{agreement:.2f} (slice {slice_number})" if slice_number else NO_VALUE
 
 
 def _class_table(views: Sequence[ViewSummary]) -> Table:

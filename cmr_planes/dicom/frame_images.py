@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cmr_planes.dicom.frames import FrameHeader
+from cmr_planes.dicom.pixel_format import StoredImage
 from cmr_planes.dicom.pixels import PixelReader
 from cmr_planes.errors import UnreadablePixelsError
 from cmr_planes.geometry.arrays import BoolArray
@@ -16,7 +16,7 @@ class FrameImages:
 
     def __init__(self, reader: PixelReader) -> None:
         self._reader = reader
-        self._images: dict[int, NDArray[np.uint16]] = {}
+        self._images: dict[int, StoredImage] = {}
         self._n_bytes = 0
 
     def load(self, frames: Sequence[FrameHeader]) -> None:
@@ -30,7 +30,7 @@ class FrameImages:
             )
         for frame, image in zip(missing, self._reader.read(missing), strict=True):
             self._images[id(frame)] = image
-            self._n_bytes += image.nbytes
+            self._n_bytes += image.pixels.nbytes
 
     def readable(self, frames: Sequence[FrameHeader]) -> BoolArray:
         """Load what can be read of ``frames`` and tell which that is."""
@@ -47,9 +47,10 @@ class FrameImages:
             return False
         return True
 
-    def __getitem__(self, frame: FrameHeader) -> NDArray[np.uint16]:
-        """Return the image of a frame, shape (rows, columns), reading it if need be."""
-        self.load([frame])
+    def __getitem__(self, frame: FrameHeader) -> StoredImage:
+        """Return the image of a frame, reading it if need be; raises UnreadablePixelsError."""
+        if id(frame) not in self._images:
+            self.load([frame])
         return self._images[id(frame)]
 
 

@@ -25,8 +25,39 @@ PIXEL_TAGS = (
 
 _NATIVE = frozenset({"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"})
 _UINT16_MAX = 65_535
+MAX_NEGATIVE_SHARE = 0.01
+"""Negative pixels are taken for ringing if they are at most this share of an image, ..."""
+MAX_NEGATIVE_DEPTH = 0.05
+"""... or at most this share of its largest value below 0."""
+MIN_IMAGE_SHARE = 0.01
+"""An image in which fewer pixels than this share are above the least is black."""
 MAX_FRAME_SIZE = 16 << 20
 """Bytes of one frame; more are not decoded, whatever the header says."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelRepair:
+    """What was changed in an image because its header and its values contradict each other."""
+
+    n_negative: int = 0
+    """Negative pixels that were set to 0."""
+    n_cut: int = 0
+    """Pixels of which bits beyond BitsStored were cut off."""
+    has_zero_slope: bool = False
+    """Whether RescaleSlope is 0, and was taken as 1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredImage:
+    """An image as it is kept: unsigned, and bright is high."""
+
+    pixels: NDArray[np.uint16]
+    """Shape (rows, columns)."""
+    rescale: tuple[float, float]
+    """Slope and intercept: ``pixels`` × slope + intercept are the scanner's values. The slope is negative where those were dark for
+    bright tissue."""
+    repair: PixelRepair
+    """What was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +128,64 @@ def take_stored_bits(stored: NDArray[np.uint16], form: PixelFormat) -> NDArray[n
     return stored
 
 
-def to_unsigned(values: NDArray[np.integer], form: PixelFormat) -> NDArray[np.uint16]:
-    """Return values as unsigned 16-bit numbers, inverted if need be; raises UnreadablePixelsError if they do not fit."""
+def count_cut(stored: NDArray[np.uint16], form: PixelFormat) -> int:
+    """Count the native values with bits beyond the stored ones; a sign may be spread over those."""
+    largest = 1 << form.bits_stored
+    if form.is_signed or form.high_bit != form.bits_stored - 1 or stored.max() < largest:
+        return 0
+    return int((stored >= largest).sum())
+
+
+def store(values: NDArray[np.integer], form: PixelFormat, rescale: tuple[float, float], *, n_cut: int = 0) -> StoredImage:
+    """Keep values as unsigned 16-bit numbers, bright tissue high.
+
+    Parameters
+    ----------
+    values
+        Shape (rows, columns), with sign.
+    form
+        How they were stored.
+    rescale
+        RescaleSlope and RescaleIntercept.
+    n_cut
+        Values that lost bits.
+
+    Returns
+    -------
+        The image. It is inverted where MONOCHROME1 or a negative slope makes bright tissue low, and its rescaling follows.
+
+    Raises
+    ------
+    UnreadablePixelsError
+        The values do not fit, are negative as those of no magnitude image are, or are black.
+    """
     if not np.issubdtype(values.dtype, np.integer):
         raise UnreadablePixelsError(f"has pixels of type {values.dtype}: integers are expected")
-    if form.is_inverted:
-        largest = (1 << form.bits_stored) - 1
-        values = (-1 if form.is_signed else largest) - values.astype(np.int64)
-    if values.dtype == np.uint16:
-        return values.astype(np.uint16, copy=False)
-    low, high = int(values.min()), int(values.max())
-    if low < 0:
-        raise UnreadablePixelsError(f"holds negative values (down to {low}): magnitude images have none, choose another series")
-    if high > _UINT16_MAX:
-        raise UnreadablePixelsError(f"holds values up to {high}: at most {_UINT16_MAX} are expected")
-    return values.astype(np.uint16)
+    slope, intercept = rescale
+    repair = PixelRepair(n_negative=_count_negative(values), n_cut=n_cut, has_zero_slope=slope == 0)
+    if repair.n_negative:
+        values = np.maximum(values, 0)
+    slope = slope or 1.0
+    if form.is_inverted != (slope < 0):
+        largest = (1 << (form.bits_stored - form.is_signed)) - 1
+        values = largest - values.astype(np.int64)
+        slope, intercept = -slope, intercept + slope * largest
+    if values.dtype != np.uint16 and values.max() > _UINT16_MAX:
+        raise UnreadablePixelsError(f"holds values up to {values.max()}: at most {_UINT16_MAX} are expected")
+    pixels = values.astype(np.uint16, copy=False)
+    if np.count_nonzero(pixels > pixels.min()) < MIN_IMAGE_SHARE * pixels.size:
+        raise UnreadablePixelsError("is black: nearly all its pixels have one value; export it again, or leave it out")
+    return StoredImage(pixels, (slope, intercept), repair)
+
+
+def _count_negative(values: NDArray[np.integer]) -> int:
+    """Count negative pixels; raises UnreadablePixelsError where they are too many and too low for an interpolation's ringing."""
+    if np.issubdtype(values.dtype, np.unsignedinteger) or values.min() >= 0:
+        return 0
+    low, high, count = int(values.min()), int(values.max()), int((values < 0).sum())
+    if count > MAX_NEGATIVE_SHARE * values.size and -low > MAX_NEGATIVE_DEPTH * high:
+        raise UnreadablePixelsError(
+            f"holds negative values (down to {low}, in {count / values.size:.0%} of its pixels): magnitude images have none, "
+            "choose another series"
+        )
+    return count

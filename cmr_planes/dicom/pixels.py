@@ -1,9 +1,10 @@
 """Images of chosen frames, decoded without loss.
 
 Native pixel data of 8 or 16 bits are taken straight from the bytes; everything else goes through pydicom's decoders. Returned are
-stored values (before RescaleSlope) as unsigned 16-bit numbers. MONOCHROME1 is inverted within BitsStored, so that bright is always
-high. Colour, floating point, values above 65,535 and negative values are refused: magnitude images of cine MR have none of them,
-and a silent shift or clipping would not be lossless.
+stored values (before RescaleSlope) as unsigned 16-bit numbers. MONOCHROME1 and images with a negative RescaleSlope are inverted
+within BitsStored, so that bright is always high. Colour, floating point, values above 65,535, black images and those with many
+negative values are refused: magnitude images of cine MR have none of them. A few negative values, as interpolation leaves them, are
+set to 0 and counted.
 """
 
 import io
@@ -26,9 +27,11 @@ from cmr_planes.dicom.inflation import IMAGE_LIMIT
 from cmr_planes.dicom.pixel_format import (
     PIXEL_TAGS,
     PixelFormat,
+    StoredImage,
+    count_cut,
     read_pixel_format,
+    store,
     take_stored_bits,
-    to_unsigned,
 )
 from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.errors import CmrPlanesError, SourceChangedError, UnreadablePixelsError
@@ -66,7 +69,7 @@ class PixelReader:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def read(self, frames: Sequence[FrameHeader]) -> list[NDArray[np.uint16]]:
+    def read(self, frames: Sequence[FrameHeader]) -> list[StoredImage]:
         """Read the images of frames.
 
         Parameters
@@ -76,20 +79,20 @@ class PixelReader:
 
         Returns
         -------
-            Stored values in the order of ``frames``, each of shape (rows, columns).
+            Stored values in the order of ``frames``, each of shape (rows, columns), with their rescaling.
 
         Raises
         ------
         UnreadablePixelsError
             A frame's pixel data are missing, cut off, damaged, in colour, or hold values that do not fit (see the module).
         """
-        images: dict[int, NDArray[np.uint16]] = {}
+        images: dict[int, StoredImage] = {}
         order = sorted(range(len(frames)), key=lambda index: _key(frames[index].file))
         for ref, group in groupby(order, key=lambda index: frames[index].file):
             wanted = list(group)
             try:
                 with quiet_pydicom():
-                    decoded = self._decode(ref, [frames[index].frame_index for index in wanted])
+                    decoded = self._decode(ref, [frames[index] for index in wanted])
             except SourceChangedError as error:
                 raise SourceChangedError(f"{_name(frames[wanted[0]])} {error}") from error
             except CmrPlanesError as error:
@@ -97,26 +100,26 @@ class PixelReader:
             images.update(zip(wanted, decoded, strict=True))
         return [images[index] for index in range(len(frames))]
 
-    def _decode(self, ref: FileRef, indices: Sequence[int]) -> list[NDArray[np.uint16]]:
+    def _decode(self, ref: FileRef, frames: Sequence[FrameHeader]) -> list[StoredImage]:
         """Return frames of one instance."""
         try:
-            images = self._decode_as_found(ref, indices)
+            images = self._decode_as_found(ref, frames)
         except CmrPlanesError:
             _check_unchanged(ref)  # explains it better
             raise
         _check_unchanged(ref)
         return images
 
-    def _decode_as_found(self, ref: FileRef, indices: Sequence[int]) -> list[NDArray[np.uint16]]:
+    def _decode_as_found(self, ref: FileRef, frames: Sequence[FrameHeader]) -> list[StoredImage]:
         if not ref.member:
             with FileBytes(ref.path) as file:
-                return decode(file, indices)
+                return decode(file, frames)
         if ref.path not in self._archives:
             self._archives[ref.path] = Archive(ref.path)
         member: ByteSource = self._archives[ref.path].member(ref.member)
         if member.size <= _WHOLE_READ:
             member = _Loaded(member.read())
-        return decode(member, indices)
+        return decode(member, frames)
 
 
 def _check_unchanged(ref: FileRef) -> None:
@@ -131,15 +134,15 @@ def _check_unchanged(ref: FileRef) -> None:
         raise SourceChangedError(f"changed while the subject was read; {_ONCE_MORE}")
 
 
-def decode(source: ByteSource, indices: Sequence[int]) -> list[NDArray[np.uint16]]:
+def decode(source: ByteSource, frames: Sequence[FrameHeader]) -> list[StoredImage]:
     """Decode frames of one instance.
 
     Parameters
     ----------
     source
         The instance's bytes.
-    indices
-        Zero-based numbers of the frames.
+    frames
+        Frames of this instance.
 
     Returns
     -------
@@ -155,16 +158,21 @@ def decode(source: ByteSource, indices: Sequence[int]) -> list[NDArray[np.uint16
         source = _inflated(source, elements)
         elements = read_elements(source, PIXEL_TAGS, last=tags.PIXEL_REPRESENTATION)
     form = read_pixel_format(elements)
+    indices = [frame.frame_index for frame in frames]
     beyond = [index for index in indices if not 0 <= index < form.n_frames]
     if beyond:
         raise UnreadablePixelsError(f"has {form.n_frames} frames: there is no frame {beyond[0] + 1}")
     native = _native_frames(source, form, indices, is_implicit=elements.encoding.is_implicit)
     if native is None:
-        return _decode_with_pydicom(source, form, indices)
+        return _decode_with_pydicom(source, form, frames)
     dtype = np.dtype("<u2" if form.bits_allocated == 16 else "u1")  # bits
-    shape = (form.rows, form.columns)
-    stored = (np.frombuffer(raw, dtype).reshape(shape).astype(np.uint16) for raw in native)
-    return [to_unsigned(take_stored_bits(values, form), form) for values in stored]
+    stored = [np.frombuffer(raw, dtype).reshape(form.rows, form.columns).astype(np.uint16) for raw in native]
+    return [_store_native(values, form, frame) for values, frame in zip(stored, frames, strict=True)]
+
+
+def _store_native(stored: NDArray[np.uint16], form: PixelFormat, frame: FrameHeader) -> StoredImage:
+    """Keep the image of native values."""
+    return store(take_stored_bits(stored, form), form, frame.rescale, n_cut=count_cut(stored, form))
 
 
 class _Loaded:
@@ -222,7 +230,7 @@ def _native_frames(source: ByteSource, form: PixelFormat, indices: Sequence[int]
     return frames if is_there and all(len(frame) == form.frame_size for frame in frames) else None
 
 
-def _decode_with_pydicom(source: ByteSource, form: PixelFormat, indices: Sequence[int]) -> list[NDArray[np.uint16]]:
+def _decode_with_pydicom(source: ByteSource, form: PixelFormat, frames: Sequence[FrameHeader]) -> list[StoredImage]:
     """Decode whatever is not plain native data."""
     data = source.read()
     with quiet_pydicom():  # decode() may be called alone
@@ -233,7 +241,7 @@ def _decode_with_pydicom(source: ByteSource, form: PixelFormat, indices: Sequenc
                 meta.TransferSyntaxUID = ImplicitVRLittleEndian if dataset.original_encoding[0] else ExplicitVRLittleEndian
             is_compressed = meta.TransferSyntaxUID.is_compressed
             _check_length(len(dataset.get("PixelData") or b""), form, is_compressed=is_compressed)
-            arrays = [pixel_array(dataset, index=index, raw=True) for index in indices]
+            arrays = [pixel_array(dataset, index=frame.frame_index, raw=True) for frame in frames]
         except UnreadablePixelsError:
             raise
         except Exception as error:  # each decoder raises what it likes
@@ -242,8 +250,9 @@ def _decode_with_pydicom(source: ByteSource, form: PixelFormat, indices: Sequenc
     if any(array.shape != (form.rows, form.columns) for array in arrays):
         raise UnreadablePixelsError(f"decodes to another matrix than its header's {form.rows} rows and {form.columns} columns")
     if not is_compressed and form.bits_allocated in (8, 16):  # decoders of compressed data take the stored bits themselves
-        arrays = [take_stored_bits(array.astype(f"u{array.itemsize}").astype(np.uint16), form) for array in arrays]
-    return [to_unsigned(array, form) for array in arrays]
+        stored = [array.astype(f"u{array.itemsize}").astype(np.uint16) for array in arrays]
+        return [_store_native(values, form, frame) for values, frame in zip(stored, frames, strict=True)]
+    return [store(array, form, frame.rescale) for array, frame in zip(arrays, frames, strict=True)]
 
 
 def _until_pixel_data() -> Callable[[int, str | None, int], bool]:

@@ -1,7 +1,7 @@
 """A subject's annotations during extraction: which frames they are of, and labels on the images that were kept."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import numpy as np
@@ -11,16 +11,20 @@ from cmr_planes.annotations.brightness import contrast_sentences
 from cmr_planes.annotations.matching import annotated_frames, belongs, match
 from cmr_planes.annotations.model import Annotation, TargetView
 from cmr_planes.annotations.placing import place_on_plane
+from cmr_planes.cine.cycle_time import cyclic_distance
+from cmr_planes.cine.frame_choice import SliceTimes
 from cmr_planes.cine.phases import CyclePhases
 from cmr_planes.errors import AnnotationError
 from cmr_planes.extraction.subject_views import ReadSlice
-from cmr_planes.geometry.arrays import IntArray
+from cmr_planes.geometry.arrays import FloatArray, IntArray
 from cmr_planes.shards.records import InstanceRef, ViewLabels, ViewRecord
 from cmr_planes.views import CardiacView
 
 SAME_TIME = 0.12
 """Annotated frames within this share of the cycle of each other are of one time point: annotators do not keep to one frame on all
 slices."""
+SAME_FRAME = 0.01
+"""Frames of different slices within this share of the cycle of each other are of one moment."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,15 +33,15 @@ class AnnotatedCycle:
 
     cycle: CyclePhases
     """The subject's."""
-    frames: Mapping[CardiacView, Mapping[int, frozenset[int]]]
-    """By view and slice, the annotated frames."""
+    frames: Mapping[CardiacView, Mapping[int, Mapping[int, float]]]
+    """By view and slice, the annotated frames and their times in the cycle."""
 
-    def override(self, view: CardiacView, slices: Sequence[ReadSlice], frame_index: IntArray) -> IntArray:
+    def override(self, view: CardiacView, frame_index: IntArray) -> IntArray:
         """Take the annotated frame of each slice where there is one near end-diastole or end-systole.
 
         Parameters
         ----------
-        view, slices
+        view
             The view.
         frame_index
             Shape (phase, slice): the frames chosen otherwise.
@@ -49,22 +53,15 @@ class AnnotatedCycle:
         chosen = frame_index.copy()
         fractions = [self.cycle.ed, self.cycle.es]
         for slice_index, frames in self.frames.get(view, {}).items():
-            n_frames = slices[slice_index].n_frames
             for phase in range(len(chosen)):
                 fraction = fractions[phase]
                 if fraction is None:
                     continue
-                distance = {frame: cyclic_distance(frame / n_frames, fraction) for frame in sorted(frames)}
+                distance = {frame: float(cyclic_distance(frames[frame], fraction)) for frame in sorted(frames)}
                 nearest = min(distance, key=lambda frame: distance[frame])
                 if distance[nearest] <= SAME_TIME:
                     chosen[phase, slice_index] = nearest
         return chosen
-
-
-def cyclic_distance(first: float, second: float) -> float:
-    """Return how far apart two fractions of the cycle are, 0 to 0.5."""
-    apart = abs(first - second) % 1.0
-    return min(apart, 1.0 - apart)
 
 
 class SubjectAnnotations:
@@ -90,13 +87,20 @@ class SubjectAnnotations:
             if belongs(self._annotations, whole_target(view, slices), extraction_key, self._place)
         )
 
-    def cycle(self, views: Mapping[CardiacView, Sequence[ReadSlice]], automatic: CyclePhases) -> AnnotatedCycle:
+    def cycle(
+        self,
+        views: Mapping[CardiacView, Sequence[ReadSlice]],
+        times: Mapping[CardiacView, SliceTimes],
+        automatic: CyclePhases,
+    ) -> AnnotatedCycle:
         """Let annotations decide when end-diastole and end-systole are.
 
         Parameters
         ----------
         views
             The chosen slices of each view.
+        times
+            Times of their frames in the cycle; frames without are taken as evenly spread over it.
         automatic
             What was found in headers and images.
 
@@ -108,15 +112,15 @@ class SubjectAnnotations:
         if not self._annotations:
             return AnnotatedCycle(automatic, {})
         frames = {
-            view: annotated_frames(self._annotations, whole_target(view, slices), extraction_key, self._place)
+            view: {
+                index: {frame: _time_of(frame, slices[index], times[view][index]) for frame in of_slice}
+                for index, of_slice in annotated_frames(
+                    self._annotations, whole_target(view, slices), extraction_key, self._place
+                ).items()
+            }
             for view, slices in views.items()
         }
-        fractions = [
-            frame / views[view][slice_index].n_frames
-            for view, of_slices in frames.items()
-            for slice_index, of_slice in of_slices.items()
-            for frame in of_slice
-        ]
+        fractions = [time for of_slices in frames.values() for of_slice in of_slices.values() for time in of_slice.values()]
         return AnnotatedCycle(_choose(_gatherings(fractions), automatic), frames)
 
     def labels_on(self, records: Sequence[ViewRecord]) -> tuple[Mapping[CardiacView, ViewLabels], tuple[str, ...]]:
@@ -136,12 +140,17 @@ class SubjectAnnotations:
         return matched.views, (*matched.remarks, *doubts)
 
 
+def _time_of(frame: int, one: ReadSlice, times: FloatArray | None) -> float:
+    return frame / one.n_frames if times is None else float(times[frame])
+
+
 def _gatherings(fractions: Sequence[float]) -> list[float]:
-    """Return the fractions around which annotated frames gather: of each gathering the most frequent, most frequent first."""
-    counts: dict[float, int] = {}
-    for fraction in sorted(fractions):
-        rounded = round(fraction, 6)
-        counts[rounded] = counts.get(rounded, 0) + 1
+    """Return the fractions around which annotated frames gather: of each gathering the most frequent, most frequent first.
+
+    Fractions of one frame differ a little from slice to slice, as heart rates do.
+    """
+    distinct = sorted({round(fraction, 6) for fraction in fractions})
+    counts = {one: int((cyclic_distance(np.array(fractions), one) <= SAME_FRAME).sum()) for one in distinct}
     gatherings: list[float] = []
     for fraction in sorted(counts, key=lambda one: (-counts[one], one)):
         if all(cyclic_distance(fraction, other) > SAME_TIME for other in gatherings):
@@ -157,7 +166,7 @@ def _choose(gatherings: Sequence[float], automatic: CyclePhases) -> CyclePhases:
     expected_es = es if es is not None else (ed + 1 / 3) % 1.0  # systole takes a third of the cycle
     if len(gatherings) == 1:
         is_ed = cyclic_distance(gatherings[0], ed) <= cyclic_distance(gatherings[0], expected_es)
-        return CyclePhases(ed=gatherings[0], es=es) if is_ed else CyclePhases(ed=ed, es=gatherings[0])
+        return replace(automatic, ed=gatherings[0]) if is_ed else CyclePhases(ed=ed, es=gatherings[0])
     pairs = [(first, second) for first in gatherings for second in gatherings if first != second]
     best = min(pairs, key=lambda pair: cyclic_distance(pair[0], ed) + cyclic_distance(pair[1], expected_es))
     return CyclePhases(ed=best[0], es=best[1])

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from cmr_planes.annotations.model import Annotation
 from cmr_planes.cine.acquisitions import CineSlice, CineStudy, find_cine_slices, order_findings
 from cmr_planes.cine.cine_evidence import doubt_findings, keep_cines
-from cmr_planes.cine.phases import phases_from_headers
+from cmr_planes.cine.cycle_time import FrameTiming
+from cmr_planes.cine.phases import phases_from_headers, timing_from_headers
 from cmr_planes.cine.rest_and_stress import select_one_state
 from cmr_planes.cine.view_selection import select_views
 from cmr_planes.dicom.frame_images import FrameImages
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.dicom.headers import HeaderScan, read_headers
+from cmr_planes.dicom.pixel_format import PixelRepair
 from cmr_planes.dicom.pixels import PixelReader
 from cmr_planes.dicom.repairs import repair_notes
 from cmr_planes.discovery.subjects import SubjectSource
@@ -50,7 +52,12 @@ class DicomSlice:
         return len(self.cine.frames)
 
     @property
-    def stated_phases(self) -> tuple[int | None, int | None]:
+    def timing(self) -> FrameTiming:
+        """The frames' trigger times, and what tells the RR interval."""
+        return timing_from_headers(self.cine)
+
+    @property
+    def stated_phases(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The frames that CardiacCyclePosition names."""
         return phases_from_headers(self.cine)
 
@@ -58,11 +65,6 @@ class DicomSlice:
     def label(self) -> str:
         """The series by its number."""
         return self.cine.label
-
-    @property
-    def rescale(self) -> tuple[float, float]:
-        """RescaleSlope and RescaleIntercept of the first frame."""
-        return self.cine.header.rescale
 
     @property
     def manufacturer(self) -> str:
@@ -100,12 +102,21 @@ class DicomSlice:
 
     def image(self, frame: int) -> NDArray[np.uint16]:
         """Return the stored intensities of a frame."""
-        return self.images[self.cine.frames[frame]]
+        return self.images[self.cine.frames[frame]].pixels
+
+    def rescale(self, frame: int) -> tuple[float, float]:
+        """Return slope and intercept from a frame's stored intensities to the scanner's values."""
+        return self.images[self.cine.frames[frame]].rescale
+
+    def repair(self, frame: int) -> PixelRepair:
+        """Return what was changed in a frame's values."""
+        return self.images[self.cine.frames[frame]].repair
 
     def intensities(self, frame: int) -> FloatArray:
-        """Return the scanner's values of a frame, by its own rescaling."""
-        slope, intercept = self.cine.frames[frame].rescale
-        return np.asarray(self.image(frame) * slope + intercept, dtype=np.float64)
+        """Return the scanner's values of a frame, by its own rescaling; turned where bright tissue has low ones."""
+        slope, intercept = self.rescale(frame)
+        values = np.asarray(self.image(frame) * slope + intercept, dtype=np.float64)
+        return values if slope > 0 else -values
 
     def frame_number(self, frame: int) -> int:
         """Return the frame's place in time, from 1."""

@@ -273,13 +273,17 @@ def _slices(found: _View, view: CardiacView, axes: HeartAxes) -> tuple[tuple[Rea
         NiftiSlice(
             plane=volume.planes[index],
             images=volume.images[:, index],
-            rescale=volume.rescale,
+            scaling=volume.rescale,
             label=f"slice {index + 1} of the {view.title} volume",
             frame_numbers=found.frame_numbers,
-            stated_phases=(found.stated.get(CardiacPhase.ED), found.stated.get(CardiacPhase.ES)),
+            stated_phases=(_of_phase(found.stated, CardiacPhase.ED), _of_phase(found.stated, CardiacPhase.ES)),
             has_directions=has_directions,
             source_index=index,
         )
         for index in order
     )
     return slices, [] if has_directions else [(NoteCode.NO_DIRECTIONS, remark)]
+
+
+def _of_phase(stated: Mapping[CardiacPhase, int], phase: CardiacPhase) -> tuple[int, ...]:
+    return (stated[phase],) if phase in stated else ()

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cmr_planes.cine.cycle_time import FrameTiming
+from cmr_planes.dicom.pixel_format import PixelRepair
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import BoolArray, FloatArray
 from cmr_planes.shards.records import InstanceRef
@@ -18,11 +20,12 @@ class NiftiSlice:
     plane: ImagePlane
     images: NDArray[np.uint16]
     """Shape (frame, row, column)."""
-    rescale: tuple[float, float]
+    scaling: tuple[float, float]
+    """Slope and intercept from stored intensities to the file's values, for all frames."""
     label: str
     frame_numbers: tuple[int, ...]
     """The number of each frame in its cine, from 1."""
-    stated_phases: tuple[int | None, int | None]
+    stated_phases: tuple[tuple[int, ...], tuple[int, ...]]
     has_directions: bool
     source_index: int
     manufacturer: str = ""
@@ -33,6 +36,11 @@ class NiftiSlice:
     def n_frames(self) -> int:
         """Number of frames."""
         return len(self.images)
+
+    @property
+    def timing(self) -> FrameTiming:
+        """One whole cycle: NIfTI keeps no times."""
+        return FrameTiming.evenly(self.n_frames)
 
     def load(self, frames: Sequence[int]) -> None:
         """Do nothing: the images are in memory."""
@@ -47,8 +55,16 @@ class NiftiSlice:
 
     def intensities(self, frame: int) -> FloatArray:
         """Return the file's values of a frame."""
-        slope, intercept = self.rescale
+        slope, intercept = self.scaling
         return np.asarray(self.images[frame] * slope + intercept, dtype=np.float64)
+
+    def rescale(self, frame: int) -> tuple[float, float]:  # noqa: ARG002  # the same for every frame
+        """Return slope and intercept from stored intensities to the file's values."""
+        return self.scaling
+
+    def repair(self, frame: int) -> PixelRepair:  # noqa: ARG002  # the same for every frame
+        """Return that nothing was changed."""
+        return PixelRepair()
 
     def frame_number(self, frame: int) -> int:
         """Return the number of a frame in its cine, from 1."""

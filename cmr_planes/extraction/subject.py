@@ -1,7 +1,7 @@
 """One subject: from its files to the record that a shard stores, the same for every kind of source."""
 
 import traceback
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,9 +9,12 @@ import numpy as np
 
 from cmr_planes.annotations.files import LabelFile
 from cmr_planes.annotations.reading import read_annotations
-from cmr_planes.cine.frame_choice import choose_frames, end_diastolic_image, find_cycle_phases
-from cmr_planes.cine.line_agreement import line_agreement
-from cmr_planes.cine.phases import MIN_SEARCH_FRAMES, CyclePhases
+from cmr_planes.cine.frame_choice import (
+    UNKNOWN_FRAME,
+    find_cycle_phases,
+    time_views,
+)
+from cmr_planes.cine.phases import CyclePhases
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import (
     CmrPlanesError,
@@ -21,18 +24,18 @@ from cmr_planes.errors import (
     RejectionCode,
     UnreadablePixelsError,
 )
-from cmr_planes.extraction.annotated_frames import AnnotatedCycle, SubjectAnnotations
+from cmr_planes.extraction.annotated_frames import SubjectAnnotations
+from cmr_planes.extraction.assembly import Assembly
+from cmr_planes.extraction.image_checks import agreement_findings, measure_agreement, repair_findings
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.source_format import format_of
 from cmr_planes.extraction.subject_views import ReadSlice, SubjectViews
+from cmr_planes.extraction.view_frames import choose_view_frames
 from cmr_planes.fates import PlaneFate
-from cmr_planes.geometry import LPS_AXES, VIEW_LINES, Plane, Positions, compute_positions, middle_slice
+from cmr_planes.geometry import LPS_AXES, VIEW_LINES, Positions, compute_positions
 from cmr_planes.geometry.arrays import FloatArray, IntArray
 from cmr_planes.shards.records import InstanceRef, SubjectRecord, ViewLabels, ViewRecord
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
-
-LOW_AGREEMENT = 0.5
-"""Images that agree less than this along their common line are noted; a real study has 0.69 to 0.95."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +46,6 @@ class ExtractedSubject:
     """Images, positions, and what was left out."""
     labels: Mapping[CardiacView, ViewLabels]
     """Labels of the record's images, by view; empty without annotations."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Assembly:
-    """What the views of one subject are made from."""
-
-    subject: SubjectViews
-    options: ExtractOptions
-    kept: Container[CardiacView]
-    """Views that are kept where no positions can be placed on them."""
-    choice: AnnotatedCycle
-    """End-diastole and end-systole."""
 
 
 def extract_subject(source: SubjectSource, options: ExtractOptions, label_files: Sequence[LabelFile]) -> ExtractedSubject:
@@ -124,10 +115,12 @@ def _assemble(
     if not targets:
         return
     yield None, _frame_of_reference_findings(subject)
-    choice = annotations.cycle(cines, find_cycle_phases(cines) if cines else CyclePhases(ed=0.0, es=None))
+    times = time_views(cines)
+    choice = annotations.cycle(cines, times, find_cycle_phases(cines, times) if cines else CyclePhases(ed=0.0, es=None))
     if choice.cycle.es is None and options.phases is PhaseChoice.ED_ES and not cines.keys().isdisjoint(targets):
-        yield None, [Finding("", NoteCode.FEW_FRAMES, _few_frames_sentence(cines))]
-    assembly = _Assembly(subject=subject, options=options, kept=kept, choice=choice)
+        sentence = f"end-systole could not be told: {choice.cycle.lack}; only end-diastole was kept"
+        yield None, [Finding("", NoteCode.FEW_FRAMES, sentence)]
+    assembly = Assembly(subject=subject, options=options, kept=kept, times=times, choice=choice)
     for view in targets:
         yield _make_view(view, assembly)
 
@@ -162,11 +155,6 @@ def _is_plane_known(view: CardiacView, subject: SubjectViews, *, is_image: bool)
     return subject.axes is not LPS_AXES or all(one.has_directions for one in subject.views[view])
 
 
-def _line_plane(view: CardiacView, subject: SubjectViews) -> Plane:
-    """Return the plane that leaves a view's line: the stated one, else that of the slice that stands for the view."""
-    return subject.stated_planes.get(view) or _standing_slice(view, subject).plane
-
-
 def _frame_of_reference_findings(subject: SubjectViews) -> list[Finding]:
     """Note planes that do not share a frame of reference; empty identifiers say nothing."""
     uids = {uid for slices in subject.views.values() for one in slices for uid in one.frames_of_reference}
@@ -179,27 +167,13 @@ def _frame_of_reference_findings(subject: SubjectViews) -> list[Finding]:
     return [Finding("", NoteCode.FRAME_OF_REFERENCE, sentence)]
 
 
-def _few_frames_sentence(cines: Mapping[CardiacView, Sequence[ReadSlice]]) -> str:
-    """Say that end-systole was not searched."""
-    n_frames = max(one.n_frames for slices in cines.values() for one in slices)
-    return (
-        f"end-systole could not be told ({n_frames} frames, at least {MIN_SEARCH_FRAMES} of changing images are needed); "
-        "only end-diastole was kept"
-    )
-
-
-def _standing_slice(view: CardiacView, subject: SubjectViews) -> ReadSlice:
-    """Return the slice that stands for a view: the middle one of SAX, the only one of a long-axis view."""
-    slices = subject.views[view]
-    return slices[middle_slice([one.plane for one in slices])]
-
-
-def _make_view(view: CardiacView, assembly: _Assembly) -> tuple[ViewRecord | None, list[Finding]]:
+def _make_view(view: CardiacView, assembly: Assembly) -> tuple[ViewRecord | None, list[Finding]]:
     """Make the record of one view, or reject it."""
     subject = assembly.subject
     slices = list(subject.views[view])
     findings = list(subject.view_findings.get(view, ()))
-    phases, frame_index = _choose_frames(view, slices, assembly)
+    phases, frame_index, found = choose_view_frames(view, assembly)
+    findings += found
     keep, found = _readable_slices(view, slices, frame_index)
     findings += found
     positions: list[Positions] | None = None
@@ -212,10 +186,11 @@ def _make_view(view: CardiacView, assembly: _Assembly) -> tuple[ViewRecord | Non
     frame_index = frame_index[:, keep]
     agreement = None
     if positions is not None:
-        agreement = _measure_agreement(view, slices, assembly)
-        findings += _agreement_findings(view, agreement, assembly.options.min_agreement)
+        agreement = measure_agreement(view, keep, positions, assembly)
+        findings += agreement_findings(view, agreement, assembly.options.min_agreement)
         if findings and findings[-1].is_rejection:
             return None, findings
+    findings += repair_findings(view, slices, frame_index)
     record = _record(view, slices, phases, frame_index, positions, agreement)
     is_stated = positions is not None and any(line.view in subject.stated_planes for line in VIEW_LINES[view])
     return replace(record, has_stated_planes=is_stated), findings
@@ -240,7 +215,7 @@ def _record(
         planes=tuple(one.plane for one in slices),
         positions=None if positions is None else tuple(positions),
         line_agreement=agreement,
-        rescale=slices[0].rescale,
+        rescale=np.array([[one.rescale(frame) for one, frame in row] for row in frames]),
         manufacturer=slices[0].manufacturer,
         field_strength_t=slices[0].field_strength_t,
         has_directions=slices[0].has_directions,
@@ -262,21 +237,13 @@ def _instances(frames: Sequence[Sequence[tuple[ReadSlice, int]]]) -> tuple[tuple
     return known if known[0] else None
 
 
-def _choose_frames(view: CardiacView, slices: Sequence[ReadSlice], assembly: _Assembly) -> tuple[tuple[str, ...], IntArray]:
-    """Return the names of a view's phases, and the frame of each phase and slice, shape (phase, slice)."""
-    named = assembly.subject.named_phases.get(view)
-    if named is not None:
-        return tuple(phase.value for phase in named), np.repeat(np.arange(len(named))[:, np.newaxis], len(slices), axis=1)
-    phases, frame_index = choose_frames(slices, assembly.choice.cycle, assembly.options.phases)
-    if assembly.options.phases is PhaseChoice.ED_ES:
-        frame_index = assembly.choice.override(view, slices, frame_index)
-    return phases, frame_index
-
-
 def _readable_slices(view: CardiacView, slices: Sequence[ReadSlice], frame_index: IntArray) -> tuple[list[int], list[Finding]]:
     """Return the slices whose chosen frames can be read; the others are noted, or rejected with the view if none is left."""
     kept, failures = [], []
     for column, one in enumerate(slices):
+        if (frame_index[:, column] == UNKNOWN_FRAME).any():
+            failures.append(f"{one.label}: nothing tells when in the cardiac cycle its frames were taken")
+            continue
         try:
             one.load(frame_index[:, column].tolist())
         except UnreadablePixelsError as error:
@@ -292,18 +259,21 @@ def _readable_slices(view: CardiacView, slices: Sequence[ReadSlice], frame_index
 
 
 def _place_positions(
-    view: CardiacView, slices: Sequence[ReadSlice], keep: Sequence[int], assembly: _Assembly
+    view: CardiacView, slices: Sequence[ReadSlice], keep: Sequence[int], assembly: Assembly
 ) -> tuple[list[int], list[Positions] | None, list[Finding]]:
     """Place positions on the slices in ``keep``; return those on which they could be placed, the positions, and what was found."""
     first, second = VIEW_LINES[view]
-    subject = assembly.subject
-    planes = [_line_plane(line.view, subject) for line in (first, second)]
+    planes = [assembly.line_plane(line.view) for line in (first, second)]
     placed: dict[int, Positions] = {}
     failures: list[GeometryError] = []
     for index in keep:
         try:
             placed[index] = compute_positions(
-                slices[index].plane, *planes, axes=(first.axis, second.axis), layout=assembly.options.layout, patient=subject.axes
+                slices[index].plane,
+                *planes,
+                axes=(first.axis, second.axis),
+                layout=assembly.options.layout,
+                patient=assembly.subject.axes,
             )
         except GeometryError as error:
             failures.append(error)
@@ -316,40 +286,3 @@ def _place_positions(
         sentence = f"images were kept without positions: {failures[0]}"
         return list(keep), None, [Finding(view.value, NoteCode.NO_POSITIONS, sentence)]
     return [], None, [Finding(view.value, failures[0].code, str(failures[0]))]
-
-
-def _measure_agreement(view: CardiacView, slices: Sequence[ReadSlice], assembly: _Assembly) -> FloatArray:
-    """Correlate each slice with the two views that leave lines on it, at ED; shape (slice, 2), NaN where that cannot be done."""
-    cycle, subject = assembly.choice.cycle, assembly.subject
-    lines = [line.view for line in VIEW_LINES[view]]
-    agreement = np.full((len(slices), len(lines)), np.nan)
-    for column, line in enumerate(lines):
-        if line in subject.stated_planes:
-            continue
-        other = _standing_slice(line, subject)
-        for row, one in enumerate(slices):
-            try:
-                ours, theirs = end_diastolic_image(one, cycle), end_diastolic_image(other, cycle)
-            except UnreadablePixelsError:
-                continue
-            agreement[row, column] = line_agreement(one.plane, ours, other.plane, theirs)
-    return agreement
-
-
-def _agreement_findings(view: CardiacView, agreement: FloatArray, least: float | None) -> list[Finding]:
-    """Note or, last, reject a view whose images disagree with another view's along their common line."""
-    findings: list[Finding] = []
-    for line, column in zip(VIEW_LINES[view], agreement.T, strict=True):
-        known = column[np.isfinite(column)]
-        if not len(known):
-            continue
-        median = float(np.median(known))
-        sentence = (
-            f"the {view.title} images agree only {median:.2f} (median correlation) with the {line.view.title} image along their "
-            "common line; look at them (cmr-planes show): the patient may have breathed differently, or a header may be wrong"
-        )
-        if least is not None and median < least:
-            return [*findings, Finding(view.value, RejectionCode.LOW_AGREEMENT, f"{sentence}; at least {least:g} was asked for")]
-        if median < LOW_AGREEMENT:
-            findings.append(Finding(view.value, NoteCode.LOW_AGREEMENT, sentence))
-    return findings

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from cmr_planes.annotations.model import Annotation
 from cmr_planes.cine.slices import Slice
+from cmr_planes.dicom.pixel_format import PixelRepair
 from cmr_planes.errors import Finding
 from cmr_planes.fates import PlaneFate
 from cmr_planes.geometry import LPS_AXES, PatientAxes, UnboundedPlane
@@ -19,10 +20,6 @@ class ReadSlice(Slice, Protocol):
     @property
     def label(self) -> str:
         """How messages name the slice: never by anything that could identify a person."""
-
-    @property
-    def rescale(self) -> tuple[float, float]:
-        """Slope and intercept that turn stored intensities into the scanner's values."""
 
     @property
     def manufacturer(self) -> str:
@@ -43,6 +40,12 @@ class ReadSlice(Slice, Protocol):
     @property
     def source_index(self) -> int | None:
         """Index of the slice in the source's own order where the source is one volume, else None."""
+
+    def rescale(self, frame: int) -> tuple[float, float]:
+        """Return slope and intercept that turn a frame's stored intensities into the scanner's values."""
+
+    def repair(self, frame: int) -> PixelRepair:
+        """Return what was changed in a frame's values when it was read."""
 
     def frame_number(self, frame: int) -> int:
         """Return a frame's place in the cycle as the source counts it, from 1."""

@@ -25,6 +25,7 @@ from cmr_planes.shards.tables import (
     TABLES_WITH_SHARD,
     TEXT,
     Table,
+    column_of,
     common_dtype,
     decode_texts,
     join_tables,
@@ -168,7 +169,7 @@ def _read_tables(shard: Path, name: str, dtypes: Mapping[str, np.dtype[np.void]]
                 found = get_table(file, table)[()]
                 values = np.zeros(len(found), dtype=dtypes[table])
                 for column in columns:
-                    values[column] = found[column]
+                    values[column] = column_of(found, column)
             except DAMAGE_ERRORS as error:
                 raise ShardError(f"table /{table} of shard {str(shard)!r} cannot be read: the shard is damaged") from error
             if table in TABLES_WITH_SHARD:

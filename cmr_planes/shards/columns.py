@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cmr_planes.fates import Fate, PlaneFate
 from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray
-from cmr_planes.shards.tables import NO_NUMBER, SHARD_COLUMN, Table, decode_texts
+from cmr_planes.shards.tables import NO_NUMBER, SHARD_COLUMN, Table, column_of, decode_texts
 from cmr_planes.views import CardiacView, PositionClass, Structure
 
 
@@ -144,6 +144,10 @@ class ViewTable:
     """Largest condition number over the slices, NaN without positions."""
     line_agreement: FloatArray
     """Shape (views, 2): median agreement of each line over the slices, NaN where not known."""
+    worst_agreement: FloatArray
+    """Least agreement of any slice along any line, NaN where not known, as in files of earlier versions."""
+    worst_slice: IntArray
+    """The slice of the least agreement, from 1; 0 where not known."""
     class_pixels: IntArray
     """Shape (views, 10): pixels of each class in the masks of all phases and slices."""
 
@@ -158,6 +162,8 @@ class ViewTable:
             columns[name] = _frozen(table[name].astype(np.float64))
         for name in ("alignment", "line_agreement"):
             columns[name] = _frozen(table[name].astype(np.float64).reshape(len(table), 2))
+        columns["worst_agreement"] = _frozen(column_of(table, "worst_agreement").astype(np.float64))
+        columns["worst_slice"] = _frozen(column_of(table, "worst_slice").astype(np.int64))
         columns["class_pixels"] = _frozen(table["class_pixels"].astype(np.int64).reshape(len(table), len(PositionClass)))
         spacing_mm = _frozen(np.stack([table["row_spacing_mm"], table["column_spacing_mm"]], axis=1).astype(np.float64))
         return cls(spacing_mm=spacing_mm, has_positions=_frozen(table["positions"].astype(np.bool_)), **columns)

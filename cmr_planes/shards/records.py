@@ -81,8 +81,8 @@ class ViewRecord:
     """One set of nine positions a slice, the same at each phase, or None if the view was kept without."""
     line_agreement: FloatArray | None
     """Shape (slice, 2): correlation of the two images along each line at ED, NaN where too short; None without positions."""
-    rescale: tuple[float, float]
-    """Slope and intercept that turn stored intensities into the scanner's values (1, 0 if none are given)."""
+    rescale: FloatArray
+    """Shape (phase, slice, 2): slope and intercept that turn each image's stored intensities into the scanner's values."""
     manufacturer: str
     """One of nine vendor names in lower case, such as ``siemens`` or ``united imaging``; empty for any other, or if not given."""
     field_strength_t: float

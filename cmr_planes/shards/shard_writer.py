@@ -12,6 +12,7 @@ from h5py import h5g, h5t
 
 from cmr_planes.errors import ShardError
 from cmr_planes.geometry import VIEW_LINES, Positions, draw_mask
+from cmr_planes.geometry.arrays import FloatArray
 from cmr_planes.shards.hdf5_writing import (
     LIBVER,
     create_group,
@@ -178,6 +179,7 @@ def _check_view(view: ViewRecord) -> None:
         "phases": ((len(view.phases),), (n_phases,)),
         "frame_numbers": (view.frame_numbers.shape, (n_phases, n_slices)),
         "trigger_time_ms": (view.trigger_time_ms.shape, (n_phases, n_slices)),
+        "rescale": (view.rescale.shape, (n_phases, n_slices, 2)),
         "planes": ((len(view.planes),), (n_slices,)),
         "source_order": ((n_slices if view.source_order is None else len(view.source_order),), (n_slices,)),
     }
@@ -215,6 +217,7 @@ def _write_subject(data: h5g.GroupID, record: SubjectRecord, codec: Codec, salt:
         write_small(group, Dataset.PHASES, np.array([phase.encode() for phase in view.phases]))
         write_small(group, Dataset.FRAME_NUMBERS, view.frame_numbers.astype(np.int32))
         write_small(group, Dataset.TRIGGER_TIME_MS, view.trigger_time_ms.astype(np.float64))
+        write_small(group, Dataset.RESCALE, view.rescale.astype(np.float64))
         if view.instances is not None:
             numbers = [[ref.instance_number for ref in row] for row in view.instances]
             digests = [[instance_digest(ref.sop_instance_uid, ref.frame_number, salt) for ref in row] for row in view.instances]
@@ -228,8 +231,8 @@ def view_attributes(view: ViewRecord) -> dict[str, Any]:
         Attribute.VIEW: view.view.value,
         Attribute.AFFINE_LPS_MM: np.stack([plane.patient_from_pixel for plane in view.planes]),
         Attribute.SPACING_MM: np.array([(plane.row_spacing_mm, plane.column_spacing_mm) for plane in view.planes]),
-        Attribute.RESCALE_SLOPE: view.rescale[0],
-        Attribute.RESCALE_INTERCEPT: view.rescale[1],
+        Attribute.RESCALE_SLOPE: _shared(view.rescale[..., 0]),
+        Attribute.RESCALE_INTERCEPT: _shared(view.rescale[..., 1]),
         Attribute.MANUFACTURER: view.manufacturer,
         Attribute.FIELD_STRENGTH_T: view.field_strength_t,
     }
@@ -242,6 +245,12 @@ def view_attributes(view: ViewRecord) -> dict[str, Any]:
     if view.line_agreement is not None:
         attributes[Attribute.LINE_AGREEMENT] = view.line_agreement.astype(np.float64)
     return attributes
+
+
+def _shared(values: FloatArray) -> float:
+    """Return the value that all have, NaN if they differ."""
+    first = float(values.flat[0])
+    return first if (values == first).all() else float("nan")
 
 
 def _position_attributes(view: ViewRecord, positions: Sequence[Positions]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from cmr_planes.errors import CatalogueFinding, NoteCode
 from cmr_planes.geometry.arrays import BoolArray, FloatArray
 from cmr_planes.shards.columns import Subjects, ViewTable
-from cmr_planes.views import CardiacView, PositionClass, position_name
+from cmr_planes.views import CardiacView
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,24 @@ class ViewSummary:
     """Angle between the lines, the least over each view's slices."""
     line_agreement: Range | None
     """Agreement of the images along the lines, the median over each view's slices."""
+    worst_slice: "WorstSlice | None"
+    """The slice whose image agrees least along a line, None where nothing is known."""
     class_shares: tuple[float, ...]
     """Share of the pixels of each class 0 to 9 in the masks, adding up to 1; empty without masks."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorstSlice:
+    """The slice of a view, over all subjects, whose image agrees least with another view's."""
+
+    subject_number: int
+    """The subject's number in the catalogue, from 1."""
+    subject: str
+    """The subject's key."""
+    slice_number: int
+    """The slice, from 1."""
+    line_agreement: float
+    """Correlation along the worse of its lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +111,10 @@ class LowAgreement:
     """The view."""
     line_agreement: tuple[float, float]
     """Median over the slices along each line, NaN where not known."""
+    worst_slice: int
+    """The slice that agrees least along any line, from 1; 0 where not known."""
+    worst_agreement: float
+    """Its correlation, NaN where not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +171,9 @@ def summarise(
         n_participants=len({name for name, used in zip(subjects.participant, is_used, strict=True) if used}),
         visits=_count_visits(subjects),
         n_images=int(subjects.n_images.sum()),
-        views=tuple(_summarise_view(views, view, view_names == view.value) for view in CardiacView if view.value in views.view),
+        views=tuple(
+            _summarise_view(subjects, views, view, view_names == view.value) for view in CardiacView if view.value in views.view
+        ),
         rejections=_count_reasons(rejections),
         **_count_codes(subjects, rejections),
         notes=_count_reasons(notes),
@@ -161,43 +182,7 @@ def summarise(
     )
 
 
-def to_json(summary: CatalogueSummary, *, with_keys: bool) -> dict[str, Any]:
-    """Return a summary as JSON's types; values that are not known are NaN.
-
-    Parameters
-    ----------
-    summary
-        The summary.
-    with_keys
-        Whether subjects are named by their keys too, not only by their numbers.
-    """
-    return {
-        "n_subjects": summary.n_subjects,
-        "n_used": summary.n_used,
-        "n_left_out": summary.n_subjects - summary.n_used,
-        "n_participants": summary.n_participants,
-        "visits_per_participant": {str(n_visits): count for n_visits, count in summary.visits},
-        "n_images": summary.n_images,
-        "views": {view.view.value: _view_json(view) for view in summary.views},
-        "rejections": [_reason_json(reason) for reason in summary.rejections],
-        "notes": [_reason_json(reason) for reason in summary.notes],
-        "scanners": [
-            {"manufacturer": scanner.manufacturer, "field_strength_t": scanner.field_strength_t, "n_subjects": scanner.n_subjects}
-            for scanner in summary.scanners
-        ],
-        "low_agreement": [
-            {
-                "subject_number": low.subject_number,
-                **({"subject": low.subject} if with_keys else {}),
-                "view": low.view.value,
-                "line_agreement": list(low.line_agreement),
-            }
-            for low in summary.low_agreement
-        ],
-    }
-
-
-def _summarise_view(views: ViewTable, view: CardiacView, rows: BoolArray) -> ViewSummary:
+def _summarise_view(subjects: Subjects, views: ViewTable, view: CardiacView, rows: BoolArray) -> ViewSummary:
     n_slices = views.n_slices[rows]
     matrices = Counter(f"{n_rows} × {n_columns}" for n_rows, n_columns in zip(views.rows[rows], views.columns[rows], strict=True))
     pixels = views.class_pixels[rows].sum(axis=0)
@@ -212,6 +197,7 @@ def _summarise_view(views: ViewTable, view: CardiacView, rows: BoolArray) -> Vie
         alignment=Range.of(views.alignment[rows]),
         line_angle_deg=Range.of(views.line_angle_deg[rows]),
         line_agreement=Range.of(views.line_agreement[rows]),
+        worst_slice=_worst_slice(subjects, views, rows),
         class_shares=tuple((pixels / pixels.sum()).tolist()) if pixels.any() else (),
     )
 
@@ -219,6 +205,16 @@ def _summarise_view(views: ViewTable, view: CardiacView, rows: BoolArray) -> Vie
 def _count_visits(subjects: Subjects) -> tuple[tuple[int, int], ...]:
     visits = Counter(name for name, n_images in zip(subjects.participant, subjects.n_images.tolist(), strict=True) if n_images)
     return tuple(sorted(Counter(visits.values()).items()))
+
+
+def _worst_slice(subjects: Subjects, views: ViewTable, rows: BoolArray) -> WorstSlice | None:
+    known = np.flatnonzero(rows & ~np.isnan(views.worst_agreement))
+    if not len(known):
+        return None
+    row = int(known[np.argmin(views.worst_agreement[known])])
+    subject = views.subject[row]
+    number = subjects.key.index(subject) + 1
+    return WorstSlice(number, subject, int(views.worst_slice[row]), float(views.worst_agreement[row]))
 
 
 def _count_reasons(messages: Sequence[CatalogueFinding]) -> tuple[ReasonCount, ...]:
@@ -259,7 +255,14 @@ def _find_low_agreement(subjects: Subjects, views: ViewTable, notes: Sequence[Ca
         return ()
     numbers = {key: number for number, key in enumerate(subjects.key, start=1)}
     found = [
-        LowAgreement(numbers[subject], subject, CardiacView(view), _pair(views.line_agreement[row]))
+        LowAgreement(
+            numbers[subject],
+            subject,
+            CardiacView(view),
+            _pair(views.line_agreement[row]),
+            int(views.worst_slice[row]),
+            float(views.worst_agreement[row]),
+        )
         for row, (subject, view) in enumerate(zip(views.subject, views.view, strict=True))
         if (subject, view) in noted and subject in numbers
     ]
@@ -272,29 +275,3 @@ def _pair(values: NDArray[np.float64]) -> tuple[float, float]:
 
 def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
-
-
-def _view_json(view: ViewSummary) -> dict[str, Any]:
-    spreads = {
-        name: None if spread is None else {"least": spread.least, "median": spread.median, "largest": spread.largest}
-        for name, spread in (
-            ("spacing_mm", view.spacing_mm),
-            ("alignment", view.alignment),
-            ("line_angle_deg", view.line_angle_deg),
-            ("line_agreement", view.line_agreement),
-        )
-    }
-    names = [position_name(view.view, position) for position in PositionClass]
-    return {
-        "n_subjects": view.n_subjects,
-        "n_slices": view.n_slices,
-        "n_images": view.n_images,
-        "n_with_positions": view.n_with_positions,
-        "matrices": dict(view.matrices),
-        **spreads,
-        "class_shares": dict(zip(names, view.class_shares, strict=True)) if view.class_shares else {},
-    }
-
-
-def _reason_json(reason: ReasonCount) -> dict[str, Any]:
-    return {"code": reason.code, "view": reason.view, "count": reason.count}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cmr_planes.errors import Finding
 from cmr_planes.fates import PlaneFate
-from cmr_planes.geometry.arrays import IntArray
+from cmr_planes.geometry.arrays import FloatArray, IntArray
 from cmr_planes.shards.records import SubjectRecord, ViewRecord
 from cmr_planes.shards.schema import Dataset, Group
 from cmr_planes.views import PositionClass, Structure
@@ -61,6 +61,8 @@ TABLES: dict[str, dict[str, Any]] = {
         "line_angle_deg": np.float64,
         "condition_number": np.float64,
         "line_agreement": (np.float64, (2,)),
+        "worst_agreement": np.float64,
+        "worst_slice": np.uint16,
         "class_pixels": (np.uint64, (len(PositionClass),)),
     },
     "subjects": {"subject": TEXT, "participant": TEXT, "n_images": np.uint32},
@@ -82,6 +84,9 @@ TABLES: dict[str, dict[str, Any]] = {
 
 LATER_TABLES = frozenset({"planes"})
 """Tables that shards of earlier releases lack: those have no rows in them."""
+
+LATER_COLUMNS: dict[str, float] = {"worst_agreement": np.nan, "worst_slice": 0}
+"""Columns of ``/views`` that files of earlier releases lack, and what stands for them."""
 
 SHARD_COLUMN = "shard"
 """Column that the catalogue adds to ``/index`` and ``/subjects``: the shard's path from the catalogue's folder."""
@@ -192,6 +197,12 @@ def join_tables(columns: dict[str, Any], tables: Sequence[Table]) -> Table:
     return np.concatenate([np.zeros(0, dtype=dtype), *(table.astype(dtype) for table in tables)])
 
 
+def column_of(table: Table, name: str) -> NDArray[Any]:
+    """Return a column; of a later one, which an earlier release did not write, what stands for it."""
+    is_lacking = name in LATER_COLUMNS and name not in (table.dtype.names or ())
+    return np.full(len(table), LATER_COLUMNS[name]) if is_lacking else table[name]
+
+
 def decode_texts(column: NDArray[np.bytes_]) -> list[str]:
     """Decode a column of strings."""
     return [value.decode() for value in column.tolist()]
@@ -232,15 +243,17 @@ def _index_rows(record: SubjectRecord, view: ViewRecord) -> list[tuple[Any, ...]
 
 
 def _view_row(key: str, view: ViewRecord) -> tuple[Any, ...]:
-    """Row of ``/views``: over the slices the least alignment, the least angle, the worst condition, the median agreement."""
+    """Row of ``/views``: over the slices the least alignment and angle, the worst condition, the median and the worst agreement."""
     n_phases, n_slices, rows, columns = view.image.shape
     alignment, angle, condition, agreement = np.full(2, np.nan), np.nan, np.nan, np.full(2, np.nan)
+    worst, worst_slice = np.nan, 0
     if view.positions is not None:
         alignment = np.min([positions.alignment for positions in view.positions], axis=0)
         angle = min(positions.angle_deg for positions in view.positions)
         condition = max(positions.condition_number for positions in view.positions)
     if view.line_agreement is not None:
         agreement = np.array([_median(line) for line in view.line_agreement.T])
+        worst, worst_slice = _worst(view.line_agreement)
     plane = view.planes[0]
     return (
         key,
@@ -258,6 +271,8 @@ def _view_row(key: str, view: ViewRecord) -> tuple[Any, ...]:
         angle,
         condition,
         agreement,
+        worst,
+        worst_slice,
         _class_pixels(view),
     )
 
@@ -266,6 +281,14 @@ def _median(values: NDArray[np.float64]) -> float:
     """Return the median of the values that are not NaN, NaN if there is none."""
     known = values[~np.isnan(values)]
     return float(np.median(known)) if known.size else float("nan")
+
+
+def _worst(agreement: FloatArray) -> tuple[float, int]:
+    """Return the least agreement, of shape (slice, line), and its slice from 1; NaN and 0 where none is known."""
+    if np.isnan(agreement).all():
+        return float("nan"), 0
+    place = int(np.nanargmin(agreement))
+    return float(agreement.flat[place]), place // agreement.shape[1] + 1
 
 
 def _class_pixels(view: ViewRecord) -> IntArray:

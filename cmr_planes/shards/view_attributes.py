@@ -55,8 +55,8 @@ class ViewAttributes:
     """Shape (phase, slice): NaN where not known."""
     planes: tuple[ImagePlane, ...]
     """One plane a slice."""
-    rescale: tuple[float, float]
-    """Slope and intercept."""
+    rescale: FloatArray
+    """Shape (phase, slice, 2): slope and intercept of each image."""
     manufacturer: str
     """One of nine vendor names in lower case, such as ``siemens`` or ``united imaging``; empty for any other, or if not given."""
     field_strength_t: float
@@ -110,7 +110,7 @@ def _read(group: h5py.Group) -> ViewAttributes:
             plane_from_affine(affine, spacing, rows=shape[2], columns=shape[3])
             for affine, spacing in zip(values[Attribute.AFFINE_LPS_MM], values[Attribute.SPACING_MM], strict=True)
         ),
-        rescale=(float(values[Attribute.RESCALE_SLOPE]), float(values[Attribute.RESCALE_INTERCEPT])),
+        rescale=_rescale(group, shape),
         manufacturer=str(values[Attribute.MANUFACTURER]),
         field_strength_t=float(values[Attribute.FIELD_STRENGTH_T]),
         has_directions=bool(values.get(Attribute.HAS_DIRECTIONS, True)),
@@ -122,6 +122,14 @@ def _read(group: h5py.Group) -> ViewAttributes:
         else None,
         instance_digests=_digests(group),
     )
+
+
+def _rescale(group: h5py.Group, shape: tuple[int, int, int, int]) -> FloatArray:
+    """Return slope and intercept of each image; shards of earlier versions state them once for the view."""
+    if Dataset.RESCALE in group:
+        return np.asarray(group[Dataset.RESCALE][()], dtype=np.float64).reshape(*shape[:2], 2)
+    shared = [float(group.attrs[name]) for name in (Attribute.RESCALE_SLOPE, Attribute.RESCALE_INTERCEPT)]
+    return np.tile(shared, (*shape[:2], 1))
 
 
 def _digests(group: h5py.Group) -> tuple[tuple[str, ...], ...] | None:

@@ -464,8 +464,7 @@ def test_phases_that_were_scaled_apart_keep_their_values(tmp_path: Path) -> None
     out = extracted(tmp_path / "set")
     images = images_of(out, "p1")
     with Catalogue(out) as catalogue:
-        slope, intercept = (np.asarray(value) for value in catalogue.view_attributes("p1", SAX).rescale)
-    slope, intercept = (np.broadcast_to(value, images.shape[:2])[..., None, None] for value in (slope, intercept))
+        slope, intercept = np.moveaxis(catalogue.view_attributes("p1", SAX).rescale, -1, 0)[..., None, None]
     expected = [by_slice(volumes[phase.value.upper()]) for phase in CardiacPhase]
     np.testing.assert_allclose(images * slope + intercept, expected, atol=2e-5)
 

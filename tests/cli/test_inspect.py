@@ -33,7 +33,10 @@ def test_counts_are_those_of_the_file(out: Path) -> None:
     assert shares == pytest.approx((np.bincount(masks) / masks.size).tolist())
     assert (content["n_subjects"], content["n_used"], content["n_left_out"], content["n_shards"]) == (3, 2, 1, 2)
     assert content["rejections"] == [{"code": "no_sax", "view": "", "count": 1}]
-    assert content["low_agreement"] == [{"subject_number": 3, "view": "4ch", "line_agreement": [0.25, 0.25]}]
+    assert content["low_agreement"] == [
+        {"subject_number": 3, "view": "4ch", "line_agreement": [0.25, 0.25], "worst_slice": 1, "worst_agreement": 0.25}
+    ]
+    assert content["views"]["sax"]["worst_slice"] == {"subject_number": 3, "slice": 1, "line_agreement": 0.25}
 
 
 def test_tables_are_for_readers(out: Path) -> None:

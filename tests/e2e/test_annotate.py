@@ -424,7 +424,7 @@ def test_public_sets_become_annotated_images(tmp_path: Path, write, key: str, fr
             np.testing.assert_array_equal(catalogue.image(key, SAX, 0, level), images_of(NIFTI_TRUTH[place]))
         if "4ch" in views:
             stored = catalogue.view_attributes(key, FOUR)
-            slope, intercept = stored.rescale
+            slope, intercept = stored.rescale[0, 0]
             assert catalogue.image(key, FOUR, 0, 0).max() * slope + intercept == pytest.approx(600 / 7, rel=1e-4)
     first = digests(tmp_path / "out.shards")
     assert run("extract", "--nifti", tmp_path / "set", out, "--workers", 1, "--overwrite").exit_code == 0

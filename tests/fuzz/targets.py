@@ -29,7 +29,8 @@ from cmr_planes.shards.label_files import read_label_file
 from cmr_planes.shards.label_summary import labels_to_json, summarise_labels
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.schema import Codec, check_subject_key
-from cmr_planes.shards.summary import summarise, to_json
+from cmr_planes.shards.summary import summarise
+from cmr_planes.shards.summary_json import to_json
 from cmr_planes.shards.verify import verify_catalogue
 from cmr_planes.views import CardiacView
 from tests.fuzz import bytewise, dicom_tree, hdf5_objects, nifti_fields, seeds

@@ -12,7 +12,7 @@ import pytest
 
 from cmr_planes.annotations.dicom_seg import read_dicom_seg
 from cmr_planes.annotations.files import find_label_files
-from cmr_planes.cine.phases import find_phases
+from cmr_planes.cine.phases import CycleCurves, find_phases
 from cmr_planes.cine.series_names import load_names
 from cmr_planes.dicom.values import decimal_number, integer
 from cmr_planes.discovery.nifti_sets import find_nifti_subjects
@@ -60,7 +60,9 @@ def test_a_functional_group_that_is_no_sequence(tmp_path: Path) -> None:
 def test_frames_that_cannot_be_read_leave_phases_to_be_found(unknown: object) -> None:
     pool, difference = 10 - np.arange(10.0), np.arange(10.0)
     pool[unknown], difference[unknown] = np.nan, np.nan  # type: ignore[index]
-    assert (find_phases(pool, difference).ed, find_phases(pool, difference).es) == (0.0, None)
+    phases = find_phases(CycleCurves(np.arange(10) / 10, pool, difference))
+    assert (phases.ed, phases.es) == (0.0, None)
+    assert phases.lack
 
 
 @pytest.mark.parametrize(("position", "spacing"), [(1e308, 1.0), (0.0, 5e-324), (0.0, 1e300), (np.nan, 1.0)])

@@ -106,4 +106,4 @@ def read_subject(subject: SubjectSource) -> HeaderScan:
 def decode_frames(frames: Sequence[FrameHeader]) -> list[NDArray[np.uint16]]:
     """Read the images of frames, with a reader of their own."""
     with PixelReader() as reader:
-        return reader.read(frames)
+        return [image.pixels for image in reader.read(frames)]

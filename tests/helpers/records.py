@@ -100,7 +100,7 @@ def make_view(
         planes=planes,
         positions=make_positions(view, planes, layout or BoxLayout()) if with_positions else None,
         line_agreement=np.full((shape[1], 2), agreement) if with_positions else None,
-        rescale=(1.0, 0.0),
+        rescale=np.tile([1.0, 0.0], (*shape, 1)),
         manufacturer="SIEMENS",
         field_strength_t=1.5,
     )

@@ -9,6 +9,8 @@ from cmr_planes.geometry import ImagePlane
 
 AXIAL = ImagePlane.from_attributes([-100, -100, 7], [1, 0, 0, 0, 1, 0], [2, 2], rows=101, columns=101)
 CORONAL = ImagePlane.from_attributes([-100, 5, 100], [1, 0, 0, 0, 0, -1], [2, 2], rows=101, columns=101)
+CENTRE = np.array([0.0, 5.0, 7.0])
+"""On the line of both planes."""
 
 
 def scene(plane, shift_mm=0.0):
@@ -19,26 +21,45 @@ def scene(plane, shift_mm=0.0):
 
 
 def test_images_of_one_scene_agree():
-    assert line_agreement(AXIAL, scene(AXIAL), CORONAL, scene(CORONAL)) > 0.999
+    assert line_agreement(AXIAL, scene(AXIAL), CORONAL, scene(CORONAL), CENTRE) > 0.999
 
 
 def test_agreement_does_not_depend_on_the_order_or_on_the_scale_of_intensities():
-    forward = line_agreement(AXIAL, scene(AXIAL), CORONAL, scene(CORONAL, 10))
-    backward = line_agreement(CORONAL, 3 * scene(CORONAL, 10) + 40, AXIAL, scene(AXIAL))
+    forward = line_agreement(AXIAL, scene(AXIAL), CORONAL, scene(CORONAL, 10), CENTRE)
+    backward = line_agreement(CORONAL, 3 * scene(CORONAL, 10) + 40, AXIAL, scene(AXIAL), CENTRE)
     assert forward == pytest.approx(backward, abs=1e-9)
 
 
 def test_a_shift_lowers_agreement_and_half_a_period_turns_it():
-    assert line_agreement(AXIAL, scene(AXIAL), CORONAL, scene(CORONAL, 20)) < 0.5
-    assert line_agreement(AXIAL, scene(AXIAL), CORONAL, scene(CORONAL, 15 * np.pi)) < -0.9
+    assert line_agreement(AXIAL, scene(AXIAL), CORONAL, scene(CORONAL, 20), CENTRE) < 0.5
+    assert line_agreement(AXIAL, scene(AXIAL), CORONAL, scene(CORONAL, 15 * np.pi), CENTRE) < -0.9
 
 
 def test_flat_images_and_images_that_share_too_little_say_nothing():
-    assert np.isnan(line_agreement(AXIAL, np.ones((101, 101)), CORONAL, scene(CORONAL)))
-    far = ImagePlane.from_attributes([90, 5, 100], [1, 0, 0, 0, 0, -1], [2, 2], rows=101, columns=101)
-    assert np.isnan(line_agreement(AXIAL, scene(AXIAL), far, scene(far)))
+    assert np.isnan(line_agreement(AXIAL, np.ones((101, 101)), CORONAL, scene(CORONAL), CENTRE))
+    far = ImagePlane.from_attributes([30, 5, 100], [1, 0, 0, 0, 0, -1], [2, 2], rows=101, columns=101)
+    assert np.isnan(line_agreement(AXIAL, scene(AXIAL), far, scene(far), CENTRE))
 
 
 def test_parallel_images_share_no_line():
     with pytest.raises(ParallelPlanesError):
-        line_agreement(AXIAL, scene(AXIAL), AXIAL, scene(AXIAL))
+        line_agreement(AXIAL, scene(AXIAL), AXIAL, scene(AXIAL), CENTRE)
+
+
+def test_what_lies_far_from_the_heart_does_not_hide_that_it_moved():
+    def chest(plane, shift_mm):
+        column, row = np.meshgrid(np.arange(plane.columns), np.arange(plane.rows))
+        x = plane.pixel_to_patient(np.stack([column, row], axis=-1))[..., 0]
+        return np.where(np.abs(x) > 65, 3000 + 20 * x, scene(plane, shift_mm))
+
+    still = line_agreement(AXIAL, chest(AXIAL, 0), CORONAL, chest(CORONAL, 0), CENTRE)
+    moved = line_agreement(AXIAL, chest(AXIAL, 0), CORONAL, chest(CORONAL, 30), CENTRE)
+    assert still > 0.999
+    assert moved == pytest.approx(line_agreement(AXIAL, scene(AXIAL), CORONAL, scene(CORONAL, 30), CENTRE), abs=1e-9)
+    assert moved < 0.2
+
+
+def test_the_heart_may_lie_beside_the_line():
+    beside = CENTRE + np.array([0.0, 9.0, -4.0])
+    at, near = (line_agreement(AXIAL, scene(AXIAL), CORONAL, scene(CORONAL, 12), centre) for centre in (CENTRE, beside))
+    assert near == pytest.approx(at, abs=1e-12)

@@ -15,6 +15,7 @@ from pydicom.uid import UID
 
 from cmr_planes.dicom import archive, pixels
 from cmr_planes.dicom.frames import FileRef, FrameHeader
+from cmr_planes.dicom.pixel_format import PixelRepair, StoredImage
 from cmr_planes.dicom.pixels import PixelReader
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.errors import RejectionCode, SourceChangedError, UnreadablePixelsError
@@ -140,7 +141,7 @@ def test_a_reader_keeps_its_zips_open_and_closes_them(tmp_path: Path) -> None:
     with PixelReader() as reader:
         first = reader.read(frames[:2])
         second = reader.read(frames[:2])
-    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal([image.pixels for image in first], [image.pixels for image in second])
 
 
 def test_simpleitk_agrees(tmp_path: Path) -> None:
@@ -211,12 +212,12 @@ def test_signed_values_that_are_not_negative(tmp_path: Path, bits: int, big: boo
 
 
 @pytest.mark.parametrize("bits", [12, 16])
-def test_negative_values_are_refused(tmp_path: Path, bits: int) -> None:
-    values = np.full((32, 36), 7, np.int16)
-    values[3, 4] = -5
+def test_many_negative_values_are_refused(tmp_path: Path, bits: int) -> None:
+    values = np.tile(np.arange(36, dtype=np.int16), (32, 1))
+    values[3:8, 4:9] = -5
     dataset = template(BitsStored=bits, HighBit=bits - 1, PixelRepresentation=1, PixelData=values.astype("<i2").tobytes())
     del dataset.SmallestImagePixelValue, dataset.LargestImagePixelValue
-    with pytest.raises(UnreadablePixelsError, match=r"negative values \(down to -5\)"):
+    with pytest.raises(UnreadablePixelsError, match=r"negative values \(down to -5, in 2% of its pixels\)"):
         read_one(tmp_path, encoded(dataset))
 
 
@@ -227,6 +228,70 @@ def test_monochrome1_is_inverted_within_its_bits(tmp_path: Path, syntax: Transfe
     if syntax is TransferSyntax.RLE:
         dataset.compress(str(syntax), generate_instance_uid=False)
     np.testing.assert_array_equal(read_one(tmp_path, encoded(dataset)), truth)
+
+
+def read_whole(tmp_path: Path, dataset: Dataset) -> StoredImage:
+    """Read the image of a dataset with what was changed in it."""
+    with PixelReader() as reader:
+        (image,) = reader.read([header_of(tmp_path, encoded(dataset))])
+    return image
+
+
+@pytest.mark.parametrize("slope", [1.0, 2.0, -1.0, -0.5])
+@pytest.mark.parametrize("interpretation", ["MONOCHROME1", "MONOCHROME2"])
+def test_bright_tissue_is_high_and_rescaling_gives_the_scanners_values(tmp_path: Path, interpretation: str, slope: float) -> None:
+    dataset = template(PhotometricInterpretation=interpretation, RescaleSlope=slope, RescaleIntercept=-100.0)
+    stored = read_whole(tmp_path, dataset)
+    scanner = dataset.pixel_array * slope - 100.0
+    np.testing.assert_allclose(stored.pixels * stored.rescale[0] + stored.rescale[1], scanner)
+    is_turned = interpretation == "MONOCHROME1"
+    assert np.corrcoef(stored.pixels.ravel(), scanner.ravel())[0, 1] == pytest.approx(-1.0 if is_turned else 1.0)
+
+
+def test_signed_monochrome1_is_inverted_within_its_positive_values(tmp_path: Path) -> None:
+    dataset = template(PhotometricInterpretation="MONOCHROME1", PixelRepresentation=1)
+    del dataset.SmallestImagePixelValue, dataset.LargestImagePixelValue
+    np.testing.assert_array_equal(read_whole(tmp_path, dataset).pixels, 2047 - dataset.pixel_array)
+
+
+def test_a_slope_of_zero_is_taken_as_one(tmp_path: Path) -> None:
+    stored = read_whole(tmp_path, template(RescaleSlope=0.0, RescaleIntercept=3.0))
+    assert (stored.rescale, stored.repair) == ((1.0, 3.0), PixelRepair(has_zero_slope=True))
+
+
+@pytest.mark.parametrize("share", ["few", "shallow"])
+def test_a_few_negative_values_and_shallow_ones_are_set_to_zero_and_counted(tmp_path: Path, share: str) -> None:
+    values = template().pixel_array.astype(np.int16)
+    negative = np.zeros(values.shape, dtype=bool)
+    if share == "few":
+        negative[3, 4:7] = True
+        values[negative] = -400
+    else:
+        negative[:, :9] = True
+        values[negative] = -5
+    dataset = template(PixelRepresentation=1, PixelData=values.astype("<i2").tobytes())
+    del dataset.SmallestImagePixelValue, dataset.LargestImagePixelValue
+    stored = read_whole(tmp_path, dataset)
+    np.testing.assert_array_equal(stored.pixels, np.where(negative, 0, values))
+    assert stored.repair == PixelRepair(n_negative=int(negative.sum()))
+
+
+def test_values_beyond_the_stored_bits_are_counted(tmp_path: Path) -> None:
+    values = template().pixel_array.copy()
+    values[5:7, 5:9] = 5000
+    stored = read_whole(tmp_path, template(PixelData=values.astype("<u2").tobytes()))
+    assert stored.repair == PixelRepair(n_cut=8)
+    assert stored.pixels[5, 5] == 5000 - 4096
+
+
+@pytest.mark.parametrize("interpretation", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("level", [0, 4095, 77])
+def test_black_images_are_refused_even_with_a_few_marks_in_them(tmp_path: Path, interpretation: str, level: int) -> None:
+    values = np.full((32, 36), level, dtype=np.uint16)
+    values[0, :3] = (1, 7, 3) if level == 0 and interpretation == "MONOCHROME2" else level
+    dataset = template(PhotometricInterpretation=interpretation, PixelData=values.astype("<u2").tobytes())
+    with pytest.raises(UnreadablePixelsError, match="image 1 of series 3 is black"):
+        read_whole(tmp_path, dataset)
 
 
 def test_padding_after_the_pixels(tmp_path: Path) -> None:

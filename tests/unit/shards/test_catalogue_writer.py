@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import hdf5plugin  # noqa: F401  # a user of the default codec imports it too
 import numpy as np
+import numpy.lib.recfunctions as rfn
 import pytest
 
 from cmr_planes.errors import ShardError
@@ -62,6 +63,27 @@ def test_shards_of_an_earlier_release_say_nothing_of_planes(out: Path) -> None:
         del file["planes"]
     with Catalogue(out) as catalogue:
         assert len(catalogue.planes()) == 0
+
+
+def test_shards_of_an_earlier_release_know_no_worst_slice_and_one_rescaling_for_a_view(out: Path) -> None:
+    shards = sorted((out.parent / "out.shards").glob("*.h5"))
+    for shard in shards:
+        with h5py.File(shard, "a") as file:
+            rows = file["views"][()]
+            kept = rows[[name for name in rows.dtype.names if not name.startswith("worst_")]]
+            del file["views"]
+            file["views"] = rfn.repack_fields(kept)
+            for subject in file["data"].values():
+                for view in subject.values():
+                    del view["rescale"]
+                    view.attrs["rescale_slope"], view.attrs["rescale_intercept"] = 2.5, -7.0
+    write_catalogue(out, shards, configuration=CONFIGURATION, versions={"cmr-planes": "1"})
+    with Catalogue(out) as catalogue:
+        views = catalogue.views()
+        assert np.isnan(views.worst_agreement).all()
+        assert not views.worst_slice.any()
+        attributes = catalogue.view_attributes("SYN-0001", CardiacView.SAX)
+        np.testing.assert_array_equal(attributes.rescale, np.tile([2.5, -7.0], (*attributes.shape[:2], 1)))
 
 
 def test_a_user_reaches_images_through_the_catalogue(out: Path) -> None:

@@ -105,6 +105,7 @@ def plain_view(n_phases: int, n_slices: int) -> ViewRecord:
         phases=tuple(f"{number:03}" for number in range(n_phases)),
         frame_numbers=np.ones(shape, dtype=np.int64),
         trigger_time_ms=np.random.default_rng(0).uniform(size=shape),
+        rescale=np.random.default_rng(1).uniform(size=(*shape, 2)),
     )
 
 
@@ -118,6 +119,7 @@ def test_any_number_of_frames_can_be_stored(tmp_path_factory: pytest.TempPathFac
     write_shard(path, [record], codec=Codec.GZIP, configuration=CONFIGURATION)
     with h5py.File(path) as file:
         np.testing.assert_array_equal(file["data/SYN-0001/sax/trigger_time_ms"], view.trigger_time_ms)
+        np.testing.assert_array_equal(file["data/SYN-0001/sax/rescale"], view.rescale)
         assert len(file["data/SYN-0001/sax/phases"]) == n_phases
         assert len(file["index"]) == n_phases * n_slices
         sizes = [file["data/SYN-0001/sax"].attrs.get_id(name).get_storage_size() for name in file["data/SYN-0001/sax"].attrs]
@@ -273,3 +275,18 @@ def test_labels_are_on_the_disk_before_their_shard_is_sealed(tmp_path, subject, 
     assert set(seen) == {(True, False)}
     assert shard.exists()
     assert summary.n_images == sum(view.image.shape[0] * view.image.shape[1] for view in subject.views)
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_rescaling_is_stored_for_each_image_and_for_the_view_where_all_share_it(tmp_path: Path, is_shared: bool) -> None:
+    view = plain_view(2, 3)
+    rescale = np.tile([2.0, -3.0], (2, 3, 1))
+    if not is_shared:
+        rescale[1, 2] = 4.0, -3.0
+    record = dataclasses.replace(make_subject(1, views=()), views=(dataclasses.replace(view, rescale=rescale),))
+    write_shard(tmp_path / "00000.h5", [record], codec=Codec.GZIP, configuration=CONFIGURATION)
+    with h5py.File(tmp_path / "00000.h5") as file:
+        group = file["data/SYN-0001/sax"]
+        np.testing.assert_array_equal(group["rescale"], rescale)
+        np.testing.assert_array_equal(group.attrs["rescale_slope"], 2.0 if is_shared else np.nan)
+        assert group.attrs["rescale_intercept"] == -3.0

@@ -8,7 +8,8 @@ import pytest
 
 from cmr_planes.errors import CatalogueFinding, NoteCode, RejectionCode
 from cmr_planes.shards.columns import Subjects, ViewTable
-from cmr_planes.shards.summary import Range, summarise, to_json
+from cmr_planes.shards.summary import Range, WorstSlice, summarise
+from cmr_planes.shards.summary_json import to_json
 from cmr_planes.system.json_text import readable_json
 from cmr_planes.views import CardiacView
 
@@ -37,6 +38,8 @@ def make_views(rows: list[dict[str, object]]) -> ViewTable:
         "line_angle_deg": 80.0,
         "condition_number": 1.5,
         "line_agreement": (0.9, 0.8),
+        "worst_agreement": 0.7,
+        "worst_slice": 2,
         "class_pixels": (910, *[10] * 9),
     }
     full = [defaults | row for row in rows]
@@ -51,7 +54,8 @@ VIEWS = make_views(
     [
         {"subject": "SYN-0001", "view": "sax", "n_slices": 4, "alignment": (0.3, 0.6)},
         {"subject": "SYN-0001", "view": "4ch", "line_agreement": (0.2, np.nan)},
-        {"subject": "SYN-0003", "view": "sax", "n_slices": 3, "rows": 150, "manufacturer": "GE", "field_strength_t": np.nan},
+        {"subject": "SYN-0003", "view": "sax", "n_slices": 3, "rows": 150, "manufacturer": "GE", "field_strength_t": np.nan}
+        | {"worst_agreement": 0.1, "worst_slice": 3},
         {
             "subject": "SYN-0004",
             "view": "sax",
@@ -59,6 +63,8 @@ VIEWS = make_views(
             "has_positions": False,
             "alignment": (np.nan, np.nan),
             "line_agreement": (np.nan, np.nan),
+            "worst_agreement": np.nan,
+            "worst_slice": 0,
             "line_angle_deg": np.nan,
             "class_pixels": (0,) * 10,
         },
@@ -112,6 +118,14 @@ def test_views_noted_for_low_agreement_are_listed() -> None:
     assert (low.subject_number, low.view, low.line_agreement[0]) == (1, CardiacView.FOUR_CHAMBER, 0.2)
 
 
+def test_the_worst_slice_shows_beside_medians_that_are_good() -> None:
+    sax, four_chamber = summarise(SUBJECTS, VIEWS, REJECTIONS, NOTES).views
+    assert sax.line_agreement is not None
+    assert sax.line_agreement.least == 0.8
+    assert sax.worst_slice == WorstSlice(3, "SYN-0003", 3, 0.1)
+    assert four_chamber.worst_slice == WorstSlice(1, "SYN-0001", 2, 0.7)
+
+
 def test_json_names_subjects_only_when_asked() -> None:
     summary = summarise(SUBJECTS, VIEWS, REJECTIONS, NOTES)
     without = readable_json(to_json(summary, with_keys=False))
@@ -120,7 +134,9 @@ def test_json_names_subjects_only_when_asked() -> None:
     content = json.loads(without)
     assert content["n_left_out"] == 1
     assert content["views"]["sax"]["class_shares"]["anterior near"] == pytest.approx(0.01)
-    assert content["low_agreement"] == [{"subject_number": 1, "view": "4ch", "line_agreement": [0.2, None]}]
+    assert content["low_agreement"] == [
+        {"subject_number": 1, "view": "4ch", "line_agreement": [0.2, None]} | {"worst_slice": 2, "worst_agreement": 0.7}
+    ]
 
 
 def test_a_summary_of_nothing_is_a_summary() -> None:

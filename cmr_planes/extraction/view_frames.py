@@ -1,0 +1,61 @@
+"""Which frames of a view are stored, and what is worth knowing about them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cmr_planes.cine.frame_choice import UNKNOWN_FRAME, choose_frames, far_slices, phase_moments
+from cmr_planes.errors import Finding, NoteCode
+from cmr_planes.extraction.assembly import Assembly
+from cmr_planes.geometry.arrays import IntArray
+from cmr_planes.views import CardiacView, PhaseChoice
+
+
+def choose_view_frames(view: CardiacView, assembly: Assembly) -> tuple[tuple[str, ...], IntArray, list[Finding]]:
+    """Choose the frames of a view that are stored.
+
+    Parameters
+    ----------
+    view
+        The view.
+    assembly
+        The subject, when its frames were taken, and when end-diastole and end-systole are.
+
+    Returns
+    -------
+        The names of the phases; the frame of each phase and slice, shape (phase, slice), ``UNKNOWN_FRAME`` where nothing tells the
+        times of a slice's frames; and what was found. A view without any known times has no end-systole.
+    """
+    slices = assembly.subject.views[view]
+    named = assembly.subject.named_phases.get(view)
+    if named is not None:
+        frame_index = np.repeat(np.arange(len(named))[:, np.newaxis], len(slices), axis=1)
+        return tuple(phase.value for phase in named), frame_index, []
+    times, cycle = assembly.times[view], assembly.choice.cycle
+    phases, frame_index = choose_frames(slices, times, cycle, assembly.options.phases)
+    if assembly.options.phases is PhaseChoice.ALL:
+        return phases, frame_index, []
+    frame_index = assembly.choice.override(view, frame_index)
+    findings = _far_findings(view, phases, far_slices(times, frame_index, phase_moments(cycle)), len(slices))
+    is_told = ~(frame_index == UNKNOWN_FRAME).all(axis=1)
+    if not is_told.all():
+        sentence = (
+            "nothing tells when in the cardiac cycle the frames were taken (TriggerTime (0018,1060), NominalInterval (0018,1062), "
+            "a number of frames equal to that of other views): end-systole was not kept"
+        )
+        findings.append(Finding(view.value, NoteCode.CYCLE_TIME_UNKNOWN, sentence))
+    return tuple(phase for phase, told in zip(phases, is_told, strict=True) if told), frame_index[is_told], findings
+
+
+def _far_findings(view: CardiacView, phases: Sequence[str], far: Sequence[Sequence[int]], n_slices: int) -> list[Finding]:
+    """Note the phases near which slices have no frame."""
+    return [
+        Finding(
+            view.value,
+            NoteCode.PHASE_NOT_COVERED,
+            f"{len(of_phase)} of {n_slices} slices have no frame near {phase.upper()}, for they span another part of the cardiac "
+            f"cycle, and the nearest was used: these images do not show {phase.upper()}; look for missing frames",
+        )
+        for phase, of_phase in zip(phases, far, strict=True)
+        if of_phase
+    ]
