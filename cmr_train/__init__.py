@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cmr_train.choices import Preset, Subset, TransferMode
+    from cmr_train.choices import People, Preset, Subset, TransferMode
     from cmr_train.config import RunConfig
     from cmr_train.errors import CheckpointError, ConfigError, DivergedError, StoppedError, TrainError
     from cmr_train.evaluation.metrics import Metric
@@ -35,6 +35,7 @@ __all__ = [
     "DivergedError",
     "Evaluation",
     "Metric",
+    "People",
     "PredictedSubject",
     "Prediction",
     "Preset",
@@ -55,7 +56,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "cmr_train.choices": ("Preset", "Subset", "TransferMode"),
+    "cmr_train.choices": ("People", "Preset", "Subset", "TransferMode"),
     "cmr_train.config": ("RunConfig",),
     "cmr_train.errors": ("CheckpointError", "ConfigError", "DivergedError", "StoppedError", "TrainError"),
     "cmr_train.evaluation.metrics": ("Metric",),

@@ -31,7 +31,18 @@ class Subset(StrEnum):
     TEST = "test"
     """Test set."""
     ALL = "all"
-    """All subjects: for a catalogue of other participants than those of the training."""
+    """All subjects."""
+    UNSEEN = "unseen"
+    """All subjects whom the run has not seen, with labels or with positions: for a catalogue of another cohort."""
+
+
+class People(StrEnum):
+    """Whether equal keys in two catalogues of different origin are the same persons."""
+
+    SAME = "same"
+    """They are: subjects of the second whom a run has seen are not new to it."""
+    OTHER = "other"
+    """They are not: the second catalogue is of other people."""
 
 
 class Head(StrEnum):

@@ -18,6 +18,7 @@ from cmr_train.choices import (
     Head,
     LossKind,
     Norm,
+    People,
     Precision,
     Preset,
     Recipe,
@@ -117,6 +118,12 @@ class TransferConfig:
 
     mode: TransferMode = setting(TransferMode.MULTITASK, "Transfer mode.")
     pretext: Path | None = setting(None, "Pretrained run; none with scratch.", default_text="the newest finished one of the view")
+    pretext_data: Path | None = setting(
+        None, "Catalogue of the pretext task (multitask).", default_text="that of the pretrained run"
+    )
+    people: People | None = setting(
+        None, "Whether equal keys in catalogues of different origin are the same persons.", default_text="refuse to guess"
+    )
     beta: int = setting(10, "Segmentation steps after each pretext step (multitask).", interval=POSITIVE)
     decoder: DecoderSharing = setting(DecoderSharing.SHARED, "Decoder of the two tasks: shared, or one per task (multitask).")
     optimiser_state: Sharing = setting(Sharing.SEPARATE, "Adam's moments of the two tasks (multitask).")
@@ -182,6 +189,11 @@ class RunConfig:
         """Whether each head of the network has a decoder of its own."""
         transfer = self.transfer
         return transfer is not None and transfer.mode is TransferMode.MULTITASK and transfer.decoder is DecoderSharing.PER_TASK
+
+    def data_of(self, head: Head) -> Path:
+        """Return the catalogue of a task."""
+        is_pretext = self.transfer is not None and head is Head.POSITIONS
+        return (self.transfer.pretext_data if is_pretext and self.transfer else None) or self.data.data
 
     @property
     def head(self) -> Head:

@@ -45,7 +45,7 @@ def stack_affine_ras(affines_lps_mm: FloatArray) -> FloatArray:
     return RAS_FROM_LPS @ volume
 
 
-def encode_label_map(labels: LabelArray, affine_ras: FloatArray) -> bytes:
+def encode_label_map(labels: LabelArray, affine_ras: FloatArray, description: str = "") -> bytes:
     """Encode a label map; equal arguments give equal bytes.
 
     Parameters
@@ -54,6 +54,8 @@ def encode_label_map(labels: LabelArray, affine_ras: FloatArray) -> bytes:
         Shape (slices, rows, columns), or (phases, slices, rows, columns) for a cine.
     affine_ras
         Shape (4, 4): (column, row, slice, 1) to RAS in mm.
+    description
+        Text of the header's field ``descrip``, at most 79 characters of ASCII.
 
     Returns
     -------
@@ -66,10 +68,13 @@ def encode_label_map(labels: LabelArray, affine_ras: FloatArray) -> bytes:
     image.set_sform(affine_ras, code="scanner")
     image.set_qform(affine_ras, code="scanner", strip_shears=True)
     image.header.set_xyzt_units("mm")
+    image.header["descrip"] = description.encode("ascii")
     return gzip.compress(image.to_bytes(), mtime=0)
 
 
-def write_label_map(folder: Path, stem: str, labels: LabelArray, affines_lps_mm: FloatArray) -> tuple[Path, ...]:
+def write_label_map(
+    folder: Path, stem: str, labels: LabelArray, affines_lps_mm: FloatArray, description: str = ""
+) -> tuple[Path, ...]:
     """Write a label map: one file, or one file per slice where the slices are no regular stack.
 
     Parameters
@@ -82,6 +87,8 @@ def write_label_map(folder: Path, stem: str, labels: LabelArray, affines_lps_mm:
         Shape (slices, rows, columns) or (phases, slices, rows, columns).
     affines_lps_mm
         Shape (slices, 4, 4), as of :func:`stack_affine_ras`.
+    description
+        As of :func:`encode_label_map`.
 
     Returns
     -------
@@ -99,6 +106,6 @@ def write_label_map(folder: Path, stem: str, labels: LabelArray, affines_lps_mm:
     paths = []
     for name, part in stacks.items():
         path = folder / f"{name}.nii.gz"
-        write_whole(path, encode_label_map(labels[..., part, :, :], stack_affine_ras(affines_lps_mm[part])))
+        write_whole(path, encode_label_map(labels[..., part, :, :], stack_affine_ras(affines_lps_mm[part]), description))
         paths.append(path)
     return tuple(paths)

@@ -22,7 +22,7 @@ from cmr_planes.shards.columns import AnnotationTable, ImageIndex, PlaneTable, S
 from cmr_planes.shards.open_files import OpenFiles
 from cmr_planes.shards.opening import DAMAGE_ERRORS, get_table, open_file, read_json_attribute, table_length
 from cmr_planes.shards.schema import Attribute, Dataset, FileKind, Group, RootAttribute
-from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, TABLES, Table, decode_texts, make_table
+from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, SHARDS_TABLE, TABLES, Table, decode_texts, make_table
 from cmr_planes.shards.view_attributes import ViewAttributes, read_view_attributes
 from cmr_planes.views import CardiacView, to_view
 
@@ -81,6 +81,12 @@ class Catalogue:
         """Return the versions of the software that wrote the catalogue."""
         with self._reading() as files:
             return read_json_attribute(files.catalogue, RootAttribute.VERSIONS)
+
+    def origin(self) -> str:
+        """Return the SHA-256 of the first shard, empty if there is none: it stays when subjects or labels are added."""
+        with self._table_named(SHARDS_TABLE):
+            digests = decode_texts(self._table(SHARDS_TABLE)["sha256"])
+            return digests[0] if digests else ""
 
     def index(self, view: CardiacView | str | None = None) -> ImageIndex:
         """Return one row for each 2D image, of one view or of all.

@@ -14,10 +14,11 @@ from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import NO_VALUE, counted, decimals
-from cmr_train.choices import DeviceKind, Subset, Weights
+from cmr_train.choices import DeviceKind, People, Subset, Weights
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME
 from cmr_train.evaluation.scores import Comparison, GroupSummary, Spread
+from cmr_train.runs.folder import EVALUATION_PREFIX
 
 if TYPE_CHECKING:
     from cmr_train.recipes.evaluate import Evaluation
@@ -39,9 +40,24 @@ _RUN = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.command()
 @click.argument("run", metavar="RUN", type=_RUN)
 @click.option("--data", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Catalogue.  [default: that of the run]")
-@click.option("--subset", type=EnumChoice([*Subset]), default=Subset.TEST.value, show_default=True, help="Subjects to evaluate.")
+@click.option(
+    "--subset",
+    type=EnumChoice([*Subset]),
+    help="Subjects to evaluate.  [default: test; unseen in a catalogue of another cohort]",
+)
+@click.option(
+    "--people",
+    type=EnumChoice([*People]),
+    help="Whether equal keys in a catalogue of another cohort are the same persons.  [default: refuse to guess]",
+)
+@click.option("--unfinished", is_flag=True, help="Score a run that has not done all its iterations too.")
 @click.option("--baseline", type=_RUN, help="A run to compare with, on the same subjects.")
-@click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the results.  [default: RUN]")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the results.  [default: RUN; for other data than its test set a folder in it]",
+)
 @click.option(
     "--device", type=EnumChoice([*DeviceKind]), default=DeviceKind.AUTO.value, show_default=True, help="Device (CPU or GPU)."
 )
@@ -59,7 +75,9 @@ def evaluate(
     run: Path,
     *,
     data: Path | None,
-    subset: Subset,
+    subset: Subset | None,
+    people: People | None,
+    unfinished: bool,
     baseline: Path | None,
     out: Path | None,
     device: DeviceKind,
@@ -73,6 +91,9 @@ def evaluate(
     between all borders; how many slices were scored, missed and invented stands beside them. "pooled" is the mean of a subject's
     phases. A run of the pretext task is scored on positions.
 
+    Without --data the run's own catalogue is scored, if it is as it was when the run was trained. Scores of other data than the
+    run's test set go to RUN/evaluation-DATA-SUBSET, so that those of the test set stay.
+
     \b
     Example:
       cmr-train evaluate runs/finetune-sax
@@ -80,6 +101,7 @@ def evaluate(
       cmr-train evaluate runs/finetune-sax --data hospital.h5 --subset all --json
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     from cmr_train.recipes.evaluate import evaluate as evaluate_run
+    from cmr_train.recipes.evaluate import write_scores
 
     with shown("evaluate", "subjects") as on_progress:
         evaluation = evaluate_run(
@@ -87,22 +109,51 @@ def evaluate(
             data,
             subset=subset,
             baseline=baseline,
-            out=out or run,
+            people=people,
+            unfinished=unfinished,
             device=device,
             weights=weights,
             on_progress=on_progress,
             on_message=remark,
         )
-    if evaluation.n_trained_on and subset is not Subset.TRAIN:
-        say(f"{counted(evaluation.n_trained_on, 'evaluated subject')} in the training set of the run", style="yellow")
+    folder = out or _folder_of(run, evaluation)
+    write_scores(evaluation, folder)
+    for sentence in _cautions(evaluation):
+        say(sentence, style="yellow")
     if as_json:
         print_json(evaluation.to_json())
         return ExitCode.DONE
     for scores in _tables(evaluation):
         stdout().print(scores)
     n_subjects = len(evaluation.table.subjects)
-    click.echo(f"{counted(n_subjects, 'subject')} evaluated; see {(out or run) / PER_SUBJECT_NAME} and {SUMMARY_NAME}")
+    click.echo(f"{counted(n_subjects, 'subject')} evaluated; see {folder / PER_SUBJECT_NAME} and {SUMMARY_NAME}")
     return ExitCode.DONE
+
+
+def _folder_of(run: Path, evaluation: "Evaluation") -> Path:
+    """Return where scores go by default: into the run if they are of its test set, else into a folder of their own."""
+    if evaluation.subset is Subset.TEST and evaluation.is_own_catalogue:
+        return run
+    return run / f"{EVALUATION_PREFIX}{evaluation.catalogue.path.stem}-{evaluation.subset.value}"
+
+
+def _cautions(evaluation: "Evaluation") -> Iterator[str]:
+    """Say what a reader of the scores must know."""
+    if not evaluation.is_own_catalogue:
+        yield f"scored on {str(evaluation.catalogue.path)!r}, which is not the catalogue of the run"
+    if not evaluation.is_finished:
+        yield "the run has not done all its iterations"
+    if evaluation.n_subjects_left_out:
+        yield f"{counted(evaluation.n_subjects_left_out, 'subject')} left out, whom the run has seen"
+    if evaluation.n_trained_on and evaluation.subset is not Subset.TRAIN:
+        yield f"{counted(evaluation.n_trained_on, 'evaluated subject')} in the training set of the run"
+    if evaluation.n_seen_by_pretext:
+        yield f"{counted(evaluation.n_seen_by_pretext, 'evaluated subject')} whose positions the pretext was trained on"
+    if evaluation.n_baseline_trained_on != evaluation.n_trained_on and evaluation.baseline is not None:
+        yield (
+            f"the run was trained on {evaluation.n_trained_on} of the evaluated subjects, its baseline on "
+            f"{evaluation.n_baseline_trained_on}"
+        )
 
 
 def _tables(evaluation: "Evaluation") -> Iterator[Table]:

@@ -50,6 +50,8 @@ _DOUBT = "doubt"
     show_default=True,
     help="After the last iteration, or of the best validation (--validate-every).",
 )
+@click.option("--overwrite", is_flag=True, help="Remove what another run, or the same of other data, left in the folder.")
+@click.option("--unfinished", is_flag=True, help="Use a run that has not done all its iterations too.")
 @json_option()
 @verbose_option("Print subjects' keys, and why subjects were left out.")
 @quiet_option
@@ -63,6 +65,8 @@ def predict(
     pictures: bool,
     device: DeviceKind,
     weights: Weights,
+    overwrite: bool,
+    unfinished: bool,
     as_json: bool,
     verbose: bool,
 ) -> ExitCode:
@@ -89,10 +93,16 @@ def predict(
             pictures=pictures,
             device=device,
             weights=weights,
+            overwrite=overwrite,
+            unfinished=unfinished,
             on_extract=on_extract,
             on_progress=on_progress,
             on_message=remark,
         )
+    if prediction.n_seen is None:
+        say("whether the run has seen these subjects in its training cannot be told from their keys", style="yellow")
+    elif prediction.n_seen:
+        say(f"{counted(prediction.n_seen, 'subject')} whom the run has seen in its training", style="yellow")
     if as_json:
         print_json(_to_json(prediction, with_keys=verbose))
     else:
@@ -122,6 +132,7 @@ def _to_json(prediction: "Prediction", *, with_keys: bool) -> dict[str, Any]:
         "view": prediction.view.value,
         "task": prediction.head.value,
         "weights": prediction.weights.value,
+        "n_seen": prediction.n_seen,
         "subjects": subjects,
         "left_out": left_out,
     }

@@ -1,6 +1,6 @@
 """Score a trained network on annotated subjects, and compare it with another on the same ones."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,17 @@ from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
 from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import CardiacView, PositionClass
-from cmr_train.choices import Head, Subset, Weights
+from cmr_train.choices import Head, People, Subset, Weights
 from cmr_train.config import class_names
-from cmr_train.data.selection import select_images
+from cmr_train.data.selection import participants, select_images
 from cmr_train.errors import TrainError
 from cmr_train.evaluation.metrics import score_volume
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME, comparisons_json, per_subject_csv, summary_json
 from cmr_train.evaluation.scores import Comparison, ScoredVolume, ScoreTable, compare_tables
 from cmr_train.prediction.inference import label_images
 from cmr_train.runs.files import write_json
+from cmr_train.runs.identity import CatalogueIdentity
+from cmr_train.runs.known_people import KnownPeople, choose_subset, known_people, own_catalogue
 from cmr_train.runs.run import Run, loaded
 from cmr_train.settings.fields import member_of
 
@@ -44,8 +46,20 @@ class Evaluation:
     """Whether the last or the best weights of the run were evaluated."""
     table: ScoreTable
     """Scores of the run."""
+    catalogue: CatalogueIdentity
+    """The catalogue that was evaluated."""
+    is_own_catalogue: bool
+    """Whether it is the one that the run was trained on, perhaps with subjects or labels added."""
+    is_finished: bool
+    """Whether the run had done all its iterations."""
+    n_subjects_left_out: int
+    """Subjects with a truth who were left out because the run has seen them."""
     n_trained_on: int
-    """Evaluated subjects that are in the run's training set."""
+    """Evaluated subjects whose masks the run learnt from."""
+    n_seen_by_pretext: int
+    """Further evaluated subjects whose positions the run's weights were trained on."""
+    n_baseline_trained_on: int
+    """Evaluated subjects whose masks the baseline learnt from."""
     baseline_run: str | None
     """Name of the baseline; None without one."""
     baseline: ScoreTable | None
@@ -61,12 +75,17 @@ class Evaluation:
             "task": self.head.value,
             "subset": self.subset.value,
             "weights": self.weights.value,
+            "catalogue": {"path": self.catalogue.path.as_posix(), "sha256": self.catalogue.sha256},
+            "is_finished": self.is_finished,
+            "n_subjects_left_out": self.n_subjects_left_out,
             "n_trained_on": self.n_trained_on,
+            "n_seen_by_pretext": self.n_seen_by_pretext,
             **summary_json(self.table),
         }
         if self.baseline is not None:
             summary["baseline"] = {
                 "run": self.baseline_run,
+                "n_trained_on": self.n_baseline_trained_on,
                 "differences": "run minus baseline over subjects with both values",
                 **summary_json(self.baseline),
                 "comparisons": comparisons_json(self.comparisons),
@@ -88,9 +107,11 @@ def evaluate(
     run: Run | PathLike,
     data: PathLike | None = None,
     *,
-    subset: Subset | str = "test",
+    subset: Subset | str | None = None,
     baseline: Run | PathLike | None = None,
     out: PathLike | None = None,
+    people: People | str | None = None,
+    unfinished: bool = False,
     device: torch.device | str = "auto",
     weights: Weights | str = "last",
     on_progress: OnProgress = ignore_progress,
@@ -103,14 +124,20 @@ def evaluate(
     run
         A trained network, or its folder.
     data
-        The catalogue with images and truth; None for the one that the run was trained on.
+        The catalogue with images and truth; None for the one that the run was trained on, unless it was moved or changed.
     subset
-        The subjects to evaluate: ``train``, ``validation``, ``test`` or ``all``. The sets follow from the subjects' keys and the
-        run's split, in another catalogue too.
+        The subjects to evaluate: ``train`` (whose masks were learnt from), ``validation``, ``test``, ``all`` or ``unseen``
+        (whom the run has seen neither with labels nor with positions). None for ``test`` in the run's own catalogue, and for
+        ``unseen`` in one of another cohort, which has no such sets.
     baseline
         Another network for the same task, or its folder.
     out
         The folder for ``per_subject.csv`` and ``summary.json``; None writes nothing.
+    people
+        Whether equal keys in another cohort's catalogue are the ``same`` persons or ``other`` ones; None to refuse where that
+        matters and cannot be told.
+    unfinished
+        Whether runs that have not done all their iterations are scored.
     device
         Where runs that are given as folders are loaded (:func:`cmr_train.load_run`).
     weights
@@ -140,16 +167,21 @@ def evaluate(
     >>> evaluation = evaluate("runs/finetune", baseline="runs/scratch")  # doctest: +SKIP
     >>> evaluation.table.per_subject(Metric.DICE, "ed", "LV").mean()  # doctest: +SKIP
     """
-    chosen = member_of(Subset, subset, "subset")
-    scored_run, other = loaded(run, device, weights), None if baseline is None else loaded(baseline, device, weights)
+    scored_run = loaded(run, device, weights, unfinished=unfinished)
+    other = None if baseline is None else loaded(baseline, device, weights, unfinished=unfinished)
     if scored_run.validation_dice:
         on_message(scored_run.weights_sentence)
-    if out is not None:
-        Path(out).mkdir(parents=True, exist_ok=True)
-    with Catalogue(Path(data or scored_run.config.data.data)) as catalogue:
-        index = select_images(scored_run.config, catalogue, scored_run.head, chosen)
-        if other is not None:
-            _check_baseline(scored_run, other, index)
+    said = None if people is None else member_of(People, people, "people")
+    with Catalogue(own_catalogue(scored_run) if data is None else Path(data)) as catalogue:
+        identity = CatalogueIdentity.of(catalogue)
+        is_own = identity.is_of_one_cohort(scored_run.catalogue)
+        chosen = (Subset.TEST if is_own else Subset.UNSEEN) if subset is None else member_of(Subset, subset, "subset")
+        everyone = select_images(scored_run.config, catalogue, scored_run.head, Subset.ALL)
+        known = known_people(scored_run, identity, participants(everyone), said)
+        index = choose_subset(scored_run, everyone, chosen, known, is_own=is_own)
+        known_to_baseline = None if other is None else known_people(other, identity, participants(everyone), said)
+        if other is not None and known_to_baseline is not None:
+            _check_baseline(scored_run, other, known, known_to_baseline, participants(index))
         tables = _score_subjects([scored_run] if other is None else [scored_run, other], catalogue, index, on_progress)
     evaluation = Evaluation(
         run=scored_run.name,
@@ -157,37 +189,47 @@ def evaluate(
         head=scored_run.head,
         subset=chosen,
         weights=scored_run.weights,
+        catalogue=identity,
+        is_own_catalogue=is_own,
+        is_finished=scored_run.is_finished,
         table=tables[0],
-        n_trained_on=_n_subjects_of(index, scored_run.split.train),
+        n_subjects_left_out=_n_subjects_of(everyone, known.all) if chosen is Subset.UNSEEN else 0,
+        n_trained_on=_n_subjects_of(index, known.learnt_from),
+        n_seen_by_pretext=_n_subjects_of(index, known.seen_by_pretext - known.learnt_from),
+        n_baseline_trained_on=0 if known_to_baseline is None else _n_subjects_of(index, known_to_baseline.learnt_from),
         baseline_run=None if other is None else other.name,
         baseline=None if other is None else tables[1],
         comparisons=() if other is None else compare_tables(*tables),
     )
     if out is not None:
-        write_whole(Path(out) / PER_SUBJECT_NAME, per_subject_csv(evaluation.table, evaluation.view).encode())
-        write_json(Path(out) / SUMMARY_NAME, evaluation.to_json())
+        write_scores(evaluation, Path(out))
     return evaluation
 
 
-def _check_baseline(run: Run, baseline: Run, index: ImageIndex) -> None:
-    """Refuse a baseline of another task, or one that was trained on more of the subjects to evaluate."""
+def write_scores(evaluation: Evaluation, folder: Path) -> None:
+    """Write ``per_subject.csv`` and ``summary.json``; raises OSError if they cannot be written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / PER_SUBJECT_NAME, per_subject_csv(evaluation.table, evaluation.view).encode())
+    write_json(folder / SUMMARY_NAME, evaluation.to_json())
+
+
+def _check_baseline(run: Run, baseline: Run, known: KnownPeople, known_to_baseline: KnownPeople, evaluated: Sequence[str]) -> None:
+    """Refuse a baseline of another task, or one that learnt from evaluated participants from whom the run did not learn."""
     if (baseline.view, baseline.head) != (run.view, run.head):
         raise TrainError(
             f"the baseline finds {baseline.head} on {baseline.view.title}, and the run {run.head} on {run.view.title}; "
             "only runs of one task can be compared"
         )
-    evaluated = {index.participant(row) for row in range(len(index))}
-    n_seen, n_seen_by_baseline = (len(evaluated & set(trained.split.train)) for trained in (run, baseline))
-    if n_seen_by_baseline > n_seen:
+    ahead = known_to_baseline.learnt_from.intersection(evaluated) - known.learnt_from
+    if ahead:
         raise TrainError(
-            f"the baseline was trained on {n_seen_by_baseline} of the {len(evaluated)} participants to evaluate and the run on "
-            f"{n_seen}, so that it cannot be compared; train both with the same split_seed"
+            f"the baseline was trained on {len(ahead)} of the {len(evaluated)} participants to evaluate from whom the run did not "
+            "learn, so that it cannot be compared; train both with the same split_seed"
         )
 
 
-def _n_subjects_of(index: ImageIndex, participants: Sequence[str]) -> int:
-    """Count the subjects of an index who are among some participants."""
-    chosen = set(participants)
+def _n_subjects_of(index: ImageIndex, chosen: Collection[str]) -> int:
+    """Count the subjects of an index who are of some participants."""
     return len({index.subject(row) for row in range(len(index)) if index.participant(row) in chosen})
 
 

@@ -1,25 +1,28 @@
 """Task 2: learn to segment from few annotated subjects, from random weights or from those of a pretext."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, ignore_message, ignore_progress
+from cmr_planes.system.whole_file import file_sha256
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Head, Preset, Recipe, TransferMode
 from cmr_train.compute.devices import choose_compute
 from cmr_train.compute.distributed import check_batch, joined, world_from_environment
-from cmr_train.config import RunConfig, TransferConfig, inherited
+from cmr_train.config import DataConfig, RunConfig, TransferConfig, inherited
 from cmr_train.data.splits import Split
 from cmr_train.errors import ConfigError, TrainError
 from cmr_train.models.initial_weights import initialise
 from cmr_train.models.unet import UNet
 from cmr_train.presets import configure
 from cmr_train.runs.files import write_json
-from cmr_train.runs.folder import LAST_NAME, newest_pretext, read_config, read_split
-from cmr_train.runs.run import Run, make_network, read_weights
+from cmr_train.runs.folder import LAST_NAME, newest_pretext, read_catalogues, read_config, read_split
+from cmr_train.runs.identity import CatalogueIdentity, Seen
+from cmr_train.runs.run import Run, make_network, read_weights, weights_path
 from cmr_train.settings.fields import member_of
 from cmr_train.training.execution import carry_out
 from cmr_train.training.job import resolve, run_training
@@ -33,7 +36,7 @@ from cmr_train.training.session import (
     open_folder,
 )
 from cmr_train.training.state import make_state
-from cmr_train.training.tasks import choose_images, make_tasks
+from cmr_train.training.tasks import TaskImages, choose_images, make_tasks
 from cmr_train.training.transfer import LoadReport, freeze, load_weights
 
 
@@ -154,7 +157,37 @@ def _new_config(runs: Path, preset: Preset, settings: Mapping[str, Any]) -> RunC
                 f"pretext, or use mode {TransferMode.SCRATCH.value}"
             ]
         )
-    return configure(Recipe.FINETUNE, preset, **(inherited(read_config(source), mode) | given | {"pretext": source}))
+    taken = inherited(read_config(source), mode)
+    if mode is TransferMode.MULTITASK and "pretext_data" not in given:
+        taken |= {"pretext_data": _data_of_pretext(source, Path(given.get("data", DataConfig().data)))}
+    return configure(Recipe.FINETUNE, preset, **(taken | given | {"pretext": source}))
+
+
+def _data_of_pretext(pretext: Path, data: Path) -> Path | None:
+    """Return the catalogue on which multitask goes on with the pretext task, the pretext's own; None if it is that of the labels.
+
+    Raises
+    ------
+    ConfigError
+        It is not there, or was changed.
+    """
+    identity = read_catalogues(pretext)[Head.POSITIONS]
+    try:
+        if data.is_file() and identity.path.is_file() and identity.path.samefile(data):
+            return None
+        if data.is_file() and identity.sha256 == file_sha256(data):
+            return None
+        is_there = identity.path.is_file() and identity.sha256 == file_sha256(identity.path)
+    except OSError:
+        is_there = False
+    if not is_there:
+        raise ConfigError(
+            [
+                f"the pretext {str(pretext)!r} was trained on {str(identity.path)!r}, which is not there or was changed; give the "
+                "catalogue of the pretext task as pretext_data"
+            ]
+        )
+    return identity.path
 
 
 def train_finetune(config: RunConfig, out: Path, *, resume: bool = False, overwrite: bool = False, reporter: Reporter) -> bool:
@@ -163,30 +196,32 @@ def train_finetune(config: RunConfig, out: Path, *, resume: bool = False, overwr
     world = world_from_environment()
     check_batch(world, config.training.batch_size)
     compute = choose_compute(config.runtime, world.local_rank)
-    with joined(world, compute.device), Catalogue(config.data.data) as catalogue:
-        session = Session(config=config, out=out, catalogue=catalogue, compute=compute, world=world, reporter=reporter)
+    heads = [Head(name) for name in config.heads]
+    with joined(world, compute.device), ExitStack() as stack:
+        catalogues = {head: stack.enter_context(Catalogue(config.data_of(head))) for head in heads}
+        session = Session(config=config, out=out, catalogues=catalogues, compute=compute, world=world, reporter=reporter)
         if is_finished_before(session, resume=resume):
             return True
-        images = {Head.STRUCTURES: choose_images(session, Head.STRUCTURES)}
+        images = {head: choose_images(session, head) for head in heads}
         split = images[Head.STRUCTURES].split
-        if transfer.mode is TransferMode.MULTITASK:
-            images[Head.POSITIONS] = choose_images(session, Head.POSITIONS)
+        seen = _seen(session, images)
+        _check_held_out(session, split, seen)
         model = make_network(config)
         initialise(model, config.training.seed)
         is_begun = resume and (out / LAST_NAME).exists()
-        report = None if is_begun else _load_pretext(model, transfer, session, split)
+        report = None if is_begun else _load_pretext(model, transfer, session)
         freeze(model, transfer.mode)
         tasks, validations = make_tasks(session, images)
-        saved = open_folder(session, split, resume=resume, overwrite=overwrite)
+        saved = open_folder(session, split, seen, resume=resume, overwrite=overwrite)
         if report is not None and world.is_first:
-            write_json(out / WEIGHTS_NAME, report.to_json())
+            write_json(out / WEIGHTS_NAME, report.to_json() | _origin(transfer.pretext))
         is_finished = carry_out(session, make_state(model, config, compute), tasks, validations, saved)
         world.wait()  # until the first process has written the weights
         return is_finished
 
 
-def check_pretext(run: Path, view: CardiacView, split: Split) -> None:
-    """Refuse a pretext of another view, or one that was trained on subjects of the validation or test set.
+def check_pretext(run: Path, view: CardiacView) -> None:
+    """Refuse what is no pretext of a view.
 
     Parameters
     ----------
@@ -194,8 +229,6 @@ def check_pretext(run: Path, view: CardiacView, split: Split) -> None:
         Folder of the pretext.
     view
         The view to segment.
-    split
-        The sets of the transfer.
 
     Raises
     ------
@@ -207,12 +240,43 @@ def check_pretext(run: Path, view: CardiacView, split: Split) -> None:
         raise TrainError(f"{str(run)!r} is a run of '{source.recipe.value}'; a pretext is needed")
     if source.data.view is not view:
         raise TrainError(f"{str(run)!r} was trained on view {source.data.view.title}, and this run is for {view.title}")
-    seen = set(read_split(run).train) & {*split.test, *split.validation}
-    if seen:
-        raise TrainError(
-            f"{str(run)!r} was trained on {len(seen)} participants who are in the validation or test set here; use the "
-            f"split_seed and fractions of the pretext ({source.data.split_seed} and {source.data.fractions})"
-        )
+
+
+def _seen(session: Session, images: Mapping[Head, TaskImages]) -> tuple[Seen, ...]:
+    """Return whose positions the weights have seen, or will see in this run."""
+    transfer = _transfer(session.config)
+    seen: list[Seen] = []
+    if transfer.pretext is not None:
+        catalogue = read_catalogues(transfer.pretext)[Head.POSITIONS]
+        seen += [Seen(catalogue=catalogue, participants=frozenset(read_split(transfer.pretext).train))]
+    if Head.POSITIONS in images:
+        identity = CatalogueIdentity.of(session.catalogues[Head.POSITIONS])
+        seen.append(Seen(catalogue=identity, participants=frozenset(images[Head.POSITIONS].split.train)))
+    return tuple(seen)
+
+
+def _check_held_out(session: Session, split: Split, seen: Sequence[Seen]) -> None:
+    """Refuse to hold back participants whom the weights have seen, or will see.
+
+    Raises
+    ------
+    TrainError
+        There are such, or it cannot be told.
+    """
+    people = _transfer(session.config).people
+    identity = CatalogueIdentity.of(session.catalogues[Head.STRUCTURES])
+    for group in seen:
+        found = group.among(identity, {*split.test, *split.validation}, people)
+        if found:
+            raise TrainError(
+                f"the pretext was trained on {len(found)} participants who are in the validation or test set here; use the "
+                "split_seed and fractions of the pretext"
+            )
+
+
+def _origin(pretext: Path | None) -> dict[str, str]:
+    """Return the checksum of the weights that a run began from; nothing for random ones."""
+    return {} if pretext is None else {"pretext_sha256": file_sha256(weights_path(pretext))}
 
 
 def _transfer(config: RunConfig) -> TransferConfig:
@@ -221,12 +285,12 @@ def _transfer(config: RunConfig) -> TransferConfig:
     return config.transfer
 
 
-def _load_pretext(model: UNet, transfer: TransferConfig, session: Session, split: Split) -> LoadReport:
+def _load_pretext(model: UNet, transfer: TransferConfig, session: Session) -> LoadReport:
     """Load the pretrained weights."""
     if transfer.pretext is None:
         session.reporter.on_message("from random weights")
         return load_weights(model, {}, TransferMode.SCRATCH)
-    check_pretext(transfer.pretext, session.config.data.view, split)
+    check_pretext(transfer.pretext, session.config.data.view)
     norm, own = read_config(transfer.pretext).network.norm, session.config.network.norm
     if norm is not own:
         raise TrainError(f"{str(transfer.pretext)!r} was trained with norm {norm}, and this run has norm {own}; use the pretext's")

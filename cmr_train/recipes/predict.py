@@ -17,6 +17,7 @@ from cmr_planes.nifti.writing import write_label_map
 from cmr_planes.pictures.palette import position_colour, structure_colour
 from cmr_planes.pictures.png import encode_png
 from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.shards.columns import ImageIndex
 from cmr_planes.system.csv_text import csv_text
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
@@ -25,14 +26,16 @@ from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice
 from cmr_train.choices import Head, Weights
 from cmr_train.config import class_names
+from cmr_train.data.selection import participants
+from cmr_train.errors import TrainError
 from cmr_train.evaluation.volumes import VentricularFunction, voxel_volumes_ml
+from cmr_train.prediction.folder import LABELS, PICTURES, VOLUMES_NAME, claim_folder, prediction_origin
 from cmr_train.prediction.inference import label_images
 from cmr_train.prediction.overlays import Sheet, draw
+from cmr_train.runs.identity import CatalogueIdentity
+from cmr_train.runs.known_people import known_people
 from cmr_train.runs.run import Run, loaded
 from cmr_train.settings.fields import member_of
-
-LABELS, PICTURES, VOLUMES_NAME = "labels", "pictures", "volumes.csv"
-"""Files of a prediction's folder."""
 
 VOLUME_COLUMNS = (
     "subject",
@@ -81,6 +84,8 @@ class Prediction:
     """Subjects that were segmented, in the catalogue's order."""
     left_out: tuple[CatalogueFinding, ...]
     """Reasons why subjects, or their images of the view, were left out."""
+    n_seen: int | None
+    """Subjects whom the run has seen in its training; None where that cannot be told."""
 
 
 def predict(
@@ -92,6 +97,8 @@ def predict(
     pictures: bool = True,
     device: torch.device | str = "auto",
     weights: Weights | str = "last",
+    overwrite: bool = False,
+    unfinished: bool = False,
     on_extract: OnProgress = ignore_progress,
     on_progress: OnProgress = ignore_progress,
     on_message: OnMessage = ignore_message,
@@ -107,7 +114,8 @@ def predict(
         them.
     out
         The folder for ``labels/<subject>_<view>_<phase>.nii.gz`` of ED and ES, ``labels/<subject>_<view>.nii.gz`` of a whole cine,
-        ``pictures/<subject>_<view>.png``, and ``volumes.csv`` of short-axis segmentations. Made if it does not exist.
+        ``pictures/<subject>_<view>.png``, ``volumes.csv`` of short-axis segmentations, and ``prediction.json``, which names the
+        network and the data. Names of position maps end in ``_positions``. Made if it does not exist.
     phases
         Frames to segment where ``sources`` is no catalogue: ``ed,es`` or ``all``.
     pictures
@@ -116,6 +124,10 @@ def predict(
         Where a run that is given as a folder is loaded (:func:`cmr_train.load_run`).
     weights
         Weights of a run that is given as a folder: ``last``, or ``best`` for those of the best validation.
+    overwrite
+        Whether what another network made, or the same of other data, is removed from ``out``.
+    unfinished
+        Whether a run that has not done all its iterations is used.
     on_extract
         Called with the number of subjects read, where ``sources`` is no catalogue.
     on_progress
@@ -131,6 +143,8 @@ def predict(
     ------
     SourceError
         A source holds no subject.
+    TrainError
+        ``out`` holds what another network made, or the same of other data.
     CheckpointError
         ``run`` is a folder without a run, or its weights cannot be used.
     ShardError
@@ -145,11 +159,13 @@ def predict(
     >>> prediction = predict("runs/finetune", "new_scans/", "segmented")  # doctest: +SKIP
     >>> prediction.subjects[0].function.lv.ejection_fraction_percent  # doctest: +SKIP
     """
-    network, folder = loaded(run, device, weights), Path(out)
+    network, folder = loaded(run, device, weights, unfinished=unfinished), Path(out)
     if network.validation_dice:
         on_message(network.weights_sentence)
     frames = member_of(PhaseChoice, phases, "phases")
     with only_run(folder), _opened(sources, network.view, frames, folder, on_extract) as catalogue:
+        identity = CatalogueIdentity.of(catalogue)
+        claim_folder(folder, prediction_origin(network, identity), overwrite=overwrite)
         (folder / LABELS).mkdir(parents=True, exist_ok=True)
         if pictures:
             (folder / PICTURES).mkdir(exist_ok=True)
@@ -164,7 +180,23 @@ def predict(
     functions = {subject.subject: subject.function for subject in subjects if subject.function is not None}
     if functions:
         write_whole(folder / VOLUMES_NAME, _volumes_csv(network.view, functions).encode())
-    return Prediction(view=network.view, head=network.head, weights=network.weights, subjects=tuple(subjects), left_out=left_out)
+    return Prediction(
+        view=network.view,
+        head=network.head,
+        weights=network.weights,
+        subjects=tuple(subjects),
+        left_out=left_out,
+        n_seen=_n_seen(network, identity, index),
+    )
+
+
+def _n_seen(run: Run, catalogue: CatalogueIdentity, index: ImageIndex) -> int | None:
+    """Count the subjects whom a run has seen in its training; None where keys do not tell."""
+    try:
+        known = known_people(run, catalogue, participants(index), None).all
+    except TrainError:
+        return None
+    return len({index.subject(row) for row in range(len(index)) if index.participant(row) in known})
 
 
 @contextmanager
@@ -228,7 +260,9 @@ def _predict_subject(run: Run, catalogue: Catalogue, folder: Path, subject: str,
     flat = label_images(run, [image for stack in images for image in stack], spacing_mm * n_phases)
     labels = np.stack(flat).reshape(n_phases, n_slices, rows, columns)
     affines_mm = np.stack([plane.patient_from_pixel for plane in view.planes])
-    _write_phases(folder / LABELS, f"{subject}_{run.view.value}", labels, view.phases, affines_mm)
+    _write_phases(
+        folder / LABELS, f"{subject}_{run.view.value}", labels, view.phases, affines_mm, is_positions=run.head is Head.POSITIONS
+    )
     if with_pictures:
         sheet = Sheet(
             images=images,
@@ -247,14 +281,21 @@ def _predict_subject(run: Run, catalogue: Catalogue, folder: Path, subject: str,
 
 
 def _write_phases(
-    folder: Path, stem: str, labels: NDArray[np.uint8], phases: Sequence[str], affines_mm: NDArray[np.float64]
+    folder: Path,
+    stem: str,
+    labels: NDArray[np.uint8],
+    phases: Sequence[str],
+    affines_mm: NDArray[np.float64],
+    *,
+    is_positions: bool,
 ) -> None:
     """Write one volume for each named phase, or one cine."""
+    suffix, description = ("_positions", "cmr-train positions") if is_positions else ("", "cmr-train structures")
     if set(phases) <= set(CardiacPhase):
         for name, volume in zip(phases, labels, strict=True):
-            write_label_map(folder, f"{stem}_{name}", volume, affines_mm)
+            write_label_map(folder, f"{stem}_{name}{suffix}", volume, affines_mm, description)
     else:
-        write_label_map(folder, stem, labels, affines_mm)
+        write_label_map(folder, f"{stem}{suffix}", labels, affines_mm, description)
 
 
 def _volumes_csv(view: CardiacView, functions: dict[str, VentricularFunction]) -> str:

@@ -145,7 +145,9 @@ def train_pretext(config: RunConfig, out: Path, *, resume: bool = False, overwri
     check_batch(world, config.training.batch_size)
     compute = choose_compute(config.runtime, world.local_rank)
     with joined(world, compute.device), Catalogue(config.data.data) as catalogue:
-        session = Session(config=config, out=out, catalogue=catalogue, compute=compute, world=world, reporter=reporter)
+        session = Session(
+            config=config, out=out, catalogues={Head.POSITIONS: catalogue}, compute=compute, world=world, reporter=reporter
+        )
         if is_finished_before(session, resume=resume):
             return True
         images = choose_images(session, Head.POSITIONS)

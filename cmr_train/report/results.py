@@ -1,5 +1,6 @@
 """A study's folder as frozen values: every run's configuration, state, scores and learning curve."""
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -18,8 +19,8 @@ from cmr_train.errors import CheckpointError
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, read_per_subject_csv
 from cmr_train.evaluation.scores import MEAN, POOLED, ScoreTable
-from cmr_train.runs.folder import CONFIG_NAME, read_config, read_json
-from cmr_train.study.job import RESULT_NAME, State
+from cmr_train.runs.folder import CONFIG_NAME, RESULT_NAME, read_config, read_json
+from cmr_train.study.job import SCORES_FIELD, State
 from cmr_train.study.plan import PRETEXTS
 from cmr_train.study.run import STUDY_NAME
 from cmr_train.training.tracking import METRICS_NAME
@@ -210,11 +211,13 @@ def read_curve(path: Path) -> Curve | None:
 def _read_run(folder: Path) -> RunResult:
     seal, table = _read_seal(folder), None
     state, error = seal.get("state"), seal.get("error")
-    if state == State.DONE:
+    if state == State.DONE and SCORES_FIELD in seal:
         try:
-            table = read_per_subject_csv((folder / PER_SUBJECT_NAME).read_text(encoding="utf-8"))
+            table = _read_scores(folder / PER_SUBJECT_NAME, seal[SCORES_FIELD])
         except (OSError, ValueError) as problem:
-            state, error = State.FAILED, f"its {PER_SUBJECT_NAME} cannot be read: {getattr(problem, 'strerror', None) or problem}"
+            state, error = State.FAILED, f"its {PER_SUBJECT_NAME} cannot be used: {getattr(problem, 'strerror', None) or problem}"
+    elif state == State.DONE:
+        table = None
     elif state != State.FAILED:
         state, error = MISSING, "it has not ended; start the study again to go on with it"
     return RunResult(
@@ -231,6 +234,14 @@ def _read_run(folder: Path) -> RunResult:
         table=table,
         curve=read_curve(folder / METRICS_NAME),
     )
+
+
+def _read_scores(path: Path, sha256: str) -> ScoreTable:
+    """Read the scores that a study wrote; raises ValueError for others."""
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ValueError("it is not what the study wrote; delete the run's folder and start the study again")
+    return read_per_subject_csv(data.decode("utf-8"))
 
 
 def _read_seal(folder: Path) -> dict[str, Any]:

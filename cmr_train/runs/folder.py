@@ -10,14 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from cmr_planes.views import CardiacView
-from cmr_train.choices import Recipe
+from cmr_train.choices import Head, Recipe
 from cmr_train.config import RunConfig
 from cmr_train.data.splits import Split
 from cmr_train.errors import CheckpointError, ConfigError, TrainError
 from cmr_train.presets import problems
+from cmr_train.runs.identity import CatalogueIdentity, Seen
 
 CONFIG_NAME, SPLIT_NAME = "config.json", "split.json"
 LAST_NAME, FINAL_NAME, BEST_NAME = "last.pt", "final.pt", "best.pt"
+RESULT_NAME = "cell.json"
+"""What a study writes of a run that has ended."""
+EVALUATION_PREFIX = "evaluation-"
+"""Folders of a run's scores on other data than its own test set begin so."""
+SEEN_FIELD = "seen_by_pretext"
+"""Field of ``split.json``: participants whose positions the weights were trained on."""
+CATALOGUES_FIELD = "catalogues"
+"""Field of ``config.json``: the catalogue of each task."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -65,6 +74,37 @@ def read_split(run: Path) -> Split:
         return Split.from_json(read_json(run / SPLIT_NAME))
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{str(run / SPLIT_NAME)!r} does not hold the three sets") from error
+
+
+def read_seen_by_pretext(run: Path) -> tuple[Seen, ...]:
+    """Read whose positions the weights of a run were trained on; a run of an earlier release does not say.
+
+    Raises
+    ------
+    CheckpointError
+        The file does not hold what is expected.
+    """
+    try:
+        return tuple(Seen.from_json(value) for value in read_json(run / SPLIT_NAME).get(SEEN_FIELD, ()))
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{str(run / SPLIT_NAME)!r} does not hold whom the pretext has seen") from error
+
+
+def read_catalogues(run: Path) -> dict[Head, CatalogueIdentity]:
+    """Read on which catalogue each task of a run was trained.
+
+    Raises
+    ------
+    CheckpointError
+        The configuration does not say.
+    """
+    stored, config = read_json(run / CONFIG_NAME), read_config(run)
+    try:
+        if CATALOGUES_FIELD not in stored:  # a run of an earlier release: its path is relative to where it was trained
+            return {config.head: CatalogueIdentity(path=config.data.data, sha256=str(stored["catalogue_sha256"]))}
+        return {Head(head): CatalogueIdentity.from_json(value) for head, value in stored[CATALOGUES_FIELD].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{str(run / CONFIG_NAME)!r} does not say on which catalogue the run was trained") from error
 
 
 def newest_pretext(folder: Path, view: CardiacView) -> Path | None:

@@ -15,7 +15,17 @@ from cmr_train.data.splits import Split
 from cmr_train.errors import CheckpointError, ConfigError
 from cmr_train.models.unet import UNet
 from cmr_train.runs.checkpoint import load_checkpoint
-from cmr_train.runs.folder import BEST_NAME, CONFIG_NAME, FINAL_NAME, LAST_NAME, read_config, read_split
+from cmr_train.runs.folder import (
+    BEST_NAME,
+    CONFIG_NAME,
+    FINAL_NAME,
+    LAST_NAME,
+    read_catalogues,
+    read_config,
+    read_seen_by_pretext,
+    read_split,
+)
+from cmr_train.runs.identity import CatalogueIdentity, Seen
 from cmr_train.settings.fields import member_of
 
 
@@ -38,13 +48,29 @@ class Run:
     image_size: tuple[int, int]
     """(rows, columns) of the network's matrix."""
     split: Split
-    """The training, validation and test sets."""
+    """The training, validation and test sets; the training set has only those whose labels (or positions) were learnt from."""
     weights: Weights
     """Whether these are the last or the best weights."""
     iteration: int
     """Iterations after which the weights were saved."""
     validation_dice: Mapping[str, float]
     """Mean Dice on the validation set of the last and of the best weights; empty where the run was not validated."""
+    catalogues: Mapping[Head, CatalogueIdentity]
+    """The catalogue of each task."""
+    seen_by_pretext: tuple[Seen, ...]
+    """Participants whose positions the weights were trained on, before this run or in it."""
+    is_finished: bool
+    """Whether all iterations were done."""
+
+    @property
+    def catalogue(self) -> CatalogueIdentity:
+        """The catalogue of the run's own task."""
+        return self.catalogues[self.head]
+
+    @property
+    def learnt_from(self) -> Seen:
+        """The participants whose masks of the run's own task were trained on."""
+        return Seen(catalogue=self.catalogue, participants=frozenset(self.split.train))
 
     @property
     def name(self) -> str:
@@ -84,23 +110,42 @@ class TrainedWeights:
     """Mean Dice on the validation set of the last and of the best weights; empty where the run was not validated."""
 
 
-def read_weights(run: Path, weights: Weights = Weights.LAST) -> TrainedWeights:
-    """Read a run's weights: the best ones; or the final ones, else those of its last checkpoint.
+def weights_path(run: Path, weights: Weights = Weights.LAST, *, unfinished: bool = False) -> Path:
+    """Return the file of a run's weights: the best or the final ones, or with ``unfinished`` the last ones of a run without.
+
+    Raises
+    ------
+    CheckpointError
+        There are none.
+    """
+    if weights is Weights.BEST:
+        if not (run / BEST_NAME).is_file():
+            raise CheckpointError(
+                f"run {str(run)!r} has no {BEST_NAME}: it is not finished, was not validated (validate_every), or its validation "
+                "set is too small for a choice; use the last weights"
+            )
+        return run / BEST_NAME
+    if (run / FINAL_NAME).is_file():
+        return run / FINAL_NAME
+    if not (run / LAST_NAME).is_file():
+        raise CheckpointError(f"run {str(run)!r} has no weights yet: neither {FINAL_NAME} nor {LAST_NAME}")
+    if not unfinished:
+        raise CheckpointError(
+            f"run {str(run)!r} has not done all its iterations, so that its weights are not those of a trained network; resume it, "
+            "or ask for unfinished runs"
+        )
+    return run / LAST_NAME
+
+
+def read_weights(run: Path, weights: Weights = Weights.LAST, *, unfinished: bool = False) -> TrainedWeights:
+    """Read a run's weights from :func:`weights_path`.
 
     Raises
     ------
     CheckpointError
         There are none, or they cannot be used.
     """
-    if weights is Weights.BEST and not (run / BEST_NAME).is_file():
-        raise CheckpointError(
-            f"run {str(run)!r} has no {BEST_NAME}: it is not finished, was not validated (validate_every), or its validation set "
-            "is too small for a choice; use the last weights"
-        )
-    names = (BEST_NAME,) if weights is Weights.BEST else (FINAL_NAME, LAST_NAME)
-    path = next((run / name for name in names if (run / name).is_file()), None)
-    if path is None:
-        raise CheckpointError(f"run {str(run)!r} has no weights yet: neither {FINAL_NAME} nor {LAST_NAME}")
+    path = weights_path(run, weights, unfinished=unfinished)
     content = load_checkpoint(path)
     tensors = content.get("model")
     if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
@@ -110,8 +155,10 @@ def read_weights(run: Path, weights: Weights = Weights.LAST) -> TrainedWeights:
     )
 
 
-def load_run(run: PathLike, device: torch.device | str = "auto", *, weights: Weights | str = "last") -> Run:
-    """Load a trained network: the final weights, else those of its last checkpoint; or those of its best validation.
+def load_run(
+    run: PathLike, device: torch.device | str = "auto", *, weights: Weights | str = "last", unfinished: bool = False
+) -> Run:
+    """Load a trained network: its final weights, or those of its best validation.
 
     Parameters
     ----------
@@ -121,6 +168,8 @@ def load_run(run: PathLike, device: torch.device | str = "auto", *, weights: Wei
         Where the network goes: ``auto``, ``cpu``, ``cuda``, ``mps``, or a device of torch.
     weights
         ``last`` or ``best``.
+    unfinished
+        Whether a run that has not done all its iterations is loaded too, with its last weights.
 
     Returns
     -------
@@ -129,13 +178,13 @@ def load_run(run: PathLike, device: torch.device | str = "auto", *, weights: Wei
     Raises
     ------
     CheckpointError
-        The folder is not a run's, has no weights, or they are damaged or of another network.
+        The folder is not a run's, is not finished, has no weights, or they are damaged or of another network.
     TrainError
         The machine has no such device.
     """
     run, chosen, wanted = Path(run), _find_device(device), member_of(Weights, weights, "weights")
     config = read_config(run)
-    trained = read_weights(run, wanted)
+    trained = read_weights(run, wanted, unfinished=unfinished)
     with torch.device("meta"):  # takes no memory, whatever the configuration says
         expected = {name: tensor.shape for name, tensor in make_network(config).state_dict().items()}
     if {name: tensor.shape for name, tensor in trained.tensors.items()} != expected:
@@ -153,15 +202,20 @@ def load_run(run: PathLike, device: torch.device | str = "auto", *, weights: Wei
         view=config.data.view,
         image_size=config.image_size,
         split=read_split(run),
+        catalogues=read_catalogues(run),
+        seen_by_pretext=read_seen_by_pretext(run),
+        is_finished=(run / FINAL_NAME).is_file(),
         weights=wanted,
         iteration=trained.iteration,
         validation_dice=trained.validation_dice,
     )
 
 
-def loaded(run: Run | PathLike, device: torch.device | str = "auto", weights: Weights | str = "last") -> Run:
+def loaded(
+    run: Run | PathLike, device: torch.device | str = "auto", weights: Weights | str = "last", *, unfinished: bool = False
+) -> Run:
     """Return a run as it is, or load it from its folder (:func:`load_run`)."""
-    return run if isinstance(run, Run) else load_run(run, device, weights=weights)
+    return run if isinstance(run, Run) else load_run(run, device, weights=weights, unfinished=unfinished)
 
 
 def _find_device(device: torch.device | str) -> torch.device:

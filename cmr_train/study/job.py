@@ -21,11 +21,17 @@ from typing import IO, Any
 from cmr_planes.errors import CmrPlanesError
 from cmr_planes.system.reasons import reason
 from cmr_planes.system.run_lock import only_run
+from cmr_planes.system.whole_file import file_sha256
 from cmr_train.choices import Weights
 from cmr_train.config import RunConfig
+from cmr_train.evaluation.score_files import PER_SUBJECT_NAME
+from cmr_train.runs.folder import RESULT_NAME
 
-RESULT_NAME, LOG_NAME = "cell.json", "log.txt"
-"""Files of a run: its outcome, and the output of its process."""
+LOG_NAME = "log.txt"
+"""The output of a run's process."""
+
+SCORES_FIELD = "scores_sha256"
+"""Field of ``cell.json``: the checksum of the scores that the study wrote; absent where nobody was tested."""
 
 _POLL_SECONDS = 0.1
 _LOCK_SECONDS = 60.0
@@ -152,7 +158,7 @@ def _carried_out(job: Job) -> Outcome:
 
 def _train_and_evaluate(job: Job) -> bool:
     """Train, score on the test set, and write ``cell.json``; return whether the run is finished."""
-    from cmr_train.choices import Recipe
+    from cmr_train.choices import Recipe, Subset
     from cmr_train.compute.devices import choose_compute
     from cmr_train.recipes.evaluate import evaluate
     from cmr_train.recipes.finetune import train_finetune
@@ -170,9 +176,12 @@ def _train_and_evaluate(job: Job) -> bool:
         if not train(config, out, resume=True, reporter=reporter):
             return False
     compute = choose_compute(config.runtime)
-    evaluate(load_run(out, compute.device, weights=job.weights), out=out)
+    scores: dict[str, Any] = {}
+    if job.facts.get("n_test", 1):
+        evaluate(load_run(out, compute.device, weights=job.weights), subset=Subset.TEST, out=out)
+        scores = {SCORES_FIELD: file_sha256(out / PER_SUBJECT_NAME)}
     seal = {"state": State.DONE.value, "error": None, "attempts": job.attempt, "seconds": round(time.perf_counter() - start, 1)}
-    write_json(out / RESULT_NAME, seal | {"device": compute.description, "weights": job.weights} | job.facts)
+    write_json(out / RESULT_NAME, seal | scores | {"device": compute.description, "weights": job.weights} | job.facts)
     return True
 
 

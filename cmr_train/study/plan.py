@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cmr_train.choices import Preset, Recipe, TransferMode, Weights
-from cmr_train.config import RunConfig, TransferConfig, inherited
+from cmr_train.config import DataConfig, RunConfig, TransferConfig, inherited
 from cmr_train.errors import ConfigError
 from cmr_train.presets import configure
 from cmr_train.settings.fields import settings_of
@@ -103,6 +103,8 @@ def plan_study(study: Study, folder: Path) -> StudyPlan:
             given |= {name: value for name, value in variant.finetune.items() if _matters(name, mode)}
             given |= {"view": study.view, "mode": mode, "subjects": subjects, "subjects_seed": seed, "seed": seed}
             given["pretext"] = None if needs is None else folder / needs.folder
+            if mode is TransferMode.MULTITASK and source is not None and source.data.data != given.get("data", DataConfig().data):
+                given.setdefault("pretext_data", source.data.data)
             config = _resolved(problems, f"{where}finetune: ", Recipe.FINETUNE, variant.preset, **given)
             if config is None:
                 continue

@@ -9,13 +9,14 @@ from typing import Any
 
 from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
 from cmr_planes.system.whole_file import file_sha256
+from cmr_train.choices import Head
 from cmr_train.config import RunConfig, RuntimeConfig
 from cmr_train.errors import ConfigError
 from cmr_train.runs.files import write_json
-from cmr_train.runs.folder import CONFIG_NAME, read_config, read_json
+from cmr_train.runs.folder import CONFIG_NAME, RESULT_NAME, read_catalogues, read_config, read_json
 from cmr_train.runs.versions import versions
 from cmr_train.study.engines import Handle, Submit
-from cmr_train.study.job import RESULT_NAME, Job, Outcome, State, is_done
+from cmr_train.study.job import Job, Outcome, State, is_done
 from cmr_train.study.plan import NETWORKS, PRETEXTS, Pretext, StudyPlan, StudyRun
 from cmr_train.training.loop import stop_signal
 
@@ -29,7 +30,8 @@ _POLL_SECONDS = 0.1
 
 def catalogue_digests(plan: StudyPlan) -> dict[Path, str]:
     """Return the SHA-256 of each catalogue that the plan reads."""
-    return {path: file_sha256(path) for path in sorted({run.config.data.data for run in plan.everything})}
+    paths = {run.config.data_of(Head(head)) for run in plan.everything for head in run.config.heads}
+    return {path: file_sha256(path) for path in sorted(paths)}
 
 
 def check_folder(plan: StudyPlan, folder: Path, digests: Mapping[Path, str]) -> None:
@@ -221,7 +223,9 @@ def _is_another(run: Path, config: RunConfig, digests: Mapping[Path, str]) -> bo
         return False
     plain = RuntimeConfig()
     is_same = dataclasses.replace(read_config(run), runtime=plain) == dataclasses.replace(config, runtime=plain)
-    return not is_same or read_json(run / CONFIG_NAME).get("catalogue_sha256") != digests[config.data.data]
+    if not is_same:
+        return True
+    return any(identity.sha256 != digests[config.data_of(head)] for head, identity in read_catalogues(run).items())
 
 
 def _job(run: Pretext | StudyRun, folder: Path, attempt: int, facts: Mapping[str, int], threads: int | None) -> Job:

@@ -15,7 +15,7 @@ from cmr_train.compute.distributed import World
 from cmr_train.config import DataConfig, RunConfig
 from cmr_train.data.selection import participants, select_images
 from cmr_train.data.splits import choose_participants
-from cmr_train.errors import ConfigError
+from cmr_train.errors import ConfigError, TrainError
 from cmr_train.study.plan import StudyPlan, StudyRun
 from cmr_train.training.best import MIN_PARTICIPANTS
 from cmr_train.training.session import Reporter, Session
@@ -55,13 +55,13 @@ def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
     TrainError
         A catalogue has no images, annotations or positions of the view, or no test set.
     """
-    cohorts: dict[tuple[DataConfig, Head], Cohort] = {}
+    cohorts: dict[tuple[DataConfig, Path, Head], Cohort] = {}
     found: dict[str, dict[str, int]] = {}
     problems = []
     tests = set()
 
     def cohort(config: RunConfig, head: Head) -> Cohort:
-        key = dataclasses.replace(config.data, subjects=None, subjects_seed=0), head
+        key = dataclasses.replace(config.data, subjects=None, subjects_seed=0), config.data_of(head), head
         if key not in cohorts:
             cohorts[key] = _cohort(dataclasses.replace(config, data=key[0]), head)
         return cohorts[key]
@@ -94,12 +94,23 @@ def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
 
 def _cohort(config: RunConfig, head: Head) -> Cohort:
     """Find the training images of a task and the test set."""
-    with Catalogue(config.data.data) as catalogue:
+    with Catalogue(config.data_of(head)) as catalogue:
         compute = Compute(torch.device("cpu"))
-        session = Session(config=config, out=Path(), catalogue=catalogue, compute=compute, world=World(), reporter=Reporter())
+        session = Session(
+            config=config, out=Path(), catalogues={head: catalogue}, compute=compute, world=World(), reporter=Reporter()
+        )
         images = choose_images(session, head)
         index = images.train
         keys = [index.participant(row) for row in range(len(index))]
-        tested = select_images(config, catalogue, config.head, Subset.TEST) if head is config.head else ()
-        test = frozenset(tested.participant(row) for row in range(len(tested))) if tested else frozenset()
-    return Cohort(train=Counter(keys), test=test, n_validation=len(participants(images.validation)))
+        tested = _test_set(config, catalogue) if head is config.head else frozenset()
+    return Cohort(train=Counter(keys), test=tested, n_validation=len(participants(images.validation)))
+
+
+def _test_set(config: RunConfig, catalogue: Catalogue) -> frozenset[str]:
+    """Return the participants of the test set. A pretext may have none: then it is trained and not scored."""
+    try:
+        return frozenset(participants(select_images(config, catalogue, config.head, Subset.TEST)))
+    except TrainError:
+        if config.head is Head.POSITIONS:
+            return frozenset()
+        raise

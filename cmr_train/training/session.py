@@ -2,30 +2,56 @@
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.system.progress import OnMessage, OnProgress, ignore_message, ignore_progress
-from cmr_planes.system.whole_file import file_sha256, remove_leftovers
+from cmr_planes.system.whole_file import remove_leftovers
+from cmr_train.choices import Head
 from cmr_train.compute.devices import Compute
 from cmr_train.compute.distributed import World
 from cmr_train.config import RunConfig
 from cmr_train.data.splits import Split
 from cmr_train.errors import ConfigError, TrainError
+from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME
 from cmr_train.presets import differences
 from cmr_train.runs.checkpoint import load_checkpoint
 from cmr_train.runs.files import write_json
-from cmr_train.runs.folder import BEST_NAME, CONFIG_NAME, FINAL_NAME, LAST_NAME, SPLIT_NAME, read_config, read_json
+from cmr_train.runs.folder import (
+    BEST_NAME,
+    CATALOGUES_FIELD,
+    CONFIG_NAME,
+    EVALUATION_PREFIX,
+    FINAL_NAME,
+    LAST_NAME,
+    RESULT_NAME,
+    SEEN_FIELD,
+    SPLIT_NAME,
+    read_catalogues,
+    read_config,
+)
+from cmr_train.runs.identity import CatalogueIdentity, Seen
 from cmr_train.runs.versions import versions
 from cmr_train.training.tracking import EVENTS_NAME, METRICS_NAME, Record
 
 WEIGHTS_NAME = "weights.json"
 """Which pretrained tensors were taken over."""
-RUN_FILES = (CONFIG_NAME, SPLIT_NAME, WEIGHTS_NAME, METRICS_NAME, LAST_NAME, BEST_NAME, FINAL_NAME)
-"""The files of a run."""
+RUN_FILES = (
+    CONFIG_NAME,
+    SPLIT_NAME,
+    WEIGHTS_NAME,
+    METRICS_NAME,
+    LAST_NAME,
+    BEST_NAME,
+    FINAL_NAME,
+    PER_SUBJECT_NAME,
+    SUMMARY_NAME,
+    RESULT_NAME,
+)
+"""The files of a run, its scores among them."""
 
 OnRecord = Callable[[Record], None]
 """Called with each line of ``metrics.jsonl``."""
@@ -55,8 +81,8 @@ class Session:
     """Its configuration."""
     out: Path
     """Its folder."""
-    catalogue: Catalogue
-    """Where the images are."""
+    catalogues: Mapping[Head, Catalogue]
+    """Where the images of each task are."""
     compute: Compute
     """Where and how it computes."""
     world: World
@@ -102,27 +128,36 @@ def is_finished_before(session: Session, *, resume: bool) -> bool:
     Raises
     ------
     TrainError
-        The catalogue is not the one that the run was begun with.
+        A catalogue is not the one that the run was begun with.
     """
     if not (resume and is_begun(session.out) and (session.out / FINAL_NAME).exists()):
         return False
-    _check_catalogue(session, file_sha256(session.catalogue.path))
+    _check_catalogues(session, _identities(session))
     if session.world.is_first and not session.config.runtime.keep_optimiser:
         (session.out / LAST_NAME).unlink(missing_ok=True)  # a kill may have come before
     session.reporter.on_message(f"run {str(session.out)!r} is finished already")
     return True
 
 
-def _check_catalogue(session: Session, sha256: str) -> None:
-    """Refuse to resume with another catalogue than the run began with."""
-    if read_json(session.out / CONFIG_NAME).get("catalogue_sha256") != sha256:
-        raise TrainError(
-            f"{str(session.catalogue.path)!r} has changed since run {str(session.out)!r} began, so that resuming would not give "
-            "the same weights; overwrite the run to start over"
-        )
+def _identities(session: Session) -> dict[Head, CatalogueIdentity]:
+    """Return which catalogue each task has."""
+    return {head: CatalogueIdentity.of(catalogue) for head, catalogue in session.catalogues.items()}
 
 
-def open_folder(session: Session, split: Split, *, resume: bool, overwrite: bool) -> dict[str, Any] | None:
+def _check_catalogues(session: Session, identities: Mapping[Head, CatalogueIdentity]) -> None:
+    """Refuse to resume with other catalogues than the run began with."""
+    begun_with = read_catalogues(session.out)
+    for head, identity in identities.items():
+        if head not in begun_with or begun_with[head].sha256 != identity.sha256:
+            raise TrainError(
+                f"{str(session.catalogues[head].path)!r} has changed since run {str(session.out)!r} began, so that resuming would "
+                "not give the same weights; overwrite the run to start over"
+            )
+
+
+def open_folder(
+    session: Session, split: Split, seen: Sequence[Seen] = (), *, resume: bool, overwrite: bool
+) -> dict[str, Any] | None:
     """Make the run's folder, or find where it stopped.
 
     Parameters
@@ -131,6 +166,8 @@ def open_folder(session: Session, split: Split, *, resume: bool, overwrite: bool
         The run.
     split
         Who is in which set.
+    seen
+        Whose positions the weights are trained on, before the run or in it.
     resume
         Go on with what is there.
     overwrite
@@ -147,20 +184,28 @@ def open_folder(session: Session, split: Split, *, resume: bool, overwrite: bool
     TrainError
         The catalogue is not the one that the run was begun with.
     """
-    out, sha256 = session.out, file_sha256(session.catalogue.path)
+    out, identities = session.out, _identities(session)
     if is_begun(out) and resume:
-        _check_catalogue(session, sha256)
+        _check_catalogues(session, identities)
         return load_checkpoint(out / LAST_NAME) if (out / LAST_NAME).exists() else None
     if is_begun(out) and not overwrite:
         raise ConfigError([f"{str(out)!r} holds a run already; resume it, overwrite it, or choose another folder"])
     session.world.wait()
     if session.world.is_first:
-        for name in RUN_FILES:
-            (out / name).unlink(missing_ok=True)
-            remove_leftovers(out / name)
-        shutil.rmtree(out / EVENTS_NAME, ignore_errors=True)
+        empty_folder(out)
         out.mkdir(parents=True, exist_ok=True)
-        write_json(out / SPLIT_NAME, split.to_json())
-        write_json(out / CONFIG_NAME, {"config": session.config.to_json(), "versions": versions(), "catalogue_sha256": sha256})
+        write_json(out / SPLIT_NAME, split.to_json() | {SEEN_FIELD: [one.to_json() for one in seen]})
+        catalogues = {head.value: identity.to_json() for head, identity in identities.items()}
+        write_json(out / CONFIG_NAME, {"config": session.config.to_json(), "versions": versions(), CATALOGUES_FIELD: catalogues})
     session.world.wait()
     return None
+
+
+def empty_folder(out: Path) -> None:
+    """Remove what a run's folder may hold: the run, its scores, and what a study writes of it."""
+    for name in RUN_FILES:
+        (out / name).unlink(missing_ok=True)
+        remove_leftovers(out / name)
+    shutil.rmtree(out / EVENTS_NAME, ignore_errors=True)
+    for folder in out.glob(f"{EVALUATION_PREFIX}*"):
+        shutil.rmtree(folder, ignore_errors=True)

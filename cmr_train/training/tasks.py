@@ -44,9 +44,9 @@ def choose_images(session: Session, head: Head) -> TaskImages:
     TrainError
         There are none, or fewer participants than were asked for; the sentence says what is missing.
     """
-    config, data = session.config, session.config.data
-    where = f"{str(session.catalogue.path)!r}"
-    index = select_images(config, session.catalogue, head, Subset.ALL)
+    config, data, catalogue = session.config, session.config.data, session.catalogues[head]
+    where = f"{str(catalogue.path)!r}"
+    index = select_images(config, catalogue, head, Subset.ALL)
     if head is Head.STRUCTURES:
         index = _wholly_drawn(session, index)
     split, n_people = split_of(config, index), len(participants(index))
@@ -86,7 +86,9 @@ def _wholly_drawn(session: Session, index: ImageIndex) -> ImageIndex:
     for row in range(len(index)):
         subject = index.subject(row)
         if subject not in drawn:
-            drawn[subject] = np.logical_and.reduce(session.catalogue.labelled_structures(subject, view)[..., wanted], axis=-1)
+            drawn[subject] = np.logical_and.reduce(
+                session.catalogues[Head.STRUCTURES].labelled_structures(subject, view)[..., wanted], axis=-1
+            )
         is_whole[row] = drawn[subject][index.phase_index[row], index.slice_index[row]]
     names = ", ".join(structure.title for structure in VIEW_STRUCTURES[view])
     if not is_whole.any():
@@ -126,11 +128,11 @@ def make_tasks(session: Session, images: Mapping[Head, TaskImages]) -> tuple[tup
         )
         for head in images
     }
-    datasets = {head: PlaneDataset(session.catalogue, chosen.train, targets[head]) for head, chosen in images.items()}
+    datasets = {head: PlaneDataset(session.catalogues[head], chosen.train, targets[head]) for head, chosen in images.items()}
     validated: dict[Head, PlaneDataset] = {}
     if config.runtime.validate_every and world.is_first:
         validated = {
-            head: PlaneDataset(session.catalogue, chosen.validation, targets[head])
+            head: PlaneDataset(session.catalogues[head], chosen.validation, targets[head])
             for head, chosen in images.items()
             if len(chosen.validation)
         }

@@ -195,7 +195,7 @@ def test_a_report_made_anew_keeps_no_figure_of_the_one_before(tmp_path):
     (study / "cells/all-n1-s0/per_subject.csv").write_text("subject\nSYN-0001\n")
     page = check_page(write_report(study))
     assert not (study / "figures" / "learning.png").exists()
-    assert any("its per_subject.csv cannot be read: it has no column 'view'" in text for _, text in page.texts)
+    assert any("its per_subject.csv cannot be used: it is not what the study wrote" in text for _, text in page.texts)
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"study": {}}'], ids=["none", "damaged", "another"])

@@ -1,5 +1,6 @@
 """Training as a user does it: the commands, a kill, a resume, two processes, and whatever can be wrong with the input."""
 
+import hashlib
 import io
 import json
 import os
@@ -63,7 +64,9 @@ def test_a_run_leaves_all_that_is_needed_to_repeat_it(data, pretext_run):
     assert files == {"config.json", "split.json", "metrics.jsonl", "final.pt", "tensorboard"}
     stored = json.loads((pretext_run / "config.json").read_text())
     assert stored["versions"]["torch"] == torch.__version__.split("+")[0] or stored["versions"]["torch"] == torch.__version__
-    assert len(stored["catalogue_sha256"]) == 64
+    catalogue = stored["catalogues"]["positions"]
+    assert catalogue["path"] == data.absolute().as_posix()
+    assert catalogue["sha256"] == hashlib.sha256(data.read_bytes()).hexdigest()
     assert [line["iteration"] for line in metrics(pretext_run)] == [2, 4, 6]
     assert list((pretext_run / "tensorboard").iterdir())
     run = load_run(pretext_run)
@@ -325,10 +328,71 @@ def test_resume_refuses_another_configuration_and_another_catalogue(data, pretex
     other = small_catalogue(tmp_path, 6)
     run = tmp_path / "run"
     assert train("pretext", "--data", other, "--out", run, *options()).exit_code == 0
-    (run / "config.json").write_text((run / "config.json").read_text().replace('"catalogue_sha256": "', '"catalogue_sha256": "0'))
+    (run / "config.json").write_text((run / "config.json").read_text().replace('"sha256": "', '"sha256": "0'))
     changed = train("pretext", "--data", other, "--out", run, "--resume")
     assert changed.exit_code == 1
     assert "has changed since run" in changed.stderr
+
+
+# Two catalogues
+
+
+@pytest.fixture(scope="module")
+def unlabelled(tmp_path_factory):
+    """Another cohort than that of ``data``, without labels, and a pretext of it."""
+    folder = tmp_path_factory.mktemp("unlabelled")
+    path = small_catalogue(folder, 12, first=41)
+    assert train("pretext", "--data", path, "--out", folder / "pretext", *options(iterations=2)).exit_code == 0
+    return path, folder / "pretext"
+
+
+def test_multitask_goes_on_with_the_positions_of_the_pretext_s_own_people(data, unlabelled, tmp_path):
+    path, pretext = unlabelled
+    arguments = ("finetune", "--mode", "multitask", "--beta", 2, "--data", data, "--pretext", pretext, *options(iterations=2))
+    result = train(*arguments, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    n_pretext = len(json.loads((pretext / "split.json").read_text())["train"])
+    assert f"positions: {n_pretext * 6} images of {n_pretext} participants" in result.stderr
+    stored = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert stored["catalogues"]["positions"]["path"] == path.absolute().as_posix()
+    assert stored["catalogues"]["structures"]["path"] == data.absolute().as_posix()
+    weights_file = json.loads((tmp_path / "run" / "weights.json").read_text())
+    assert weights_file["pretext_sha256"] == hashlib.sha256((pretext / "final.pt").read_bytes()).hexdigest()
+    seen = json.loads((tmp_path / "run" / "split.json").read_text())["seen_by_pretext"]
+    assert {key for group in seen for key in group["participants"]} == {*json.loads((pretext / "split.json").read_text())["train"]}
+    given = train(*arguments, "--pretext-data", data, "--out", tmp_path / "given", "--split-seed", 0)
+    assert given.exit_code == 0, given.output
+    stored = json.loads((tmp_path / "given" / "config.json").read_text())
+    assert stored["catalogues"]["positions"]["path"] == data.absolute().as_posix()
+
+
+def test_multitask_without_the_pretext_s_catalogue_is_refused(data, unlabelled, tmp_path):
+    path, pretext = unlabelled
+    moved = path.with_name("moved.h5")
+    path.rename(moved)
+    try:
+        arguments = ("finetune", "--mode", "multitask", "--data", data, "--pretext", pretext, *options(iterations=2))
+        result = train(*arguments, "--out", tmp_path / "run")
+        assert result.exit_code == 2
+        assert "which is not there or was changed" in " ".join(result.stderr.split())
+    finally:
+        moved.rename(path)
+
+
+def test_a_run_that_is_overwritten_leaves_no_old_score(data, tmp_path):
+    small = ("pretext", "--data", data, *options(iterations=2), "--out", tmp_path / "run")
+    assert train(*small).exit_code == 0
+    assert train("evaluate", tmp_path / "run", "--subset", "all").exit_code == 0
+    assert train("evaluate", tmp_path / "run").exit_code == 0
+    (tmp_path / "run" / "cell.json").write_text("{}")
+    assert train(*small, "--overwrite").exit_code == 0
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "config.json",
+        "split.json",
+        "metrics.jsonl",
+        "final.pt",
+        "tensorboard",
+    }
 
 
 # Two processes

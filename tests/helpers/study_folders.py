@@ -72,7 +72,7 @@ def make_study(
         config = configure(Recipe.FINETUNE, data=data, view=view, mode=TransferMode(mode), subjects=n, seed=seed, **SETTINGS)
         dice = min(0.97, 0.55 + gains[mode] + 0.04 * np.log(n))
         write_run(run, config, structures, 0.0 if cell in empty else dice, test_subjects, seed, is_watched=is_watched)
-        write_json(run / "cell.json", seal(n_subjects=n, n_images=6 * n))
+        write_json(run / "cell.json", seal(run, n_subjects=n, n_images=6 * n))
     for variant in variants:
         run = study / "pretexts" / variant
         run.mkdir(parents=True)
@@ -80,7 +80,7 @@ def make_study(
         write_run(
             run, configure(Recipe.PRETEXT, data=data, view=view, **SETTINGS), names, 0.7, test_subjects, 0, is_watched=is_watched
         )
-        write_json(run / "cell.json", seal(n_subjects=40, n_images=240))
+        write_json(run / "cell.json", seal(run, n_subjects=40, n_images=240))
     digests = {data.as_posix(): hashlib.sha256(data.read_bytes()).hexdigest()} if data.exists() else {}
     described = {"name": name, "view": view.value, "subjects": list(subjects), "modes": list(modes), "seeds": seeds}
     write_json(
@@ -99,16 +99,19 @@ def make_study(
 SETTINGS: dict[str, Any] = {"rows": 48, "columns": 48, "base_channels": 2, "levels": 1, "fractions": (0.5, 0.0, 0.5), "threads": 1}
 
 
-def seal(**facts: int) -> dict[str, Any]:
-    """What ``cell.json`` holds of a run that is done."""
-    return {"state": "done", "error": None, "attempts": 1, "seconds": 75.3, "device": "cpu (1 threads)", **facts}
+def seal(run: Path, **facts: int) -> dict[str, Any]:
+    """What ``cell.json`` holds of a run that is done and scored."""
+    scores = hashlib.sha256((run / "per_subject.csv").read_bytes()).hexdigest()
+    done = {"state": "done", "error": None, "attempts": 1, "seconds": 75.3, "device": "cpu (1 threads)"}
+    return {**done, "scores_sha256": scores, **facts}
 
 
 def write_run(
     run: Path, config: RunConfig, names: Sequence[str], dice: float, subjects: Sequence[str], seed: int, *, is_watched: bool
 ) -> None:
     """Write a run with scores around a Dice, a learning curve that rises to it, and a network that was never trained."""
-    write_json(run / "config.json", {"config": config.to_json()})
+    identity = {"path": config.data.data.as_posix(), "sha256": "", "origin": "", "pseudonyms": ""}
+    write_json(run / "config.json", {"config": config.to_json(), "catalogues": {config.head.value: identity}})
     write_json(run / "split.json", Split(train=(), validation=(), test=()).to_json())
     model = make_network(config)
     initialise(model, seed)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Recipe, TransferMode
 from cmr_train.data.splits import Split
@@ -15,7 +16,8 @@ from cmr_train.models.unet import UNet
 from cmr_train.presets import configure
 from cmr_train.runs.checkpoint import save_checkpoint
 from cmr_train.runs.files import write_json
-from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME, SPLIT_NAME
+from cmr_train.runs.folder import CATALOGUES_FIELD, CONFIG_NAME, FINAL_NAME, SPLIT_NAME
+from cmr_train.runs.identity import CatalogueIdentity
 from cmr_train.runs.run import make_network
 
 
@@ -38,7 +40,11 @@ def write_run(
     model = make_network(config)
     make_threshold(model, config.head.value, threshold, found)
     folder.mkdir(parents=True)
-    write_json(folder / CONFIG_NAME, {"config": config.to_json()})
+    identity = CatalogueIdentity(path=data, sha256="")
+    if data.is_file():
+        with Catalogue(data) as catalogue:
+            identity = CatalogueIdentity.of(catalogue)
+    write_json(folder / CONFIG_NAME, {"config": config.to_json(), CATALOGUES_FIELD: {config.head.value: identity.to_json()}})
     write_json(folder / SPLIT_NAME, Split(train=trained_on, validation=(), test=()).to_json())
     save_checkpoint(folder / FINAL_NAME, {"model": model.state_dict()})
     return folder

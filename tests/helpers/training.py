@@ -36,10 +36,12 @@ SMALL: dict[str, Any] = {
 """Settings of a run that takes a second."""
 
 
-def small_catalogue(folder: Path, n_subjects: int = 8, views: Sequence[CardiacView] = (CardiacView.SAX,), **options: Any) -> Path:
-    """Write a catalogue of subjects of three SAX slices and two phases each, in two shards; return its path."""
+def small_catalogue(
+    folder: Path, n_subjects: int = 8, views: Sequence[CardiacView] = (CardiacView.SAX,), *, first: int = 1, **options: Any
+) -> Path:
+    """Write a catalogue of subjects of three SAX slices and two phases each, from a number on, in two shards; return its path."""
     settings = {"matrix": (SIZE, SIZE), "spacing_mm": 7.0, "layout": BoxLayout(size=5, gap=8), **options}
-    subjects = [make_subject(number, views=views, **settings) for number in range(1, n_subjects + 1)]
+    subjects = [make_subject(number, views=views, **settings) for number in range(first, first + n_subjects)]
     return write_batches(folder, [subjects[: n_subjects // 2], subjects[n_subjects // 2 :]])
 
 

@@ -1,0 +1,115 @@
+"""Which catalogue a run was trained on, and whether the people of two catalogues can be told apart by their keys."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.system.whole_file import file_sha256
+from cmr_train.choices import People
+from cmr_train.errors import TrainError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueIdentity:
+    """What tells one catalogue from another."""
+
+    path: Path
+    """Absolute."""
+    sha256: str
+    """Of the catalogue's file: it changes with subjects, labels and options."""
+    origin: str = ""
+    """:meth:`cmr_planes.shards.catalogue.Catalogue.origin`: it stays when subjects or labels are added; empty if not known."""
+    pseudonyms: str = ""
+    """What tells the key file of its pseudonyms; empty where it has none."""
+
+    @classmethod
+    def of(cls, catalogue: Catalogue) -> Self:
+        """Return the identity of a catalogue."""
+        return cls(
+            path=catalogue.path.absolute(),
+            sha256=file_sha256(catalogue.path),
+            origin=catalogue.origin(),
+            pseudonyms=catalogue.configuration().get("pseudonymised") or "",
+        )
+
+    def to_json(self) -> dict[str, str]:
+        """Return what JSON can hold."""
+        return {"path": self.path.as_posix(), "sha256": self.sha256, "origin": self.origin, "pseudonyms": self.pseudonyms}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_json` gave; raises KeyError or TypeError for anything else."""
+        return cls(
+            path=Path(str(value["path"])),
+            sha256=str(value["sha256"]),
+            origin=str(value["origin"]),
+            pseudonyms=str(value["pseudonyms"]),
+        )
+
+    def is_of_one_cohort(self, other: "CatalogueIdentity") -> bool:
+        """Tell whether two catalogues are one, or one with subjects or labels added."""
+        return self.sha256 == other.sha256 or bool(self.origin and self.origin == other.origin)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Participants of one catalogue whom weights were trained on."""
+
+    catalogue: CatalogueIdentity
+    participants: frozenset[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what JSON can hold."""
+        return {"catalogue": self.catalogue.to_json(), "participants": sorted(self.participants)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_json` gave; raises KeyError or TypeError for anything else."""
+        return cls(
+            catalogue=CatalogueIdentity.from_json(value["catalogue"]), participants=frozenset(map(str, value["participants"]))
+        )
+
+    def among(self, catalogue: CatalogueIdentity, participants: Collection[str], people: People | None = None) -> frozenset[str]:
+        """Return those of some participants of another catalogue who are among these; raises as :func:`are_same_people` does."""
+        common = self.participants.intersection(participants)
+        return common if are_same_people(self.catalogue, catalogue, common, people) else frozenset()
+
+
+def are_same_people(
+    first: CatalogueIdentity, second: CatalogueIdentity, common: Collection[str], people: People | None = None
+) -> bool:
+    """Tell whether participants of equal keys in two catalogues are the same persons.
+
+    Parameters
+    ----------
+    first, second
+        The catalogues.
+    common
+        The keys that are in both.
+    people
+        What the user says; None where nothing was said.
+
+    Raises
+    ------
+    TrainError
+        It cannot be told: the catalogues are of different origin and have keys in common, or pseudonyms of different keys.
+    """
+    has_other_pseudonyms = first.pseudonyms != second.pseudonyms
+    names = f"{str(first.path)!r} and {str(second.path)!r}"
+    if people is People.OTHER:
+        return False
+    if has_other_pseudonyms:
+        raise TrainError(
+            f"persons cannot be compared: {names} have pseudonyms of different key files, or one has none; if nobody is in both, "
+            f"give people as {People.OTHER.value}, else extract both with one key file"
+        )
+    if people is People.SAME or first.is_of_one_cohort(second):
+        return True
+    if common:
+        raise TrainError(
+            f"{len(common)} participants have the same key in {names}, which are of different origin; give people as "
+            f"{People.SAME.value} if equal keys are the same persons, as {People.OTHER.value} if they are not"
+        )
+    return True

@@ -1,0 +1,76 @@
+"""Whom a run has seen, and which subjects of a catalogue it is scored on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmr_planes.shards.columns import ImageIndex
+from cmr_planes.system.whole_file import file_sha256
+from cmr_train.choices import People, Subset
+from cmr_train.data.selection import of_participants, participants, split_of
+from cmr_train.errors import TrainError
+from cmr_train.runs.identity import CatalogueIdentity
+from cmr_train.runs.run import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownPeople:
+    """The participants of a catalogue whom a run has seen."""
+
+    learnt_from: frozenset[str]
+    """Whose masks of the run's task it was trained on."""
+    seen_by_pretext: frozenset[str]
+    """Whose positions its weights were trained on."""
+
+    @property
+    def all(self) -> frozenset[str]:
+        """All of them."""
+        return self.learnt_from | self.seen_by_pretext
+
+
+def own_catalogue(run: Run) -> Path:
+    """Return the catalogue that a run was trained on; raises TrainError if it is not there, or is another one by now."""
+    identity = run.catalogue
+    advice = "give the catalogue to evaluate on"
+    if not identity.path.is_file():
+        raise TrainError(f"{str(identity.path)!r}, on which run {run.name!r} was trained, is not there; {advice}")
+    if file_sha256(identity.path) != identity.sha256:
+        raise TrainError(
+            f"{str(identity.path)!r} is another catalogue now than that on which run {run.name!r} was trained; {advice}"
+        )
+    return identity.path
+
+
+def known_people(run: Run, catalogue: CatalogueIdentity, keys: Sequence[str], people: People | None) -> KnownPeople:
+    """Return whom of a catalogue's participants a run has seen; raises TrainError where that cannot be told."""
+    said = people or (None if run.config.transfer is None else run.config.transfer.people)
+    return KnownPeople(
+        learnt_from=run.learnt_from.among(catalogue, keys, people),
+        seen_by_pretext=frozenset().union(*(group.among(catalogue, keys, said) for group in run.seen_by_pretext)),
+    )
+
+
+def choose_subset(run: Run, index: ImageIndex, subset: Subset, known: KnownPeople, *, is_own: bool) -> ImageIndex:
+    """Return the images of a subset of the participants; raises TrainError if there are none."""
+    keys = participants(index)
+    if subset is Subset.ALL:
+        return index
+    if subset is Subset.UNSEEN:
+        wanted = frozenset(keys) - known.all
+    elif not is_own:
+        raise TrainError(
+            f"the catalogue is of another cohort than that of run {run.name!r}, which has no {subset.value} set in it; "
+            f"choose {Subset.UNSEEN.value} or {Subset.ALL.value}"
+        )
+    elif subset is Subset.TRAIN:
+        wanted = known.learnt_from
+    else:
+        drawn = split_of(run.config, index)  # for subjects that were added since; the others are in the run's own sets
+        wanted = (frozenset(getattr(drawn, subset.value)) - known.learnt_from) | frozenset(getattr(run.split, subset.value))
+    chosen = of_participants(index, wanted)
+    if not len(chosen):
+        raise TrainError(
+            f"none of the {len(keys)} participants with a truth belongs to the {subset.value} set of run {run.name!r}; choose "
+            "another subset"
+        )
+    return chosen
