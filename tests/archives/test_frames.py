@@ -1,0 +1,121 @@
+"""Cines as archives have them: truncated, delayed, interrupted, of two beats; and images whose values need care."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cmr_planes.phantom.dicom_model import CineSeries
+from cmr_planes.phantom.small_study import ES_FRACTION, write_study
+from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.views import CardiacView
+from tests.helpers.cohorts import SMALL_BOXES, run, small_study
+
+N_FRAMES = 40
+RR_MS = 1000.0
+WHOLE = range(N_FRAMES)
+Change = Callable[[str, CineSeries], CineSeries]
+
+
+def taken(series: CineSeries, frames: range, *, nominal_ms: float | None = RR_MS) -> CineSeries:
+    """Keep some frames of a cine, counted from the R wave; those past the cycle are of the next beat."""
+    numbers = np.array(frames)
+    overrides = {} if nominal_ms is not None else {"NominalInterval": None}
+    return replace(
+        series,
+        frames=series.frames[numbers % N_FRAMES],
+        trigger_times_ms=numbers * RR_MS / N_FRAMES,
+        nominal_interval_ms=nominal_ms or RR_MS,
+        overrides=overrides,
+    )
+
+
+def extracted(tmp_path: Path, change: Change) -> tuple[dict[str, np.ndarray], set[str]]:
+    """Extract a study with changed series; return the times of the stored frames in the cycle, by view, and the notes' codes."""
+    study = small_study(n_frames=N_FRAMES)
+    series = {key: change(key, one) for key, one in study.series.items()}
+    write_study(tmp_path / "dicom" / "SYN-0001", replace(study, series=series))
+    result = run("extract", tmp_path / "dicom", tmp_path / "out.h5", "--workers", 1, *SMALL_BOXES)
+    assert result.exit_code == 0, result.output
+    with Catalogue(tmp_path / "out.h5") as catalogue:
+        times = {
+            view: catalogue.view_attributes("SYN-0001", CardiacView(view)).trigger_time_ms / RR_MS
+            for view in catalogue.views().view
+        }
+        return times, {note.code.value for note in catalogue.notes()}
+
+
+SPANS: dict[str, Change] = {
+    "short axis truncated": lambda key, one: taken(one, range(28) if key.startswith("sax") else WHOLE),
+    "long axis truncated": lambda key, one: taken(one, WHOLE if key.startswith("sax") else range(28)),
+    "one stack of two spans": lambda key, one: taken(one, range(26) if key == "sax3" else WHOLE),
+    "4Ch interrupted": lambda key, one: taken(one, range(22) if key == "4ch" else WHOLE),
+    "one level interrupted": lambda key, one: taken(one, range(18) if key == "sax2" else WHOLE),
+    "cycle starts late": lambda _, one: taken(one, range(10, 50)),
+    "cycle starts at half": lambda _, one: taken(one, range(20, 60)),
+    "no NominalInterval": lambda key, one: taken(one, range(26) if key.startswith("sax") else WHOLE, nominal_ms=None),
+    "two beats beside one": lambda key, one: taken(one, range(0, 80, 2) if key.startswith("sax") else range(0, 40, 2)),
+    "half of the cycle": lambda _, one: taken(one, range(21)),
+    "all truncated alike": lambda _, one: taken(one, range(28)),
+}
+
+
+@pytest.mark.parametrize("case", SPANS)
+def test_phases_are_the_same_moments_whatever_the_frames_span(tmp_path: Path, case: str) -> None:
+    times, _ = extracted(tmp_path, SPANS[case])
+    assert set(times) == {"sax", "2ch", "4ch"}
+    for of_view in times.values():
+        ed, es = of_view % 1.0
+        assert np.minimum(ed, 1 - ed).max() <= 0.051
+        assert np.abs(es - ES_FRACTION).max() <= 0.051
+
+
+VALUES: dict[str, tuple[str, Callable[[int], object]]] = {
+    "slope of each frame": ("RescaleSlope", lambda frame: 1 + 0.25 * frame),
+    "negative slope": ("RescaleSlope", lambda _: -1.0),
+    "MONOCHROME1": ("PhotometricInterpretation", lambda _: "MONOCHROME1"),
+}
+
+
+@pytest.mark.parametrize("case", VALUES)
+def test_images_times_slope_plus_intercept_are_the_scanners_values(tmp_path: Path, case: str) -> None:
+    keyword, value = VALUES[case]
+    study = small_study(n_frames=8)
+    changed = {
+        key: replace(one, overrides={keyword: value, "RescaleIntercept": 5.0 + one.number}) for key, one in study.series.items()
+    }
+    write_study(tmp_path / "dicom" / "SYN-0001", replace(study, series=changed))
+    assert run("extract", tmp_path / "dicom", tmp_path / "out.h5", "--workers", 1, *SMALL_BOXES).exit_code == 0
+    with Catalogue(tmp_path / "out.h5") as catalogue:
+        stored = catalogue.view_attributes("SYN-0001", CardiacView.SAX)
+        for level in range(3):
+            series = study.series[f"sax{level + 1}"]
+            for phase in range(len(stored.phases)):
+                frame = int(stored.frame_numbers[phase, level]) - 1
+                slope = float(value(frame)) if keyword == "RescaleSlope" else 1.0  # type: ignore[arg-type]
+                image = catalogue.image("SYN-0001", CardiacView.SAX, phase, level).astype(float)
+                found = image * stored.rescale[phase, level, 0] + stored.rescale[phase, level, 1]
+                np.testing.assert_allclose(found, series.frames[frame] * slope + 5.0 + series.number)
+
+
+def test_black_images_are_left_out_and_name_no_phase(tmp_path: Path) -> None:
+    def blackened(key: str, one: CineSeries) -> CineSeries:
+        frames = one.frames.copy()
+        frames[: N_FRAMES if key == "sax1" else 0] = 0
+        return replace(one, frames=frames)
+
+    times, codes = extracted(tmp_path, blackened)
+    assert times["sax"].shape == (2, 2)
+    assert np.abs(times["sax"][1] - ES_FRACTION).max() <= 0.051
+    assert "slice_left_out" in codes
+
+
+def test_a_subject_of_black_images_is_rejected(tmp_path: Path) -> None:
+    study = small_study(n_frames=8)
+    black = {key: replace(one, frames=np.zeros_like(one.frames)) for key, one in study.series.items()}
+    write_study(tmp_path / "dicom" / "SYN-0001", replace(study, series=black))
+    assert run("extract", tmp_path / "dicom", tmp_path / "out.h5", "--workers", 1, *SMALL_BOXES).exit_code == 3
+    with Catalogue(tmp_path / "out.h5") as catalogue:
+        assert {finding.code.value for finding in catalogue.rejections()} == {"unreadable_pixels"}
