@@ -15,7 +15,7 @@ from cmr_planes.geometry.tolerances import SAME_ORIENTATION_DEG
 EVEN_SHARE = 0.25
 """A step is even if it is a whole number of the levels' usual distance, within this share of it."""
 UNEVEN_COST = 1.0
-"""What an uneven step costs: as much as a level is worth."""
+"""What an uneven step from one acquisition to another costs: as much as a level is worth."""
 CHANGE_COST = 0.02
 """What a change from one acquisition to another costs."""
 UNSOUND_VALUE = 0.5
@@ -85,7 +85,7 @@ def _cost(first: _Link, second: _Link, step_mm: float) -> float:
     steps = (second.position_mm - first.position_mm) / step_mm
     if steps < SAME_SLICE_SHARE:
         return np.inf
-    uneven = UNEVEN_COST if abs(steps - max(1.0, round(steps))) > EVEN_SHARE else 0.0
     if first.run is second.run:
-        return uneven
+        return 0.0
+    uneven = UNEVEN_COST if abs(steps - max(1.0, round(steps))) > EVEN_SHARE else 0.0
     return uneven + CHANGE_COST if share_orientation(first.cine, second.cine, SAME_ORIENTATION_DEG) else np.inf

@@ -110,11 +110,11 @@ def _usual_step_mm(members: Sequence[CineSlice], positions_mm: Sequence[float]) 
     steps_mm = steps_mm[steps_mm > SAME_LEVEL_MM]
     if len(steps_mm) < 2:
         return nominal_mm
-    usual_mm = float(np.median(steps_mm))
+    usual_mm = float(np.quantile(steps_mm, 0.5, method="lower"))
     if usual_mm <= MAX_STEP_SHARE * nominal_mm:
         return usual_mm
-    levels_mm = np.diff(np.sort(positions_mm))
-    return max(nominal_mm, float(np.median(levels_mm[levels_mm > SAME_LEVEL_MM])))
+    steps_mm = np.diff(np.sort(positions_mm))
+    return max(nominal_mm, float(np.quantile(steps_mm[steps_mm > SAME_LEVEL_MM], 0.25, method="lower")))
 
 
 def _family(cine: CineSlice) -> Hashable:

@@ -156,6 +156,12 @@ def test_of_a_stack_and_one_planned_anew_the_later_is_used(turn_deg):
         assert f"turned by {turn_deg:.0f} degrees against the stack, which was planned anew" in stack.findings[0].sentence
 
 
+@pytest.mark.parametrize("places_mm", [[0, 28, 42], [0, 28, 56, 70], [0, 14, 42, 70], [0, 20, 40, 10, 30, 50]])
+def test_holes_and_interleaved_levels_cost_no_level(places_mm):
+    assert places(stack_of(*levels(places_mm))) == sorted(places_mm)
+    assert places(stack_of(*one_series(places_mm, number=3))) == sorted(places_mm)
+
+
 def test_overlapping_levels_of_one_series_are_all_levels():
     thin = [3.3 * index for index in range(21)]
     stack = stack_of(*one_series(thin, number=4, slice_thickness_mm=10.0))
