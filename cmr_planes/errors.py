@@ -128,6 +128,8 @@ class NoteCode(StrEnum):
     """Files of several studies of one person lie together; the one with most frames was used."""
     COPIED_FILES = "copied_files"
     """The same files lie in several places of the sources; they were read once."""
+    EQUAL_IMAGES = "equal_images"
+    """Another subject of the catalogue has the same images."""
     IDENTIFYING_KEY = "identifying_key"
     """The subject's key, which is made from names of folders, looks like a person's name or a UID."""
     NO_TRIGGER_TIME = "no_trigger_time"

@@ -162,6 +162,7 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 @scheduler_option
 @scheduler_file_option
 @click.option("--resume/--overwrite", default=True, show_default=True, help="Go on with an OUT of the same options, or begin anew.")
+@click.option("--retry-left-out", is_flag=True, help="Try all subjects again that were left out, not only changed ones.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if anything was left out.")
 @json_option()
@@ -182,6 +183,7 @@ def extract(
     scheduler: str | None,
     scheduler_file: Path | None,
     resume: bool,
+    retry_left_out: bool,
     dry_run: bool,
     strict: bool,
     as_json: bool,
@@ -213,7 +215,8 @@ def extract(
         raise click.UsageError("--world needs --nifti: DICOM's coordinates are LPS")
     options = ExtractOptions(layout=_layout(units, box, gap), labels=labels, **choices)
     if dry_run:
-        _print_plan(make_plan(sources, out, options, overwrite=not resume), as_json=as_json, with_keys=verbose > 0)
+        plan = make_plan(sources, out, options, overwrite=not resume, retry_left_out=retry_left_out)
+        _print_plan(plan, as_json=as_json, with_keys=verbose > 0)
         return ExitCode.DONE
     with shown("extract", "subjects") as on_progress:
         summary = run_extraction(
@@ -223,6 +226,7 @@ def extract(
             workers=workers,
             scheduler=cluster,
             overwrite=not resume,
+            retry_left_out=retry_left_out,
             log=log,
             log_keys=verbose > 0,
             on_progress=on_progress,
@@ -273,7 +277,12 @@ def _print_summary(summary: ExtractSummary, *, as_json: bool) -> None:
     """Print what the catalogue holds now, and what this run did."""
     contents = summary.contents
     if as_json:
-        run = {"n_subjects": summary.n_new_subjects, "n_images": summary.n_new_images, "seconds": round(summary.seconds, 3)}
+        run = {
+            "n_subjects": summary.n_new_subjects,
+            "n_retried": summary.n_retried_subjects,
+            "n_images": summary.n_new_images,
+            "seconds": round(summary.seconds, 3),
+        }
         counts = {"n_shards": summary.n_shards, "n_bytes": summary.n_bytes, "this_run": run}
         print_json({**counts, **to_json(contents, with_keys=False)})
         return
@@ -281,11 +290,21 @@ def _print_summary(summary: ExtractSummary, *, as_json: bool) -> None:
     console.print(_summary_table(summary))
     if contents.rejections:
         console.print(reasons_table("Left out", contents.rejections))
-    click.echo(closing_sentence(contents, summary.n_shards))
+    click.echo("; ".join([closing_sentence(contents, summary.n_shards), *_progress_since(summary)]))
     if is_quiet():
         return
     hint = f"cmr-planes show {summary.out} -o pictures" if contents.n_images else f"cmr-planes inspect -v {summary.out}"
     click.echo(f"Look at it: {hint}")
+
+
+def _progress_since(summary: ExtractSummary) -> list[str]:
+    """Say what this run added to an earlier one; nothing for a first run."""
+    n_before = summary.contents.n_subjects - summary.n_new_subjects
+    n_added = summary.n_new_subjects - summary.n_retried_subjects
+    if not (n_before or summary.n_retried_subjects):
+        return []
+    retried = f", {summary.n_retried_subjects:,} tried again" if summary.n_retried_subjects else ""
+    return [f"{n_before:,} {'was' if n_before == 1 else 'were'} there already, {n_added:,} added{retried}"]
 
 
 def _summary_table(summary: ExtractSummary) -> Table:

@@ -10,13 +10,14 @@ import click
 from rich.table import Table
 
 from cmr_planes.cli.reasons import closing_sentence, reasons_table
-from cmr_planes.errors import CatalogueFinding, ExitCode
+from cmr_planes.errors import CatalogueFinding, ExitCode, ShardError
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import PlaneTable
 from cmr_planes.shards.label_summary import LabelSummary, labels_to_json, summarise_labels
+from cmr_planes.shards.opening import check_folder
 from cmr_planes.shards.summary import CatalogueSummary, Range, ViewSummary, WorstSlice, summarise
 from cmr_planes.shards.summary_json import to_json
-from cmr_planes.terminal.console import print_json, reports_errors, stdout
+from cmr_planes.terminal.console import print_json, remark, reports_errors, stdout
 from cmr_planes.terminal.options import json_option, verbose_option
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import NO_VALUE, decimals
@@ -52,6 +53,8 @@ def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
         table_digest = opened.configuration().get("planes")
         planes = opened.planes() if verbose else None
     n_shards = len(set(subjects.shard))
+    for name in sorted(set(subjects.shard))[:1]:
+        _remark_missing_folder(catalogue, name)
     if as_json:
         listed: dict[str, Any] = {}
         if planes is not None:
@@ -75,6 +78,14 @@ def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
             click.echo("Positions rest on a table of planes where the files hold none: they are only as good as that table.")
         click.echo(closing_sentence(summary, n_shards))
     return ExitCode.DONE if summary.n_images else ExitCode.NOTHING_USABLE
+
+
+def _remark_missing_folder(catalogue: Path, shard: str) -> None:
+    """Say so where the catalogue lies alone: its tables can be read, its images cannot."""
+    try:
+        check_folder(catalogue, shard)
+    except ShardError as error:
+        remark(str(error))
 
 
 def _tables(summary: CatalogueSummary, *, verbose: bool) -> Iterator[Table]:

@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol, Self
@@ -247,18 +248,20 @@ class Archive:
     def __init__(self, path: Path, limit: InflationLimit = IMAGE_LIMIT) -> None:
         self.limit = limit
         self.file = FileBytes(path)
+        self._path = path
+        self._zip: zipfile.ZipFile | None = None
         try:
-            self._zip = zipfile.ZipFile(path)
+            self._infos = _read_directory(path, self.file.state)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError, struct.error, OverflowError) as error:
             self.file.close()
             raise UnreadableFileError(
                 f"is no complete zip (the directory at its end is missing or damaged; {self.file.size} bytes); fetch it again"
             ) from error
-        self._infos = _by_own_name(self._zip.infolist())
 
     def close(self) -> None:
         """Close the zip."""
-        self._zip.close()
+        if self._zip is not None:
+            self._zip.close()
         self.file.close()
 
     def __enter__(self) -> Self:
@@ -290,11 +293,20 @@ class Archive:
     def inflate_other(self, info: zipfile.ZipInfo, wanted: Callable[[], int]) -> Iterator[bytes]:
         """Yield the bytes of a member that is neither stored nor deflated (bzip2, LZMA)."""
         try:
+            if self._zip is None:
+                self._zip = zipfile.ZipFile(self._path)
             with self._zip.open(info) as stream:
                 while part := stream.read(wanted()):
                     yield part
         except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError) as error:
             raise UnreadableFileError("is damaged or compressed in a way that cannot be read; pack the zip anew") from error
+
+
+@lru_cache(maxsize=1)
+def _read_directory(path: Path, state: FileState) -> dict[str, zipfile.ZipInfo]:  # noqa: ARG001  # a changed zip is read again
+    """Return a zip's members by name; those of the last zip are kept, since all subjects of a large one need them."""
+    with zipfile.ZipFile(path) as opened:
+        return _by_own_name(opened.infolist())
 
 
 def _by_own_name(infos: Sequence[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
+from typing import NamedTuple
 
 MIN_SCATTERED = 3
 """A value that an anonymiser makes anew for every file or series has at least so many different ones in an examination."""
@@ -55,8 +56,7 @@ def read_identity(patient: bytes, birth_date: bytes, date: bytes, time: bytes, s
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Origin:
+class Origin(NamedTuple):
     """What tells where a file comes from: its examination, and its place in it."""
 
     identity: Identity = UNKNOWN
@@ -68,6 +68,9 @@ class Origin:
     sop_instance_uid: str = ""
     place: Hashable = None
     """Where the image lies in the patient, None where that is not known."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
 
 
 def divide(origins: Sequence[Origin]) -> list[list[int]]:
@@ -87,6 +90,8 @@ def divide(origins: Sequence[Origin]) -> list[list[int]]:
     -------
         Indices into ``origins``, one list for each examination, by their first file.
     """
+    if len({origin.identity for origin in origins}) == 1 and len({origin.frame_of_reference for origin in origins}) == 1:
+        return [list(range(len(origins)))]
     found: list[tuple[tuple[bytes, ...], list[int]]] = []
     for _, same_person in _by_values(origins, range(len(origins)), ("patient", "birth_date")):
         scattered = {column for column in ("date", "time", "study_uid") if _is_scattered(column, origins, same_person)}
@@ -109,6 +114,8 @@ def are_several_sets(origins: Sequence[Origin]) -> bool:
     That is so where files of several examinations lie together and no identifier is left. Two files are copies of one place in
     the protocol if SeriesNumber, SeriesDescription and InstanceNumber are equal, and they are not of one series by its UID.
     """
+    if len({(origin.series, origin.instance_number) for origin in origins}) == len(origins):
+        return False
     copies: defaultdict[tuple[Hashable, int], list[Origin]] = defaultdict(list)
     for origin in origins:
         if origin.series[:1] != (None,) and origin.instance_number is not None:

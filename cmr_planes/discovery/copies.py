@@ -1,10 +1,16 @@
-"""Copies of files: whether two groups of files are one scan, found in two places."""
+"""Whether files are those that were met before: copies of one scan, a subject of an earlier run, files that changed."""
 
 import filecmp
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from cmr_planes.dicom.listing import list_files
+from cmr_planes.dicom.archive import Archive, FileBytes
+from cmr_planes.dicom.listing import is_zip, list_files
+from cmr_planes.discovery.folders import read_origin
 from cmr_planes.discovery.groups import FileGroup
+from cmr_planes.errors import UnreadableFileError
 
 
 def have_equal_bytes(first: Path, second: Path) -> bool:
@@ -40,3 +46,40 @@ def _files(group: FileGroup) -> dict[str, Path]:
         else:
             files[f"{number}"] = path
     return files
+
+
+def instances(group: FileGroup) -> Iterator[str]:
+    """Yield the SOPInstanceUID of each file of a group; headers are read one after another, as far as the caller goes."""
+    for path in _files(group).values():
+        with suppress(UnreadableFileError):
+            if is_zip(path.name):
+                with Archive(path) as archive:
+                    for name in group.members or archive.members:
+                        with suppress(UnreadableFileError):
+                            yield read_origin(archive.member(name)).sop_instance_uid
+            else:
+                with FileBytes(path) as file:
+                    yield read_origin(file).sop_instance_uid
+
+
+def fingerprint(paths: Sequence[Path], salt: str) -> str:
+    """Return what changes when files are added, removed or replaced by others of another size.
+
+    Parameters
+    ----------
+    paths
+        Folders, zips and files of a subject.
+    salt
+        Keeps names of files from being tried out.
+
+    Returns
+    -------
+        16 hexadecimal digits.
+    """
+    digest = hashlib.sha256(salt.encode())
+    for path in paths:
+        for file in list_files(path, lambda _: None) if path.is_dir() else [path]:
+            name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+            with suppress(OSError):
+                digest.update(f"{name}\0{file.stat().st_size}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:16]

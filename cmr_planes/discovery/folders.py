@@ -74,9 +74,9 @@ class Folder:
     def _read(self, name: str) -> Origin | None:
         try:
             if self.archive is not None:
-                return _read_origin(self.archive.member(name))
+                return read_origin(self.archive.member(name))
             with FileBytes(self.path / name) as file:
-                return _read_origin(file)
+                return read_origin(file)
         except UnreadableFileError:
             return None
 
@@ -191,8 +191,8 @@ def _spread(items: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(items[index] for index in (0, len(items) // 2, -1))) if items else ()
 
 
-def _read_origin(source: ByteSource) -> Origin:
-    """Read where a file comes from; raises UnreadableFileError."""
+def read_origin(source: ByteSource) -> Origin:
+    """Read where a file comes from, from its header; raises UnreadableFileError."""
     with quiet_pydicom():
         values = read_elements(source, _TAGS, last=tags.FRAME_OF_REFERENCE_UID).values
 

@@ -42,7 +42,7 @@ class KnownSubjects:
     """The subjects that an output has already."""
 
     participants: Mapping[str, str] = field(default_factory=dict)
-    """Their participants, by key."""
+    """Their participants, by key; empty where that is not known."""
     is_same: Callable[[str, Found, bool], bool | None] = lambda key, found, thorough: None  # noqa: ARG005  # nothing is known
     """Tells whether a subject of a key is this one, with or without reading all of its headers; None for an unknown key."""
 
@@ -158,7 +158,7 @@ def _participants(found: Sequence[Found], keys: Sequence[str], known: KnownSubje
     counts = Counter(names)
     participants = [""] * len(found)
     for members, name in zip(persons, names, strict=True):
-        before = sorted({known.participants[keys[index]] for index in members if keys[index] in known.participants})
+        before = sorted({known.participants.get(keys[index], "") for index in members} - {""})
         by_path = "__".join(labels[members[0]]) if counts[name] > 1 and members[0] in labels else name
         for index in members:
             participants[index] = before[0] if before else key_text(by_path)

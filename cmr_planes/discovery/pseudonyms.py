@@ -155,7 +155,7 @@ def write_mapping(path: Path, rows: Sequence[MappingRow], pseudonyms: Pseudonyms
     ShardError
         The file cannot be written, is no mapping, or was made with another key, or two subjects have one pseudonym.
     """
-    known = _read_mapping(path, pseudonyms)
+    known = read_mapping(path, pseudonyms)
     _check_distinct((*known, *rows))
     there = {row.subject for row in known}
     merged = [*known, *(row for row in rows if row.subject not in there)]
@@ -164,8 +164,14 @@ def write_mapping(path: Path, rows: Sequence[MappingRow], pseudonyms: Pseudonyms
         stream.write(csv_text(MappingRow._fields, merged, quote_all=True).encode())
 
 
-def _read_mapping(path: Path, pseudonyms: Pseudonyms) -> list[MappingRow]:
-    """Read a mapping; empty if there is none. Every row is computed anew."""
+def read_mapping(path: Path, pseudonyms: Pseudonyms) -> list[MappingRow]:
+    """Read a mapping, of which every row is computed again; empty if there is none.
+
+    Raises
+    ------
+    ShardError
+        The file cannot be read, is no mapping, or was made with another key.
+    """
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             head, *lines = csv.reader(stream)

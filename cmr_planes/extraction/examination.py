@@ -1,6 +1,6 @@
 """One examination of one person: what of a subject's files is used, and when they are refused."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
@@ -32,7 +32,8 @@ def choose_examination(frames: Sequence[FrameHeader]) -> tuple[list[FrameHeader]
         The frames are of several persons, or nothing says that they are of one.
     """
     files = [frame for frame in frames if frame.frame_index == 0]
-    origins = [_origin(frame) for frame in files]
+    places: dict[int, Hashable] = {}
+    origins = [_origin(frame, places) for frame in files]
     groups = sorted(divide(origins), key=lambda group: (-len(group), group))
     chosen = groups[0]
     findings = []
@@ -85,10 +86,11 @@ def _uid_findings(origins: Sequence[Origin]) -> list[Finding]:
     return [Finding("", NoteCode.NO_STUDY_UID, sentence)]
 
 
-def _origin(frame: FrameHeader) -> Origin:
-    """Return where a frame's file comes from; its place is rounded to the millimetre."""
+def _origin(frame: FrameHeader, places: dict[int, Hashable]) -> Origin:
+    """Return where a frame's file comes from; its place is rounded to the millimetre, once for each of the shared planes."""
     plane = frame.plane
-    place = None if plane is None else (*np.rint(plane.position_mm).tolist(), *np.round(plane.normal, 1).tolist())
+    if plane is not None and id(plane) not in places:
+        places[id(plane)] = (*np.rint(plane.position_mm).tolist(), *np.round(plane.normal, 1).tolist())
     return Origin(
         identity=frame.identity,
         series=(frame.series_number, frame.series_description),
@@ -96,5 +98,5 @@ def _origin(frame: FrameHeader) -> Origin:
         instance_number=frame.instance_number,
         frame_of_reference=frame.frame_of_reference_uid,
         sop_instance_uid=frame.sop_instance_uid,
-        place=place,
+        place=places.get(id(plane)),
     )

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cmr_planes.extraction.cluster import run_on_cluster
+from cmr_planes.extraction.known_subjects import salt_of
+from cmr_planes.extraction.left_out_subjects import subjects_without_images, write_states
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.plan import ExtractionPlan, make_plan, prepare, shard_path
 from cmr_planes.extraction.run import run_here
@@ -45,6 +47,8 @@ class ExtractSummary:
     """Size of the shards."""
     n_new_subjects: int
     """Subjects that this run processed, those left out among them."""
+    n_retried_subjects: int
+    """Those of them that an earlier run had left out."""
     n_new_images: int
     """2D images that this run stored."""
     seconds: float
@@ -63,6 +67,7 @@ def extract(
     workers: int | None = None,
     scheduler: str | Path | None = None,
     overwrite: bool = False,
+    retry_left_out: bool = False,
     log: PathLike | None = None,
     log_keys: bool = False,
     on_progress: OnProgress = ignore_progress,
@@ -88,6 +93,8 @@ def extract(
         The address of a Dask scheduler (``tcp://host:8786``) or the path of its file, to run on a cluster instead.
     overwrite
         Whether to replace an existing ``out`` and its shards.
+    retry_left_out
+        Whether to process all subjects again that were left out; else only those whose files changed.
     log
         A file to which one JSON object per event is appended; None for none.
     log_keys
@@ -125,7 +132,7 @@ def extract(
         only_run(out, on_message=on_message),
         nullcontext() if log is None else RunLog(Path(log), with_keys=log_keys) as run_log,
     ):
-        plan = make_plan(found, out, options, overwrite=overwrite)
+        plan = make_plan(found, out, options, overwrite=overwrite, retry_left_out=retry_left_out)
         _say_unknown_planes(plan, on_message)
         events = _Events(plan.first_numbers(), run_log, on_outcome)
         events.write("plan", _counts(plan))
@@ -143,6 +150,7 @@ def extract(
         n_shards=len(plan.batches),
         n_bytes=sum(path.stat().st_size for path in plan.shard_folder.glob("*.h5")),
         n_new_subjects=plan.n_pending_subjects,
+        n_retried_subjects=len(plan.retried),
         n_new_images=sum(shard.n_images for shard in shards),
         seconds=time.perf_counter() - start,
     )
@@ -202,6 +210,7 @@ def finish(plan: ExtractionPlan) -> None:
     """Write the catalogue over all shards of the plan."""
     shards = [shard_path(plan.out, number) for number in range(len(plan.batches))]
     write_catalogue(plan.out, shards, configuration=plan.options.to_json(), versions=software_versions())
+    write_states(plan.shard_folder, subjects_without_images(plan.out), plan.retried, plan.sources, salt_of(plan.options))
 
 
 def _summarise(out: Path) -> CatalogueSummary:

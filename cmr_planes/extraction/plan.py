@@ -6,21 +6,26 @@ The plan is written first and never changes; later runs add shards for new subje
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
 
 from cmr_planes.annotations.files import LabelFile
-from cmr_planes.discovery.pseudonyms import MappingRow, mapping_path, write_mapping
+from cmr_planes.discovery.copies import fingerprint
+from cmr_planes.discovery.naming import NONE_KNOWN, KnownSubjects
+from cmr_planes.discovery.pseudonyms import MappingRow, mapping_path, read_mapping, write_mapping
 from cmr_planes.discovery.subjects import SubjectSource
-from cmr_planes.errors import ShardError
+from cmr_planes.discovery.words import looks_identifying
+from cmr_planes.errors import Finding, NoteCode, ShardError
 from cmr_planes.extraction.configuration import first_difference, identity
+from cmr_planes.extraction.known_subjects import StoredSubjects, digest_of, known_subjects, salt_of
+from cmr_planes.extraction.left_out_subjects import STATES_NAME, read_states, subjects_without_images
 from cmr_planes.extraction.options import ExtractOptions, check_pseudonym_key
 from cmr_planes.extraction.source_format import format_of
 from cmr_planes.shards.catalogue_writer import is_catalogue
 from cmr_planes.shards.label_files import label_folder
 from cmr_planes.shards.sealing import remove_sealed
-from cmr_planes.system.json_text import canonical_json
+from cmr_planes.system.json_text import JSON, canonical_json
 from cmr_planes.system.reasons import reason
 from cmr_planes.system.whole_file import read_checksum, sealed
 
@@ -54,6 +59,12 @@ class ExtractionPlan:
     """Shards that are not there yet."""
     mapping: tuple[MappingRow, ...] = ()
     """What the subjects are called in the sources; empty without pseudonyms."""
+    sources: Mapping[str, SubjectSource] = field(default_factory=dict)
+    """The subjects that are in the sources now, by key."""
+    stored: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Participant and digest of an instance of each subject, by key."""
+    retried: frozenset[str] = frozenset()
+    """Subjects that were left out before, and are processed again."""
 
     @property
     def shard_folder(self) -> Path:
@@ -85,7 +96,9 @@ def shard_path(out: Path, number: int) -> Path:
     return shard_folder(out) / f"{number:05d}.h5"
 
 
-def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, overwrite: bool = False) -> ExtractionPlan:
+def make_plan(
+    sources: Sequence[Path], out: Path, options: ExtractOptions, *, overwrite: bool = False, retry_left_out: bool = False
+) -> ExtractionPlan:
     """Find the subjects and decide what is left to do; writes nothing.
 
     Parameters
@@ -98,6 +111,8 @@ def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, ov
         What to make.
     overwrite
         Whether to begin anew where ``out`` exists.
+    retry_left_out
+        Whether to process all subjects again that were left out; else only those whose files changed.
 
     Returns
     -------
@@ -115,12 +130,22 @@ def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, ov
     if out.exists() and not is_catalogue(out):
         raise ShardError(f"{out} exists and is not a catalogue of cmr-planes; choose another name, it is left as it is")
     source_format = format_of(options)
-    found = source_format.find(sources)
+    earlier = _Earlier() if overwrite else _read_plan(out, options)
+    left_out = frozenset() if overwrite else subjects_without_images(out)
+    found = source_format.find(sources, _known(earlier, left_out, out, options))
     mapping: Sequence[MappingRow] = ()
     if options.pseudonyms is not None:
         found, mapping = options.pseudonyms.rename(found)
+    else:
+        found = [_with_key_noted(subject) for subject in found]
     subjects = {subject.key: subject for subject in found}
-    known = [] if overwrite else _read_plan(out, options)
+    states = read_states(shard_folder(out))
+    retried = frozenset(
+        key
+        for key in left_out & subjects.keys()
+        if retry_left_out or states.get(key, "") not in ("", fingerprint(subjects[key].paths, salt_of(options)))
+    )
+    known = [tuple(key for key in keys if key not in retried) for keys in earlier.batches]
     planned = {key for keys in known for key in keys}
     new = [key for key in subjects if key not in planned]
     added = [tuple(new[start : start + options.shard_size]) for start in range(0, len(new), options.shard_size)]
@@ -140,7 +165,47 @@ def make_plan(sources: Sequence[Path], out: Path, options: ExtractOptions, *, ov
         )
         for number, keys in unsealed
     )
-    return ExtractionPlan(out=out, options=options, batches=batches, pending=pending, mapping=tuple(mapping))
+    stored = {key: (subject.participant, digest_of(subject, options)) for key, subject in subjects.items() if key not in planned}
+    return ExtractionPlan(
+        out=out,
+        options=options,
+        batches=batches,
+        pending=pending,
+        mapping=tuple(mapping),
+        sources=subjects,
+        stored={**earlier.stored, **stored},
+        retried=retried,
+    )
+
+
+def _known(earlier: "_Earlier", left_out: frozenset[str], out: Path, options: ExtractOptions) -> KnownSubjects:
+    """Return what an earlier run stored, by the keys that its subjects have in the sources."""
+    keys = {key for batch in earlier.batches for key in batch}
+    if not keys:
+        return NONE_KNOWN
+    if options.pseudonyms is None:
+        names = {key: (key, earlier.stored.get(key, ("", ""))[0]) for key in keys}
+    else:
+        rows = read_mapping(mapping_path(out), options.pseudonyms)
+        names = {row.original_subject: (row.subject, row.original_participant) for row in rows if row.subject in keys}
+    stored = StoredSubjects(
+        participants={name: participant for name, (_, participant) in names.items()},
+        instances={name: earlier.stored.get(key, ("", ""))[1] for name, (key, _) in names.items()},
+        left_out=frozenset(name for name, (key, _) in names.items() if key in left_out),
+    )
+    return known_subjects(stored, options)
+
+
+def _with_key_noted(subject: SubjectSource) -> SubjectSource:
+    """Note a key that may identify a person."""
+    what = looks_identifying(subject.key)
+    if not what:
+        return subject
+    sentence = (
+        f"the subject's key, which is made from names of folders or zips, looks like {what} and is stored as it stands; rename the "
+        "folder or zip, or extract with pseudonyms"
+    )
+    return replace(subject, findings=(*subject.findings, Finding("", NoteCode.IDENTIFYING_KEY, sentence)))
 
 
 def is_sealed(path: Path) -> bool:
@@ -153,16 +218,25 @@ def _vanished(key: str) -> SubjectSource:
     return SubjectSource(key=key, participant=key, paths=(), root=Path())
 
 
-def _read_plan(out: Path, options: ExtractOptions) -> list[tuple[str, ...]]:
-    """Return the batches of an earlier run with the same configuration; none if there was no run."""
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """What the plan of an earlier run says."""
+
+    batches: Sequence[tuple[str, ...]] = ()
+    stored: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def _read_plan(out: Path, options: ExtractOptions) -> _Earlier:
+    """Return the plan of an earlier run with the same configuration; an empty one if there was no run."""
     path = shard_folder(out) / PLAN_NAME
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         batches = [tuple(map(str, keys)) for keys in stored.pop("batches")]
+        subjects = {key: (str(participant), str(digest)) for key, (participant, digest) in stored.pop("subjects", {}).items()}
     except FileNotFoundError:
         if out.exists():
             raise ShardError(f"{path} is missing, so that {out} cannot be added to; restore it, or overwrite the output") from None
-        return []
+        return _Earlier()
     except OSError as error:
         raise ShardError(f"{path} cannot be read ({reason(error)}); check the path, its permissions and its folder") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -174,7 +248,7 @@ def _read_plan(out: Path, options: ExtractOptions) -> list[tuple[str, ...]]:
     difference = first_difference(stored, identity(options))
     if difference:
         raise ShardError(f"{out} was made with {difference}; use the same options, choose another output, or overwrite it")
-    return batches
+    return _Earlier(batches, subjects)
 
 
 def prepare(plan: ExtractionPlan, *, overwrite: bool = False) -> None:
@@ -192,6 +266,7 @@ def prepare(plan: ExtractionPlan, *, overwrite: bool = False) -> None:
             if (folder / PLAN_NAME).exists():
                 remove_sealed(folder)
                 remove_sealed(label_folder(plan.out))  # they belong to images that are gone
+                (folder / STATES_NAME).unlink(missing_ok=True)
                 (folder / PLAN_NAME).unlink()
         folder.mkdir(parents=True, exist_ok=True)
         remove_unfinished_shards(folder)
@@ -201,9 +276,16 @@ def prepare(plan: ExtractionPlan, *, overwrite: bool = False) -> None:
         ) from error
     if plan.options.pseudonyms is not None:
         write_mapping(mapping_path(plan.out), plan.mapping, plan.options.pseudonyms)
-    text = canonical_json({**identity(plan.options), "batches": [list(keys) for keys in plan.batches]})
+    text = canonical_json(
+        {**identity(plan.options), "batches": [list(keys) for keys in plan.batches], "subjects": _subjects_json(plan)}
+    )
     with sealed(folder / PLAN_NAME) as stream:
         stream.write(text.encode())
+
+
+def _subjects_json(plan: ExtractionPlan) -> dict[str, JSON]:
+    """Return participant and digest of an instance of each subject of a plan."""
+    return {key: list(plan.stored[key]) for keys in plan.batches for key in keys if key in plan.stored}
 
 
 def remove_unfinished_shards(folder: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cmr_planes.annotations.files import LabelFile
 from cmr_planes.annotations.model import Annotation, LabelFormat
+from cmr_planes.discovery.naming import KnownSubjects
 from cmr_planes.discovery.nifti_sets import files_of, find_nifti_subjects
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
 from cmr_planes.extraction.annotating import assign_labels
@@ -23,8 +24,8 @@ LabelFiles = Mapping[str, Sequence[LabelFile]]
 class SourceFormat:
     """What an extraction needs to know of a kind of source."""
 
-    find: Callable[[Sequence[Path]], list[SubjectSource]]
-    """Finds the subjects; raises SourceError."""
+    find: Callable[[Sequence[Path], KnownSubjects], list[SubjectSource]]
+    """Finds the subjects, given those of an earlier run; raises SourceError."""
     label_files: Callable[[ExtractOptions, Sequence[SubjectSource]], LabelFiles]
     """Finds their annotation files; raises SourceError where some were promised and there are none."""
     open: Callable[[SubjectSource, ExtractOptions, Sequence[Annotation]], AbstractContextManager[SubjectViews]]
@@ -54,5 +55,9 @@ def _labels_beside(options: ExtractOptions, subjects: Sequence[SubjectSource]) -
     }
 
 
+def _find_nifti(sources: Sequence[Path], known: KnownSubjects) -> list[SubjectSource]:  # noqa: ARG001  # the files' names are keys
+    return find_nifti_subjects(sources)
+
+
 DICOM = SourceFormat(find_subjects, _assigned_labels, open_dicom)
-NIFTI = SourceFormat(find_nifti_subjects, _labels_beside, open_nifti)
+NIFTI = SourceFormat(_find_nifti, _labels_beside, open_nifti)

@@ -7,8 +7,10 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from cmr_planes.errors import ShardError
+from cmr_planes.shards.equal_images import equal_image_notes
 from cmr_planes.shards.hdf5_writing import LIBVER, create_table, write_root_attributes, write_table
 from cmr_planes.shards.label_files import label_files_of_shards, mark_annotated, read_annotation_table
 from cmr_planes.shards.opening import DAMAGE_ERRORS, get_table, is_ours, open_file, read_json_attribute
@@ -73,7 +75,7 @@ def write_catalogue(
 ) -> None:
     """Write the catalogue of some shards.
 
-    Memory does not grow with the number of subjects: the shards' tables are copied one shard at a time.
+    Tables are copied one shard at a time. Of a subject without images that a later shard has again, the later rows count.
 
     Parameters
     ----------
@@ -97,7 +99,9 @@ def write_catalogue(
     """
     names = [Path(os.path.relpath(shard, out.parent)).as_posix() for shard in shards]
     labelled = label_files_of_shards(out, shards) if label_files is None else label_files
-    dtypes, lengths = _survey(shards, names, configuration_digest(configuration))
+    superseded = _superseded(shards)
+    notes = make_table(TABLES["notes"], equal_image_notes(shards, superseded))
+    dtypes, lengths = _survey(shards, names, configuration_digest(configuration), superseded, notes)
     remove_leftovers(out)
     with sealed(out) as stream, h5py.File(stream, "w", libver=LIBVER, rdcc_nbytes=_CACHE_BYTES) as file:
         write_root_attributes(file, FileKind.CATALOGUE, configuration, versions)
@@ -107,8 +111,8 @@ def write_catalogue(
         summaries: list[tuple[str, str, int, int, int]] = []
         labelled_summaries: list[tuple[str, str, int, int, int]] = []
         annotations: list[Table] = []
-        for shard, name, label_file in zip(shards, names, labelled, strict=True):
-            rows = _read_tables(shard, name, dtypes)
+        for shard, name, label_file, dropped in zip(shards, names, labelled, superseded, strict=True):
+            rows = _read_tables(shard, name, dtypes, dropped)
             sha256, n_bytes = read_checksum(shard) or file_sha256(shard), shard.stat().st_size
             summaries.append((name, sha256, n_bytes, len(rows["subjects"]), len(rows["index"])))
             if label_file is not None:
@@ -123,16 +127,39 @@ def write_catalogue(
                 written[kind] += len(values)
             _link_subjects(data, rows["subjects"], name)
             stream.check()
+        if len(notes):
+            tables["notes"][written["notes"] :] = notes.astype(dtypes["notes"])
         write_table(file, SHARDS_TABLE, make_table(SHARDS_COLUMNS, summaries))
         write_table(file, LABEL_FILES_TABLE, make_table(SHARDS_COLUMNS, labelled_summaries))
         write_table(file, ANNOTATIONS_TABLE, join_tables(ANNOTATIONS_COLUMNS, annotations))
 
 
-def _survey(shards: Sequence[Path], names: Sequence[str], digest: str) -> tuple[dict[str, np.dtype[np.void]], dict[str, int]]:
+def _superseded(shards: Sequence[Path]) -> list[set[bytes]]:
+    """Return, for each shard, its subjects without images that a later shard has again: these were tried once more."""
+    later: set[bytes] = set()
+    superseded = []
+    for shard in reversed(shards):
+        with open_file(shard, FileKind.SHARD) as file:
+            try:
+                subjects = get_table(file, "subjects")[()]
+                own = set(subjects["subject"].tolist())
+                superseded.append(later & set(subjects["subject"][subjects["n_images"] == 0].tolist()))
+            except DAMAGE_ERRORS as error:
+                raise ShardError(f"table /subjects of shard {str(shard)!r} cannot be read: the shard is damaged") from error
+        later |= own
+    return superseded[::-1]
+
+
+def _survey(
+    shards: Sequence[Path], names: Sequence[str], digest: str, superseded: Sequence[set[bytes]], notes: Table
+) -> tuple[dict[str, np.dtype[np.void]], dict[str, int]]:
     """Find the row types and the lengths of the catalogue's tables, and that all shards have one configuration."""
     dtypes: dict[str, list[np.dtype[np.void]]] = {name: [] for name in TABLES}
     lengths = dict.fromkeys(TABLES, 0)
-    for shard in shards:
+    if len(notes):
+        dtypes["notes"].append(notes.dtype)
+        lengths["notes"] = len(notes)
+    for shard, dropped in zip(shards, superseded, strict=True):
         with open_file(shard, FileKind.SHARD) as file:
             if file.attrs.get(RootAttribute.CONFIGURATION_SHA256) != digest:
                 raise ShardError(
@@ -142,7 +169,7 @@ def _survey(shards: Sequence[Path], names: Sequence[str], digest: str) -> tuple[
             for name in _tables_of(file):
                 table = get_table(file, name)
                 dtypes[name].append(table.dtype)
-                lengths[name] += len(table)
+                lengths[name] += len(table) if not dropped else int(_kept(table[()], dropped).sum())
     width = max((len(name.encode()) for name in names), default=1)
     merged = {}
     for name, columns in TABLES.items():
@@ -159,14 +186,20 @@ def _survey(shards: Sequence[Path], names: Sequence[str], digest: str) -> tuple[
     return merged, lengths
 
 
-def _read_tables(shard: Path, name: str, dtypes: Mapping[str, np.dtype[np.void]]) -> dict[str, Table]:
-    """Read a shard's tables as rows of the catalogue's types."""
+def _kept(table: Table, dropped: set[bytes]) -> NDArray[np.bool_]:
+    """Tell which rows are of subjects that are kept."""
+    return ~np.isin(table["subject"], np.array(sorted(dropped), dtype=np.bytes_))
+
+
+def _read_tables(shard: Path, name: str, dtypes: Mapping[str, np.dtype[np.void]], dropped: set[bytes]) -> dict[str, Table]:
+    """Read a shard's tables as rows of the catalogue's types, but for those of some subjects."""
     rows = {}
     with open_file(shard, FileKind.SHARD) as file:
         for table in _tables_of(file):
             columns = TABLES[table]
             try:
                 found = get_table(file, table)[()]
+                found = found[_kept(found, dropped)] if dropped else found
                 values = np.zeros(len(found), dtype=dtypes[table])
                 for column in columns:
                     values[column] = column_of(found, column)

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import h5py
 
 from cmr_planes.errors import ShardError
-from cmr_planes.shards.opening import DAMAGE_ERRORS, check_size, open_file
+from cmr_planes.shards.opening import DAMAGE_ERRORS, check_folder, check_size, open_file
 from cmr_planes.shards.schema import FileKind, Group
 
 MAX_OPEN_SHARDS = 256
@@ -69,6 +69,7 @@ class OpenFiles:
         name = self.linked_name(group, subject)
         shard = self.shards.get(name)
         if shard is None:
+            check_folder(self.path, name)
             shard = self.shards[name] = open_file(self.path.parent / name, _KINDS[group])
             if len(self.shards) > MAX_OPEN_SHARDS:
                 _, oldest = self.shards.popitem(last=False)

@@ -81,6 +81,21 @@ def _open_unlocked(path: Path) -> h5py.File:
         return h5py.File(path, "r", rdcc_nbytes=0)
 
 
+def check_folder(catalogue: Path, name: str) -> None:
+    """Raise ShardError where the folder of a shard or label file is not there: a catalogue was copied without it.
+
+    Parameters
+    ----------
+    catalogue
+        The catalogue.
+    name
+        The file, as a path from the catalogue's folder.
+    """
+    folder = (catalogue.parent / name).parent
+    if not folder.exists():
+        raise ShardError(f"the folder {folder.name!r} must lie beside {str(catalogue)!r}, and is not there: copy it too")
+
+
 def is_ours(path: Path, kind: FileKind) -> bool:
     """Tell whether a file is a catalogue, or a shard, of any version.
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cmr_planes.errors import Finding
 from cmr_planes.fates import PlaneFate
 from cmr_planes.geometry.arrays import FloatArray, IntArray
+from cmr_planes.shards.equal_images import view_print
 from cmr_planes.shards.records import SubjectRecord, ViewRecord
 from cmr_planes.shards.schema import Dataset, Group
 from cmr_planes.views import PositionClass, Structure
@@ -79,10 +80,11 @@ TABLES: dict[str, dict[str, Any]] = {
         "fate": TEXT,
         "sentence": TEXT,
     },
+    "prints": {"subject": TEXT, "view": TEXT, "digest": TEXT},
 }
 """Columns of the tables of a shard, in order."""
 
-LATER_TABLES = frozenset({"planes"})
+LATER_TABLES = frozenset({"planes", "prints"})
 """Tables that shards of earlier releases lack: those have no rows in them."""
 
 LATER_COLUMNS: dict[str, float] = {"worst_agreement": np.nan, "worst_slice": 0}
@@ -133,6 +135,7 @@ class TableRows:
             n_images += len(images)
             self.rows["index"] += images
             self.rows["views"].append(_view_row(record.key, view))
+            self.rows["prints"].append((record.key, view.view.value, view_print(view)))
         self.rows["subjects"].append((record.key, record.participant, n_images))
         for finding in record.findings:
             self.rows["rejections" if finding.is_rejection else "notes"].append(_finding_row(record.key, finding))

@@ -11,7 +11,7 @@ import numpy as np
 
 from cmr_planes.errors import ShardError
 from cmr_planes.shards.catalogue_writer import read_configuration
-from cmr_planes.shards.opening import DAMAGE_ERRORS, get_table, open_file
+from cmr_planes.shards.opening import DAMAGE_ERRORS, check_folder, get_table, open_file
 from cmr_planes.shards.schema import FileKind
 from cmr_planes.shards.sealing import put_aside
 from cmr_planes.shards.tables import LABEL_FILES_TABLE, SHARDS_TABLE, decode_texts
@@ -100,10 +100,12 @@ def verify_catalogue(path: Path, *, on_progress: OnProgress = ignore_progress) -
     Raises
     ------
     ShardError
-        The catalogue itself cannot be read.
+        The catalogue itself cannot be read, or lies alone, without the folder of its shards.
     """
     damaged = []
     shards = read_sealed_files(path)
+    for shard in shards:
+        check_folder(path, shard.name)
     for n_done, shard in enumerate(shards, start=1):
         file = verify_shard(path.parent, shard)
         if file is not None:

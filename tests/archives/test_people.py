@@ -115,13 +115,13 @@ def test_each_header_of_a_flat_folder_is_read_once_in_planning(tmp_path, monkeyp
         write_flat(tmp_path / "s", number, **known(number))
     n_files = len(list((tmp_path / "s").iterdir()))
     read: list[object] = []
-    original = folders_module._read_origin
+    original = folders_module.read_origin
 
     def counted(source) -> Origin:
         read.append(source)
         return original(source)
 
-    monkeypatch.setattr(folders_module, "_read_origin", counted)
+    monkeypatch.setattr(folders_module, "read_origin", counted)
     subjects = find_subjects([tmp_path / "s"])
     assert len(subjects) == 3
     assert len(read) == n_files
@@ -274,3 +274,114 @@ def test_an_output_inside_the_source_is_no_subject(tmp_path):
     for _ in range(2):
         extract(tmp_path / "s", tmp_path / "s" / "o.h5")
         assert owners(tmp_path / "s" / "o.h5") == {"p1": {1}, "p2": {2}}
+
+
+def test_keys_that_look_like_a_name_or_a_uid_are_told(tmp_path):
+    for number, name in enumerate(("DOE^JANE^19500301", "1.2.826.0.1.3680043.9.1", "Patient_7"), start=1):
+        write_flat(tmp_path / "s" / name, number)
+    subjects = found(tmp_path / "s", tmp_path)
+    assert "1.2.826" not in "".join(subjects)
+    assert [key for key, code in notes(tmp_path / "out.h5") if code == "identifying_key"] == ["DOE^JANE^19500301"]
+    key = tmp_path / "key"
+    key.write_bytes(bytes(range(32)))
+    key.chmod(0o600)
+    extract(tmp_path / "s", tmp_path / "hidden.h5", "--pseudonymise", key)
+    assert "identifying_key" not in {code for _, code in notes(tmp_path / "hidden.h5")}
+
+
+# later runs
+
+
+@pytest.mark.parametrize("is_pseudonymised", [False, True], ids=["names", "pseudonyms"])
+def test_a_key_stays_when_a_folder_of_the_same_name_is_added(tmp_path, is_pseudonymised):
+    key = tmp_path / "key"
+    key.write_bytes(bytes(range(32)))
+    key.chmod(0o600)
+    options = ("--pseudonymise", key) if is_pseudonymised else ()
+    write_flat(tmp_path / "s" / "siteA" / "001", 1, **known(1))
+    write_flat(tmp_path / "s" / "siteA" / "002", 2, **known(2))
+    before = found(tmp_path / "s", tmp_path, *options)
+    write_flat(tmp_path / "s" / "siteB" / "001", 3, **known(3))
+    after = found(tmp_path / "s", tmp_path, *options)
+    assert len(after) == 3
+    assert before.items() < after.items()
+    assert len(set(participants(tmp_path / "out.h5").values())) == 3
+    assert is_pseudonymised or set(after) == {"001", "002", "siteB__001"}
+
+
+def test_a_second_source_with_a_subject_of_the_same_name_is_another_subject(tmp_path):
+    for source, number in (("A", 1), ("B", 2)):
+        write_flat(tmp_path / source / "Patient 001", number, **known(number))
+        write_flat(tmp_path / source / f"Patient 00{number + 1}", number + 2, **known(number + 2))
+    for source in "ABAB":
+        result = extract(tmp_path / source, tmp_path / "out.h5")
+    assert owners(tmp_path / "out.h5") == {"Patient 001": {1}, "Patient 002": {3}, "B__Patient 001": {2}, "Patient 003": {4}}
+    assert "4 were there already, 0 added" in result.output
+
+
+def test_a_copy_of_a_subject_in_a_second_source_is_one_subject_with_a_note(tmp_path):
+    write_flat(tmp_path / "A" / "Patient 001", 1)
+    shutil.copytree(tmp_path / "A", tmp_path / "B")
+    write_flat(tmp_path / "B" / "Patient 002", 2)
+    run("extract", tmp_path / "A", tmp_path / "B", tmp_path / "out.h5", "--box", 3, "--gap", 8)
+    assert owners(tmp_path / "out.h5") == {"Patient 001": {1}, "Patient 002": {2}}
+    assert list(notes(tmp_path / "out.h5")) == [("Patient 001", "copied_files")]
+
+
+def test_a_visit_that_is_added_joins_the_stored_participant(tmp_path):
+    write_flat(tmp_path / "s" / "pat" / "b", 1, **known(1, PatientID="Q7"))
+    write_flat(tmp_path / "s" / "other", 3, **known(3))
+    found(tmp_path / "s", tmp_path)
+    write_flat(tmp_path / "s" / "pat" / "a", 2, **known(2, PatientID="Q7"))
+    found(tmp_path / "s", tmp_path)
+    people = participants(tmp_path / "out.h5")
+    assert people["a"] == people["b"] == "b"
+
+
+def test_what_was_left_out_is_tried_again_when_its_files_changed_or_on_request(tmp_path):
+    source, out = tmp_path / "s", tmp_path / "out.h5"
+    write_series(source / "p1", 1, **known(1))
+    write_series(source / "p2", 2, keep=lambda name: int(name) > 5, **known(2))
+    write_series(source / "p3", 3, keep=lambda name: int(name) > 5, **known(3))
+    extract(source, out)
+    assert owners(out) == {"p1": {1}, "p2": set(), "p3": set()}
+    unchanged = extract(source, out)
+    assert "3 were there already, 0 added" in unchanged.output
+    write_series(source / "p2", 2, **known(2))
+    changed = extract(source, out)
+    assert "2 were there already, 0 added, 1 tried again" in changed.output
+    assert owners(out) == {"p1": {1}, "p2": {2}, "p3": set()}
+    assert {key for key, _ in rejections(out)} == {"p3"}
+    assert "2 were there already, 0 added, 1 tried again" in extract(source, out, "--retry-left-out").output
+    assert run("verify", out).exit_code == 0
+    assert owners(out) == {"p1": {1}, "p2": {2}, "p3": set()}
+
+
+def test_the_summary_tells_what_was_there_from_what_was_added(tmp_path):
+    write_flat(tmp_path / "s" / "p1", 1)
+    assert "there already" not in extract(tmp_path / "s", tmp_path / "out.h5").output
+    write_flat(tmp_path / "s" / "p2", 2)
+    assert "1 was there already, 1 added" in extract(tmp_path / "s", tmp_path / "out.h5").output
+
+
+def test_a_catalogue_without_its_shards_is_told_to_need_them(tmp_path):
+    write_flat(tmp_path / "s" / "p1", 1)
+    extract(tmp_path / "s", tmp_path / "out.h5")
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(tmp_path / "out.h5", tmp_path / "elsewhere")
+    copied = tmp_path / "elsewhere" / "out.h5"
+    for command in (("inspect", copied), ("verify", copied), ("show", copied, "-o", tmp_path / "pictures")):
+        result = run(*command)
+        assert "the folder 'out.shards' must lie beside" in result.output.replace("\n", " ")
+        assert "set-aside" not in result.output
+
+
+def test_images_that_two_subjects_share_are_noted(tmp_path):
+    write_flat(tmp_path / "s" / "a", 1)
+    write_flat(tmp_path / "s" / "b", 2)
+    write_flat(tmp_path / "s" / "c", 1, InstanceCreationTime="120000", SOPInstanceUID=lambda series, frame: f"1.9.{series}.{frame}")
+    extract(tmp_path / "s", tmp_path / "out.h5")
+    found = {key: sentence for (key, code), sentence in notes(tmp_path / "out.h5").items() if code == "equal_images"}
+    assert found.keys() == {"a", "c"}
+    assert "subject 3 of this catalogue" in found["a"]
+    assert "subject 1 of this catalogue" in found["c"]
