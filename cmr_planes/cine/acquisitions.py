@@ -108,25 +108,27 @@ def find_cine_slices(frames: Iterable[FrameHeader]) -> CineStudy:
     placeless = [frame for frame in unique if frame.plane is None]
     slices: list[CineSlice] = []
     singles: list[FrameHeader] = []
-    unordered: list[FrameHeader] = []
+    unordered: list[list[FrameHeader]] = []
     for take in join_pieces([take for group in group_by_plane(unique) for take in split_takes(group)]):
         order = order_frames(take) if len(take) >= MIN_CINE_FRAMES else None
         if order is not None:
             plane = common_plane(take)
             slices.append(CineSlice(plane=plane, frames=order.frames, ordered_by=order.by, irregularity=order.irregularity))
+        elif len(take) >= MIN_CINE_FRAMES:
+            unordered.append(take)
         else:
-            (unordered if len(take) >= MIN_CINE_FRAMES else singles).extend(take)
+            singles += take
     slices.sort(key=_fixed_order)
     rows = [
         *fates(singles, Fate.SINGLE_FRAME, "one frame: a localiser or a single shot"),
         *placeless_fates(placeless),
-        *fates(unordered, Fate.NOT_USED, "no attribute orders its frames"),
+        *fates([frame for take in unordered for frame in take], Fate.NOT_USED, "no attribute orders its frames"),
     ]
     return CineStudy(
         slices=tuple(slices),
         n_single_frames=len(singles),
         defects=(*order_rejections(unordered), *dict.fromkeys(frame.defect for frame in placeless if frame.defect is not None)),
-        excluded={"without an order": len(unordered)} if unordered else {},
+        excluded={"without an order": sum(map(len, unordered))} if unordered else {},
         findings=(*copy_notes(n_copies, len(unique)), *place_notes(placeless), *(order_notes(unordered) if slices else [])),
         passed_over=tuple(sorted(rows, key=lambda row: (_known(row.series_number), row.fate, row.sentence))),
     )

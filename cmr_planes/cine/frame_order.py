@@ -49,14 +49,14 @@ class FrameOrder:
         parts = []
         if self.n_equal:
             parts.append(
-                f"{_frames(self.n_equal)} with the {self.by} of another one, put beside it in the order of other attributes"
+                f"{frames_text(self.n_equal)} with the {self.by} of another one, put beside it in the order of other attributes"
             )
         if self.n_placed:
-            parts.append(f"{_frames(self.n_placed)} without {self.by}, put where the others leave a gap")
+            parts.append(f"{frames_text(self.n_placed)} without {self.by}, put where the others leave a gap")
         if self.n_left_out:
-            parts.append(f"{_frames(self.n_left_out)} without {self.by}, left out since the place is not certain")
+            parts.append(f"{frames_text(self.n_left_out)} without {self.by}, left out since the place is not certain")
         if not self.is_even:
-            parts.append(f"{_frames(len(self.frames))} in steps as uneven as if two acquisitions were mixed")
+            parts.append(f"{frames_text(len(self.frames))} in steps as uneven as if two acquisitions were mixed")
         return "; ".join(parts)
 
 
@@ -80,7 +80,7 @@ def order_frames(frames: Sequence[FrameHeader]) -> FrameOrder | None:
     return None
 
 
-def _frames(count: int) -> str:
+def frames_text(count: int) -> str:
     """Return a number of frames in words."""
     return "1 frame" if count == 1 else f"{count} frames"
 

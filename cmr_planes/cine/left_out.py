@@ -3,7 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
+from cmr_planes.cine.frame_order import frames_text
 from cmr_planes.cine.grouping import group_by_plane
+from cmr_planes.cine.takes import MIN_TAKE_FRAMES
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.errors import Finding, NoteCode, RejectionCode
 from cmr_planes.fates import Fate, PlaneFate
@@ -25,14 +27,15 @@ def place_notes(frames: Sequence[FrameHeader]) -> list[Finding]:
     images = [frame for frame in frames if frame.modality in ("", "MR") and frame.image_type[:2] != ("DERIVED", "SECONDARY")]
     missing = Counter((frame.series_number, frame.defect) for frame in images)
     return [
-        Finding("", NoteCode.NO_PLACE, f"{count} frames of {series_label(number)} were left out: {defect.sentence}")
+        Finding("", NoteCode.NO_PLACE, f"{frames_text(count)} of {series_label(number)} left out: {defect.sentence}")
         for (number, defect), count in missing.items()
         if defect is not None
     ]
 
 
-def order_rejections(frames: Sequence[FrameHeader]) -> list[Finding]:
-    """Reject frames that nothing orders."""
+def order_rejections(takes: Sequence[Sequence[FrameHeader]]) -> list[Finding]:
+    """Reject frames that nothing orders; two or three at a plane are single shots, which need no order."""
+    frames = [frame for take in takes if len(take) >= MIN_TAKE_FRAMES for frame in take]
     if not frames:
         return []
     sentence = (
@@ -42,9 +45,9 @@ def order_rejections(frames: Sequence[FrameHeader]) -> list[Finding]:
     return [Finding("", RejectionCode.NO_FRAME_ORDER, sentence)]
 
 
-def order_notes(frames: Sequence[FrameHeader]) -> list[Finding]:
+def order_notes(takes: Sequence[Sequence[FrameHeader]]) -> list[Finding]:
     """Note frames that were left out because nothing orders them."""
-    return [Finding("", NoteCode.NO_FRAME_ORDER, f"{finding.sentence}; they were left out") for finding in order_rejections(frames)]
+    return [Finding("", NoteCode.NO_FRAME_ORDER, f"{finding.sentence}; they were left out") for finding in order_rejections(takes)]
 
 
 def fates(frames: Sequence[FrameHeader], fate: Fate, sentence: str) -> list[PlaneFate]:

@@ -182,6 +182,7 @@ _SPLITS: tuple[Callable[[Sequence[FrameHeader], OrderedBy], Split], ...] = (
     _by_value(lambda frame: frame.series_uid),
     _by_value(lambda frame: (frame.file.path if frame.file.member else "", _folder(frame))),
     _by_value(lambda frame: frame.acquisition_number),
+    _by_value(lambda frame: (frame.nominal_interval_ms, frame.heart_rate_bpm)),
     _by_pause(OrderedBy.ACQUISITION_TIME),
     _by_pause(OrderedBy.CONTENT_TIME),
     _where_times_run_back,

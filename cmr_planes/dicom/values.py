@@ -202,7 +202,7 @@ def _unrounded_cosines(cosines: Sequence[float], parts: Sequence[bytes]) -> Floa
     """
     digits = [_ROUNDED_COSINE.fullmatch(part.strip(_PADDING).decode("ascii", "replace")) for part in parts]
     n_decimals = max((len(match.group(1)) if match else 0) for match in digits)
-    if None in digits or n_decimals not in _ROUNDED_DECIMALS or not np.isfinite(cosines).all():
+    if None in digits or n_decimals not in _ROUNDED_DECIMALS or not (np.abs(cosines) <= 1 + UNIT_LENGTH_TOLERANCE).all():
         return None
     vectors = np.reshape(cosines, (2, 3))
     error = math.sqrt(3) * 0.5 * 10.0**-n_decimals  # of a vector whose three components are rounded

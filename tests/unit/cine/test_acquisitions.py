@@ -9,6 +9,7 @@ import pytest
 from cmr_planes.cine.acquisitions import is_complete, order_findings
 from cmr_planes.dicom.frames import FileRef
 from cmr_planes.errors import Finding, NoteCode, RejectionCode
+from cmr_planes.fates import Fate
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.views import CardiacView
 from tests.helpers.headers import as_slice, as_study, cine_frames, moved
@@ -130,3 +131,20 @@ def test_fewer_frames_over_the_whole_cycle_are_complete():
         [frame for frame in cine_frames(PLANE, n_frames=30, number=2) if frame.instance_number not in (9, 15, 20, 25)]
     ).slices
     assert not is_complete(holed, [fine, fine, holed])
+
+
+def test_two_shots_that_nothing_orders_are_no_reason_of_rejection():
+    shots = [replace(frame, trigger_time_ms=None, instance_number=1) for frame in cine_frames(OTHER, n_frames=2, number=3)]
+    alone, beside = as_study(shots), as_study(cine_frames(PLANE), shots)
+    assert alone.slices == alone.defects == ()
+    assert beside.findings == ()
+    assert [(row.series_number, row.n_frames, row.fate) for row in beside.passed_over] == [(3, 2, Fate.NOT_USED)]
+
+
+def test_frames_without_a_place_are_noted_by_series_unless_they_are_pictures_of_reports():
+    defect = Finding("", RejectionCode.MISSING_ATTRIBUTE, "ImagePositionPatient (0020,0032) is missing")
+    lost = [replace(frame, plane=None, defect=defect) for frame in cine_frames(OTHER, n_frames=1, number=5)]
+    capture = [replace(frame, series_number=99, image_type=("DERIVED", "SECONDARY")) for frame in lost]
+    study = as_study(cine_frames(PLANE), lost, capture)
+    assert [note.sentence.partition(":")[0] for note in study.findings] == ["1 frame of series 5 left out"]
+    assert [(row.series_number, row.fate) for row in study.passed_over] == [(5, Fate.NO_PLACE), (99, Fate.NO_PLACE)]

@@ -68,6 +68,13 @@ def test_takes_of_equal_times_and_numbers_are_told_apart_by_their_uids():
     assert sorted({frame.series_uid for frame in take} == {"2.25.99"} for take in takes) == [False, True]
 
 
+@pytest.mark.parametrize("attribute", ["nominal_interval_ms", "heart_rate_bpm"])
+def test_takes_of_equal_numbers_are_told_apart_by_their_heart_rates(attribute):
+    first = frames_of()
+    takes = split_takes(mixed(first + again(first, scale=0.9, offset_ms=3.0, numbers_from=0, **{attribute: 55.0})))
+    assert sorted({getattr(frame, attribute) for frame in take} == {55.0} for take in takes) == [False, True]
+
+
 def test_three_takes_are_three():
     first = frames_of()
     second = again(first, scale=0.9, acquired_at="100020")
