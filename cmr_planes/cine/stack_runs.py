@@ -86,14 +86,25 @@ def split_runs(slices: Sequence[CineSlice], position_mm: Mapping[int, float]) ->
 
 
 def _until_repeated(members: Sequence[CineSlice], position_mm: Mapping[int, float], step_mm: float) -> list[list[CineSlice]]:
-    """Cut slices, in the order of their acquisition, before each one that repeats a level."""
+    """Cut slices, in the order of their acquisition, before each one that repeats a level.
+
+    A level that one series repeats at once is a retake: the run goes on with the later take, or the sound one.
+    """
     reach_mm = max(SAME_SLICE_SHARE * step_mm, SAME_LEVEL_MM)
+    sound = sound_slices(members)
     cut: list[list[CineSlice]] = [[]]
+    replaced: list[list[CineSlice]] = []
     for cine in members:
-        if any(abs(position_mm[id(cine)] - position_mm[id(other)]) < reach_mm for other in cut[-1]):
+        near = [other for other in cut[-1] if abs(position_mm[id(cine)] - position_mm[id(other)]) < reach_mm]
+        if near and near == cut[-1][-1:] and near[0].header.series_number == cine.header.series_number:
+            is_better = cine in sound or near[0] not in sound
+            replaced.append([near[0] if is_better else cine])
+            cut[-1][-1] = cine if is_better else near[0]
+            continue
+        if near:
             cut.append([])
         cut[-1].append(cine)
-    return cut
+    return [*cut, *replaced]
 
 
 def _run(levels: Sequence[CineSlice], position_mm: Mapping[int, float], family: Hashable, step_mm: float) -> Run:
