@@ -59,7 +59,12 @@ class DataConfig:
     resample_mm: float | None = setting(
         None, "Pixel size in mm to which all images are resampled.", unit="mm", interval=POSITIVE, default_text="as acquired"
     )
-    split_seed: int = setting(0, "Seed of the split by participant.")
+    split: Path | None = setting(
+        None,
+        "CSV file of participants and their sets (train, validation, test, pretext), in place of a random split.",
+        default_text="random",
+    )
+    split_seed: int = setting(0, "Seed of the random split by participant.")
     fractions: tuple[float, float, float] = setting(
         DEFAULT_FRACTIONS, "Expected shares of training, validation and test set.", interval=NOT_NEGATIVE
     )
@@ -244,7 +249,7 @@ SETTINGS = {name: setting for group in GROUPS.values() for name, setting in sett
 
 INHERITED = {
     "network": ("base_channels", "levels", "norm"),
-    "data": ("rows", "columns", "resample_mm", "split_seed", "fractions"),
+    "data": ("rows", "columns", "resample_mm", "split", "split_seed", "fractions"),
 }
 """Settings that a transfer inherits from its pretext unless given: the network, the matrix, and the split into sets."""
 

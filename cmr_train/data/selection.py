@@ -8,7 +8,7 @@ from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
 from cmr_train.choices import Head, Subset
 from cmr_train.config import RunConfig
-from cmr_train.data.splits import Split, split_participants
+from cmr_train.data.splits import Split, read_split_file, split_by_file, split_participants
 from cmr_train.errors import TrainError
 
 
@@ -46,7 +46,7 @@ def select_images(config: RunConfig, catalogue: Catalogue, head: Head, subset: S
             raise TrainError(f"{where} has no phase {', '.join(config.data.phases)} of view {title}; it has {_in_short(phases)}")
     if subset is Subset.ALL:
         return index
-    chosen = of_participants(index, getattr(split_of(config, index), subset.value))
+    chosen = of_participants(index, getattr(split_of(config, index, head), subset.value))
     if not len(chosen):
         raise TrainError(
             f"none of the {len(participants(index))} participants with {head.value} in {where} belongs to the {subset.value} set "
@@ -60,9 +60,12 @@ def participants(index: ImageIndex) -> tuple[str, ...]:
     return tuple(dict.fromkeys(index.participant(row) for row in range(len(index))))
 
 
-def split_of(config: RunConfig, index: ImageIndex) -> Split:
-    """Return the sets of a run to which the participants of some images belong."""
-    return split_participants(participants(index), seed=config.data.split_seed, fractions=config.data.fractions)
+def split_of(config: RunConfig, index: ImageIndex, head: Head) -> Split:
+    """Return the sets of a run to which the participants of a task's images belong; raises TrainError for an unusable file."""
+    data, people = config.data, participants(index)
+    if data.split is not None:
+        return split_by_file(people, read_split_file(data.split), with_positions=head is Head.POSITIONS)
+    return split_participants(people, seed=data.split_seed, fractions=data.fractions)
 
 
 def of_participants(index: ImageIndex, chosen: Collection[str]) -> ImageIndex:

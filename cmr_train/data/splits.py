@@ -1,14 +1,18 @@
 """Training, validation and test sets of participants.
 
-A participant's set depends on the key and the seed alone, so it is the same on every machine and stays when others join.
+Without a file that names the sets, a participant's set depends on the key and the seed alone, so it is the same on every machine
+and stays when others join.
 """
 
+import csv
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from cmr_train.config import DEFAULT_FRACTIONS, are_shares
+from cmr_train.errors import TrainError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,60 @@ class Split:
     def from_json(cls, value: dict[str, Any]) -> Self:
         """Read what :meth:`to_json` gave."""
         return cls(*(tuple(str(key) for key in value[name]) for name in ("train", "validation", "test")))
+
+
+SETS = ("train", "validation", "test", "pretext")
+"""Sets that a split file may name. Those of ``pretext`` have their positions learnt from, never their labels."""
+
+
+def read_split_file(path: Path) -> dict[str, str]:
+    """Read a split: a CSV file in UTF-8 with the columns ``participant`` and ``set``.
+
+    Returns
+    -------
+        The set of each participant, one of :data:`SETS`.
+
+    Raises
+    ------
+    TrainError
+        The file cannot be read or is no such table, names a set that is none, or a participant twice.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = list(csv.DictReader(stream, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TrainError(f"split file {str(path)!r} cannot be read: {error}") from error
+    if not rows or not {"participant", "set"} <= rows[0].keys():
+        raise TrainError(f"split file {str(path)!r} is no table with the columns participant and set")
+    sets: dict[str, str] = {}
+    for number, row in enumerate(rows, start=2):
+        key, name = (row["participant"] or "").strip(), (row["set"] or "").strip().lower()
+        if name not in SETS:
+            raise TrainError(f"split file {str(path)!r}, row {number}: the set is {name!r}, one of {', '.join(SETS)} is expected")
+        if sets.setdefault(key, name) != name:
+            raise TrainError(f"split file {str(path)!r}, row {number}: the participant is in two sets, {sets[key]} and {name}")
+    return sets
+
+
+def split_by_file(participants: Iterable[str], sets: Mapping[str, str], *, with_positions: bool) -> Split:
+    """Assign participants to the sets that a file names; those whom it does not name are in none.
+
+    Parameters
+    ----------
+    participants
+        Keys of persons, in any order, repeated or not.
+    sets
+        As :func:`read_split_file` returns them.
+    with_positions
+        Whether the task is that of positions, which the set ``pretext`` is for too.
+    """
+    train = {"train", "pretext"} if with_positions else {"train"}
+    known = sorted({key for key in participants if key in sets})
+    return Split(
+        train=tuple(key for key in known if sets[key] in train),
+        validation=tuple(key for key in known if sets[key] == "validation"),
+        test=tuple(key for key in known if sets[key] == "test"),
+    )
 
 
 def unit_hash(key: str, seed: int) -> float:

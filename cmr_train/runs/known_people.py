@@ -65,8 +65,10 @@ def choose_subset(run: Run, index: ImageIndex, subset: Subset, known: KnownPeopl
     elif subset is Subset.TRAIN:
         wanted = known.learnt_from
     else:
-        drawn = split_of(run.config, index)  # for subjects that were added since; the others are in the run's own sets
-        wanted = (frozenset(getattr(drawn, subset.value)) - known.learnt_from) | frozenset(getattr(run.split, subset.value))
+        wanted = frozenset(getattr(run.split, subset.value))
+        if run.config.data.split is None:  # subjects that were added since have a set too
+            drawn = split_of(run.config, index, run.head)
+            wanted |= frozenset(getattr(drawn, subset.value)) - known.learnt_from
     chosen = of_participants(index, wanted)
     if not len(chosen):
         raise TrainError(

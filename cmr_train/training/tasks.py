@@ -49,7 +49,12 @@ def choose_images(session: Session, head: Head) -> TaskImages:
     index = select_images(config, catalogue, head, Subset.ALL)
     if head is Head.STRUCTURES:
         index = _wholly_drawn(session, index)
-    split, n_people = split_of(config, index), len(participants(index))
+    split, n_people = split_of(config, index, head), len(participants(index))
+    n_without_set = n_people - len({*split.train, *split.validation, *split.test})
+    if n_without_set:
+        session.reporter.on_message(
+            f"{head.value}: {n_without_set} participants are left out, for whom {str(data.split)!r} has no set"
+        )
     if head is config.head and data.subjects is not None:
         if data.subjects > len(split.train):
             raise TrainError(

@@ -379,6 +379,23 @@ def test_multitask_without_the_pretext_s_catalogue_is_refused(data, unlabelled, 
         moved.rename(path)
 
 
+def test_the_sets_of_a_file_are_those_of_the_run_and_of_its_scores(data, tmp_path):
+    sets = {"SYN-0001": "train", "SYN-0002": "train", "SYN-0003": "pretext", "SYN-0004": "test", "SYN-0005": "validation"}
+    (tmp_path / "split.csv").write_text("participant,set\n" + "".join(f"{key},{name}\n" for key, name in sets.items()))
+    shared = ("--data", data, "--split", tmp_path / "split.csv", *options(iterations=2))
+    first = train("pretext", *shared, "--out", tmp_path / "pretext")
+    assert first.exit_code == 0, first.output
+    assert "positions: 5 participants are left out" in " ".join(first.stderr.split())
+    assert json.loads((tmp_path / "pretext" / "split.json").read_text())["train"] == ["SYN-0001", "SYN-0002", "SYN-0003"]
+    arguments = ("finetune", "--mode", "all", "--pretext", tmp_path / "pretext", "--data", data, *options(iterations=2))
+    second = train(*arguments, "--out", tmp_path / "all")
+    assert second.exit_code == 0, second.output
+    assert json.loads((tmp_path / "all" / "split.json").read_text())["train"] == ["SYN-0001", "SYN-0002"]
+    assert train("evaluate", tmp_path / "all").exit_code == 0
+    scores = (tmp_path / "all" / "per_subject.csv").read_text().splitlines()[1:]
+    assert {line.split(",")[0] for line in scores} == {"SYN-0004"}
+
+
 def test_a_run_that_is_overwritten_leaves_no_old_score(data, tmp_path):
     small = ("pretext", "--data", data, *options(iterations=2), "--out", tmp_path / "run")
     assert train(*small).exit_code == 0
