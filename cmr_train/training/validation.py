@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cmr_train.choices import Head
 from cmr_train.compute.devices import Compute
 from cmr_train.data.datasets import PlaneDataset
 from cmr_train.models.unet import UNet
@@ -30,7 +31,10 @@ class Validation:
         return len({self.dataset.index.participant(row) for row in range(len(self.dataset))})
 
     def __call__(self, model: UNet, compute: Compute) -> dict[str, float]:
-        """Return the Dice of each class, and their mean, in which a class that no participant has counts 0.
+        """Return the Dice of each class, and their mean.
+
+        A structure that no participant has, in truth or prediction, counts 0 in the mean; such a position is left out, since
+        it may lie outside every image.
 
         A participant's Dice is over the pixels of all its images, on the network's matrix; the value is the mean over the
         participants who have the class, in truth or prediction. ``evaluate`` scores each phase on the acquired pixels instead.
@@ -49,7 +53,8 @@ class Validation:
         set_training(model)
         dice = mean_dice(counts)
         values = {name: float(dice[number]) for number, name in self.names.items() if not np.isnan(dice[number])}
-        return {**values, VALIDATION_MEAN: sum(values.values()) / len(self.names)}
+        n_counted = len(self.names) if self.dataset.target.head is Head.STRUCTURES else max(1, len(values))
+        return {**values, VALIDATION_MEAN: sum(values.values()) / n_counted}
 
 
 def validate_tasks(state: TrainState, validations: Sequence[Validation], compute: Compute) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Watching the validation set: the numbers against a literal definition, and that watching changes nothing."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Head, Recipe
-from cmr_train.compute.devices import choose_compute
+from cmr_train.compute.devices import Compute, choose_compute
 from cmr_train.config import class_names
 from cmr_train.data.datasets import PlaneDataset, Target
 from cmr_train.data.images import Grid
@@ -19,6 +20,7 @@ from cmr_train.errors import ConfigError, TrainError
 from cmr_train.models.initial_weights import initialise
 from cmr_train.models.unet import UNet
 from cmr_train.recipes.pretext import train_pretext
+from cmr_train.training import validation
 from cmr_train.training.session import Reporter
 from cmr_train.training.validation import Validation, mean_dice
 from tests.helpers.training import SIZE, small_catalogue, small_config
@@ -69,6 +71,29 @@ def test_the_dice_of_a_look_is_that_of_the_predictions(catalogue_path):
             dice.append(2 * (truth & prediction).sum() / (truth.sum() + prediction.sum()))
         assert values[name] == pytest.approx(np.mean(dice))
     assert values["mean"] == pytest.approx(np.mean([values[name] for name in names.values()]))
+
+
+@pytest.mark.parametrize(("head", "n_counted"), [(Head.STRUCTURES, 3), (Head.POSITIONS, 2)])
+def test_a_structure_that_is_nowhere_counts_and_a_position_outside_every_image_does_not(monkeypatch, head, n_counted):
+    truth = np.array([[[0, 1], [2, 2]]], dtype=np.uint8)
+    found = np.array([[[0, 1], [2, 0]]], dtype=np.uint8)
+
+    class OneImage:
+        """A participant with the classes 1 and 2."""
+
+        target = SimpleNamespace(head=head, n_classes=4)
+        index = SimpleNamespace(participant=lambda row: f"SYN-{row}")
+
+        def __len__(self) -> int:
+            return 1
+
+        def batch(self, _rows):
+            return truth.astype(np.float32), truth
+
+    monkeypatch.setattr(validation, "classify", lambda *_: found)
+    names = {1: "first", 2: "second", 3: "nowhere"}
+    values = Validation(dataset=OneImage(), names=names)(UNet(1, 2, 1, heads={"a": 2}), Compute(torch.device("cpu")))
+    assert values == pytest.approx({"first": 1, "second": 2 / 3, "mean": (1 + 2 / 3) / n_counted})
 
 
 def test_watching_changes_no_weight_and_is_written_down(catalogue_path, tmp_path):
