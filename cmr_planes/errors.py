@@ -81,6 +81,8 @@ class RejectionCode(StrEnum):
     """No two-chamber view of the left ventricle was found."""
     NO_4CH = "no_4ch"
     """No four-chamber view was found."""
+    MIRRORED = "mirrored"
+    """The planes are those of a mirrored heart: dextrocardia, or mirrored headers."""
     AMBIGUOUS_VIEW = "ambiguous_view"
     """Neither geometry nor the name tells which view it is, or the two contradict each other."""
     PARALLEL_PLANES = "parallel_planes"
@@ -110,6 +112,8 @@ class NoteCode(StrEnum):
 
     SUPERSEDED = "superseded"
     """A repeated acquisition at one place was passed over for the latest complete one."""
+    PASSED_OVER = "passed_over"
+    """Planes beside the chosen one were passed over: the right ventricle's, or other slices of a long-axis stack."""
     SLICE_LEFT_OUT = "slice_left_out"
     """A slice of a stack was left out: another matrix size, or no positions on it."""
     STACK_ANGLE = "stack_angle"

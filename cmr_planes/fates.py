@@ -8,7 +8,7 @@ class Fate(StrEnum):
     """What became of a plane. The values are stable: scripts may rely on them."""
 
     USED = "used"
-    """Its images are a view's."""
+    """It is a view's plane: its images are kept, those of 3Ch excepted, which shows where the left ventricle is."""
     NOT_CINE = "not_cine"
     """Headers or images say that it is no cine of the heart: perfusion, a map, flow, a result with contours."""
     SINGLE_FRAME = "single_frame"

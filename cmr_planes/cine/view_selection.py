@@ -1,50 +1,27 @@
-"""Which cine slices are SAX, 2Ch, 3Ch and 4Ch: geometry judges, names break ties.
+"""Which cine slices are SAX, 2Ch, 3Ch and 4Ch: geometry, names and, where both leave it open, images.
 
-The short axis is known by its normal, which runs along the left ventricle: left, anterior and inferior in the patient, and along
-the line in which the long-axis planes meet. :mod:`cmr_planes.cine.long_axis` tells the long-axis views apart.
+Each set of parallel slices is tried as the short axis, with the best reading of the other planes around it
+(:mod:`cmr_planes.cine.short_axis`, :mod:`cmr_planes.cine.long_axis`); the best of all is taken. Of parallel planes of one view
+:mod:`cmr_planes.cine.left_ventricle` takes the one through the left ventricle. What nothing decides is refused.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from cmr_planes.cine.acquisitions import CineSlice, CineStudy, is_complete, share_orientation
-from cmr_planes.cine.long_axis import SAME_PLACE_DEG, LongAxisPlane, judge_planes
+from cmr_planes.cine.acquisitions import CineSlice, CineStudy
+from cmr_planes.cine.left_ventricle import FindVentricle, LongAxisChoice, choose_planes
+from cmr_planes.cine.short_axis import ShortAxis, ShortAxisChoice, choose_short_axis
 from cmr_planes.cine.stacks import assemble_stack, superseded_sentence
-from cmr_planes.errors import Finding, GeometryError, NoteCode, RejectionCode
+from cmr_planes.cine.view_fates import fates_of_planes, fates_without_views
+from cmr_planes.errors import Finding, NoteCode, RejectionCode
 from cmr_planes.fates import PlaneFate
-from cmr_planes.geometry import (
-    ImagePlane,
-    angle_between_normals_deg,
-    intersect_planes,
-    intersect_three_planes,
-    middle_slice,
-)
-from cmr_planes.geometry.arrays import FloatArray
-from cmr_planes.geometry.stack import TYPICAL_APEX_DIRECTION, slice_positions_mm
-from cmr_planes.geometry.tolerances import SAME_ORIENTATION_DEG
 from cmr_planes.views import CardiacView
 
-MAX_AXIS_TILT_DEG = 50.0
-"""Largest angle between a short-axis normal and the typical one, unless the series is named short axis."""
-MAX_LINE_TILT_DEG = 30.0
-"""Largest angle between the short-axis normal and the line in which the 2Ch and 4Ch planes meet."""
-MIN_LONG_AXIS_ANGLE_DEG = 60.0
-"""Smallest angle between a long-axis plane and the short-axis planes."""
-MIN_STACK_SLICES = 3
-"""As many parallel slices make a short-axis stack by themselves; fewer need long-axis planes around them."""
-
-MAX_CENTRE_DISTANCE_MM = 60.0
-"""A long-axis plane farther from the middle of the short-axis field of view misses the left ventricle."""
-MAX_2CH_DISTANCE_MM = {True: 25.0, False: 40.0}
-"""The same for 2Ch: from the point where 3Ch and 4Ch meet (True), or from the middle of the field of view (False).
-
-Beyond lies the right ventricle: its two-chamber view is parallel to the left one's, 4 to 6 cm to the patient's right.
-"""
-
-SAME_PLACE_MM = 8.0
-"""Long-axis planes within this and ``SAME_PLACE_DEG`` are repeats of one view."""
+_MISSING_CODES = {
+    CardiacView.SAX: RejectionCode.NO_SAX,
+    CardiacView.TWO_CHAMBER: RejectionCode.NO_2CH,
+    CardiacView.FOUR_CHAMBER: RejectionCode.NO_4CH,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,47 +38,64 @@ class ViewSelection:
     """What became of each cine slice."""
 
 
-def select_views(study: CineStudy) -> ViewSelection:
+def select_views(study: CineStudy, find_ventricle: FindVentricle | None = None) -> ViewSelection:
     """Choose the slices of each view.
 
     Parameters
     ----------
     study
         The cine slices of one study.
+    find_ventricle
+        What short-axis images show; asked only where headers leave the choice open. None if there are no images to look at.
 
     Returns
     -------
         The selection; views that cannot be found are in ``missing``, never an exception.
     """
-    missing: dict[CardiacView, Finding] = {}
-    views: dict[CardiacView, tuple[CineSlice, ...]] = {}
+    choice = choose_short_axis(study.slices)
+    if choice.best is None or choice.is_mirrored or choice.rival is not None:
+        missing = _without_short_axis(choice, study)
+        planes = fates_without_views(
+            study.slices, "no short-axis view was found" if choice.best is None else "the short axis is not certain"
+        )
+        return ViewSelection(views={}, missing=missing, findings=(), planes=planes)
 
-    short_axis = _find_short_axis(study.slices)
-    if not short_axis:
-        sentence = f"no short-axis view among {len(study.slices)} cine slices{_left_out(study)}"
-        check = "check that the short-axis series belong to this subject"
-        missing[CardiacView.SAX] = Finding(CardiacView.SAX.value, RejectionCode.NO_SAX, f"{sentence}; {check}")
-        for view, code in ((CardiacView.TWO_CHAMBER, RejectionCode.NO_2CH), (CardiacView.FOUR_CHAMBER, RejectionCode.NO_4CH)):
-            reason = f"long-axis views cannot be told apart without a short-axis view, and {sentence}"
-            missing[view] = Finding(view.value, code, reason)
-        return ViewSelection(views=views, missing=missing, findings=())
+    stack = assemble_stack(choice.best.slices, study.slices)
+    long_axis = choose_planes(choice.best.reading, stack.slices, find_ventricle)
+    views = {CardiacView.SAX: stack.slices, **{view: (cine,) for view, cine in long_axis.planes.items()}}
+    missing = {
+        view: _why_missing(view, choice.best, long_axis, study)
+        for view in (CardiacView.TWO_CHAMBER, CardiacView.FOUR_CHAMBER)
+        if view not in views
+    }
+    findings = [*stack.findings, *long_axis.findings, *_repeats(long_axis), *_name_conflicts(views)]
+    planes = fates_of_planes(study.slices, choice.best, stack, long_axis)
+    return ViewSelection(views=views, missing=missing, findings=tuple(findings), planes=planes)
 
-    stack = assemble_stack(short_axis, study.slices)
-    views[CardiacView.SAX] = stack.slices
-    findings = list(stack.findings)
-    middle = views[CardiacView.SAX][middle_slice([cine.plane for cine in views[CardiacView.SAX]])].plane
-    candidates = judge_planes([cine for cine in study.slices if _is_long_axis(cine.plane, middle)], middle)
-    for view in (CardiacView.THREE_CHAMBER, CardiacView.FOUR_CHAMBER, CardiacView.TWO_CHAMBER):
-        mine = [candidate.cine for candidate in candidates if candidate.view is view]
-        chosen, reason, superseded = _choose_long_axis(view, mine, middle, views)
-        findings += superseded
-        if chosen is not None:
-            views[view] = (chosen,)
-        elif view is not CardiacView.THREE_CHAMBER:
-            missing[view] = _why_missing(view, reason, candidates, study)
-    _check_axis(views, missing)
-    findings += _name_conflicts(views)
-    return ViewSelection(views=views, missing=missing, findings=tuple(findings))
+
+def _without_short_axis(choice: ShortAxisChoice, study: CineStudy) -> dict[CardiacView, Finding]:
+    """Say why no view can be told."""
+    if choice.is_mirrored:
+        sentence = (
+            "the planes are those of a mirrored heart: its apex or the order of its long-axis views is on the other side; this is "
+            "dextrocardia, or the headers are mirrored, and left and right cannot be told; positions are for hearts on the left"
+        )
+        return {view: Finding(view.value, RejectionCode.MIRRORED, sentence) for view in _MISSING_CODES}
+    if choice.best is not None and choice.rival is not None:
+        labels = " and ".join(_labels(one.slices) for one in (choice.best, choice.rival))
+        sentence = f"{labels} may both be the short axis; say which is, in a table of series names"
+        return {view: Finding(view.value, RejectionCode.AMBIGUOUS_VIEW, sentence) for view in _MISSING_CODES}
+    sentence = f"no short-axis view among {len(study.slices)} cine slices{_left_out(study)}"
+    check = "check that the short-axis series belong to this subject"
+    reasons = dict.fromkeys(_MISSING_CODES, f"long-axis views cannot be told apart without a short-axis view, and {sentence}")
+    reasons[CardiacView.SAX] = f"{sentence}; {check}"
+    return {view: Finding(view.value, code, reasons[view]) for view, code in _MISSING_CODES.items()}
+
+
+def _labels(slices: Sequence[CineSlice]) -> str:
+    """Name some series, not more than four."""
+    labels = sorted({cine.label for cine in slices})
+    return "; ".join(labels) if len(labels) <= 4 else f"{'; '.join(labels[:3])} and {len(labels) - 3} more"
 
 
 def _left_out(study: CineStudy) -> str:
@@ -112,137 +106,22 @@ def _left_out(study: CineStudy) -> str:
     return f" ({'; '.join(parts)})" if parts else ""
 
 
-def _find_short_axis(slices: Sequence[CineSlice]) -> list[CineSlice]:
-    """Return the slices of the most numerous orientation that can be the short axis; empty if there is none."""
-    clusters: list[list[CineSlice]] = []
-    for cine in slices:
-        home = next((cluster for cluster in clusters if share_orientation(cluster[0], cine, SAME_ORIENTATION_DEG)), None)
-        if home is None:
-            clusters.append([cine])
-        else:
-            home.append(cine)
-    qualified = [(cluster, _n_slice_positions(cluster)) for cluster in clusters if _can_be_short_axis(cluster, slices)]
-    if not qualified:
-        return []
-    return max(qualified, key=lambda pair: (pair[1], -_axis_tilt_deg(pair[0][0].plane)))[0]
-
-
-def _can_be_short_axis(cluster: Sequence[CineSlice], slices: Sequence[CineSlice]) -> bool:
-    """Tell whether parallel slices lie across the left ventricle."""
-    plane = cluster[0].plane
-    named = sum(cine.name_view is CardiacView.SAX for cine in cluster) * 2 > len(cluster)
-    if _axis_tilt_deg(plane) > MAX_AXIS_TILT_DEG and not named:
-        return False
-    if _n_slice_positions(cluster) >= MIN_STACK_SLICES:
-        return True
-    crossing = [cine.plane for cine in slices if _is_long_axis(cine.plane, plane)]
-    return any(
-        _tilt_from_line_deg(plane, first, second) <= MAX_LINE_TILT_DEG
-        for first in crossing
-        for second in crossing
-        if first is not second
-    )
-
-
-def _axis_tilt_deg(plane: ImagePlane) -> float:
-    """Angle between a plane's normal and the typical long axis of the left ventricle, 0 to 90 degrees."""
-    return angle_between_normals_deg(plane.normal, TYPICAL_APEX_DIRECTION)
-
-
-def _tilt_from_line_deg(short_axis: ImagePlane, first: ImagePlane, second: ImagePlane) -> float:
-    """Angle between the short-axis normal and the line in which two planes meet; 90 if they do not."""
-    try:
-        return angle_between_normals_deg(short_axis.normal, intersect_planes(first, second).direction)
-    except GeometryError:
-        return 90.0
-
-
-def _is_long_axis(plane: ImagePlane, short_axis: ImagePlane) -> bool:
-    """Tell whether a plane stands upright on the short axis and passes near the middle of its field of view."""
-    upright = angle_between_normals_deg(plane.normal, short_axis.normal) >= MIN_LONG_AXIS_ANGLE_DEG
-    return upright and abs(float(plane.signed_distance_mm(short_axis.centre_mm))) <= MAX_CENTRE_DISTANCE_MM
-
-
-def _n_slice_positions(cluster: Sequence[CineSlice]) -> int:
-    """Count the distinct positions of parallel slices."""
-    positions_mm = np.sort(slice_positions_mm([cine.plane for cine in cluster]))
-    return 1 + int((np.diff(positions_mm) > 1.0).sum())
-
-
-def _choose_long_axis(
-    view: CardiacView,
-    slices: Sequence[CineSlice],
-    middle: ImagePlane,
-    views: dict[CardiacView, tuple[CineSlice, ...]],
-) -> tuple[CineSlice | None, str, list[Finding]]:
-    """Choose the plane nearest to the left ventricle, and of its repeats the latest complete one; or say why none will do."""
-    if not slices:
-        return None, "", []
-    centre_mm, is_ventricle = _ventricle_centre(middle, views)
-    distance_mm = {id(cine): abs(float(cine.plane.signed_distance_mm(centre_mm))) for cine in slices}
-    best = min(
-        slices, key=lambda cine: (round(distance_mm[id(cine)], 1), not is_complete(cine, slices), cine.plane.position_mm.tolist())
-    )
-    limit_mm = MAX_2CH_DISTANCE_MM[is_ventricle]
-    if view is CardiacView.TWO_CHAMBER and distance_mm[id(best)] > limit_mm:
-        reason = (
-            f"{best.label} runs like a two-chamber view but {distance_mm[id(best)]:.0f} mm from the left ventricle (at most "
-            f"{limit_mm:.0f} mm expected), as a right-ventricular one does"
-        )
-        return None, reason, []
-    same_place = [cine for cine in slices if _is_same_place(cine.plane, best.plane, centre_mm)]
-    chosen = max(same_place, key=lambda cine: (is_complete(cine, same_place), cine.recency))
-    others = [cine for cine in slices if cine is not chosen]
-    superseded = [Finding(view.value, NoteCode.SUPERSEDED, superseded_sentence(others))] if others else []
-    return chosen, "", superseded
-
-
-def _ventricle_centre(middle: ImagePlane, views: dict[CardiacView, tuple[CineSlice, ...]]) -> tuple[FloatArray, bool]:
-    """Return where the middle SAX, 3Ch and 4Ch planes meet and True; without them the middle of the SAX image and False."""
-    if CardiacView.THREE_CHAMBER in views and CardiacView.FOUR_CHAMBER in views:
-        try:
-            planes = (views[CardiacView.THREE_CHAMBER][0].plane, views[CardiacView.FOUR_CHAMBER][0].plane)
-            return intersect_three_planes(middle, *planes).point_mm, True
-        except GeometryError:
-            pass
-    return middle.centre_mm, False
-
-
-def _is_same_place(first: ImagePlane, second: ImagePlane, near_mm: FloatArray) -> bool:
-    """Tell whether two long-axis planes are the same view, seen near a point of the heart."""
-    apart_mm = abs(float(first.signed_distance_mm(near_mm)) - float(second.signed_distance_mm(near_mm)))
-    if first.normal @ second.normal < 0:
-        apart_mm = abs(float(first.signed_distance_mm(near_mm)) + float(second.signed_distance_mm(near_mm)))
-    return angle_between_normals_deg(first.normal, second.normal) <= SAME_PLACE_DEG and apart_mm <= SAME_PLACE_MM
-
-
-def _why_missing(view: CardiacView, reason: str, candidates: Sequence[LongAxisPlane], study: CineStudy) -> Finding:
+def _why_missing(view: CardiacView, best: ShortAxis, long_axis: LongAxisChoice, study: CineStudy) -> Finding:
     """Say why a long-axis view was not found."""
-    code = RejectionCode.NO_2CH if view is CardiacView.TWO_CHAMBER else RejectionCode.NO_4CH
-    if reason:
-        return Finding(view.value, code, f"no {view.title} view: {reason}")
-    undecided = [candidate.reason for candidate in candidates if candidate.view is None]
-    if undecided:
-        sentence = f"no {view.title} view is certain: {undecided[0]}; say what its name means in a table of series names"
-        return Finding(view.value, RejectionCode.AMBIGUOUS_VIEW, sentence)
-    found = ", ".join(sorted({candidate.view.title for candidate in candidates if candidate.view})) or "none"
+    if view in long_axis.refused:
+        return long_axis.refused[view]
+    found = ", ".join(sorted(other.title for other in best.reading.planes)) or "none"
     sentence = f"no {view.title} view among the cine slices (long-axis views found: {found}){_left_out(study)}"
-    return Finding(view.value, code, f"{sentence}; check that the long-axis series belong to this subject")
+    return Finding(view.value, _MISSING_CODES[view], f"{sentence}; check that the long-axis series belong to this subject")
 
 
-def _check_axis(views: dict[CardiacView, tuple[CineSlice, ...]], missing: dict[CardiacView, Finding]) -> None:
-    """Drop the short-axis view if its normal is far from the line in which 2Ch and 4Ch meet."""
-    if CardiacView.TWO_CHAMBER not in views or CardiacView.FOUR_CHAMBER not in views:
-        return
-    plane = views[CardiacView.SAX][0].plane
-    tilt_deg = _tilt_from_line_deg(plane, views[CardiacView.TWO_CHAMBER][0].plane, views[CardiacView.FOUR_CHAMBER][0].plane)
-    if tilt_deg > MAX_LINE_TILT_DEG:
-        label = views.pop(CardiacView.SAX)[0].label
-        sentence = (
-            f"{label} is taken for the short axis, but its normal is {tilt_deg:.0f} degrees from the line in which the 2Ch and "
-            f"4Ch planes meet (at most {MAX_LINE_TILT_DEG:.0f} expected); check the views of this subject"
-        )
-        missing[CardiacView.SAX] = Finding(CardiacView.SAX.value, RejectionCode.AMBIGUOUS_VIEW, sentence)
+def _repeats(long_axis: LongAxisChoice) -> list[Finding]:
+    """Note the acquisitions that were passed over for later ones."""
+    return [
+        Finding(view.value, NoteCode.SUPERSEDED, superseded_sentence(others))
+        for view, others in long_axis.repeats.items()
+        if others and view in long_axis.planes
+    ]
 
 
 def _name_conflicts(views: dict[CardiacView, tuple[CineSlice, ...]]) -> list[Finding]:

@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.annotations.model import Annotation
 from cmr_planes.cine.acquisitions import CineSlice, CineStudy, find_cine_slices, order_findings
+from cmr_planes.cine.blood_pool import left_ventricle_at
 from cmr_planes.cine.cine_evidence import doubt_findings, keep_cines
 from cmr_planes.cine.cycle_time import FrameTiming
 from cmr_planes.cine.phases import phases_from_headers, timing_from_headers
@@ -22,7 +24,7 @@ from cmr_planes.dicom.pixel_format import PixelRepair
 from cmr_planes.dicom.pixels import PixelReader
 from cmr_planes.dicom.repairs import repair_notes
 from cmr_planes.discovery.subjects import SubjectSource
-from cmr_planes.errors import Finding, NoteCode, RejectionCode
+from cmr_planes.errors import Finding, NoteCode, RejectionCode, UnreadablePixelsError
 from cmr_planes.extraction.examination import choose_examination
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.subject_views import ReadSlice, SubjectViews
@@ -169,9 +171,9 @@ def open_dicom(source: SubjectSource, options: ExtractOptions, annotations: Sequ
     if not study.slices:
         yield SubjectViews(findings=(*findings, _no_cine(study, len(frames))), planes=study.passed_over)
         return
-    selection = select_one_state(study, select_views)
     with PixelReader() as reader:
         images = FrameImages(reader)
+        selection = select_one_state(study, partial(select_views, find_ventricle=partial(_find_ventricle, images)))
         views: dict[CardiacView, tuple[ReadSlice, ...]] = {
             view: tuple(DicomSlice(cine, images) for cine in slices) for view, slices in selection.views.items()
         }
@@ -184,6 +186,15 @@ def open_dicom(source: SubjectSource, options: ExtractOptions, annotations: Sequ
             },
             planes=(*selection.planes, *study.passed_over),
         )
+
+
+def _find_ventricle(images: FrameImages, level: CineSlice, point_mm: FloatArray) -> FloatArray | None:
+    """Look at the first frame of a short-axis slice: a :data:`cmr_planes.cine.left_ventricle.FindVentricle`."""
+    try:
+        image = DicomSlice(level, images).intensities(0)
+    except UnreadablePixelsError:
+        return None
+    return left_ventricle_at(image, level.plane, point_mm)
 
 
 def _scan_findings(scan: HeaderScan) -> list[Finding]:

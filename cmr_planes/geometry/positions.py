@@ -21,7 +21,7 @@ from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray, LabelArr
 from cmr_planes.geometry.lines import Plane, intersect_planes, intersect_three_planes
 from cmr_planes.geometry.patient_axes import LPS_AXES, DecidingAxis, PatientAxes
 from cmr_planes.geometry.plane import ImagePlane
-from cmr_planes.geometry.tolerances import MIN_ALIGNMENT, MIN_LINE_ANGLE_DEG, MIN_VISIBLE_BOXES
+from cmr_planes.geometry.tolerances import MIN_ALIGNMENT, MIN_LINE_ANGLE_DEG, MIN_VISIBLE_BOXES, TIE_PX
 from cmr_planes.views import N_POSITIONS, CardiacView
 
 
@@ -187,7 +187,7 @@ def compute_positions(
 
     arms = np.array([[0, 0], [1, 0], [2, 0], [-1, 0], [-2, 0], [0, 1], [0, 2], [0, -1], [0, -2]])
     centres_px = centre_px + layout.gap * (arms @ np.array(steps))
-    boxes = _boxes(centres_px, layout.size / scale)
+    boxes = _boxes(target, centres_px, layout.size / scale)
     visible = _visible(boxes, target)
     if visible.sum() < MIN_VISIBLE_BOXES:
         raise TooFewBoxesError(
@@ -258,12 +258,23 @@ def _line_angle_deg(first: FloatArray, second: FloatArray) -> float:
     return angle_deg
 
 
-def _boxes(centres_px: FloatArray, size_px: FloatArray) -> IntArray:
+def _boxes(target: ImagePlane, centres_px: FloatArray, size_px: FloatArray) -> IntArray:
     """Return the pixel ranges of boxes, shape (9, 4), around centres, shape (9, 2); ``size_px`` is (columns, rows)."""
     half = np.ceil(size_px / 2 - 1e-9).astype(np.int64) - 1
-    nearest = np.rint(centres_px).astype(np.int64)
-    column, row = nearest.T
+    column, row = _nearest_pixels(target, centres_px).T
     return np.stack([row - half[1], row + half[1] + 1, column - half[0], column + half[0] + 1], axis=1)
+
+
+def _nearest_pixels(target: ImagePlane, points_px: FloatArray) -> IntArray:
+    """Return the pixels nearest to points, both of shape (points, 2).
+
+    Of two equally near pixels it is the one farther along the patient axis that the row or column runs along most, so that an image
+    that is stored mirrored gives the mirrored pixels.
+    """
+    directions = np.stack([target.row_cosine, target.column_cosine])
+    main = directions[[0, 1], np.abs(directions).argmax(axis=1)]
+    sign = np.where(main > 0, 1.0, -1.0)
+    return np.asarray(sign * np.floor(sign * points_px + 0.5 + TIE_PX), dtype=np.int64)
 
 
 def _visible(boxes: IntArray, plane: ImagePlane) -> BoolArray:

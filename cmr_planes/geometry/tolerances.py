@@ -37,3 +37,6 @@ MIN_VISIBLE_BOXES = 5
 MIDDLE_TIE_MM = 0.4
 """Slices whose distances from the middle of the stack differ by less are as near, in mm: headers round positions to 1 to 6
 decimals, which moves the difference of two distances by up to 0.35 mm."""
+
+TIE_PX = 1e-9
+"""A point within this of the middle between two pixels is as near to the one as to the other: arithmetic leaves about 1e-12."""

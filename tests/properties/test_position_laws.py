@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cmr_planes.errors import LinesTooCloseError
-from cmr_planes.geometry import VIEW_LINES, BoxLayout, BoxUnits, DecidingAxis, Positions, compute_positions, draw_mask
+from cmr_planes.geometry import VIEW_LINES, BoxLayout, BoxUnits, DecidingAxis, ImagePlane, Positions, compute_positions, draw_mask
 from cmr_planes.geometry.tolerances import MIN_ALIGNMENT, MIN_LINE_ANGLE_DEG, MIN_VISIBLE_BOXES
 from cmr_planes.views import N_POSITIONS, TARGET_VIEWS, CardiacView, PositionClass
 from tests.helpers import oracles
@@ -337,3 +337,27 @@ def test_the_boxes_of_every_slice_have_the_classes_of_the_middle_one(some_heart,
     other = some_heart.accepted_positions(CardiacView.SAX, target=level)
     arms = positions.centres_px - positions.centres_px[0]
     np.testing.assert_allclose(other.centres_px - other.centres_px[0], arms, rtol=0, atol=CENTRE_PX)
+
+
+@given(
+    column=st.integers(150, 250),
+    row=st.integers(150, 250),
+    halves=st.sampled_from([(1, 0), (0, 1), (1, 1)]),
+    turn_deg=st.sampled_from([0.0, 30.0, 45.0, 60.0]),
+    rearranged=st.sampled_from([flipped_left_right, flipped_up_down, transposed]),
+)
+def test_a_point_between_two_pixels_gives_the_mirrored_mask_on_the_mirrored_image(column, row, halves, turn_deg, rearranged):
+    target = ImagePlane.from_attributes([-200, -200, 0], [1, 0, 0, 0, 1, 0], [1, 1], rows=400, columns=400)
+    meeting = np.array([column - 200 + halves[0] / 2, row - 200 + halves[1] / 2, 0.0])
+    cosine, sine = np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))
+    planes = [
+        ImagePlane.from_attributes(meeting, [*along, 0, 0, 0, 1], [1, 1], rows=10, columns=10)
+        for along in ((cosine, sine), (-sine, cosine))
+    ]
+    axes = (DecidingAxis.LEFT, DecidingAxis.ANTERIOR_SUPERIOR)
+    mask, other = (
+        draw_mask(compute_positions(plane, *planes, axes=axes, layout=BoxLayout()), 400, 400)
+        for plane in (target, rearranged(target))
+    )
+    expected = {flipped_left_right: mask[:, ::-1], flipped_up_down: mask[::-1], transposed: mask.T}[rearranged]
+    np.testing.assert_array_equal(other, expected)

@@ -1,0 +1,217 @@
+"""Which planes of a study are its views: random hearts as archives have them, and single cases with images."""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cmr_planes.annotations.model import Annotation
+from cmr_planes.cine.acquisitions import CineSlice
+from cmr_planes.cine.blood_pool import left_ventricle_at
+from cmr_planes.cine.view_selection import ViewSelection, select_views
+from cmr_planes.dicom.frames import FrameHeader
+from cmr_planes.discovery.subjects import find_subjects
+from cmr_planes.errors import NoteCode, RejectionCode
+from cmr_planes.extraction.dicom_reader import open_dicom
+from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.fates import Fate, PlaneFate
+from cmr_planes.geometry import ImagePlane
+from cmr_planes.geometry.arrays import FloatArray
+from cmr_planes.phantom.small_study import SimpleStudy, simple_study, write_study
+from cmr_planes.views import CardiacView
+from tests.helpers.headers import as_study, cine_frames, moved, study_frames
+from tests.helpers.random_hearts import KINDS, Kind, tally
+
+SAX, TWO, THREE, FOUR = CardiacView.SAX, CardiacView.TWO_CHAMBER, CardiacView.THREE_CHAMBER, CardiacView.FOUR_CHAMBER
+N_HEARTS = 3
+
+Frames = dict[str, list[FrameHeader]]
+
+
+def cells() -> list[tuple[Kind, str, bool]]:
+    by_headers = [(kind, names, False) for kind in KINDS for names in ("named", "blank")]
+    misleading = [(kind, "misleading", False) for kind in KINDS if kind.misleading]
+    return by_headers + misleading + [(kind, "blank", True) for kind in KINDS if kind.seen]
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "seen"), cells(), ids=[f"{kind.title}, {names}{', seen' * seen}" for kind, names, seen in cells()]
+)
+def test_no_view_of_a_random_heart_is_wrong(kind: Kind, names: str, *, seen: bool) -> None:
+    counts = tally(kind, names, N_HEARTS, select_views, seen=seen)
+    assert counts["wrong"] == 0
+    if kind.title == "standard protocol":
+        assert counts["right"] == N_HEARTS
+
+
+@pytest.mark.parametrize(
+    ("title", "names", "seen"),
+    [
+        ("no 3Ch (DSB2016)", "blank", True),
+        ("no 3Ch, field of view ± 40 mm", "blank", True),
+        ("no 3Ch, LV's and RV's 2Ch", "blank", False),
+        ("RV 2Ch, RVOT, LVOT 2, AV plane besides", "named", False),
+        ("axial stack besides", "named", False),
+        ("coronal stack besides", "blank", False),
+        ("sagittal stack besides", "named", False),
+        ("6 radial planes and the standard views", "named", False),
+        ("4Ch as a stack of 3 to 7 slices, 8 mm", "named", True),
+        ("AV stack of 5 to 12, LVOT stack of 3 to 7", "blank", False),
+        ("vertical heart", "named", False),
+        ("horizontal heart", "named", False),
+    ],
+)
+def test_views_are_found_among_other_planes(title: str, names: str, *, seen: bool) -> None:
+    (kind,) = [kind for kind in KINDS if kind.title == title]
+    assert tally(kind, names, N_HEARTS, select_views, seen=seen)["right"] == N_HEARTS
+
+
+@cache
+def the_study() -> SimpleStudy:
+    return simple_study(n_frames=12)
+
+
+@pytest.fixture
+def frames() -> Frames:
+    return study_frames(the_study())
+
+
+def look(level: CineSlice, point_mm: FloatArray) -> FloatArray | None:
+    """Say what the study's images show."""
+    series = the_study().series
+    (image,) = [series[key].frames[0] for key in series if series[key].number == level.header.series_number]
+    return left_ventricle_at(np.asarray(image, dtype=np.float64), level.plane, point_mm)
+
+
+def chosen(selection: ViewSelection, view: CardiacView) -> int | None:
+    return selection.views[view][0].header.series_number
+
+
+def number(key: str) -> int:
+    return the_study().series[key].number
+
+
+def row(selection: ViewSelection, series: int) -> PlaneFate:
+    (found,) = [plane for plane in selection.planes if plane.series_number == series]
+    return found
+
+
+def beside(frames: Frames, key: str, off_mm: float, series: int) -> list[FrameHeader]:
+    """A copy of a plane, moved along its normal, towards the patient's left for positive distances."""
+    plane = frames[key][0].plane
+    assert plane is not None
+    shift_mm = off_mm * plane.normal * np.sign(plane.normal[0])
+    return cine_frames(
+        moved(plane, shift_mm=shift_mm), n_frames=12, number=series, series_description=frames[key][0].series_description
+    )
+
+
+def without(frames: Frames, *keys: str) -> Frames:
+    return {key: series for key, series in frames.items() if key not in keys}
+
+
+def test_of_two_parallel_2ch_of_one_name_the_one_on_the_patients_left_is_used(frames: Frames) -> None:
+    study = as_study(*without(frames, "3ch").values(), beside(frames, "2ch", -45, 90))
+    selection = select_views(study)
+    assert chosen(selection, TWO) == number("2ch")
+    assert [note.code for note in selection.findings] == [NoteCode.PASSED_OVER]
+    assert "series 90" in selection.findings[0].sentence
+    assert row(selection, 90).fate is Fate.OTHER_VIEW
+    assert row(selection, 90).distance_mm == pytest.approx(45, abs=3)
+
+
+def test_a_lone_2ch_is_used_if_images_show_the_left_ventricle_there(frames: Frames) -> None:
+    study = as_study(*without(frames, "3ch").values())
+    assert not select_views(study, look).missing
+    assert select_views(study).missing[TWO].code is RejectionCode.AMBIGUOUS_VIEW
+
+
+def test_a_lone_right_ventricular_2ch_is_refused(frames: Frames) -> None:
+    only = {**without(frames, "3ch"), "2ch": beside(frames, "2ch", -45, 90)}
+    selection = select_views(as_study(*only.values()), look)
+    assert selection.missing[TWO].code is RejectionCode.AMBIGUOUS_VIEW
+    assert "3Ch" in selection.missing[TWO].sentence
+    assert row(selection, 90).fate is Fate.UNDECIDED
+
+
+@pytest.mark.parametrize("with_3ch", [True, False], ids=["3Ch", "no 3Ch"])
+def test_of_a_4ch_stack_the_slice_through_the_left_ventricle_is_used(frames: Frames, *, with_3ch: bool) -> None:
+    copies = [beside(frames, "4ch", off_mm, 90 + index) for index, off_mm in enumerate((-16, -8, 8, 16))]
+    study = as_study(*(frames if with_3ch else without(frames, "3ch")).values(), *copies)
+    selection = select_views(study, look)
+    assert chosen(selection, FOUR) == number("4ch")
+    assert {row(selection, 90 + index).fate for index in range(4)} == {Fate.NEIGHBOUR}
+    assert FOUR in select_views(study).missing
+
+
+def test_a_stack_named_short_axis_beats_a_larger_sagittal_one(frames: Frames) -> None:
+    sagittal = [
+        ImagePlane.from_attributes([x, -150, 150], [0, 1, 0, 0, 0, -1], [3, 3], rows=96, columns=96) for x in range(-60, 80, 8)
+    ]
+    stack = [cine_frames(plane, n_frames=12, number=70, series_description="cine sagittal") for plane in sagittal]
+    selection = select_views(as_study(*frames.values(), *stack))
+    assert chosen(selection, SAX) == number("sax1")
+    assert {plane.sentence for plane in selection.planes if plane.series_number == 70} == {"a sagittal plane"}
+
+
+def test_an_axial_plane_named_4ch_does_not_displace_an_oblique_one(frames: Frames) -> None:
+    axial = ImagePlane.from_attributes([-150, -150, 40], [1, 0, 0, 0, 1, 0], [3, 3], rows=96, columns=96)
+    named = cine_frames(axial, n_frames=12, number=70, series_description="4CH stack")
+    selection = select_views(as_study(*frames.values(), named))
+    assert chosen(selection, FOUR) == number("4ch")
+    assert row(selection, 70).sentence == "an axial plane"
+
+
+@pytest.mark.parametrize("names", [True, False], ids=["named", "blank"])
+def test_a_mirrored_heart_is_refused_by_name(names: bool) -> None:
+    flip = np.array([-1.0, 1.0, 1.0])
+    mirrored = [
+        [
+            replace(
+                frame,
+                plane=replace(
+                    frame.plane,
+                    position_mm=frame.plane.position_mm * flip,
+                    row_cosine=frame.plane.row_cosine * flip,
+                    column_cosine=frame.plane.column_cosine * flip,
+                ),
+            )
+            for frame in series
+            if frame.plane is not None
+        ]
+        for series in study_frames(the_study(), names=names).values()
+    ]
+    selection = select_views(as_study(*mirrored))
+    assert selection.views == {}
+    assert {finding.code for finding in selection.missing.values()} == {RejectionCode.MIRRORED}
+    assert "dextrocardia" in selection.missing[SAX].sentence
+
+
+def test_each_plane_has_a_row_with_its_angle_and_distance(frames: Frames) -> None:
+    selection = select_views(as_study(*frames.values(), beside(frames, "2ch", -43, 90)))
+    assert len(selection.planes) == len(frames) + 1
+    four, three, right = row(selection, number("4ch")), row(selection, number("3ch")), row(selection, 90)
+    assert (four.view, four.fate, four.n_frames, four.sentence) == ("4ch", Fate.USED, 12, "")
+    assert four.angle_deg == pytest.approx(69, abs=1)
+    assert four.distance_mm == pytest.approx(0, abs=1)
+    assert (three.view, three.fate) == ("3ch", Fate.USED)
+    assert three.angle_deg == pytest.approx(119, abs=2)
+    assert right.distance_mm == pytest.approx(43, abs=1)
+    assert "43 mm" in right.sentence
+    assert all(row(selection, number(f"sax{level}")).angle_deg < 8 for level in range(1, 7))
+
+
+@pytest.mark.parametrize(("off_mm", "is_used"), [(0.0, True), (-45.0, False)], ids=["left", "right"])
+def test_the_images_of_a_folder_tell_a_lone_2ch(tmp_path: Path, off_mm: float, *, is_used: bool) -> None:
+    study = simple_study(n_frames=8, views=("sax", "2ch", "4ch"), n_slices=3)
+    two = study.series["2ch"]
+    shift_mm = off_mm * two.plane.normal * np.sign(two.plane.normal[0])
+    series = {**study.series, "2ch": replace(two, plane=moved(two.plane, shift_mm=shift_mm))}
+    write_study(tmp_path / "s1", replace(study, series=series))
+    (subject,) = find_subjects([tmp_path])
+    none: tuple[Annotation, ...] = ()
+    with open_dicom(subject, ExtractOptions(), none) as views:
+        assert (TWO in views.views) == is_used
+        assert {plane.fate for plane in views.planes if plane.view == "2ch"} == {Fate.USED if is_used else Fate.UNDECIDED}
