@@ -32,6 +32,8 @@ VIEW_SPREAD_DEG = 8.0
 """Standard deviation of a view's angle about its reference, the heart's roll apart."""
 MAX_DEVIATION_DEG = 25.0
 """A plane farther from a reference angle, the roll apart, is not that view."""
+MAX_PAIR_DEVIATION_DEG = 30.0
+"""Two views alone, whose angle differs by more from that of their references, are not these views."""
 AXIS_SPREAD_DEG = 10.0
 """Standard deviation of the angle between the line in which two views meet and the short-axis normal."""
 MAX_LINE_TILT_DEG = 30.0
@@ -178,6 +180,8 @@ def _costs(lines: LongAxisLines, views: Sequence[CardiacView]) -> FloatArray:
         )
     if rank >= 2:
         cost = cost + _meeting_costs(lines, grids)
+    if rank == 2:
+        cost = np.where(np.abs(deviations_deg[0] - deviations_deg[1]) <= MAX_PAIR_DEVIATION_DEG, cost, np.inf)
     costs[grids] = cost
     return costs
 
