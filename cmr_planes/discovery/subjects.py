@@ -219,8 +219,9 @@ def _distinct(found: Sequence[Found]) -> tuple[list[Found], list[int]]:
         if place in places:
             continue
         instance = "" if one.group.origin is None else one.group.origin.sop_instance_uid
-        original = next((index for index in by_instance[instance] if are_copies(kept[index].group, one.group)), None)
-        if instance and original is not None:
+        alike = by_instance[instance] if instance else []
+        original = next((index for index in alike if are_copies(kept[index].group, one.group)), None)
+        if original is not None:
             n_copies[original] += 1
             continue
         places[place] = len(kept)

@@ -210,7 +210,8 @@ def finish(plan: ExtractionPlan) -> None:
     """Write the catalogue over all shards of the plan."""
     shards = [shard_path(plan.out, number) for number in range(len(plan.batches))]
     write_catalogue(plan.out, shards, configuration=plan.options.to_json(), versions=software_versions())
-    write_states(plan.shard_folder, subjects_without_images(plan.out), plan.retried, plan.sources, salt_of(plan.options))
+    processed = {subject.key for batch in plan.pending for subject in batch.subjects}
+    write_states(plan.shard_folder, subjects_without_images(plan.out), processed, plan.sources, salt_of(plan.options))
 
 
 def _summarise(out: Path) -> CatalogueSummary:

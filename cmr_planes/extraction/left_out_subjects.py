@@ -37,7 +37,7 @@ def read_states(folder: Path) -> dict[str, str]:
 
 
 def write_states(
-    folder: Path, left_out: Collection[str], retried: Collection[str], sources: Mapping[str, SubjectSource], salt: str
+    folder: Path, left_out: Collection[str], processed: Collection[str], sources: Mapping[str, SubjectSource], salt: str
 ) -> None:
     """Write down what the files of subjects without images are.
 
@@ -47,14 +47,14 @@ def write_states(
         The folder of the shards.
     left_out
         The subjects.
-    retried
-        Those that were processed again, whose earlier state no longer counts.
+    processed
+        The subjects that were processed just now, whose earlier state no longer counts.
     sources
         Where the files of subjects lie that are in the sources now.
     salt
         Salt of the fingerprints.
     """
-    states = {key: state for key, state in read_states(folder).items() if key in left_out and key not in retried}
+    states = {key: state for key, state in read_states(folder).items() if key in left_out and key not in processed}
     states |= {key: fingerprint(sources[key].paths, salt) for key in sorted(left_out) if key not in states and key in sources}
     path = folder / STATES_NAME
     if not states:

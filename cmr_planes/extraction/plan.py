@@ -140,9 +140,10 @@ def make_plan(
         found = [_with_key_noted(subject) for subject in found]
     subjects = {subject.key: subject for subject in found}
     states = read_states(shard_folder(out))
+    sealed_before = {key for number, keys in enumerate(earlier.batches) if is_sealed(shard_path(out, number)) for key in keys}
     retried = frozenset(
         key
-        for key in left_out & subjects.keys()
+        for key in left_out & subjects.keys() & sealed_before  # a shard that is made again has its subjects read again anyway
         if retry_left_out or states.get(key, "") not in ("", fingerprint(subjects[key].paths, salt_of(options)))
     )
     known = [tuple(key for key in keys if key not in retried) for keys in earlier.batches]

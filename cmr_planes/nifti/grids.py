@@ -57,11 +57,11 @@ def read_grid(header: Any, shape: tuple[int, ...]) -> VolumeGrid:  # noqa: ANN40
     Raises
     ------
     ValueError, HeaderDataError
-        The only matrix of the header cannot be read.
+        The ``sform``, or the only matrix of the header, cannot be read.
     """
     scale = _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
     pixdim = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64))
-    sform = np.asarray(header.get_sform(), dtype=np.float64) if int(header["sform_code"]) > 0 else None
+    sform = _finite(header.get_sform()) if int(header["sform_code"]) > 0 else None
     if sform is not None and shape[2] == 1:
         pixdim[2] = np.linalg.norm(sform[:3, 2])  # of a single slice nobody states the distance to the next
     qform = _qform(header, is_needed=sform is None)
@@ -108,6 +108,14 @@ def size_remark(sizes_mm: FloatArray, shape: tuple[int, ...]) -> str | None:
     )
 
 
+def _finite(matrix: Any) -> FloatArray:  # noqa: ANN401  # nibabel has no types
+    """Return a matrix of a header; raises ValueError where numbers in it are infinite or none."""
+    affine = np.asarray(matrix, dtype=np.float64)
+    if not np.isfinite(affine).all():
+        raise ValueError("a matrix holds numbers that are not finite")
+    return affine
+
+
 def _qform(header: Any, *, is_needed: bool) -> FloatArray | None:  # noqa: ANN401  # nibabel has no types
     """Return the qform's matrix, None where there is none; a damaged one is an error only where there is no other."""
     from nibabel.spatialimages import HeaderDataError
@@ -115,7 +123,7 @@ def _qform(header: Any, *, is_needed: bool) -> FloatArray | None:  # noqa: ANN40
     if int(header["qform_code"]) <= 0:
         return None
     try:
-        return np.asarray(header.get_qform(), dtype=np.float64)
+        return _finite(header.get_qform())
     except (ValueError, HeaderDataError):
         if is_needed:
             raise

@@ -353,6 +353,9 @@ def test_what_was_left_out_is_tried_again_when_its_files_changed_or_on_request(t
     assert owners(out) == {"p1": {1}, "p2": {2}, "p3": set()}
     assert {key for key, _ in rejections(out)} == {"p3"}
     assert "2 were there already, 0 added, 1 tried again" in extract(source, out, "--retry-left-out").output
+    (tmp_path / "out.shards" / "00002.h5.sha256").unlink()  # as if the run had been killed: p3 stays in the shard it was given
+    extract(source, out, "--retry-left-out")
+    assert sorted(path.name for path in (tmp_path / "out.shards").glob("*.h5")) == ["00000.h5", "00001.h5", "00002.h5"]
     assert run("verify", out).exit_code == 0
     assert owners(out) == {"p1": {1}, "p2": {2}, "p3": set()}
 

@@ -204,7 +204,9 @@ def test_one_flat_folder_of_several_studies_gives_one_subject_each(tmp_path):
 
 def test_kaggle_layout_takes_the_number_for_the_key_and_names_from_folders(tmp_path):
     for number in ("7", "8"):
-        study = small_study(f"SYN-000{number}", descriptions=dict.fromkeys(("sax", "2ch", "3ch", "4ch"), ""))
+        study = small_study(
+            f"SYN-000{number}", descriptions=dict.fromkeys(("sax", "2ch", "3ch", "4ch"), ""), translation_mm=(int(number), 0, 0)
+        )
         for key, series in study.series.items():
             folder = f"sax_{key[3:]}" if key.startswith("sax") else f"{key}_21"
             if key != "3ch":

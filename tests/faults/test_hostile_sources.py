@@ -66,7 +66,7 @@ def sentences(scan: HeaderScan) -> list[str]:
         (b"x" * 5000, "file 1 of 2 is no DICOM file"),
         (bytes(128) + b"DICM", "file 1 of 2 ends inside its header, after 132 bytes; fetch it again"),
         (datas()[0][:1200], "file 1 of 2 ends inside its header, after 1200 bytes; fetch it again"),
-        (b"PK\x03\x04" + bytes(100), "file 1 of 2 is a zip inside a folder or zip; unpack it or name it .zip"),
+        (b"PK\x03\x04" + bytes(100), "file 1 of 2 is a zip whose name does not say so; let its name end in .zip, or unpack it"),
     ],
     ids=["empty", "PDF", "text", "only a preamble", "cut off", "zip without suffix"],
 )
@@ -339,7 +339,7 @@ def test_a_zip_in_a_zip_is_not_opened(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "outer.zip", {"inner.zip": inner, "b": datas()[1]})
     scan = scan_of(path)
     assert len(scan.frames) == 1
-    assert sentences(scan) == ["file 2 of 2 is a zip inside a folder or zip; unpack it or name it .zip"]
+    assert sentences(scan) == ["file 2 of 2 is a zip inside a zip; unpack the outer one into a folder"]
 
 
 def test_an_empty_zip(tmp_path: Path) -> None:
@@ -425,16 +425,29 @@ def _inflates(data: bytes) -> bool:
         return False
 
 
-def test_a_black_image_is_no_bomb(tmp_path: Path) -> None:
+def large_image(path: Path, pixels: np.ndarray) -> Path:
+    """Write a zip of one image that shrinks more than 100-fold."""
     dataset = pydicom.dcmread(io.BytesIO(datas()[0]))
-    dataset.Rows = dataset.Columns = 2048
-    dataset.PixelData = bytes(2 * 2048 * 2048)
+    dataset.Rows, dataset.Columns = pixels.shape
+    dataset.PixelData = pixels.tobytes()
     stream = io.BytesIO()
     dataset.save_as(stream)
-    path = write_zip(tmp_path / "a.zip", {"a": stream.getvalue()})
-    assert path.stat().st_size * 100 < 2 * 2048 * 2048
-    (image,) = decode_frames(scan_of(path).frames)
-    assert not image.any()
+    write_zip(path, {"a": stream.getvalue()})
+    assert path.stat().st_size * 100 < pixels.nbytes
+    return path
+
+
+def test_an_image_with_a_large_dark_background_is_no_bomb(tmp_path: Path) -> None:
+    pixels = np.zeros((2048, 2048), np.uint16)
+    pixels[:128] = 100
+    (image,) = decode_frames(scan_of(large_image(tmp_path / "a.zip", pixels)).frames)
+    np.testing.assert_array_equal(image, pixels)
+
+
+def test_a_black_image_is_called_black_and_no_bomb(tmp_path: Path) -> None:
+    path = large_image(tmp_path / "a.zip", np.zeros((2048, 2048), np.uint16))
+    with pytest.raises(UnreadablePixelsError, match="image 1 of series 3 is black"):
+        decode_frames(scan_of(path).frames)
 
 
 def test_the_limits_are_what_the_documentation_says() -> None:

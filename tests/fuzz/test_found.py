@@ -78,8 +78,8 @@ def test_numbers_that_no_measure_has() -> None:
 
 @pytest.mark.parametrize("name", ["a\nb", "a\x1b[31mb", "a\u202eb", "\u2028x"])
 def test_file_names_that_no_group_can_have(tmp_path: Path, name: str) -> None:
-    for each in (name, "b"):
-        (tmp_path / f"{each}.zip").write_bytes(seeds.zips()[0])
+    for each, content in ((name, seeds.zips()[0]), ("b", seeds.subjects()[0])):
+        (tmp_path / f"{each}.zip").write_bytes(content)
         (tmp_path / each).mkdir()
         (tmp_path / each / "sa_ED.nii").write_bytes(b"")
     for subjects in (find_subjects([tmp_path]), find_nifti_subjects([tmp_path])):
