@@ -476,7 +476,7 @@ def test_a_pretext_run_predicts_positions(tmp_path, dicom):
     run = write_run(tmp_path / "run", recipe=Recipe.PRETEXT, rows=88, columns=88, threshold=0.8, found=9)
     result = command("predict", run, dicom, "-o", tmp_path / "out")
     assert result.exit_code == 0
-    labels = np.asarray(nibabel.load(tmp_path / "out" / "labels" / "SYN-0001_sax_ed.nii.gz").dataobj)
+    labels = np.asarray(nibabel.load(tmp_path / "out" / "labels" / "SYN-0001_sax_ed_positions.nii.gz").dataobj)
     assert np.unique(labels).tolist() == [0, 9]
     assert not (tmp_path / "out" / "volumes.csv").exists()
 

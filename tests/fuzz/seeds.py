@@ -252,7 +252,8 @@ def runs() -> list[bytes]:
     config = configure(Recipe.PRETEXT, rows=16, columns=16, base_channels=2, levels=1, device="cpu")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_json(folder / CONFIG_NAME, {"config": config.to_json()})
+        identity = {"path": "/data/out.h5", "sha256": "0" * 64, "origin": "1" * 64, "pseudonyms": ""}
+        write_json(folder / CONFIG_NAME, {"config": config.to_json(), "catalogues": {config.head.value: identity}})
         write_json(folder / SPLIT_NAME, {"train": ["SYN-0001"], "validation": [], "test": ["SYN-0002"]})
         save_checkpoint(folder / FINAL_NAME, {"model": make_network(config).state_dict(), "iteration": 3})
         files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

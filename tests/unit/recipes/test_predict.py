@@ -46,7 +46,7 @@ def test_a_prediction_names_its_subjects_and_those_left_out(tmp_path):
     assert {rejection.subject for rejection in prediction.left_out} == {"SYN-0002"}
     assert (read[-1].done, read[-1].total) == (2, 2)
     assert [(progress.done, progress.total) for progress in segmented] == [(0, 1), (1, 1)]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["labels", "volumes.csv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["labels", "prediction.json", "volumes.csv"]
     with pytest.raises(cmr_train.ConfigError, match="phases must be one of ed,es, all, got 'es'"):
         cmr_train.predict(run, tmp_path / "dicom", tmp_path / "other", phases="es")
 

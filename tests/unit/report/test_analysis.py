@@ -22,7 +22,7 @@ from cmr_train.report.analysis import (
 )
 from cmr_train.report.learning import last_quarter_change, learning, mean_curve, needed, needed_for_scratch
 from cmr_train.report.results import Curve, read_curve, read_study
-from tests.helpers.study_folders import make_study
+from tests.helpers.study_folders import make_study, reseal
 
 SCRATCH, DECODER, ALL, MULTITASK = TransferMode
 
@@ -142,6 +142,7 @@ def test_the_runs_that_miss_a_structure_are_counted_beside_the_mean(tmp_path):
     for row in rows:
         row[column] = "0.05" if row[structure] == "RV" else row[column]
     path.write_text("\n".join([lines[0], *(",".join(row) for row in rows)]) + "\n")
+    reseal(path.parent)
     results = read_study(folder)
     found = {(e.mode, e.structure): e for e in entries(results) if e.metric is Metric.DICE}
     counts = {key: (entry.n_missing, entry.n_runs) for key, entry in found.items()}
