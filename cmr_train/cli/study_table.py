@@ -14,7 +14,6 @@ from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
 from cmr_train.report.analysis import Entry, best, entries_of
 from cmr_train.report.results import StudyResults
-from cmr_train.report.tables import p_text
 
 
 def dice_entries(results: StudyResults) -> tuple[Entry, ...]:
@@ -35,7 +34,6 @@ def entries_json(found: Sequence[Entry]) -> list[dict[str, Any]]:
             "difference": None if entry.difference is None else entry.difference.mean,
             "difference_low": None if entry.difference is None else entry.difference.low,
             "difference_high": None if entry.difference is None else entry.difference.high,
-            "p_value": None if entry.difference is None else entry.difference.p_value,
         }
         for entry in found
     ]
@@ -49,7 +47,7 @@ def results_table(results: StudyResults) -> Table:
         "subjects": Kind.NUMBER,
         **({"variant": Kind.TEXT} if has_variants else {}),
         "mode": Kind.TEXT,
-        **dict.fromkeys(("seeds", "Dice", "from scratch", "95 % interval", "p"), Kind.NUMBER),
+        **dict.fromkeys(("seeds", "Dice", "from scratch", "95 % interval"), Kind.NUMBER),
     }
     shown = table(f"{results.name}: Dice on the test set, mean (standard deviation)", columns, [])
     for entry in found:
@@ -66,9 +64,9 @@ def results_table(results: StudyResults) -> Table:
     return shown
 
 
-def _difference(entry: Entry) -> tuple[str, str, str]:
+def _difference(entry: Entry) -> tuple[str, str]:
     found = entry.difference
     if found is None:
-        return NO_VALUE, NO_VALUE, NO_VALUE
+        return NO_VALUE, NO_VALUE
     interval = NO_VALUE if math.isnan(found.low) else f"{found.low:+.3f} to {found.high:+.3f}"
-    return decimals(found.mean, 3, signed=True), interval, p_text(found.p_value).removeprefix("p ").removeprefix("= ")
+    return decimals(found.mean, 3, signed=True), interval

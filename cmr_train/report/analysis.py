@@ -1,7 +1,6 @@
 """What a study's numbers say: means, intervals and differences, learning curves, and the paper's numbers beside. Pure."""
 
 import csv
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -13,7 +12,7 @@ from cmr_planes.views import CardiacView
 from cmr_train.choices import TransferMode
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN, POOLED, ScoreTable, Spread, spread
-from cmr_train.evaluation.statistics import crossed_interval, signed_rank_p
+from cmr_train.evaluation.statistics import crossed_interval
 from cmr_train.report.results import StudyResults
 
 METRICS = (Metric.DICE, Metric.BAI2019)
@@ -31,8 +30,6 @@ class Difference:
     low: float
     """Lower end of the interval over subjects and seeds; NaN with a single pair."""
     high: float
-    p_value: float
-    """Of Wilcoxon's signed-rank test over subjects, each the mean of its seeds."""
     n_subjects: int
     n_seeds: int
 
@@ -112,12 +109,10 @@ def compare_with_scratch(values: NDArray[np.float64], baseline: NDArray[np.float
     if not is_there.any():
         return None
     low, high = crossed_interval(difference)
-    rows = [row[present].mean() if present.any() else math.nan for row, present in zip(difference, is_there, strict=True)]
     return Difference(
         mean=float(difference[is_there].mean()),
         low=low,
         high=high,
-        p_value=signed_rank_p(np.array([row for row in rows if not math.isnan(row)])),
         n_subjects=int(is_there.any(axis=1).sum()),
         n_seeds=int(is_there.any(axis=0).sum()),
     )

@@ -19,6 +19,7 @@ from cmr_train.report.examples import examples, pretext_example
 from cmr_train.report.learning import Learning, learning, needed_for_scratch
 from cmr_train.report.results import StudyResults
 from cmr_train.report.tables import ReportTable
+from cmr_train.study.job import State
 
 _NOT_SHOWN = (CmrPlanesError, OSError)
 """Errors that leave a picture out, with their sentence in its place."""
@@ -87,7 +88,7 @@ def make_sections(results: StudyResults, found: tuple[Entry, ...], paper: dict[i
 
 
 def _failures(results: StudyResults) -> Iterator[Section]:
-    failed = [run for run in results.runs if run.table is None]
+    failed = [run for run in results.runs if run.state != State.DONE]
     if failed:
         rows = tuple(
             tuple(tables.ReportCell((text,)) for text in (run.name, run.state, run.error or "no reason is known")) for run in failed
@@ -103,11 +104,10 @@ def _tables(results: StudyResults, found: tuple[Entry, ...], paper: dict[int, Pa
     number = {CardiacView.SAX: "Table 1", CardiacView.FOUR_CHAMBER: "Table 2"}.get(results.view)
     notes = [
         "Each cell: mean (standard deviation) over all test subjects and seeds; the 95 % interval of the mean; the paired "
-        "difference from scratch with its 95 % interval; and p of Wilcoxon's signed-rank test over subjects, not corrected for "
-        "the number of comparisons. Intervals are percentiles of a bootstrap in which subjects and seeds are both drawn anew; with "
-        "few seeds they are too narrow rather than too wide. A run misses a structure if its mean Dice over the test subjects is "
-        "under 0.1; the mean of runs that miss one and of runs that do not describes neither. Iterations are the median over "
-        "seeds. The best of a row is bold."
+        "difference from scratch with its 95 % interval. Intervals are percentiles of a bootstrap in which subjects and seeds are "
+        "both drawn anew; with few seeds they are too narrow rather than too wide. A run misses a structure if its mean Dice over "
+        "the test subjects is under 0.1; the mean of runs that miss one and of runs that do not describes neither. Iterations are "
+        "the median over seeds. The best of a row is bold."
     ]
     if paper:
         notes.append(

@@ -61,7 +61,6 @@ CSV_COLUMNS = (
     "difference_from_scratch",
     "difference_low_95",
     "difference_high_95",
-    "wilcoxon_p",
     "paper_mean",
     "paper_std",
     "runs",
@@ -81,7 +80,7 @@ def entries_csv(results: StudyResults, found: Iterable[Entry], paper: dict[int, 
             entry.spread.std,
             entry.low,
             entry.high,
-            *((math.nan,) * 4 if difference is None else (difference.mean, difference.low, difference.high, difference.p_value)),
+            *((math.nan,) * 3 if difference is None else (difference.mean, difference.low, difference.high)),
             *((math.nan,) * 2 if of_paper is None else of_paper),
         )
         images = " to ".join(str(n) for n in _ends(results.n_images(entry.variant, entry.subjects)))
@@ -219,19 +218,6 @@ def signed(value: float, n_decimals: int = 3) -> str:
     return f"{value:+.{n_decimals}f}".replace("-", "−")
 
 
-def p_text(p_value: float) -> str:
-    """Print a p-value.
-
-    Examples
-    --------
-    >>> p_text(0.0123), p_text(0.00001)
-    ('p = 0.012', 'p < 0.001')
-    """
-    if math.isnan(p_value):
-        return "no test"
-    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}" if p_value < 0.1 else f"p = {p_value:.2f}"
-
-
 def _lines(entry: Entry, paper: dict[int, PaperRow]) -> tuple[str, ...]:
     """Return the lines of a cell: mean (std), interval, difference from scratch, the paper's value."""
     lines = [NO_VALUE]
@@ -248,8 +234,8 @@ def _lines(entry: Entry, paper: dict[int, PaperRow]) -> tuple[str, ...]:
         difference = entry.difference
         if difference is not None:
             ends = (signed(end, n_decimals) for end in (difference.low, difference.high))
-            interval = "" if math.isnan(difference.low) else f"95 %: {' to '.join(ends)}, "
-            lines += [f"from scratch: {signed(difference.mean, n_decimals)}", f"{interval}{p_text(difference.p_value)}"]
+            lines.append(f"from scratch: {signed(difference.mean, n_decimals)}")
+            lines += [] if math.isnan(difference.low) else [f"95 %: {' to '.join(ends)}"]
     value = paper_value(entry, paper)
     return tuple(lines) if value is None else (*lines, f"paper: {value[0]:.3f} ({value[1]:.3f})")
 

@@ -11,7 +11,7 @@ from cmr_train.report.analysis import Entry
 from cmr_train.report.examples import Example, PretextExample
 from cmr_train.report.learning import Learning, last_quarter_change, verdict
 from cmr_train.report.results import RunResult, StudyResults
-from cmr_train.report.tables import p_text, signed
+from cmr_train.report.tables import signed
 
 
 def what_was_compared(results: StudyResults) -> str:
@@ -138,7 +138,7 @@ def _difference(entry: Entry) -> str:
         return f"a difference of {signed(found.mean)}, with no interval from a single pair"
     side = "above zero" if found.low > 0 else "below zero" if found.high < 0 else "including zero"
     interval = f"95 % interval {signed(found.low)} to {signed(found.high)}, {side}"
-    return f"a paired difference of {signed(found.mean)} ({interval}; {p_text(found.p_value)})"
+    return f"a paired difference of {signed(found.mean)} ({interval})"
 
 
 def _series(row: Sequence[Entry], name: Callable[[Entry], str]) -> str:

@@ -24,6 +24,7 @@ from cmr_planes.system.run_lock import only_run
 from cmr_planes.system.whole_file import file_sha256
 from cmr_train.choices import Weights
 from cmr_train.config import RunConfig
+from cmr_train.errors import CheckpointError, TrainError
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME
 from cmr_train.runs.folder import RESULT_NAME
 
@@ -75,6 +76,8 @@ class Outcome:
     state: State
     error: str | None = None
     """A sentence, where it failed."""
+    is_final: bool = False
+    """Whether another attempt would fail alike: the data or the settings are at fault, not chance."""
 
 
 def is_done(run: Path) -> bool:
@@ -112,7 +115,7 @@ def run_job(job: Job) -> Outcome:
         said = pipes[1].read()
     if process.returncode == 0:
         value = json.loads(said)
-        return Outcome(state=State(value["state"]), error=value["error"])
+        return Outcome(state=State(value["state"]), error=value["error"], is_final=value["is_final"])
     if is_asked and process.returncode == -signal.SIGTERM:
         return Outcome(state=State.STOPPED)
     return Outcome(state=State.FAILED, error=_how_it_died(process.returncode, out / LOG_NAME))
@@ -145,7 +148,8 @@ def _carried_out(job: Job) -> Outcome:
         with only_run(Path(job.out), wait_seconds=_LOCK_SECONDS):
             is_finished = _train_and_evaluate(job)
     except CmrPlanesError as error:
-        return Outcome(state=State.FAILED, error=str(error))
+        is_chance = isinstance(error, CheckpointError) or not isinstance(error, TrainError)
+        return Outcome(state=State.FAILED, error=str(error), is_final=not is_chance)
     except OSError as error:
         where = f"{error.filename!r}: " if error.filename else ""
         return Outcome(state=State.FAILED, error=f"{where}{reason(error)}; check the path and the free space")

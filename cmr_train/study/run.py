@@ -190,7 +190,7 @@ class _Queue:
             outcome = self._outcome(self.under_way.pop(name))
             if outcome.state is not State.FAILED:
                 self._end(name, outcome)
-            elif self.attempts[name] < N_ATTEMPTS and not self.is_stopped:
+            elif not outcome.is_final and self.attempts[name] < N_ATTEMPTS and not self.is_stopped:
                 self.waiting.append(name)
                 self.on_message(f"{name}: failed, tried once more: {outcome.error}")
             else:

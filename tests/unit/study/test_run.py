@@ -104,6 +104,16 @@ def test_a_run_that_fails_once_is_tried_again_and_one_that_fails_twice_is_report
     assert not (tmp_path / "cells/a.decoder-n1-s0").exists()
 
 
+def test_a_run_that_would_fail_alike_is_not_tried_again(plan, tmp_path):
+    def end(name: str, attempt: int) -> Outcome:
+        return Outcome(state=State.FAILED, error="it diverged", is_final=True) if name == "cells/a.all-n1-s0" else DONE
+
+    handed, outcomes, _, messages = run(plan, tmp_path, end)
+    assert handed.count("cells/a.all-n1-s0") == 1
+    assert outcomes["cells/a.all-n1-s0"].state is State.FAILED
+    assert messages == ["cells/a.all-n1-s0: failed: it diverged"]
+
+
 def test_an_error_of_the_engine_is_the_runs_and_not_the_studys(plan, tmp_path):
     def end(name: str, attempt: int) -> Outcome:
         if name == "cells/a.scratch-n1-s0":
