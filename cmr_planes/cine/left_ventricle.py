@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cmr_planes.cine import plane_refusals as refusals
 from cmr_planes.cine.acquisitions import CineSlice, is_complete
-from cmr_planes.cine.long_axis import MAX_2CH_MM, NAME_COST, Reading, is_radial
+from cmr_planes.cine.long_axis import NAME_COST, Reading, is_radial
 from cmr_planes.cine.long_axis_lines import LongAxisLines, angle_between_lines_deg
-from cmr_planes.errors import Finding, GeometryError, NoteCode, RejectionCode
+from cmr_planes.errors import Finding, GeometryError
 from cmr_planes.geometry import angle_between_normals_deg, intersect_three_planes, middle_slice
 from cmr_planes.geometry.arrays import FloatArray
 from cmr_planes.views import CardiacView
@@ -28,8 +29,11 @@ SAME_PLACE_DEG = 10.0
 SAME_PLACE_MM = 5.0
 """Planes within these are repeats of one view."""
 PARALLEL_DEG = 2.0
-STACK_REACH_MM = 25.0
-"""Parallel planes of one view within this are slices of a stack."""
+SURE_2CH_MM = 12.0
+"""A two-chamber plane farther from where 3Ch and 4Ch meet is looked at: in a small heart it may be the right ventricle's, and an
+outflow view of the right ventricle runs like one."""
+STACK_STEP_MM = 25.0
+"""Neighbours among parallel planes of one view within this are slices of a stack."""
 RIGHT_VENTRICLE_DEG = 25.0
 RIGHT_VENTRICLE_MM = (25.0, 80.0)
 """How far the right ventricle's two-chamber plane lies from the left one's; the two are nearly parallel."""
@@ -68,31 +72,25 @@ def choose_planes(reading: Reading, stack: Sequence[CineSlice], find: FindVentri
         The planes. Where neither headers nor images tell, a view is refused.
     """
     lines, planes = reading.lines, dict(reading.planes)
-    refused = {view: _uncertain(reading, view) for view in reading.rivals if view is not THREE}
-    far = _far_from_ventricle(reading)
-    if far is not None and TWO in refused:
-        refused[TWO] = far
-    if is_radial(reading):
-        unnamed = [view for view, index in planes.items() if lines.slices[index].name_view is not view and view is not THREE]
-        refused |= {view: _radial(view) for view in unnamed}
+    far = refusals.far_from_ventricle(reading)
+    refused = _refused_by_reading(reading, far)
     right: list[int] = []
-    findings: list[Finding] = []
     if {TWO, FOUR} <= planes.keys() and not refused:
         if THREE not in planes:
             planes[TWO], right = _leftmost(reading, planes)
-            if right:
-                findings.append(_right_ventricular_note(lines, planes[TWO], right))
         centre_mm = _Centre(lines, stack, find)
         for view in (TWO, FOUR):
             slices = _stack_of(reading, planes, view)
             if len(slices) > 1:
                 point = centre_mm.at(planes, view, slices)
                 if point is None:
-                    refused[view] = _unknown_slice(lines, view, slices)
+                    refused[view] = refusals.unknown_slice(lines, view, slices)
                 else:
                     planes[view] = min(slices, key=lambda index: (lines.distance_mm(index, point), index))
-        if THREE not in planes and not right and not refused and centre_mm.at(planes, TWO, [planes[TWO]]) is None:
-            refused[TWO] = far or _alone(reading, planes, is_seen=find is not None)
+        if not right and not refused and _may_miss(lines, planes, find) and centre_mm.at(planes, TWO, [planes[TWO]]) is None:
+            refused[TWO] = far or refusals.alone(reading, planes, is_seen=find is not None)
+    if FOUR in refused and TWO in planes and not _is_sure_alone(lines, planes):
+        refused.setdefault(TWO, refusals.without_four(lines, planes))
     repeats = {view: _same_place(reading, planes, view) for view in planes}
     chosen = {view: max(same, key=lambda index: _preference(lines, index, same)) for view, same in repeats.items()}
     others = {view: tuple(lines.slices[index] for index in same if index != chosen[view]) for view, same in repeats.items()}
@@ -101,7 +99,7 @@ def choose_planes(reading: Reading, stack: Sequence[CineSlice], find: FindVentri
         refused=refused,
         repeats=others,
         right_ventricular=tuple(lines.slices[index] for index in right),
-        findings=tuple(findings),
+        findings=(refusals.right_ventricular(lines, planes[TWO], right),) if right else (),
     )
 
 
@@ -129,6 +127,30 @@ class _Centre:
                 if found is not None:
                     return self.lines.on_short_axis(found)
         return None
+
+
+def _refused_by_reading(reading: Reading, far: Finding | None) -> dict[CardiacView, Finding]:
+    """Refuse 2Ch and 4Ch where another reading fits about as well, and those of a radial set that are not named so."""
+    lines = reading.lines
+    refused = {view: refusals.uncertain(reading, view) for view in reading.rivals if view is not THREE}
+    if far is not None and TWO in refused:
+        refused[TWO] = far
+    if is_radial(reading):
+        unnamed = [view for view, index in reading.planes.items() if lines.slices[index].name_view is not view]
+        refused |= {view: refusals.radial(view) for view in unnamed if view is not THREE}
+    return refused
+
+
+def _may_miss(lines: LongAxisLines, planes: Mapping[CardiacView, int], find: FindVentricle | None) -> bool:
+    """Tell whether a two-chamber plane may miss the left ventricle, as far as the other views and the means to look at it go."""
+    if THREE not in planes:
+        return True
+    return find is not None and lines.distance_mm(planes[TWO], lines.meeting_mm(planes[FOUR], planes[THREE])) > SURE_2CH_MM
+
+
+def _is_sure_alone(lines: LongAxisLines, planes: Mapping[CardiacView, int]) -> bool:
+    """Tell whether a two-chamber plane is known as one without a four-chamber plane: by its name and a three-chamber plane."""
+    return THREE in planes and lines.slices[planes[TWO]].name_view is TWO
 
 
 def _leftmost(reading: Reading, planes: Mapping[CardiacView, int]) -> tuple[int, list[int]]:
@@ -163,11 +185,20 @@ def _stack_of(reading: Reading, planes: Mapping[CardiacView, int], view: Cardiac
         for index in _alternatives(reading, view)
         if angle_between_normals_deg(lines.normals[index], lines.normals[chosen]) <= PARALLEL_DEG
     }
-    near = [index for index, off_mm in apart_mm.items() if SAME_PLACE_MM < abs(off_mm) <= STACK_REACH_MM]
+    near = [index for index in _within_steps(apart_mm) if abs(apart_mm[index]) > SAME_PLACE_MM]
     is_stack = len({round(apart_mm[index] / SAME_PLACE_MM) for index in near}) > 1 or any(
         lines.slices[index].header.series_uid == lines.slices[chosen].header.series_uid for index in near
     )
     return [chosen, *near] if is_stack else [chosen]
+
+
+def _within_steps(apart_mm: Mapping[int, float]) -> list[int]:
+    """Return the planes that lead to the chosen one, which is at 0 mm, in steps of a stack."""
+    order = sorted(apart_mm, key=lambda index: (apart_mm[index], index))
+    is_gap = np.diff([apart_mm[index] for index in order]) > STACK_STEP_MM
+    run = np.concatenate([[0], np.cumsum(is_gap)])
+    mine = run[np.argmin([abs(apart_mm[index]) for index in order])]
+    return sorted(index for index, number in zip(order, run.tolist(), strict=True) if number == mine)
 
 
 def _apart_mm(lines: LongAxisLines, planes: Mapping[CardiacView, int], view: CardiacView, index: int) -> float:
@@ -198,74 +229,3 @@ def _preference(lines: LongAxisLines, index: int, same: Sequence[int]) -> tuple[
         is_complete(cine, [lines.slices[other] for other in same]),
         cine.recency,
     )
-
-
-def _uncertain(reading: Reading, view: CardiacView) -> Finding:
-    """Say between what a plane could not be decided."""
-    lines, plane = reading.lines, reading.planes[view]
-    taken_for, rival = reading.rivals[view]
-    label, other = lines.slices[plane].label, lines.slices[rival].label
-    if rival == plane:
-        reason = f"{label} lies between {view.title} and another view, and its name does not decide"
-    elif taken_for is None:
-        reason = f"{label} and {other} are {view.title} about as likely"
-    else:
-        reason = f"{label} and {other} lie between {view.title} and {taken_for.title}, and their names do not decide"
-    sentence = f"no {view.title} view is certain: {reason}; say what the names of the series mean in a table of series names"
-    return Finding(view.value, RejectionCode.AMBIGUOUS_VIEW, sentence)
-
-
-def _radial(view: CardiacView) -> Finding:
-    """Say that the planes stand all around the axis."""
-    sentence = (
-        f"no {view.title} view is certain: the long-axis planes are a radial set, all around the axis of the left ventricle, and "
-        "neither their angles nor their names tell the views; say which series is which in a table of series names"
-    )
-    return Finding(view.value, RejectionCode.AMBIGUOUS_VIEW, sentence)
-
-
-def _unknown_slice(lines: LongAxisLines, view: CardiacView, slices: Sequence[int]) -> Finding:
-    """Say that none of parallel slices is known to run through the left ventricle."""
-    labels = "; ".join(sorted({lines.slices[index].label for index in slices}))
-    sentence = (
-        f"no {view.title} view is certain: {len(slices)} parallel slices ({labels}) run like one, and no short-axis image shows a "
-        "blood pool in a ring of muscle that tells which runs through the left ventricle; keep only the slice that does"
-    )
-    return Finding(view.value, RejectionCode.AMBIGUOUS_VIEW, sentence)
-
-
-def _alone(reading: Reading, planes: Mapping[CardiacView, int], *, is_seen: bool) -> Finding:
-    """Say that a two-chamber plane may be the right ventricle's."""
-    label = reading.lines.slices[planes[TWO]].label
-    seen = "no short-axis image shows a blood pool in a ring of muscle where it meets the 4Ch plane"
-    what = seen if is_seen else "no image was looked at"
-    sentence = (
-        f"no 2Ch view is certain: {label} may be the two-chamber view of either ventricle, since there is no 3Ch plane to "
-        f"show where the left one is, and {what}; look at it, and add the 3Ch series or the left ventricle's 2Ch series"
-    )
-    return Finding(TWO.value, RejectionCode.AMBIGUOUS_VIEW, sentence)
-
-
-def _far_from_ventricle(reading: Reading) -> Finding | None:
-    """Say that the two-chamber plane is far from where 4Ch and a plane that may be 3Ch meet; None if it is not."""
-    if TWO not in reading.planes or THREE in reading.planes or reading.four_and_three is None:
-        return None
-    lines, plane = reading.lines, reading.planes[TWO]
-    distance_mm = lines.distance_mm(plane, lines.meeting_mm(*reading.four_and_three))
-    if distance_mm <= MAX_2CH_MM:
-        return None
-    sentence = (
-        f"no 2Ch view: {lines.slices[plane].label} runs like a two-chamber view but {distance_mm:.0f} mm from the left ventricle "
-        f"(at most {MAX_2CH_MM:.0f} mm expected), as a right-ventricular one does"
-    )
-    return Finding(TWO.value, RejectionCode.NO_2CH, sentence)
-
-
-def _right_ventricular_note(lines: LongAxisLines, chosen: int, right: Sequence[int]) -> Finding:
-    """Say that the plane farthest to the left was taken."""
-    labels = "; ".join(sorted({lines.slices[index].label for index in right}))
-    sentence = (
-        f"parallel two-chamber planes lie side by side; {lines.slices[chosen].label}, the one on the patient's left, was used, and "
-        f"the others ({labels}) were taken for the right ventricle's"
-    )
-    return Finding(TWO.value, NoteCode.PASSED_OVER, sentence)

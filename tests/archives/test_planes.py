@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from cmr_planes.annotations.model import Annotation
 from cmr_planes.cine.acquisitions import CineSlice
@@ -22,7 +23,7 @@ from cmr_planes.geometry.arrays import FloatArray
 from cmr_planes.phantom.small_study import SimpleStudy, simple_study, write_study
 from cmr_planes.views import CardiacView
 from tests.helpers.headers import as_study, cine_frames, moved, study_frames
-from tests.helpers.random_hearts import KINDS, Kind, tally
+from tests.helpers.random_hearts import KINDS, TYPICAL_AXIS, Kind, RandomHeart, as_headers, tally
 
 SAX, TWO, THREE, FOUR = CardiacView.SAX, CardiacView.TWO_CHAMBER, CardiacView.THREE_CHAMBER, CardiacView.FOUR_CHAMBER
 N_HEARTS = 3
@@ -144,6 +145,52 @@ def test_of_a_4ch_stack_the_slice_through_the_left_ventricle_is_used(frames: Fra
     assert chosen(selection, FOUR) == number("4ch")
     assert {row(selection, 90 + index).fate for index in range(4)} == {Fate.NEIGHBOUR}
     assert FOUR in select_views(study).missing
+
+
+@pytest.mark.parametrize(("view", "other"), [(TWO, "4ch"), (FOUR, "2ch")], ids=["2Ch", "4Ch"])
+@pytest.mark.parametrize("end", [-1, 1])
+def test_of_a_stack_of_seven_the_slice_at_one_end_is_used_if_it_runs_through_the_left_ventricle(
+    view: CardiacView, other: str, end: int
+) -> None:
+    axis, centre_mm = np.array(TYPICAL_AXIS), np.array([35.0, -25.0, 30.0])
+    heart = RandomHeart(np.random.default_rng(1), axis / np.linalg.norm(axis), 0.0, centre_mm, field_sd_mm=0.0)
+    first = heart.long_axis(view.value)
+    step_mm = 8.0 * end * first.plane.normal
+    stack = [replace(first, plane=replace(first.plane, position_mm=first.plane.position_mm + step * step_mm)) for step in range(7)]
+    short_axis = replace(heart, field_shift_mm=6 * step_mm).short_axis(9)
+    study, made = as_headers([*short_axis, heart.long_axis(other), *stack], "named", 0)
+    selection = select_views(study, heart.ventricle_at)
+    assert made[id(selection.views[view][0].plane)] is stack[0]
+
+
+@pytest.mark.parametrize(
+    ("off_mm", "is_used"), [(13, True), (-21, False)], ids=["through the left ventricle", "through the septum"]
+)
+def test_a_2ch_off_the_point_of_3ch_and_4ch_is_used_if_images_show_the_ventricle(
+    frames: Frames, off_mm: float, *, is_used: bool
+) -> None:
+    selection = select_views(as_study(*{**frames, "2ch": beside(frames, "2ch", off_mm, 90)}.values()), look)
+    assert (TWO in selection.views) is is_used
+    if not is_used:
+        assert selection.missing[TWO].code is RejectionCode.AMBIGUOUS_VIEW
+        assert "mm from where 3Ch and 4Ch meet" in selection.missing[TWO].sentence
+
+
+def test_no_2ch_is_used_beside_an_uncertain_4ch_without_a_3ch() -> None:
+    blank = study_frames(the_study(), names=False)
+    short_axis, four = blank["sax3"][0].plane, blank["4ch"][0].plane
+    assert short_axis is not None
+    assert four is not None
+    rotation = Rotation.from_rotvec(np.radians(25.0) * short_axis.normal).as_matrix()
+    centre_mm = the_study().centre_mm
+    between = moved(four, rotation=rotation, shift_mm=centre_mm - rotation @ centre_mm)
+    study = as_study(*without(blank, "3ch", "4ch").values(), cine_frames(between, n_frames=12, number=90))
+    selection = select_views(study, look)
+    assert {view: finding.code for view, finding in selection.missing.items()} == {
+        FOUR: RejectionCode.AMBIGUOUS_VIEW,
+        TWO: RejectionCode.AMBIGUOUS_VIEW,
+    }
+    assert "no 4Ch view is certain" in selection.missing[TWO].sentence
 
 
 def test_a_stack_named_short_axis_beats_a_larger_sagittal_one(frames: Frames) -> None:
