@@ -32,6 +32,13 @@ from cmr_train.settings.interval import NOT_NEGATIVE, POSITIVE, Interval
 DEFAULT_FRACTIONS = (0.7, 0.1, 0.2)
 """Training, validation, test."""
 
+VIEW_STRUCTURES = {
+    CardiacView.SAX: (Structure.LV, Structure.MYO, Structure.RV),
+    CardiacView.TWO_CHAMBER: (Structure.LV, Structure.MYO, Structure.LA),
+    CardiacView.FOUR_CHAMBER: (Structure.LV, Structure.MYO, Structure.RV, Structure.LA, Structure.RA),
+}
+"""Structures of each view, in the order of their numbers."""
+
 _SIZE = Interval(low=1, high=4096)
 """Rows, columns and channels beyond which no network for cardiac images goes."""
 _LEVELS = Interval(low=1, high=8)
@@ -126,6 +133,15 @@ class TransferConfig:
     pretext_data: Path | None = setting(
         None, "Catalogue of the pretext task (multitask).", default_text="that of the pretrained run"
     )
+    structures: tuple[Structure, ...] = setting(
+        (),
+        "Structures to segment, separated by commas; all others are background.",
+        members=tuple(Structure)[1:],
+        default_text="those of the view",
+    )
+    ignore_undrawn: bool = setting(
+        False, "Train also on images on which not all structures were drawn: the others may be anywhere in their background."
+    )
     people: People | None = setting(
         None, "Whether equal keys in catalogues of different origin are the same persons.", default_text="refuse to guess"
     )
@@ -183,11 +199,32 @@ class RunConfig:
     @property
     def heads(self) -> dict[str, int]:
         """Classes of each head of the network."""
-        positions = {Head.POSITIONS.value: len(PositionClass)}
-        if self.transfer is None:
-            return positions
-        structures = {Head.STRUCTURES.value: n_structure_classes(self.data.view)}
-        return structures | positions if self.transfer.mode is TransferMode.MULTITASK else structures
+        tasks = [Head.STRUCTURES, Head.POSITIONS]
+        if self.transfer is None or self.transfer.mode is not TransferMode.MULTITASK:
+            tasks = [self.head]
+        return {task.value: len(self.class_numbers(task)) for task in tasks}
+
+    @property
+    def structures(self) -> tuple[Structure, ...]:
+        """The structures to segment, in the order of their numbers."""
+        return (self.transfer.structures if self.transfer else ()) or VIEW_STRUCTURES[self.data.view]
+
+    def class_numbers(self, head: Head) -> tuple[int, ...]:
+        """Return the class that each output of a head stands for, the background first.
+
+        A run of an earlier release does not name its structures; it has an output for every number up to the highest.
+        """
+        if head is Head.POSITIONS:
+            return tuple(range(len(PositionClass)))
+        if self.transfer is None or not self.transfer.structures:
+            return tuple(range(max(self.structures) + 1))
+        return (0, *map(int, self.structures))
+
+    def class_names(self, head: Head) -> dict[int, str]:
+        """Return the classes that a head finds, without the background, and their names in the words of the view."""
+        if head is Head.STRUCTURES:
+            return {int(structure): structure.title for structure in self.structures}
+        return {int(position): position_name(self.data.view, position) for position in PositionClass if position}
 
     @property
     def has_decoder_per_task(self) -> bool:
@@ -227,13 +264,6 @@ class RunConfig:
         return read_group(cls, value)
 
 
-VIEW_STRUCTURES = {
-    CardiacView.SAX: (Structure.LV, Structure.MYO, Structure.RV),
-    CardiacView.TWO_CHAMBER: (Structure.LV, Structure.MYO, Structure.LA),
-    CardiacView.FOUR_CHAMBER: (Structure.LV, Structure.MYO, Structure.RV, Structure.LA, Structure.RA),
-}
-"""Structures that are segmented on each view."""
-
 GROUPS = {
     "data": DataConfig,
     "network": NetworkConfig,
@@ -263,15 +293,3 @@ def inherited(source: RunConfig, mode: TransferMode) -> dict[str, Any]:
 def are_shares(fractions: Sequence[float]) -> bool:
     """Return whether fractions are 0 or more and sum to 1."""
     return min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-9  # the error of adding decimal fractions
-
-
-def class_names(view: CardiacView, head: Head) -> dict[int, str]:
-    """Return the classes that a head finds, without the background, and their names in the words of the view."""
-    if head is Head.STRUCTURES:
-        return {int(structure): structure.title for structure in VIEW_STRUCTURES[view]}
-    return {int(position): position_name(view, position) for position in PositionClass if position is not PositionClass.BACKGROUND}
-
-
-def n_structure_classes(view: CardiacView) -> int:
-    """Return the classes of a view's segmentation, the background and those that the view does not use among them."""
-    return max(VIEW_STRUCTURES[view]) + 1

@@ -1,5 +1,6 @@
 """From a preset and what the user gave to a configuration, with every problem named at once. Nothing here imports torch."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,9 +16,9 @@ from cmr_train.choices import (
     Sharing,
     TransferMode,
 )
-from cmr_train.config import GROUPS, SETTINGS, RunConfig, are_shares
+from cmr_train.config import GROUPS, SETTINGS, VIEW_STRUCTURES, RunConfig, are_shares
 from cmr_train.errors import ConfigError, SettingProblem
-from cmr_train.settings.fields import settings_of
+from cmr_train.settings.fields import settings_of, to_plain
 
 _QUICK = {
     "base_channels": 8,
@@ -62,7 +63,7 @@ def configure(recipe: Recipe, preset: Preset = Preset.PAPER, **given: Any) -> Ru
     """
     values = PRESETS[preset][recipe] | parse_settings(given)
     augmentation = AUGMENTATIONS[values.get("augmentation", AugmentationKind.PAPER)]
-    config = _grouped(recipe, preset, augmentation | values)
+    config = _with_structures(_grouped(recipe, preset, augmentation | values))
     found = problems(config)
     if found:
         raise ConfigError(found)
@@ -104,6 +105,11 @@ def problems(config: RunConfig) -> list[SettingProblem]:
         found.append(
             SettingProblem("norm", f"must be 'batch' where images have a single pixel at the lowest level, got {network.norm}")
         )
+    view, known = config.data.view, VIEW_STRUCTURES[config.data.view]
+    absent = ", ".join(structure.title for structure in config.structures if structure not in known)
+    if absent:
+        names = ", ".join(structure.title for structure in known)
+        found.append(SettingProblem("structures", f"cannot be {absent}: the view {view.title} has {names}"))
     transfer = config.transfer
     if transfer is not None and transfer.mode is TransferMode.SCRATCH and transfer.pretext is not None:
         found.append(SettingProblem("pretext", "has no use in mode 'scratch'; leave it out, or choose another mode"))
@@ -127,10 +133,27 @@ def differences(saved: RunConfig, wanted: Mapping[str, Any]) -> list[SettingProb
     groups = (getattr(saved, name) for name in GROUPS if name != "runtime")
     stored = {name: value for group in groups if group is not None for name, value in _values(group).items()}
     return [
-        SettingProblem(name, f"is {stored[name]} in this run, not {value}; leave it out to resume the run, or overwrite the run")
+        SettingProblem(
+            name,
+            f"is {_shown(stored[name])} in this run, not {_shown(value)}; leave it out to resume the run, or overwrite the run",
+        )
         for name, value in wanted.items()
         if value is not None and name in stored and stored[name] != value
     ]
+
+
+def _shown(value: object) -> str:
+    """Write a value as an option takes it."""
+    plain = to_plain(value)
+    return ",".join(map(str, plain)) if isinstance(plain, list) else str(plain)
+
+
+def _with_structures(config: RunConfig) -> RunConfig:
+    """Name the structures to segment, each once, in the order of their numbers."""
+    if config.transfer is None:
+        return config
+    structures = tuple(sorted(set(config.structures)))
+    return dataclasses.replace(config, transfer=dataclasses.replace(config.transfer, structures=structures))
 
 
 def _grouped(recipe: Recipe, preset: Preset, values: Mapping[str, Any]) -> RunConfig:

@@ -143,6 +143,8 @@ def _cautions(evaluation: "Evaluation") -> Iterator[str]:
         yield f"scored on {str(evaluation.catalogue.path)!r}, which is not the catalogue of the run"
     if not evaluation.is_finished:
         yield "the run has not done all its iterations"
+    for name, n_pixels in evaluation.unwanted_pixels.items():
+        yield f"{name} was drawn ({n_pixels:,} pixels) and counts as background: the run does not find it"
     if evaluation.n_subjects_left_out:
         yield f"{counted(evaluation.n_subjects_left_out, 'subject')} left out, whom the run has seen"
     if evaluation.n_trained_on and evaluation.subset is not Subset.TRAIN:

@@ -55,7 +55,7 @@ def _kind_of(setting: Setting) -> Any:  # noqa: ANN401  # a type, or one of clic
     if isinstance(kind, UnionType):
         kind = next(option for option in get_args(kind) if option is not type(None))
     if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return EnumChoice(setting.members or [*kind])
+        return EnumChoice([member for member in kind if member in (setting.members or kind)])
     return PATH if kind is Path else kind
 
 

@@ -38,6 +38,8 @@ class Batch:
     """Shape (N, rows, columns), uint8."""
     matrices: Tensor
     """Shape (N, 2, 2): the rotation and scaling of each image."""
+    undrawn: Tensor | None = None
+    """Shape (N, classes): structures that were not drawn on each image, None where all were."""
     powers: Tensor | None = None
     """Shape (N,): the power of each image's intensities, None to leave them."""
     blurs: Tensor | None = None
@@ -175,6 +177,7 @@ def batches(
             images=send(images[:, None]),
             masks=send(masks),
             matrices=send(matrices),
+            undrawn=None if dataset.undrawn is None else send(dataset.undrawn[order.rows(number)]),
             powers=None if powers is None else send(powers),
             blurs=None if blurs is None else send(blurs),
             noise=None if noise is None else send(noise),

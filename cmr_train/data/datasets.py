@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
-from cmr_planes.views import CardiacView
+from cmr_planes.views import CardiacView, Structure
 from cmr_train.choices import CacheKind, Head
 from cmr_train.data.images import Grid, prepare_image, prepare_mask, scale
 from cmr_train.errors import TrainError
@@ -29,10 +29,26 @@ class Target:
     """The view."""
     head: Head
     """Which masks go with the images."""
-    n_classes: int
-    """Classes of the masks, the background among them."""
+    classes: tuple[int, ...]
+    """The class that each output of the network stands for, the background first; all other structures become background."""
     grid: Grid
     """The pixels to which images and masks are brought."""
+
+    @property
+    def n_classes(self) -> int:
+        """Outputs of the network."""
+        return len(self.classes)
+
+    @property
+    def n_known(self) -> int:
+        """Classes that a mask may have."""
+        return len(Structure) if self.head is Head.STRUCTURES else self.n_classes
+
+    def outputs(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the output of the network for each pixel of a mask."""
+        table = np.zeros(self.n_known, dtype=np.uint8)
+        table[list(self.classes)] = np.arange(self.n_classes, dtype=np.uint8)
+        return table[mask]
 
 
 class PlaneDataset:
@@ -46,12 +62,16 @@ class PlaneDataset:
         The rows, all of the target's view and with its masks.
     target
         What an image becomes.
+    undrawn
+        Shape (images, outputs): structures that were not drawn on an image, so that its background may hold them; None where
+        all were drawn on all.
     """
 
-    def __init__(self, catalogue: Catalogue, index: ImageIndex, target: Target) -> None:
+    def __init__(self, catalogue: Catalogue, index: ImageIndex, target: Target, undrawn: NDArray[np.bool_] | None = None) -> None:
         self.catalogue = catalogue
         self.index = index
         self.target = target
+        self.undrawn = undrawn
         self._images: NDArray[Any] | None = None
         self._masks: NDArray[np.uint8] | None = None
         self._windows: NDArray[np.float32] | None = None
@@ -150,7 +170,7 @@ class PlaneDataset:
             plane = self.catalogue.view_attributes(address[0], target.view).planes[address[3]]
             spacing_mm = (plane.row_spacing_mm, plane.column_spacing_mm)
         pixels, window = prepare_image(image, spacing_mm, target.grid)
-        return pixels, prepare_mask(mask, spacing_mm, target.grid), window
+        return pixels, prepare_mask(target.outputs(mask), spacing_mm, target.grid), window
 
     def _check(self, mask: NDArray[np.uint8], image: NDArray[Any], address: tuple[str, CardiacView, int, int]) -> None:
         subject, view, phase, slice_index = address
@@ -160,10 +180,10 @@ class PlaneDataset:
                 f"the mask {where} is {mask.shape[0]} × {mask.shape[1]} and its image {image.shape[0]} × {image.shape[1]}"
             )
         highest = int(mask.max(initial=0))
-        if highest >= self.target.n_classes:
+        if highest >= self.target.n_known:
             raise TrainError(
                 f"the mask {where} has class {highest}, and the {self.target.head.value} of {view.title} are 0 to "
-                f"{self.target.n_classes - 1}; annotate with the classes of docs/catalogue.md"
+                f"{self.target.n_known - 1}; annotate with the classes of docs/catalogue.md"
             )
 
 
@@ -185,7 +205,7 @@ def choose_cache(datasets: Sequence[PlaneDataset], kind: CacheKind, free_bytes: 
 
 
 def class_frequencies(dataset: PlaneDataset, *, at_most: int = 200) -> NDArray[np.float64]:
-    """Return the share of each class in the masks' pixels.
+    """Return the share of each class in the masks' pixels, without background that may hold an undrawn structure.
 
     Parameters
     ----------
@@ -197,8 +217,21 @@ def class_frequencies(dataset: PlaneDataset, *, at_most: int = 200) -> NDArray[n
     Returns
     -------
         Shape (classes,); sums to 1.
+
+    Raises
+    ------
+    TrainError
+        No background is known: no mask is of an image on which all structures were drawn.
     """
     rows = np.unique(np.linspace(0, len(dataset) - 1, min(at_most, len(dataset))).astype(np.int64))
     n_classes = dataset.target.n_classes
-    counts = sum(np.bincount(dataset.mask(int(row)).ravel(), minlength=n_classes) for row in rows)
-    return np.asarray(counts, dtype=np.float64) / np.sum(counts)
+    counts = np.array([np.bincount(dataset.mask(int(row)).ravel(), minlength=n_classes) for row in rows], dtype=np.float64)
+    is_unknown = np.zeros(len(rows), dtype=np.bool_) if dataset.undrawn is None else dataset.undrawn[rows].any(axis=1)
+    if is_unknown.all():
+        raise TrainError(
+            "the weighted loss needs images on which all structures were drawn, to know how frequent background is, and there are "
+            "none; choose another loss"
+        )
+    counts[is_unknown, 0] = 0
+    frequencies: NDArray[np.float64] = counts.sum(axis=0) / counts.sum()
+    return frequencies

@@ -8,6 +8,7 @@ from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
 from cmr_train.choices import Head, Subset
 from cmr_train.config import RunConfig
+from cmr_train.data.drawn import drawn_sentence, drawn_structures, has_any
 from cmr_train.data.splits import Split, read_split_file, split_by_file, split_participants
 from cmr_train.errors import TrainError
 
@@ -39,6 +40,16 @@ def select_images(config: RunConfig, catalogue: Catalogue, head: Head, subset: S
     if not len(index):
         missing = ("position masks", "extract") if head is Head.POSITIONS else ("annotated subjects", "annotate")
         raise TrainError(f"{where} has no {missing[0]} of view {title}; 'cmr-planes {missing[1]}' adds them")
+    if head is Head.STRUCTURES:
+        drawn = drawn_structures(catalogue, index, config.data.view)
+        is_any = has_any(drawn, config.structures)
+        if not is_any.any():
+            names = ", ".join(structure.title for structure in config.structures)
+            raise TrainError(
+                f"on none of the {len(index):,} annotated images of view {title} in {where} was {names} drawn; drawn are: "
+                f"{drawn_sentence(drawn)}"
+            )
+        index = index.select(is_any)
     if config.data.phases:
         phases = np.unique(index.phase).tolist()
         index = index.select(np.isin(index.phase, config.data.phases))

@@ -1,8 +1,9 @@
 """From the scores of single volumes to the numbers of a table: per subject first, then over subjects."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,10 @@ class ScoreTable:
     def structures(self) -> tuple[str, ...]:
         """Names of the structures, in order of appearance."""
         return tuple(dict.fromkeys(volume.structure for volume in self.volumes))
+
+    def of(self, structures: Collection[str]) -> Self:
+        """Return the scores of some structures."""
+        return type(self)(tuple(volume for volume in self.volumes if volume.structure in structures))
 
     @cached_property
     def phases(self) -> tuple[str, ...]:

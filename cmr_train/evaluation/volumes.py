@@ -1,5 +1,6 @@
 """Volumes of the ventricles, ejection fraction and mass from label maps of a short-axis stack."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -18,6 +19,12 @@ MM3_PER_ML = 1000.0
 class Doubt(StrEnum):
     """Why a measure does not exist. The values are stable."""
 
+    LV_NOT_SEGMENTED = "lv_not_segmented"
+    """The network does not find the left ventricle."""
+    RV_NOT_SEGMENTED = "rv_not_segmented"
+    """The network does not find the right ventricle."""
+    MYO_NOT_SEGMENTED = "myo_not_segmented"
+    """The network does not find the myocardium."""
     LV_MISSING_ED = "lv_missing_ed"
     """No left ventricle was found at end-diastole."""
     LV_MISSING_ES = "lv_missing_es"
@@ -36,6 +43,14 @@ class Doubt(StrEnum):
     """End-diastole and end-systole are not told apart: no left ventricle in any phase, or a single phase without a name."""
     SINGLE_SLICE = "single_slice"
     """A single slice has no volume: nothing says how far it reaches."""
+
+
+_NOT_SEGMENTED = {
+    Structure.LV: Doubt.LV_NOT_SEGMENTED,
+    Structure.MYO: Doubt.MYO_NOT_SEGMENTED,
+    Structure.RV: Doubt.RV_NOT_SEGMENTED,
+}
+_MEASURED = tuple(_NOT_SEGMENTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +87,14 @@ class VentricularFunction:
     """Why measures do not exist."""
 
     @classmethod
-    def measure(cls, labels: NDArray[np.uint8], phases: tuple[str, ...], voxels_ml: NDArray[np.float64]) -> Self:
+    def measure(
+        cls,
+        labels: NDArray[np.uint8],
+        phases: tuple[str, ...],
+        voxels_ml: NDArray[np.float64],
+        *,
+        structures: Collection[Structure] = _MEASURED,
+    ) -> Self:
         """Measure label maps.
 
         Parameters
@@ -84,20 +106,19 @@ class VentricularFunction:
             end-diastole, and that with the smallest for end-systole.
         voxels_ml
             Shape (slices,): volume of a pixel of each slice, as :func:`voxel_volumes_ml` returns it.
+        structures
+            What the network finds.
 
         Returns
         -------
-            The measures. A structure that was not found has no volume, and a ventricle that is larger at end-systole than at
-            end-diastole has none: such segmentations are wrong, and a number would hide it.
+            The measures. A structure that the network does not find, or did not find here, has no volume, and a ventricle that is
+            larger at end-systole than at end-diastole has none: such segmentations are wrong, and a number would hide it.
         """
-        volumes = {
-            structure: structure_volumes_ml(labels, structure, voxels_ml)
-            for structure in (Structure.LV, Structure.MYO, Structure.RV)
-        }
+        volumes = {structure: structure_volumes_ml(labels, structure, voxels_ml) for structure in _MEASURED}
         diastole, systole = _choose_phases(volumes[Structure.LV], phases)
 
         def volume(structure: Structure, phase: int | None) -> float:
-            return np.nan if phase is None else float(volumes[structure][phase])
+            return np.nan if phase is None or structure not in structures else float(volumes[structure][phase])
 
         lv, rv = (
             _measure_ventricle(volume(structure, diastole), volume(structure, systole), names)
@@ -109,6 +130,7 @@ class VentricularFunction:
             doubts = (Doubt.NO_PHASES,)
         if not np.isfinite(voxels_ml).all():
             doubts = (Doubt.SINGLE_SLICE,)
+        doubts = (*(doubt for structure, doubt in _NOT_SEGMENTED.items() if structure not in structures), *doubts)
         return cls(
             lv=lv[0],
             rv=rv[0],

@@ -56,8 +56,8 @@ def label_images(run: Run, images: Sequence[NDArray[Any]], spacing_mm: Sequence[
 
     Returns
     -------
-        One label map per image, of its shape: the most likely class; background where the image is larger than the network's
-        matrix.
+        One label map per image, of its shape: the number of the most likely class; background where the image is larger than the
+        network's matrix.
     """
     grid = Grid.of(run.config)
     labels: list[NDArray[np.uint8]] = []
@@ -70,4 +70,5 @@ def label_images(run: Run, images: Sequence[NDArray[Any]], spacing_mm: Sequence[
             restore_mask(classes, (image.shape[0], image.shape[1]), spacing, grid)
             for classes, image, spacing in zip(found, images[part], spacing_mm[part], strict=True)
         )
-    return labels
+    numbers = np.array(run.config.class_numbers(run.head), dtype=np.uint8)
+    return [numbers[outputs] for outputs in labels]

@@ -1,6 +1,6 @@
 """Score a trained network on annotated subjects, and compare it with another on the same ones."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_m
 from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import CardiacView, PositionClass
 from cmr_train.choices import Head, People, Subset, Weights
-from cmr_train.config import class_names
+from cmr_train.data.drawn import keep_drawn, unwanted_pixels
 from cmr_train.data.selection import participants, select_images
 from cmr_train.errors import TrainError
 from cmr_train.evaluation.metrics import score_volume
@@ -24,6 +24,7 @@ from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME, com
 from cmr_train.evaluation.scores import Comparison, ScoredVolume, ScoreTable, compare_tables
 from cmr_train.prediction.inference import label_images
 from cmr_train.runs.files import write_json
+from cmr_train.runs.folder import CLASSES_FIELD
 from cmr_train.runs.identity import CatalogueIdentity
 from cmr_train.runs.known_people import KnownPeople, choose_subset, known_people, own_catalogue
 from cmr_train.runs.run import Run, loaded
@@ -52,6 +53,10 @@ class Evaluation:
     """Whether it is the one that the run was trained on, perhaps with subjects or labels added."""
     is_finished: bool
     """Whether the run had done all its iterations."""
+    classes: Mapping[int, str]
+    """The classes that the run finds, and their names: those that are scored."""
+    unwanted_pixels: Mapping[str, int]
+    """Pixels of structures that were drawn on the evaluated subjects and count as background, by name."""
     n_subjects_left_out: int
     """Subjects with a truth who were left out because the run has seen them."""
     n_trained_on: int
@@ -64,8 +69,10 @@ class Evaluation:
     """Name of the baseline; None without one."""
     baseline: ScoreTable | None
     """Scores of the baseline, on the same subjects."""
+    baseline_classes: Mapping[int, str]
+    """The classes that the baseline finds; empty without one."""
     comparisons: tuple[Comparison, ...]
-    """The run minus its baseline; empty without one."""
+    """The run minus its baseline, of the structures that both find; empty without one."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of ``summary.json``; a value that does not exist is NaN here and null in the file."""
@@ -75,6 +82,8 @@ class Evaluation:
             "task": self.head.value,
             "subset": self.subset.value,
             "weights": self.weights.value,
+            CLASSES_FIELD: dict(self.classes),
+            "drawn_and_not_scored_pixels": dict(self.unwanted_pixels),
             "catalogue": {"path": self.catalogue.path.as_posix(), "sha256": self.catalogue.sha256},
             "is_finished": self.is_finished,
             "n_subjects_left_out": self.n_subjects_left_out,
@@ -86,6 +95,7 @@ class Evaluation:
             summary["baseline"] = {
                 "run": self.baseline_run,
                 "n_trained_on": self.n_baseline_trained_on,
+                CLASSES_FIELD: dict(self.baseline_classes),
                 "differences": "run minus baseline over subjects with both values",
                 **summary_json(self.baseline),
                 "comparisons": comparisons_json(self.comparisons),
@@ -154,7 +164,7 @@ def evaluate(
     Raises
     ------
     TrainError
-        No subject of the subset has a truth, the truth has classes that the run does not know, or the baseline cannot be compared.
+        No subject of the subset has a truth that the run knows, or the baseline cannot be compared.
     CheckpointError
         A folder holds no run, or its weights cannot be used.
     ShardError
@@ -182,6 +192,11 @@ def evaluate(
         known_to_baseline = None if other is None else known_people(other, identity, participants(everyone), said)
         if other is not None and known_to_baseline is not None:
             _check_baseline(scored_run, other, known, known_to_baseline, participants(index))
+        unwanted = (
+            unwanted_pixels(catalogue, index, scored_run.view, scored_run.config.structures)
+            if scored_run.head is Head.STRUCTURES
+            else {}
+        )
         tables = _score_subjects([scored_run] if other is None else [scored_run, other], catalogue, index, on_progress)
     evaluation = Evaluation(
         run=scored_run.name,
@@ -192,6 +207,8 @@ def evaluate(
         catalogue=identity,
         is_own_catalogue=is_own,
         is_finished=scored_run.is_finished,
+        classes=scored_run.classes,
+        unwanted_pixels=unwanted,
         table=tables[0],
         n_subjects_left_out=_n_subjects_of(everyone, known.all) if chosen is Subset.UNSEEN else 0,
         n_trained_on=_n_subjects_of(index, known.learnt_from),
@@ -199,7 +216,8 @@ def evaluate(
         n_baseline_trained_on=0 if known_to_baseline is None else _n_subjects_of(index, known_to_baseline.learnt_from),
         baseline_run=None if other is None else other.name,
         baseline=None if other is None else tables[1],
-        comparisons=() if other is None else compare_tables(*tables),
+        baseline_classes={} if other is None else other.classes,
+        comparisons=() if other is None else compare_tables(*(table.of(_common(scored_run, other)) for table in tables)),
     )
     if out is not None:
         write_scores(evaluation, Path(out))
@@ -220,12 +238,22 @@ def _check_baseline(run: Run, baseline: Run, known: KnownPeople, known_to_baseli
             f"the baseline finds {baseline.head} on {baseline.view.title}, and the run {run.head} on {run.view.title}; "
             "only runs of one task can be compared"
         )
+    if not _common(run, baseline):
+        raise TrainError(
+            f"the baseline finds {', '.join(baseline.classes.values())}, and the run {', '.join(run.classes.values())}: they have "
+            "no structure in common"
+        )
     ahead = known_to_baseline.learnt_from.intersection(evaluated) - known.learnt_from
     if ahead:
         raise TrainError(
             f"the baseline was trained on {len(ahead)} of the {len(evaluated)} participants to evaluate from whom the run did not "
             "learn, so that it cannot be compared; train both with the same split_seed"
         )
+
+
+def _common(run: Run, baseline: Run) -> frozenset[str]:
+    """Return the names of the classes that two runs find."""
+    return frozenset(run.classes.values()).intersection(baseline.classes.values())
 
 
 def _n_subjects_of(index: ImageIndex, chosen: Collection[str]) -> int:
@@ -266,46 +294,27 @@ def _by_subject(index: ImageIndex) -> Iterator[list[_Volume]]:
 
 
 def _score(runs: Sequence[Run], catalogue: Catalogue, volume: _Volume) -> Iterator[list[ScoredVolume]]:
-    """Score each run on one volume."""
-    run, subject = runs[0], volume.subject
-    images = [catalogue.image(subject, run.view, volume.phase_index, slice_index) for slice_index in volume.slices]
-    is_known = _known_classes(run, catalogue, volume)
-    names = {value: name for value, name in class_names(run.view, run.head).items() if is_known[:, value].any()}
-    truth = _keep(_read_truth(run, catalogue, volume), is_known)
-    planes = catalogue.view_attributes(subject, run.view).planes
+    """Score each run on one volume: the classes that it finds, where they were drawn."""
+    view, subject = runs[0].view, volume.subject
+    images = [catalogue.image(subject, view, volume.phase_index, slice_index) for slice_index in volume.slices]
+    read = catalogue.labels if runs[0].head is Head.STRUCTURES else catalogue.positions
+    truth = np.stack([read(subject, view, volume.phase_index, slice_index) for slice_index in volume.slices])
+    planes = catalogue.view_attributes(subject, view).planes
     spacing_mm = [(planes[slice_index].row_spacing_mm, planes[slice_index].column_spacing_mm) for slice_index in volume.slices]
-    for scored_run in runs:
-        prediction = _keep(np.stack(label_images(scored_run, images, spacing_mm)), is_known)
-        scores = score_volume(truth, prediction, classes=list(names), spacing_mm=spacing_mm)
+    for run in runs:
+        is_known = _known_classes(run, catalogue, volume)
+        names = {value: name for value, name in run.classes.items() if is_known[:, value].any()}
+        prediction = keep_drawn(np.stack(label_images(run, images, spacing_mm)), is_known)
+        scores = score_volume(keep_drawn(truth, is_known), prediction, classes=list(names), spacing_mm=spacing_mm)
         yield [
             ScoredVolume(subject=subject, phase=volume.phase, structure=name, score=score)
             for name, score in zip(names.values(), scores, strict=True)
         ]
 
 
-def _read_truth(run: Run, catalogue: Catalogue, volume: _Volume) -> NDArray[np.uint8]:
-    """Return the truth of a volume, shape (slices, rows, columns); refuse classes that the run does not know."""
-    read = catalogue.labels if run.head is Head.STRUCTURES else catalogue.positions
-    truth = np.stack([read(volume.subject, run.view, volume.phase_index, slice_index) for slice_index in volume.slices])
-    known = class_names(run.view, run.head)
-    strange = sorted(set(np.unique(truth).tolist()) - {0, *known})
-    if strange:
-        raise TrainError(
-            f"the labels of {run.view.title} in {str(catalogue.path)!r} have class {strange[0]}, which the run does not know (it "
-            f"finds {', '.join(f'{value} {name}' for value, name in known.items())}); annotate with these classes"
-        )
-    return truth
-
-
 def _known_classes(run: Run, catalogue: Catalogue, volume: _Volume) -> NDArray[np.bool_]:
-    """Return the slices on which each class is annotated, present or absent; shape (slices, classes)."""
+    """Return the slices on which each class that a run finds is annotated, present or absent; shape (slices, classes)."""
     if run.head is Head.POSITIONS:
         return np.ones((len(volume.slices), len(PositionClass)), dtype=np.bool_)
-    is_known = catalogue.labelled_structures(volume.subject, run.view)
-    return np.asarray(is_known[volume.phase_index, list(volume.slices)], dtype=np.bool_)
-
-
-def _keep(labels: NDArray[np.uint8], is_known: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Remove classes from the slices on which they are not annotated; shapes (slices, rows, columns) and (slices, classes)."""
-    slices = np.arange(len(labels))[:, np.newaxis, np.newaxis]
-    return np.where(is_known[slices, labels], labels, np.uint8(0))
+    is_known = catalogue.labelled_structures(volume.subject, run.view)[volume.phase_index, list(volume.slices)]
+    return np.asarray(is_known & np.isin(np.arange(is_known.shape[1]), [0, *run.classes]), dtype=np.bool_)

@@ -25,7 +25,6 @@ from cmr_planes.system.run_lock import only_run
 from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice
 from cmr_train.choices import Head, Weights
-from cmr_train.config import class_names
 from cmr_train.data.selection import participants
 from cmr_train.errors import TrainError
 from cmr_train.evaluation.volumes import VentricularFunction, voxel_volumes_ml
@@ -268,7 +267,7 @@ def _predict_subject(run: Run, catalogue: Catalogue, folder: Path, subject: str,
             images=images,
             labels=labels,
             phases=view.phases,
-            classes=class_names(run.view, run.head),
+            classes=run.classes,
             colour=structure_colour if run.head is Head.STRUCTURES else position_colour,
             aspect=spacing_mm[0][0] / spacing_mm[0][1],
             heading=f"{subject}, {run.view.title}",
@@ -276,7 +275,8 @@ def _predict_subject(run: Run, catalogue: Catalogue, folder: Path, subject: str,
         write_whole(folder / PICTURES / f"{subject}_{run.view.value}.png", encode_png(draw(sheet)))
     function = None
     if run.view is CardiacView.SAX and run.head is Head.STRUCTURES:
-        function = VentricularFunction.measure(labels, view.phases, voxel_volumes_ml(affines_mm, np.array(spacing_mm)))
+        voxels_ml = voxel_volumes_ml(affines_mm, np.array(spacing_mm))
+        function = VentricularFunction.measure(labels, view.phases, voxels_ml, structures=run.config.structures)
     return PredictedSubject(subject=subject, phases=view.phases, n_slices=n_slices, function=function)
 
 

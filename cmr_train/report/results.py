@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.views import CardiacView
-from cmr_train.choices import TransferMode
+from cmr_train.choices import Head, TransferMode
 from cmr_train.config import VIEW_STRUCTURES, RunConfig
 from cmr_train.errors import CheckpointError
 from cmr_train.evaluation.metrics import Metric
@@ -98,8 +98,14 @@ class StudyResults:
 
     @cached_property
     def structures(self) -> tuple[str, ...]:
-        """Names of the view's structures."""
-        return tuple(structure.title for structure in VIEW_STRUCTURES[self.view])
+        """Names of the structures that the networks find."""
+        return tuple(self.classes.values())
+
+    @cached_property
+    def classes(self) -> dict[int, str]:
+        """Number and name of the structures that the networks find; those of the view where none has started."""
+        found = (cell.run.config.class_names(Head.STRUCTURES) for cell in self.cells if cell.run.config is not None)
+        return next(found, {int(structure): structure.title for structure in VIEW_STRUCTURES[self.view]})
 
     @cached_property
     def test_subjects(self) -> tuple[str, ...]:

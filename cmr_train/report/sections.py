@@ -9,7 +9,6 @@ from pathlib import Path
 from cmr_planes.errors import CmrPlanesError
 from cmr_planes.system.csv_text import csv_text
 from cmr_planes.views import CardiacView, PositionClass, position_name
-from cmr_train.config import VIEW_STRUCTURES
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
 from cmr_train.report import charts, run_tables, tables, wording
@@ -207,7 +206,6 @@ def _learning(results: StudyResults) -> Iterator[Section]:
 
 
 def _examples(results: StudyResults) -> Iterator[Section]:
-    classes = {int(structure): structure.title for structure in VIEW_STRUCTURES[results.view]}
     texts: list[str] = []
     parts: list[Picture | ReportTable] = []
     for variant in results.variants:
@@ -222,7 +220,7 @@ def _examples(results: StudyResults) -> Iterator[Section]:
                 caption=f"The {example.rank} test subject by mean Dice of all networks ({example.mean_dice:.2f})"
                 f"{_of(results, variant)}.",
                 alt=wording.example_alt(example),
-                png=figures.png(figures.segmentations(example, classes, results.modes)),
+                png=figures.png(figures.segmentations(example, results.classes, results.modes)),
             )
             for example in found
         ]

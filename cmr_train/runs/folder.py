@@ -25,6 +25,8 @@ EVALUATION_PREFIX = "evaluation-"
 """Folders of a run's scores on other data than its own test set begin so."""
 SEEN_FIELD = "seen_by_pretext"
 """Field of ``split.json``: participants whose positions the weights were trained on."""
+CLASSES_FIELD = "classes"
+"""Field of ``config.json`` and of weights: the number and the name of what the run's network finds, the background aside."""
 CATALOGUES_FIELD = "catalogues"
 """Field of ``config.json``: the catalogue of each task."""
 

@@ -17,6 +17,7 @@ from cmr_train.models.unet import UNet
 from cmr_train.runs.checkpoint import load_checkpoint
 from cmr_train.runs.folder import (
     BEST_NAME,
+    CLASSES_FIELD,
     CONFIG_NAME,
     FINAL_NAME,
     LAST_NAME,
@@ -73,6 +74,11 @@ class Run:
         return Seen(catalogue=self.catalogue, participants=frozenset(self.split.train))
 
     @property
+    def classes(self) -> dict[int, str]:
+        """The classes that the network finds, without the background, and their names."""
+        return self.config.class_names(self.head)
+
+    @property
     def name(self) -> str:
         """The name of the run's folder."""
         return self.folder.resolve().name
@@ -108,6 +114,8 @@ class TrainedWeights:
     """Iterations that were done."""
     validation_dice: dict[str, float]
     """Mean Dice on the validation set of the last and of the best weights; empty where the run was not validated."""
+    classes: dict[int, str] | None
+    """What the outputs stand for, the background aside; None in a file of an earlier release."""
 
 
 def weights_path(run: Path, weights: Weights = Weights.LAST, *, unfinished: bool = False) -> Path:
@@ -151,7 +159,10 @@ def read_weights(run: Path, weights: Weights = Weights.LAST, *, unfinished: bool
     if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
         raise CheckpointError(f"{str(path)!r} holds no weights of a network")
     return TrainedWeights(
-        tensors=tensors, iteration=content.get("iteration", 0), validation_dice=content.get("validation_dice", {})
+        tensors=tensors,
+        iteration=content.get("iteration", 0),
+        validation_dice=content.get("validation_dice", {}),
+        classes=content.get(CLASSES_FIELD),
     )
 
 
@@ -189,6 +200,11 @@ def load_run(
         expected = {name: tensor.shape for name, tensor in make_network(config).state_dict().items()}
     if {name: tensor.shape for name, tensor in trained.tensors.items()} != expected:
         raise CheckpointError(f"the weights of run {str(run)!r} are of another network than its {CONFIG_NAME} says")
+    if trained.classes not in (None, config.class_names(config.head)):
+        raise CheckpointError(
+            f"the weights of run {str(run)!r} find {', '.join(trained.classes.values())}, and its {CONFIG_NAME} says "
+            f"{', '.join(config.class_names(config.head).values())}"
+        )
     model = make_network(config)
     model.load_state_dict(trained.tensors)
     compute = compute_on(chosen, config.runtime.precision)

@@ -7,7 +7,7 @@ files, of stored configurations and of values given in Python all follow from it
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, IntEnum, StrEnum
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 Group = TypeVar("Group", bound="DataclassInstance")
-Member = TypeVar("Member", bound=StrEnum)
+Member = TypeVar("Member", bound=Enum)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Setting:
     """Unit of the value, empty if it has none."""
     interval: Interval | None
     """Allowed numbers, None for all."""
-    members: tuple[StrEnum, ...]
+    members: tuple[Enum, ...]
     """Allowed members of an enum, empty for all."""
     default_text: str
     """The default in words, where the value does not explain itself; else empty."""
@@ -75,7 +75,7 @@ def setting(
     flags: tuple[str, ...] = (),
     unit: str = "",
     interval: Interval | None = None,
-    members: tuple[StrEnum, ...] = (),
+    members: tuple[Enum, ...] = (),
     default_text: str = "",
 ) -> Value:
     """Make a field of a dataclass a setting; parameters as the fields of :class:`Setting`, ``flags`` from the name by default."""
@@ -105,7 +105,7 @@ def settings_of(group: type) -> dict[str, Setting]:
     }
 
 
-def convert(kind: Any, value: object, members: Iterable[StrEnum] = ()) -> Any:  # noqa: ANN401  # a type, and one of its values
+def convert(kind: Any, value: object, members: Iterable[Enum] = ()) -> Any:  # noqa: ANN401  # a type, and one of its values
     """Turn a plain value, as JSON, TOML or Python give it, into one of a field's type.
 
     Parameters
@@ -127,10 +127,10 @@ def convert(kind: Any, value: object, members: Iterable[StrEnum] = ()) -> Any:  
             return None
         kind = next(option for option in get_args(kind) if option is not type(None))
     if get_origin(kind) is tuple:
-        return _convert_items(get_args(kind), value)
+        return _convert_items(get_args(kind), value, members)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return read_group(kind, value)
-    if issubclass(kind, StrEnum):
+    if issubclass(kind, StrEnum | IntEnum):
         return _member(value, tuple(members) or tuple(kind))
     if issubclass(kind, str | Path):
         return _text(kind, value)
@@ -194,18 +194,23 @@ def to_plain(value: Any) -> Any:  # noqa: ANN401  # whatever a dataclass of sett
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [to_plain(item) for item in value]
-    if isinstance(value, StrEnum):
-        return value.value
+    if isinstance(value, StrEnum | IntEnum):
+        return word_of(value)
     return value.as_posix() if isinstance(value, Path) else value
 
 
-def _convert_items(kinds: tuple[Any, ...], value: object) -> tuple[Any, ...]:
+def word_of(member: Enum) -> str:
+    """Return the text that stands for a member of a closed set: its value, or its name in small letters where that is a number."""
+    return str(member.value) if isinstance(member, StrEnum) else member.name.lower()
+
+
+def _convert_items(kinds: tuple[Any, ...], value: object, members: Iterable[Enum]) -> tuple[Any, ...]:
     length = None if kinds[-1] is ... else len(kinds)
     if isinstance(value, str):
         value = [_from_text(kinds[0], text.strip()) for text in value.split(",") if text.strip()]
     if not isinstance(value, list | tuple) or (length is not None and len(value) != length):
         raise ValueError(f"a list{'' if length is None else f' of {length}'}, got {value!r}")
-    return tuple(convert(kinds[0], item) for item in value)
+    return tuple(convert(kinds[0], item, members) for item in value)
 
 
 def _from_text(kind: type, text: str) -> object:
@@ -217,9 +222,11 @@ def _from_text(kind: type, text: str) -> object:
 
 
 def _member(value: object, members: tuple[Member, ...]) -> Member:
-    chosen = next((member for member in members if isinstance(value, str) and member.value == value.lower()), None)
+    words = [word_of(member) for member in members]
+    chosen = next((member for member in members if member is value), None)
+    if chosen is None and isinstance(value, str):
+        chosen = dict(zip(words, members, strict=True)).get(value.lower())
     if chosen is None:
-        words = [member.value for member in members]
         raise ValueError(f"one of {', '.join(words)}, got {value!r}{suggest(str(value), words)}")
     return chosen
 

@@ -5,7 +5,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from cmr_train.choices import Preset, Recipe, TransferMode, Weights
+from cmr_train.choices import Head, Preset, Recipe, TransferMode, Weights
 from cmr_train.config import DataConfig, RunConfig, TransferConfig, inherited
 from cmr_train.errors import ConfigError
 from cmr_train.presets import configure
@@ -15,7 +15,7 @@ from cmr_train.study.study_file import DEFAULT_VARIANT, Study
 PRETEXTS, NETWORKS = "pretexts", "cells"
 """Folders of a study's runs of each task."""
 
-_MULTITASK_ONLY = settings_of(TransferConfig).keys() - {"mode", "pretext"}
+_MULTITASK_ONLY = settings_of(TransferConfig).keys() - {"mode", "pretext", "people", "structures", "ignore_undrawn"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +125,9 @@ def plan_study(study: Study, folder: Path) -> StudyPlan:
                     weights=study.weights,
                 )
             )
+    structures = {", ".join(run.config.class_names(Head.STRUCTURES).values()): None for run in combinations}
+    if len(structures) > 1:
+        problems.append(f"the variants segment different structures ({'; '.join(structures)}), which one table cannot compare")
     if problems:
         raise ConfigError([*dict.fromkeys(problems)])
     needed = {run.pretext for run in combinations}

@@ -14,7 +14,7 @@ from cmr_train.compute.distributed import share_statistics
 from cmr_train.errors import CheckpointError
 from cmr_train.models.unet import UNet
 from cmr_train.runs.checkpoint import save_checkpoint
-from cmr_train.runs.folder import BEST_NAME, CONFIG_NAME, FINAL_NAME, LAST_NAME
+from cmr_train.runs.folder import BEST_NAME, CLASSES_FIELD, CONFIG_NAME, FINAL_NAME, LAST_NAME
 from cmr_train.training.best import Best, is_better
 from cmr_train.training.forecast import Forecast
 from cmr_train.training.loop import Hooks, Task, train
@@ -119,7 +119,7 @@ def _validate(session: Session, state: TrainState, validations: tuple[Validation
 
 def _save(session: Session, state: TrainState) -> None:
     """Write a checkpoint; every process takes part, and the first one writes."""
-    values = state_to_save(state, session.world)
+    values = state_to_save(state, session.world) | _classes(session)
     if session.world.is_first:
         save_checkpoint(session.out / LAST_NAME, values)
 
@@ -129,12 +129,17 @@ def _finish(session: Session, state: TrainState) -> None:
     scores = {Weights.LAST: state.dice, Weights.BEST: None if state.best is None else state.best.dice}
     dice = {weights.value: score for weights, score in scores.items() if score is not None}
     if state.best is not None:
-        values = {"iteration": state.best.iteration, "model": state.best.model, "validation_dice": dice}
+        values = {"iteration": state.best.iteration, "model": state.best.model, "validation_dice": dice} | _classes(session)
         save_checkpoint(session.out / BEST_NAME, values)
-    values = {"iteration": state.iteration, "model": state.model.state_dict(), "validation_dice": dice}
+    values = {"iteration": state.iteration, "model": state.model.state_dict(), "validation_dice": dice} | _classes(session)
     save_checkpoint(session.out / FINAL_NAME, values)
     if not session.config.runtime.keep_optimiser:
         (session.out / LAST_NAME).unlink(missing_ok=True)
+
+
+def _classes(session: Session) -> dict[str, dict[int, str]]:
+    """Return what weights say of the outputs of their network."""
+    return {CLASSES_FIELD: session.config.class_names(session.config.head)}
 
 
 def _ignore(record: Record) -> None:

@@ -114,7 +114,8 @@ def step(state: TrainState, task: Task, batch: Batch, network: nn.Module, comput
     images = adjust(images, batch.powers, batch.blurs, batch.noise)
     optimiser.zero_grad(set_to_none=True)
     with compute.autocast():
-        loss = task.loss(network(images.contiguous(memory_format=compute.memory_format), task.head.value), classes)
+        logits = network(images.contiguous(memory_format=compute.memory_format), task.head.value)
+        loss = task.loss(logits, classes, batch.undrawn)
     state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch's method has no types
     state.scaler.step(optimiser)
     state.scaler.update()

@@ -2,9 +2,12 @@
 
 Every loss is a mean over images or pixels with fixed weights, so that the mean of two halves of a batch is the loss of the
 whole: the number of processes changes nothing.
+
+Where structures were not drawn on an image, its background may hold them: there the loss of background is that of background and
+all undrawn structures together, the marginal loss of Shi et al. (Medical Image Analysis 70, 2021).
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,8 +17,23 @@ from torch.nn import functional
 
 from cmr_train.choices import LossKind
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""From logits (N, classes, rows, columns) and classes (N, rows, columns), int64, to one number."""
+
+class Loss(Protocol):
+    """From logits to one number."""
+
+    def __call__(self, logits: Tensor, classes: Tensor, undrawn: Tensor | None = None) -> Tensor:
+        """Return the loss.
+
+        Parameters
+        ----------
+        logits
+            Shape (N, classes, rows, columns).
+        classes
+            Shape (N, rows, columns), int64; never one that was not drawn on its image.
+        undrawn
+            Shape (N, classes), bool: structures that were not drawn on each image; None where all were.
+        """
+
 
 SMOOTH_PIXELS = 1.0
 """Added to both parts of soft Dice, so that a class that neither has counts as right."""
@@ -46,9 +64,11 @@ def class_weights(frequencies: NDArray[np.float64]) -> NDArray[np.float32]:
     return scaled
 
 
-def cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
+def cross_entropy(logits: Tensor, classes: Tensor, undrawn: Tensor | None = None) -> Tensor:
     """Return the mean cross-entropy of the pixels, in nats."""
-    return functional.cross_entropy(logits, classes)
+    if undrawn is None:
+        return functional.cross_entropy(logits, classes)
+    return functional.nll_loss(_log_probabilities(logits, undrawn), classes)
 
 
 def weighted_cross_entropy(weights: Tensor) -> Loss:
@@ -61,21 +81,40 @@ def weighted_cross_entropy(weights: Tensor) -> Loss:
         batch to batch.
     """
 
-    def loss(logits: Tensor, classes: Tensor) -> Tensor:
-        total = functional.cross_entropy(logits, classes, weight=weights, reduction="sum")
+    def loss(logits: Tensor, classes: Tensor, undrawn: Tensor | None = None) -> Tensor:
+        if undrawn is None:
+            total = functional.cross_entropy(logits, classes, weight=weights, reduction="sum")
+        else:
+            total = functional.nll_loss(_log_probabilities(logits, undrawn), classes, weight=weights, reduction="sum")
         return total / classes.numel()
 
     return loss
 
 
-def dice_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
-    """Return cross-entropy plus one minus soft Dice, the mean over images and over classes but the background."""
+def dice_cross_entropy(logits: Tensor, classes: Tensor, undrawn: Tensor | None = None) -> Tensor:
+    """Return cross-entropy plus one minus soft Dice, the mean over images and, in each, over drawn classes but the background.
+
+    An image on which nothing was drawn has a Dice loss of 0.
+    """
     probabilities = logits.float().softmax(dim=1)[:, 1:]
     truth = functional.one_hot(classes, logits.shape[1]).movedim(-1, 1)[:, 1:].to(probabilities.dtype)
     both = (probabilities * truth).sum(dim=(2, 3))
     either = probabilities.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
     dice = (2 * both + SMOOTH_PIXELS) / (either + SMOOTH_PIXELS)
-    return functional.cross_entropy(logits, classes) + 1 - dice.mean()
+    if undrawn is None:
+        return functional.cross_entropy(logits, classes) + 1 - dice.mean()
+    drawn = (~undrawn[:, 1:]).to(dice.dtype)
+    of_image = ((1 - dice) * drawn).sum(dim=1) / drawn.sum(dim=1).clamp_min(1)
+    return cross_entropy(logits, classes, undrawn) + of_image.mean()
+
+
+def _log_probabilities(logits: Tensor, undrawn: Tensor) -> Tensor:
+    """Return logarithms of probabilities, that of background with those of the undrawn structures of its image added."""
+    logarithms = logits.float().log_softmax(dim=1)
+    may_be_background = undrawn.clone()
+    may_be_background[:, 0] = True
+    background = logarithms.masked_fill(~may_be_background[:, :, None, None], -torch.inf).logsumexp(dim=1, keepdim=True)
+    return torch.cat([background, logarithms[:, 1:]], dim=1)
 
 
 def make_loss(kind: LossKind, frequencies: NDArray[np.float64] | None, device: torch.device) -> Loss:

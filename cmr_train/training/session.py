@@ -23,6 +23,7 @@ from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import (
     BEST_NAME,
     CATALOGUES_FIELD,
+    CLASSES_FIELD,
     CONFIG_NAME,
     EVALUATION_PREFIX,
     FINAL_NAME,
@@ -196,7 +197,16 @@ def open_folder(
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / SPLIT_NAME, split.to_json() | {SEEN_FIELD: [one.to_json() for one in seen]})
         catalogues = {head.value: identity.to_json() for head, identity in identities.items()}
-        write_json(out / CONFIG_NAME, {"config": session.config.to_json(), "versions": versions(), CATALOGUES_FIELD: catalogues})
+        config = session.config
+        write_json(
+            out / CONFIG_NAME,
+            {
+                "config": config.to_json(),
+                "versions": versions(),
+                CLASSES_FIELD: config.class_names(config.head),
+                CATALOGUES_FIELD: catalogues,
+            },
+        )
     session.world.wait()
     return None
 

@@ -1,17 +1,20 @@
 """Training and validation images of a run, and the tasks made of them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
+from cmr_planes.views import Structure
 from cmr_train.choices import Head, LossKind, Subset
-from cmr_train.config import VIEW_STRUCTURES, class_names
+from cmr_train.config import RunConfig
 from cmr_train.data.batches import Order
 from cmr_train.data.datasets import PlaneDataset, Target, choose_cache, class_frequencies
+from cmr_train.data.drawn import drawn_sentence, drawn_structures, has_all, unwanted_pixels
 from cmr_train.data.images import Grid
 from cmr_train.data.memory import free_bytes
 from cmr_train.data.selection import of_participants, participants, select_images, split_of
@@ -48,7 +51,7 @@ def choose_images(session: Session, head: Head) -> TaskImages:
     where = f"{str(catalogue.path)!r}"
     index = select_images(config, catalogue, head, Subset.ALL)
     if head is Head.STRUCTURES:
-        index = _wholly_drawn(session, index)
+        index = _usable(session, index)
     split, n_people = split_of(config, index, head), len(participants(index))
     n_without_set = n_people - len({*split.train, *split.validation, *split.test})
     if n_without_set:
@@ -68,6 +71,8 @@ def choose_images(session: Session, head: Head) -> TaskImages:
             f"none of the {n_people} participants with {head.value} in {where} falls into the training set; "
             "use another split seed or more subjects"
         )
+    if head is Head.STRUCTURES:
+        _check_drawn(session, train)
     if head is config.head and config.runtime.validate_every and not len(validation):
         raise TrainError(
             f"the run is to be validated, and none of the {n_people} participants with {head.value} in {where} falls into the "
@@ -76,31 +81,76 @@ def choose_images(session: Session, head: Head) -> TaskImages:
     return TaskImages(train=train, validation=validation, split=split)
 
 
-def _wholly_drawn(session: Session, index: ImageIndex) -> ImageIndex:
-    """Keep the images on which every structure of the view was annotated, present or absent: elsewhere, background may be anything.
+def _usable(session: Session, index: ImageIndex) -> ImageIndex:
+    """Keep the images on which every structure was drawn, or checked and absent: elsewhere background may be anything.
+
+    With ``ignore_undrawn`` the others stay too.
 
     Raises
     ------
     TrainError
         There are none.
     """
-    view = session.config.data.view
-    wanted = list(VIEW_STRUCTURES[view])
-    drawn: dict[str, NDArray[np.bool_]] = {}
-    is_whole = np.zeros(len(index), dtype=np.bool_)
-    for row in range(len(index)):
-        subject = index.subject(row)
-        if subject not in drawn:
-            drawn[subject] = np.logical_and.reduce(
-                session.catalogues[Head.STRUCTURES].labelled_structures(subject, view)[..., wanted], axis=-1
-            )
-        is_whole[row] = drawn[subject][index.phase_index[row], index.slice_index[row]]
-    names = ", ".join(structure.title for structure in VIEW_STRUCTURES[view])
-    if not is_whole.any():
-        raise TrainError(f"on none of the {len(index)} annotated images of view {view.title} were all of {names} drawn")
+    config, catalogue = session.config, session.catalogues[Head.STRUCTURES]
+    view, names = config.data.view, _titles(config.structures)
+    drawn = drawn_structures(catalogue, index, view)
+    is_used = is_whole = has_all(drawn, config.structures)
+    lack = f"{(~is_whole).sum():,} of {len(index):,} annotated images"
+    if _does_ignore_undrawn(config):
+        is_used = np.ones_like(is_whole)
+        sentence = f"on {lack} not all of {names} were drawn: their background may hold what was not, and is trained on as such"
+    elif is_whole.any():
+        sentence = f"{lack} are left out: not all of {names} were drawn on them"
+    else:
+        raise TrainError(
+            f"on none of the {len(index):,} annotated images of view {view.title} were all of {names} drawn; drawn are: "
+            f"{drawn_sentence(drawn)}; choose structures that were drawn, or ignore_undrawn"
+        )
     if not is_whole.all():
-        session.reporter.on_message(f"{(~is_whole).sum():,} annotated images are left out: not all of {names} were drawn on them")
-    return index.select(is_whole)
+        session.reporter.on_message(sentence)
+    used = index.select(is_used)
+    for name, n_pixels in unwanted_pixels(catalogue, used, view, config.structures).items():
+        session.reporter.on_message(f"{name} was drawn ({n_pixels:,} pixels) and is background in this run")
+    return used
+
+
+def _check_drawn(session: Session, train: ImageIndex) -> None:
+    """Refuse to train on a structure that no training image shows; such an output would learn nothing.
+
+    Raises
+    ------
+    TrainError
+        There is such.
+    """
+    drawn = drawn_structures(session.catalogues[Head.STRUCTURES], train, session.config.data.view)
+    missing = [structure for structure in session.config.structures if not drawn[:, structure].any()]
+    if missing:
+        raise TrainError(
+            f"on none of the {len(train):,} training images was {_titles(missing)} drawn; drawn are: {drawn_sentence(drawn)}; "
+            "leave it out of the structures"
+        )
+
+
+def _does_ignore_undrawn(config: RunConfig) -> bool:
+    return config.transfer is not None and config.transfer.ignore_undrawn
+
+
+def _undrawn(catalogue: Catalogue, index: ImageIndex, config: RunConfig) -> NDArray[np.bool_] | None:
+    """Return the outputs whose structures were not drawn, shape (images, outputs); None where all were drawn on all images."""
+    undrawn = ~drawn_structures(catalogue, index, config.data.view)[:, list(config.class_numbers(Head.STRUCTURES))]
+    undrawn[:, 0] = False
+    return undrawn if undrawn.any() else None
+
+
+def _scored(config: RunConfig, dataset: PlaneDataset) -> dict[int, str]:
+    """Return the outputs that a validation scores, with their names: those that were drawn on an image of it."""
+    numbers, names = dataset.target.classes, config.class_names(dataset.target.head)
+    unknown = () if dataset.undrawn is None else np.flatnonzero(dataset.undrawn.all(axis=0))
+    return {output: names[number] for output, number in enumerate(numbers) if number in names and output not in unknown}
+
+
+def _titles(structures: Iterable[Structure]) -> str:
+    return ", ".join(structure.title for structure in structures)
 
 
 def make_tasks(session: Session, images: Mapping[Head, TaskImages]) -> tuple[tuple[Task, ...], tuple[Validation, ...]]:
@@ -128,19 +178,21 @@ def make_tasks(session: Session, images: Mapping[Head, TaskImages]) -> tuple[tup
         head: Target(
             view=config.data.view,
             head=head,
-            n_classes=config.heads[head],
+            classes=config.class_numbers(head),
             grid=Grid.of(config),
         )
         for head in images
     }
-    datasets = {head: PlaneDataset(session.catalogues[head], chosen.train, targets[head]) for head, chosen in images.items()}
+
+    def dataset_of(head: Head, index: ImageIndex) -> PlaneDataset:
+        catalogue = session.catalogues[head]
+        undrawn = _undrawn(catalogue, index, config) if head is Head.STRUCTURES and _does_ignore_undrawn(config) else None
+        return PlaneDataset(catalogue, index, targets[head], undrawn)
+
+    datasets = {head: dataset_of(head, chosen.train) for head, chosen in images.items()}
     validated: dict[Head, PlaneDataset] = {}
     if config.runtime.validate_every and world.is_first:
-        validated = {
-            head: PlaneDataset(session.catalogues[head], chosen.validation, targets[head])
-            for head, chosen in images.items()
-            if len(chosen.validation)
-        }
+        validated = {head: dataset_of(head, chosen.validation) for head, chosen in images.items() if len(chosen.validation)}
         for head in images.keys() - validated:
             session.reporter.on_message(f"{head.value}: not validated, since no participant with them is in the validation set")
         n_people = len(participants(images[config.head].validation))
@@ -179,7 +231,7 @@ def make_tasks(session: Session, images: Mapping[Head, TaskImages]) -> tuple[tup
         session.reporter.on_message(
             f"{head.value}: {len(dataset):,} images of {people:,} participants, {'in memory' if is_cached else 'read from disk'}"
         )
-    validations = (Validation(dataset=dataset, names=class_names(config.data.view, head)) for head, dataset in validated.items())
+    validations = (Validation(dataset=dataset, names=_scored(config, dataset)) for dataset in validated.values())
     return tuple(tasks), tuple(validations)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from cmr_train.choices import Head
 from cmr_train.compute.devices import Compute
 from cmr_train.data.datasets import PlaneDataset
+from cmr_train.data.drawn import keep_drawn
 from cmr_train.models.unet import UNet
 from cmr_train.prediction.inference import IMAGES_AT_ONCE, classify
 from cmr_train.training.state import TrainState, enter
@@ -23,7 +24,7 @@ class Validation:
     dataset: PlaneDataset
     """Images and masks of participants outside the training set."""
     names: dict[int, str]
-    """The classes that are scored."""
+    """The outputs of the network that are scored, and what they stand for."""
 
     @property
     def n_participants(self) -> int:
@@ -41,12 +42,14 @@ class Validation:
         """
         participants = np.array([self.dataset.index.participant(row) for row in range(len(self.dataset))])
         people, person_of = np.unique(participants, return_inverse=True)
-        n_classes = self.dataset.target.n_classes
+        n_classes, undrawn = self.dataset.target.n_classes, self.dataset.undrawn
         counts = np.zeros((len(people), n_classes, n_classes), dtype=np.int64)
         for start in range(0, len(self.dataset), IMAGES_AT_ONCE):
             rows = range(start, min(start + IMAGES_AT_ONCE, len(self.dataset)))
             images, masks = self.dataset.batch(rows)
             found = classify(model, images, self.dataset.target.head, compute)
+            if undrawn is not None:
+                found = keep_drawn(found, ~undrawn[list(rows)])
             for row, mask, classes in zip(rows, masks, found, strict=True):
                 pairs = np.bincount((mask.astype(np.int64) * n_classes + classes).ravel(), minlength=n_classes**2)
                 counts[person_of[row]] += pairs.reshape(n_classes, n_classes)

@@ -271,10 +271,14 @@ def test_an_empty_test_set(tmp_path, annotated):
     one_sentence(command("evaluate", run), 1, "belongs to the test set", "choose another subset")
 
 
-def test_classes_that_the_run_does_not_know(tmp_path):
+def test_structures_that_the_run_does_not_find_are_background_and_counted(tmp_path):
     data = make_catalogue(tmp_path / "data", 2, found=Structure.RA, drawn=(0, 1, 5))
     run = write_run(tmp_path / "run", data=data)
-    one_sentence(command("evaluate", run), 1, "class 5", "1 LV, 2 Myo, 3 RV")
+    with Catalogue(data) as catalogue:
+        n_pixels = sum(int(rows[Structure.RA]) for rows in catalogue.annotations().label_pixels)
+    one_sentence(command("evaluate", run), 0, f"RA was drawn ({n_pixels:,} pixels) and counts as background")
+    assert {(row["structure"], row[Metric.DICE]) for row in rows_of(run / "per_subject.csv")} == {("LV", "0")}
+    assert json.loads((run / "summary.json").read_text())["drawn_and_not_scored_pixels"] == {"RA": n_pixels}
 
 
 def test_a_baseline_of_another_task(tmp_path, annotated):

@@ -38,7 +38,7 @@ def write_run(
         settings["mode"] = TransferMode.SCRATCH
     config = configure(recipe, data=data, view=view, **settings)
     model = make_network(config)
-    make_threshold(model, config.head.value, threshold, found)
+    make_threshold(model, config.head.value, threshold, config.class_numbers(config.head).index(found))
     folder.mkdir(parents=True)
     identity = CatalogueIdentity(path=data, sha256="")
     if data.is_file():

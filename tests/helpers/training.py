@@ -50,18 +50,25 @@ def labels_of(images: np.ndarray) -> np.ndarray:
     return np.digitize(images, (150, 300, 600)).astype(np.uint8)
 
 
-def annotate(path: Path, structures: Sequence[Structure] = (Structure.LV, Structure.MYO, Structure.RV)) -> Path:
-    """Give every SAX image of a catalogue labels, as if some structures had been drawn."""
-    view = CardiacView.SAX
+def annotate(
+    path: Path,
+    structures: Sequence[Structure] = (Structure.LV, Structure.MYO, Structure.RV),
+    *,
+    view: CardiacView = CardiacView.SAX,
+    at_es: Sequence[Structure] | None = None,
+) -> Path:
+    """Give every image of a view labels, as if some structures had been drawn, and at end-systole others."""
     labels = {}
     with Catalogue(path) as catalogue:
         for key in catalogue.subjects().key:
             phases, slices = catalogue.view_attributes(key, view).shape[:2]
             images = [[catalogue.image(key, view, phase, level) for level in range(slices)] for phase in range(phases)]
             classes = labels_of(np.array(images))
-            classes[~np.isin(classes, structures)] = 0
-            drawn = np.isin(np.arange(len(Structure)), [0, *structures])
-            drawn = np.broadcast_to(drawn, (phases, slices, len(Structure))).copy()
+            drawn = np.zeros((phases, slices, len(Structure)), dtype=bool)
+            for phase in range(phases):
+                chosen = structures if at_es is None or phase == 0 else at_es
+                classes[phase][~np.isin(classes[phase], chosen)] = 0
+                drawn[phase][:, [0, *chosen]] = True
             labels[key] = {view: ViewLabels(labels=classes, structures=drawn, source="nifti")}
     write_labels(path, labels)
     return path

@@ -18,7 +18,7 @@ from tests.helpers.training import SIZE, open_index, small_catalogue
 CPU = torch.device("cpu")
 
 
-TARGET = Target(view=CardiacView.SAX, head=Head.POSITIONS, n_classes=10, grid=Grid((SIZE, 64)))
+TARGET = Target(view=CardiacView.SAX, head=Head.POSITIONS, classes=tuple(range(10)), grid=Grid((SIZE, 64)))
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_an_item_is_the_normalised_image_and_its_mask_on_the_common_matrix(catal
 
 @pytest.mark.parametrize("resample_mm", [None, 8.0])
 def test_memory_and_disk_give_the_same_bytes(catalogue_path, resample_mm):
-    target = Target(view=TARGET.view, head=TARGET.head, n_classes=10, grid=Grid(TARGET.grid.size, resample_mm))
+    target = Target(view=TARGET.view, head=TARGET.head, classes=tuple(range(10)), grid=Grid(TARGET.grid.size, resample_mm))
     disk, memory = make_dataset(catalogue_path, target), make_dataset(catalogue_path, target)
     memory.fill_cache()
     assert memory.is_cached
@@ -69,7 +69,9 @@ def test_a_dataset_that_is_sent_elsewhere_opens_its_files_there(catalogue_path):
 
 
 def test_classes_that_do_not_match_are_named(catalogue_path):
-    dataset = make_dataset(catalogue_path, Target(view=CardiacView.SAX, head=Head.POSITIONS, n_classes=4, grid=Grid((SIZE, SIZE))))
+    dataset = make_dataset(
+        catalogue_path, Target(view=CardiacView.SAX, head=Head.POSITIONS, classes=tuple(range(4)), grid=Grid((SIZE, SIZE)))
+    )
     with pytest.raises(TrainError, match=r"subject 'SYN-0001', SAX, phase 0, slice 0 has class 9, .* 0 to 3"):
         dataset.check()
 

@@ -120,3 +120,12 @@ def test_no_number_stands_where_a_structure_was_not_found_or_grew_in_systole(blo
     assert list(function.doubts) == doubts
     found = [name for name in (*NAN_LV, *NAN_RV, "lv_mass_g") if math.isnan(attrgetter(name)(function))]
     assert found == missing
+
+
+def test_a_structure_that_the_network_does_not_find_has_no_volume():
+    labels = np.zeros((2, 3, 4, 4), dtype=np.uint8)
+    labels[0, :, :2], labels[1, :, :1] = Structure.LV, Structure.LV
+    found = VentricularFunction.measure(labels, ("ed", "es"), np.ones(3), structures=(Structure.LV,))
+    assert (found.lv.end_diastolic_ml, found.lv.end_systolic_ml) == (24, 12)
+    assert np.isnan([found.rv.end_diastolic_ml, found.rv.ejection_fraction_percent, found.lv_mass_g]).all()
+    assert found.doubts == (Doubt.MYO_NOT_SEGMENTED, Doubt.RV_NOT_SEGMENTED)

@@ -87,7 +87,7 @@ class Recorder(nn.Module):
 def test_a_network_is_given_the_same_image_in_training_and_in_prediction(tmp_path, resample_mm):
     run = load_run(write_run(tmp_path / "run", recipe=Recipe.PRETEXT, rows=40, columns=56, resample_mm=resample_mm))
     catalogue, index = open_index(small_catalogue(tmp_path, 2))
-    target = Target(view=run.view, head=run.head, n_classes=10, grid=Grid.of(run.config))
+    target = Target(view=run.view, head=run.head, classes=tuple(range(10)), grid=Grid.of(run.config))
     trained_on = PlaneDataset(catalogue, index, target)[4][0]
     recorder = Recorder()
     address = (index.subject(4), run.view, int(index.phase_index[4]), int(index.slice_index[4]))
@@ -110,7 +110,7 @@ def test_validation_and_evaluation_find_the_same_classes_in_every_number_format(
         truth = np.stack([catalogue.positions(*each) for each in addresses])
         people = np.array([index.participant(row) for row in range(len(index))])
         names = {number: f"{number}" for number in range(10)}
-        target = Target(view=CardiacView.SAX, head=run.head, n_classes=10, grid=Grid.of(run.config))
+        target = Target(view=CardiacView.SAX, head=run.head, classes=tuple(range(10)), grid=Grid.of(run.config))
         validated = Validation(dataset=PlaneDataset(catalogue, index, target), names=names)(run.model, run.compute)
         for number, name in names.items():
             dice = [

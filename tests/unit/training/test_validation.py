@@ -13,7 +13,6 @@ from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Head, Recipe
 from cmr_train.compute.devices import Compute, choose_compute
-from cmr_train.config import class_names
 from cmr_train.data.datasets import PlaneDataset, Target
 from cmr_train.data.images import Grid
 from cmr_train.errors import ConfigError, TrainError
@@ -52,11 +51,11 @@ def test_the_dice_of_a_look_is_that_of_the_predictions(catalogue_path):
     config = small_config(catalogue_path)
     with Catalogue(catalogue_path) as catalogue:
         index = catalogue.index(CardiacView.SAX)
-        target = Target(view=CardiacView.SAX, head=Head.POSITIONS, n_classes=10, grid=Grid((SIZE, SIZE)))
+        target = Target(view=CardiacView.SAX, head=Head.POSITIONS, classes=tuple(range(10)), grid=Grid((SIZE, SIZE)))
         dataset = PlaneDataset(catalogue, index, target)
         model = UNet(1, 4, 2, heads={"positions": 10})
         initialise(model, 1)
-        names = class_names(CardiacView.SAX, Head.POSITIONS)
+        names = config.class_names(Head.POSITIONS)
         values = Validation(dataset=dataset, names=names)(model, choose_compute(config.runtime))
         assert model.training
         model.eval()
@@ -82,6 +81,7 @@ def test_a_structure_that_is_nowhere_counts_and_a_position_outside_every_image_d
         """A participant with the classes 1 and 2."""
 
         target = SimpleNamespace(head=head, n_classes=4)
+        undrawn = None
         index = SimpleNamespace(participant=lambda row: f"SYN-{row}")
 
         def __len__(self) -> int:
