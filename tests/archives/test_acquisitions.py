@@ -1,6 +1,5 @@
 """Series as archives have them: in pieces, twice, with shifted planes, and with missing times, numbers and places."""
 
-import copy
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +11,8 @@ from tests.helpers.archive_acquisitions import N_FRAMES, RIGHT, File, Files, Out
 
 
 @pytest.fixture(scope="module")
-def pristine() -> Files:
-    return study_files()
-
-
-@pytest.fixture(scope="module")
-def control(pristine: Files, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    found = outcome(pristine, tmp_path_factory.mktemp("control"))
+def control(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    found = outcome(study_files(), tmp_path_factory.mktemp("control"))
     assert found.notes == found.rejections == []
     assert found.frames["sax"][0] == [1, 1, 1]
     assert found.frames["sax"][1][0] in (5, 6)
@@ -26,8 +20,8 @@ def control(pristine: Files, tmp_path_factory: pytest.TempPathFactory) -> Outcom
 
 
 @pytest.fixture
-def files(pristine: Files) -> Files:
-    return copy.deepcopy(pristine)
+def files() -> Files:
+    return study_files()
 
 
 def shuffled(place: int) -> int:
@@ -215,8 +209,7 @@ def test_cosines_of_two_decimals_are_read_and_noted(files: Files, tmp_path: Path
 
 
 @pytest.mark.parametrize("private_bytes", [0, 2000], ids=["nothing between", "behind a private group"])
-def test_a_position_behind_later_elements_is_read(pristine: Files, control: Outcome, tmp_path: Path, private_bytes: int) -> None:
-    files = copy.deepcopy(pristine)
+def test_a_position_behind_later_elements_is_read(files: Files, control: Outcome, tmp_path: Path, private_bytes: int) -> None:
     for file in files.of():
         if private_bytes:
             file.header.private_block(0x0029, "CMR PLANES TEST", create=True).add_new(0x10, "OB", b"\1" * private_bytes)

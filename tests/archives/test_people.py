@@ -325,7 +325,7 @@ def test_a_copy_of_a_subject_in_a_second_source_is_one_subject_with_a_note(tmp_p
     write_flat(tmp_path / "B" / "Patient 002", 2)
     run("extract", tmp_path / "A", tmp_path / "B", tmp_path / "out.h5", "--box", 3, "--gap", 8)
     assert owners(tmp_path / "out.h5") == {"Patient 001": {1}, "Patient 002": {2}}
-    assert list(notes(tmp_path / "out.h5")) == [("Patient 001", "copied_files")]
+    assert [note for note in notes(tmp_path / "out.h5") if note[1] != "few_frames"] == [("Patient 001", "copied_files")]
 
 
 def test_a_visit_that_is_added_joins_the_stored_participant(tmp_path):

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -82,13 +83,22 @@ class Files:
 
 def study_files() -> Files:
     """Return a study of three short-axis slices and three long-axis views, a series each."""
+    return Files([File(series, place, pydicom.dcmread(BytesIO(data))) for series, place, data in _encoded()])
+
+
+@cache
+def _encoded() -> list[tuple[str, int, bytes]]:
+    """Encode the study once: reading it again takes less than copying its headers."""
     study = small_study(n_frames=N_FRAMES)
-    found = Files()
+    encoded = []
     for name, series in study.series.items():
-        for place, file in enumerate(write_cine(study.study, series)):
-            found.files.append(File(name, place, pydicom.dcmread(BytesIO(file.data))))
-            mark(found.files[-1], RIGHT)
-    return found
+        for place, written in enumerate(write_cine(study.study, series)):
+            file = File(name, place, pydicom.dcmread(BytesIO(written.data)))
+            mark(file, RIGHT)
+            stream = BytesIO()
+            file.header.save_as(stream, enforce_file_format=True)
+            encoded.append((name, place, stream.getvalue()))
+    return encoded
 
 
 def mark(file: File, acquisition: int) -> None:

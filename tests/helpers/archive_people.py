@@ -3,8 +3,8 @@
 import io
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from cmr_planes.phantom.dicom_writer import write_cine
 from cmr_planes.shards.catalogue import Catalogue
 from tests.helpers.cohorts import small_study
 
+N_FRAMES = 4
+"""Enough for a cine, whose end-systole no test here asks for."""
+
 Changes = Mapping[str, Any]
 """Attributes to set; a callable is given the numbers of the series and of the frame."""
 
@@ -21,7 +24,7 @@ Changes = Mapping[str, Any]
 @cache
 def person(number: int) -> dict[str, list[bytes]]:
     """Return the files of one person by folder name (``003``, …): six series, other planes for each person."""
-    study = small_study(f"SYN-{number:04d}", translation_mm=(4 * number, 0, 0))
+    study = small_study(f"SYN-{number:04d}", translation_mm=(4 * number, 0, 0), n_frames=N_FRAMES)
     series = {}
     for one in study.series.values():
         one.frames[:, 0, 2] = number
@@ -37,19 +40,27 @@ def known(number: int, **changes: Any) -> Changes:
 NOTHING = dict.fromkeys(("PatientID", "StudyDate", "StudyTime", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"), "")
 
 
-def rewritten(number: int, **changes: Any) -> Iterable[tuple[str, int, bytes]]:
-    """Yield folder, frame number and bytes of each file of a person, with changed attributes."""
-    for name, files in person(number).items():
-        for frame, data in enumerate(files):
-            if not changes:
-                yield name, frame, data
-                continue
-            dataset = pydicom.dcmread(io.BytesIO(data))
-            for keyword, value in changes.items():
-                setattr(dataset, keyword, value(int(name), frame) if callable(value) else value)
-            stream = io.BytesIO()
-            dataset.save_as(stream, enforce_file_format=True)
-            yield name, frame, stream.getvalue()
+def rewritten(number: int, **changes: Any) -> Sequence[tuple[str, int, bytes]]:
+    """Return folder, frame number and bytes of each file of a person, with changed attributes."""
+    return _rewritten(number, tuple(changes.items()))
+
+
+@lru_cache(maxsize=64)
+def _rewritten(number: int, changes: tuple[tuple[str, Any], ...]) -> list[tuple[str, int, bytes]]:
+    return [
+        (name, frame, _changed(data, int(name), frame, changes) if changes else data)
+        for name, files in person(number).items()
+        for frame, data in enumerate(files)
+    ]
+
+
+def _changed(data: bytes, series: int, frame: int, changes: tuple[tuple[str, Any], ...]) -> bytes:
+    dataset = pydicom.dcmread(io.BytesIO(data))
+    for keyword, value in changes:
+        setattr(dataset, keyword, value(series, frame) if callable(value) else value)
+    stream = io.BytesIO()
+    dataset.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
 
 
 def write_flat(folder: Path, number: int, **changes: Any) -> None:
