@@ -96,7 +96,7 @@ def examples(results: StudyResults, variant: str) -> tuple[Example, ...]:
             cells.setdefault((cell.subjects, cell.mode), cell)
     config = next((cell.run.config for cell in cells.values() if cell.run.config is not None), None)
     if config is None:
-        raise TrainError("no network of this variant has ended")
+        raise TrainError("no network of this variant has its weights in the folder of the study")
     ranked = _ranked([cell.run for cell in results.cells if cell.variant == variant])
     if not ranked:
         raise TrainError("no test subject has a Dice")
@@ -110,7 +110,7 @@ def pretext_example(results: StudyResults, run: RunResult) -> PretextExample:
     """Return the median test subject of a pretext by its mean Dice; errors are as of :func:`examples`."""
     ranked = _ranked([run])
     if run.config is None or not ranked or not (run.folder / FINAL_NAME).is_file():
-        raise TrainError("this pretext has not ended")
+        raise TrainError("it has no weights in the folder of the study, or was not scored")
     subject, mean_dice = ranked[(len(ranked) - 1) // 2]
     with _open(results, run.config) as catalogue:
         index = select_images(run.config, catalogue, run.config.head, Subset.TEST)
