@@ -1,6 +1,8 @@
 """Which frames are wanted, and their images: the search for end-diastole and end-systole on a subject's slices."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from statistics import mode
 from typing import TypeAlias
 
@@ -31,6 +33,8 @@ MAX_SEARCH_PIXELS = 1 << 24
 """Pixels of all frames of a slice in which end-systole is searched; 50 frames of 512 × 512 pixels have 13 million."""
 WHOLE_PART = 0.9
 """A slice that spans less than this part of what the best one spans of systole is a piece: it names no phase for others."""
+N_NEIGHBOURS = 3
+"""Where the nearest frame to a phase is black or damaged, one of so many nearest ones may stand for it."""
 UNKNOWN_FRAME = -1
 """Stands for the frame of a slice of which it is not known when its frames were taken."""
 
@@ -74,7 +78,7 @@ def find_cycle_phases(views: Mapping[CardiacView, Sequence[Slice]], times: Mappi
     curves = _search_curves(slices, times[view], _region_centre(views, slices[middle_slice([one.plane for one in slices])].plane))
     if not curves:
         return CyclePhases(ed=_r_wave(times[view]), es=None, lack="no image of the middle slices can be read")
-    return find_phases(combine_curves(curves))
+    return replace(find_phases(combine_curves(_whole_ones(curves))), n_unreadable=_n_unreadable(curves))
 
 
 def choose_frames(
@@ -96,20 +100,15 @@ def choose_frames(
     Returns
     -------
         The names of the phases, and the frame of each phase and slice, shape (phase, slice), zero-based: the frame that the source
-        names, else the nearest in time. Of a slice whose times are not known the first frame is end-diastole, and the frame of
-        end-systole is ``UNKNOWN_FRAME``.
+        names, else the nearest in time that can be read. Of a slice whose times are not known the first frame is end-diastole, and
+        the frame of end-systole is ``UNKNOWN_FRAME``.
     """
     if choice is PhaseChoice.ALL:
         return _every_frame(slices, times)
     moments = phase_moments(cycle)
     names = (CardiacPhase.ED.value, CardiacPhase.ES.value)[: len(moments)]
-    index = np.array(
-        [
-            [_frame_at(one, known, phase, moments[phase]) for one, known in zip(slices, times, strict=True)]
-            for phase in range(len(moments))
-        ]
-    )
-    return names, index
+    columns = [_frames_at(one, known, moments) for one, known in zip(slices, times, strict=True)]
+    return names, np.array(columns).T
 
 
 def phase_moments(cycle: CyclePhases) -> list[float]:
@@ -143,9 +142,35 @@ def far_slices(times: SliceTimes, frame_index: IntArray, moments: Sequence[float
     ]
 
 
+def count_replaced(slices: Sequence[Slice], times: SliceTimes, frame_index: IntArray, moments: Sequence[float]) -> int:
+    """Count images of which the nearest frame cannot be read; ``frame_index`` of :func:`choose_frames`, shape (phase, slice)."""
+    return sum(
+        known is not None and not one.stated_phases[phase] and chosen[index] != nearest_frame(known, moment)
+        for phase, (chosen, moment) in enumerate(zip(frame_index, moments, strict=True))
+        for index, (one, known) in enumerate(zip(slices, times, strict=True))
+    )
+
+
 def end_diastolic_image(one: Slice, times: FloatArray | None, cycle: CyclePhases) -> NDArray[np.uint16]:
     """Return the end-diastolic image of a slice, shape (row, column)."""
-    return one.image(_frame_at(one, times, 0, cycle.ed))
+    return one.image(_frames_at(one, times, [cycle.ed])[0])
+
+
+def _frames_at(one: Slice, times: FloatArray | None, moments: Sequence[float]) -> list[int]:
+    """Return the frames of a slice at end-diastole and end-systole; of unstated ones that cannot be read a neighbour."""
+    frames = [_frame_at(one, times, phase, moment) for phase, moment in enumerate(moments)]
+    if times is None or one.readable(frames).all():
+        return frames
+    return [
+        frame if one.stated_phases[phase] else _readable_near(one, times, moments[phase], frame)
+        for phase, frame in enumerate(frames)
+    ]
+
+
+def _readable_near(one: Slice, times: FloatArray, moment: float, nearest: int) -> int:
+    """Return the first of the frames near a moment that can be read, ``nearest`` if none can."""
+    others = np.argsort(cyclic_distance(times, moment), kind="stable")[:N_NEIGHBOURS].tolist()
+    return next((frame for frame in [nearest, *others] if one.readable([frame]).all()), nearest)
 
 
 def _frame_at(one: Slice, times: FloatArray | None, phase: int, moment: float) -> int:
@@ -185,17 +210,25 @@ def _r_wave(times: SliceTimes) -> float:
 
 
 def _search_curves(slices: Sequence[Slice], times: SliceTimes, centre_mm: FloatArray) -> list[CycleCurves]:
-    """Measure the middle slices over the cycle; if some cannot be read, or have only a piece of it, their neighbours."""
-    found: list[tuple[float, CycleCurves]] = []
-    for one, known in _middle_first(slices, times):
-        curves = _curves(one, known, centre_mm)
-        share = systole_share(known, np.isfinite(curves.difference))
-        if share > 0:
-            found.append((share, curves))
-        if len(found) == N_SEARCH_SLICES:
-            break
-    best = max((share for share, _ in found), default=0.0)
-    return [curves for share, curves in found if share >= WHOLE_PART * best]
+    """Measure the middle slices over the cycle; if one cannot be read, its neighbour."""
+    curves = (_curves(one, known, centre_mm) for one, known in _middle_first(slices, times))
+    return list(islice((one for one in curves if _share(one) > 0), N_SEARCH_SLICES))
+
+
+def _whole_ones(curves: Sequence[CycleCurves]) -> list[CycleCurves]:
+    """Leave out slices that have only a piece of systole, where others have more."""
+    best = max(map(_share, curves))
+    return [one for one in curves if _share(one) >= WHOLE_PART * best]
+
+
+def _share(curves: CycleCurves) -> float:
+    """Return the part of systole that a slice shows."""
+    return systole_share(curves.times, np.isfinite(curves.difference))
+
+
+def _n_unreadable(curves: Sequence[CycleCurves]) -> int:
+    """Count the frames of which a slice was to be measured and could not be."""
+    return sum(int(np.isnan(one.difference[search_frames(one.times)]).sum()) for one in curves)
 
 
 def _middle_first(slices: Sequence[Slice], times: SliceTimes) -> Iterator[tuple[Slice, FloatArray]]:

@@ -51,6 +51,8 @@ class CyclePhases:
     """End-systole, 0 to 1; None if it cannot be told."""
     lack: str = ""
     """What end-systole could not be told for, as a clause."""
+    n_unreadable: int = 0
+    """Frames in which they were to be looked for and that are black or cannot be decoded."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

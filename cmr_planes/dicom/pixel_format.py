@@ -131,9 +131,12 @@ def take_stored_bits(stored: NDArray[np.uint16], form: PixelFormat) -> NDArray[n
 def count_cut(stored: NDArray[np.uint16], form: PixelFormat) -> int:
     """Count the native values with bits beyond the stored ones; a sign may be spread over those."""
     largest = 1 << form.bits_stored
-    if form.is_signed or form.high_bit != form.bits_stored - 1 or stored.max() < largest:
+    if form.high_bit != form.bits_stored - 1 or stored.max() < largest:
         return 0
-    return int((stored >= largest).sum())
+    is_cut = stored >= largest
+    if form.is_signed:
+        is_cut &= stored.astype(np.int16) < -(largest // 2)
+    return int(is_cut.sum())
 
 
 def store(values: NDArray[np.integer], form: PixelFormat, rescale: tuple[float, float], *, n_cut: int = 0) -> StoredImage:

@@ -117,6 +117,12 @@ def _assemble(
     yield None, _frame_of_reference_findings(subject)
     times = time_views(cines)
     choice = annotations.cycle(cines, times, find_cycle_phases(cines, times) if cines else CyclePhases(ed=0.0, es=None))
+    if choice.cycle.n_unreadable:
+        sentence = (
+            f"{choice.cycle.n_unreadable} frames of the slices in which ED and ES are looked for are black or cannot be decoded; "
+            "the phases were told from the others; export the series again"
+        )
+        yield None, [Finding("", NoteCode.UNREADABLE_FRAMES, sentence)]
     if choice.cycle.es is None and options.phases is PhaseChoice.ED_ES and not cines.keys().isdisjoint(targets):
         sentence = f"end-systole could not be told: {choice.cycle.lack}; only end-diastole was kept"
         yield None, [Finding("", NoteCode.FEW_FRAMES, sentence)]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cmr_planes.cine.frame_choice import UNKNOWN_FRAME, choose_frames, far_slices, phase_moments
+from cmr_planes.cine.frame_choice import UNKNOWN_FRAME, choose_frames, count_replaced, far_slices, phase_moments
 from cmr_planes.errors import Finding, NoteCode
 from cmr_planes.extraction.assembly import Assembly
 from cmr_planes.geometry.arrays import IntArray
@@ -35,8 +35,11 @@ def choose_view_frames(view: CardiacView, assembly: Assembly) -> tuple[tuple[str
     phases, frame_index = choose_frames(slices, times, cycle, assembly.options.phases)
     if assembly.options.phases is PhaseChoice.ALL:
         return phases, frame_index, []
+    n_replaced = count_replaced(slices, times, frame_index, phase_moments(cycle))
     frame_index = assembly.choice.override(view, frame_index)
-    findings = _far_findings(view, phases, far_slices(times, frame_index, phase_moments(cycle)), len(slices))
+    findings = _replaced_findings(view, n_replaced, frame_index.size) + _far_findings(
+        view, phases, far_slices(times, frame_index, phase_moments(cycle)), len(slices)
+    )
     is_told = ~(frame_index == UNKNOWN_FRAME).all(axis=1)
     if not is_told.all():
         sentence = (
@@ -45,6 +48,17 @@ def choose_view_frames(view: CardiacView, assembly: Assembly) -> tuple[tuple[str
         )
         findings.append(Finding(view.value, NoteCode.CYCLE_TIME_UNKNOWN, sentence))
     return tuple(phase for phase, told in zip(phases, is_told, strict=True) if told), frame_index[is_told], findings
+
+
+def _replaced_findings(view: CardiacView, n_replaced: int, n_images: int) -> list[Finding]:
+    """Note images that stand for a neighbour which cannot be read."""
+    if not n_replaced:
+        return []
+    sentence = (
+        f"{n_replaced} of {n_images} images are of the frame beside the one at ED or ES, which is black or cannot be decoded; "
+        "export the series again"
+    )
+    return [Finding(view.value, NoteCode.UNREADABLE_FRAMES, sentence)]
 
 
 def _far_findings(view: CardiacView, phases: Sequence[str], far: Sequence[Sequence[int]], n_slices: int) -> list[Finding]:

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from cmr_planes.phantom.dicom_model import CineSeries
+from cmr_planes.phantom.dicom_writer import write_files
+from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.small_study import ES_FRACTION, write_study
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
@@ -119,3 +123,96 @@ def test_a_subject_of_black_images_is_rejected(tmp_path: Path) -> None:
     assert run("extract", tmp_path / "dicom", tmp_path / "out.h5", "--workers", 1, *SMALL_BOXES).exit_code == 3
     with Catalogue(tmp_path / "out.h5") as catalogue:
         assert {finding.code.value for finding in catalogue.rejections()} == {"unreadable_pixels"}
+
+
+def test_each_slice_keeps_its_slope(tmp_path: Path) -> None:
+    study = small_study(n_frames=8)
+    slopes = {"sax1": 1.0, "sax2": 1.5, "sax3": 0.5}
+    changed = {key: replace(one, overrides={"RescaleSlope": slopes.get(key, 1.0)}) for key, one in study.series.items()}
+    write_study(tmp_path / "dicom" / "SYN-0001", replace(study, series=changed))
+    assert run("extract", tmp_path / "dicom", tmp_path / "out.h5", "--workers", 1, *SMALL_BOXES).exit_code == 0
+    with Catalogue(tmp_path / "out.h5") as catalogue:
+        rescale = catalogue.view_attributes("SYN-0001", CardiacView.SAX).rescale
+    np.testing.assert_array_equal(rescale[..., 0], np.tile([1.0, 1.5, 0.5], (2, 1)))
+
+
+def test_each_frame_of_an_enhanced_instance_keeps_its_slope(tmp_path: Path) -> None:
+    study = small_study(n_frames=8)
+    (tmp_path / "dicom" / "SYN-0001").mkdir(parents=True)
+    for key, one in study.series.items():
+        instance = pydicom.dcmread(BytesIO(write_enhanced(study.study, [one]).data))
+        for frame, groups in enumerate(instance.PerFrameFunctionalGroupsSequence):
+            rescale = pydicom.Dataset()
+            rescale.RescaleSlope, rescale.RescaleIntercept, rescale.RescaleType = str(1 + 0.25 * frame), "3", "US"
+            groups.PixelValueTransformationSequence = [rescale]
+        pixels = instance.pixel_array[:, :, :] / (1 + 0.25 * np.arange(8))[:, None, None]
+        instance.PixelData = np.rint(pixels).astype("<u2").tobytes()
+        instance.save_as(tmp_path / "dicom" / "SYN-0001" / f"{key}.dcm", enforce_file_format=True)
+    assert run("extract", tmp_path / "dicom", tmp_path / "out.h5", "--workers", 1, *SMALL_BOXES).exit_code == 0
+    with Catalogue(tmp_path / "out.h5") as catalogue:
+        stored = catalogue.view_attributes("SYN-0001", CardiacView.SAX)
+        for phase in range(2):
+            image = catalogue.image("SYN-0001", CardiacView.SAX, phase, 1).astype(float)
+            truth = study.series["sax2"].frames[int(stored.frame_numbers[phase, 1]) - 1]
+            slope, intercept = stored.rescale[phase, 1]
+            np.testing.assert_allclose(image * slope + intercept - 3, truth, atol=slope / 2)
+
+
+def test_a_black_first_frame_names_no_phase_and_is_noted(tmp_path: Path) -> None:
+    def blackened(key: str, one: CineSeries) -> CineSeries:
+        frames = one.frames.copy()
+        frames[: key.startswith("sax")] = 0
+        return replace(one, frames=frames)
+
+    times, codes = extracted(tmp_path, blackened)
+    assert "unreadable_frames" in codes
+    assert set(times) == {"sax", "2ch", "4ch"}
+    assert (times["sax"][0] > 0).all()
+    for of_view in times.values():
+        ed, es = of_view % 1.0
+        assert np.minimum(ed, 1 - ed).max() <= 0.051
+        assert np.abs(es - ES_FRACTION).max() <= 0.051
+
+
+def test_mended_values_are_noted(tmp_path: Path) -> None:
+    _, codes = extracted(tmp_path, lambda _, one: replace(one, overrides={"RescaleSlope": 0.0}))
+    assert "pixel_values" in codes
+
+
+def test_a_slice_of_another_part_of_the_cycle_is_noted(tmp_path: Path) -> None:
+    times, codes = extracted(tmp_path, lambda key, one: taken(one, range(9) if key == "sax2" else WHOLE))
+    assert "phase_not_covered" in codes
+    assert np.abs(times["sax"][1, [0, 2]] - ES_FRACTION).max() <= 0.051
+
+
+def test_a_view_whose_times_nothing_tells_has_no_end_systole(tmp_path: Path) -> None:
+    def untimed(key: str, one: CineSeries) -> CineSeries:
+        if key != "4ch":
+            return one
+        short = taken(one, range(28))
+        return replace(short, overrides={"TriggerTime": None, "NominalInterval": None, "CardiacNumberOfImages": None})
+
+    times, codes = extracted(tmp_path, untimed)
+    assert "cycle_time_unknown" in codes
+    assert times["sax"].shape == (2, 3)
+    assert times["4ch"].shape == (1, 1)
+
+
+POSITIONS: dict[str, tuple[dict[int, str], int]] = {
+    "one end-systolic frame": ({0: "END_DIASTOLE", 3: "END_SYSTOLE"}, 4),
+    "several end-systolic frames": ({0: "END_DIASTOLE", 1: "END_DIASTOLE", **dict.fromkeys((4, 5, 6, 7, 8), "END_SYSTOLE")}, 6),
+    "all frames end-systolic": (dict.fromkeys(range(12), "END_SYSTOLE"), 6),
+}
+
+
+@pytest.mark.parametrize("case", POSITIONS)
+def test_headers_name_phases_where_they_single_frames_out_and_else_the_images_do(tmp_path: Path, case: str) -> None:
+    positions, es = POSITIONS[case]
+    study = small_study(n_frames=12)
+    files = [write_enhanced(study.study, [one], cycle_positions=positions) for one in study.series.values()]
+    write_files(tmp_path / "dicom" / "SYN-0001", files)
+    assert run("extract", tmp_path / "dicom", tmp_path / "out.h5", "--workers", 1, *SMALL_BOXES).exit_code == 0
+    with Catalogue(tmp_path / "out.h5") as catalogue:
+        for view in catalogue.views().view:
+            numbers = catalogue.view_attributes("SYN-0001", CardiacView(view)).frame_numbers
+            np.testing.assert_array_equal(numbers, np.tile([[1], [es]], (1, numbers.shape[1])))

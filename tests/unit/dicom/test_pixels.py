@@ -284,6 +284,15 @@ def test_values_beyond_the_stored_bits_are_counted(tmp_path: Path) -> None:
     assert stored.pixels[5, 5] == 5000 - 4096
 
 
+def test_signed_values_beyond_the_stored_bits_are_counted(tmp_path: Path) -> None:
+    values = template().pixel_array.astype(np.int16)
+    values[5, 5:9] = -3000
+    values[6, 5] = -2
+    dataset = template(PixelRepresentation=1, PixelData=values.astype("<i2").tobytes())
+    del dataset.SmallestImagePixelValue, dataset.LargestImagePixelValue
+    assert read_whole(tmp_path, dataset).repair == PixelRepair(n_negative=1, n_cut=4)
+
+
 @pytest.mark.parametrize("interpretation", ["MONOCHROME1", "MONOCHROME2"])
 @pytest.mark.parametrize("level", [0, 4095, 77])
 def test_black_images_are_refused_even_with_a_few_marks_in_them(tmp_path: Path, interpretation: str, level: int) -> None:
