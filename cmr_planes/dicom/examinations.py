@@ -78,8 +78,8 @@ def divide(origins: Sequence[Origin]) -> list[list[int]]:
 
     Different known values of PatientID, PatientBirthDate, StudyDate, StudyTime or StudyInstanceUID tell examinations apart, an
     equal UID notwithstanding. A UID, date or time that is another in every file, phase or series of what is otherwise one
-    examination says nothing. Where none of them differs, and the files would be several complete examinations of one numbering,
-    FrameOfReferenceUID divides them if it does so completely.
+    examination says nothing, nor does such a PatientID where all else agrees. Where none of them differs, and the files would be
+    several complete examinations of one numbering, FrameOfReferenceUID divides them if it does so completely.
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ def divide(origins: Sequence[Origin]) -> list[list[int]]:
     if len({origin.identity for origin in origins}) == 1 and len({origin.frame_of_reference for origin in origins}) == 1:
         return [list(range(len(origins)))]
     found: list[tuple[tuple[bytes, ...], list[int]]] = []
-    for _, same_person in _by_values(origins, range(len(origins)), ("patient", "birth_date")):
-        scattered = {column for column in ("date", "time", "study_uid") if _is_scattered(column, origins, same_person)}
+    for _, same_person in _by_values(origins, range(len(origins)), _person_columns(origins)):
+        scattered = {column for column in _COLUMNS if column != "birth_date" and _is_scattered(column, origins, same_person)}
         found += _by_values(origins, same_person, ["" if column in scattered else column for column in _COLUMNS])
     return sorted(part for group in _join_unknown(found) for part in _by_frame_of_reference(origins, group))
 
@@ -154,6 +154,11 @@ def _join_unknown(groups: Sequence[tuple[tuple[bytes, ...], list[int]]]) -> list
     return [sorted(members) for members in joined.values()]
 
 
+def _person_columns(origins: Sequence[Origin]) -> tuple[str, ...]:
+    """Return what tells persons apart: PatientID says nothing where an anonymiser made it anew for every file or series."""
+    return ("birth_date",) if _is_scattered("patient", origins, range(len(origins))) else ("patient", "birth_date")
+
+
 def _is_scattered(column: str, origins: Sequence[Origin], indices: Sequence[int]) -> bool:
     """Tell whether a value is another in every file, phase or series of what is otherwise one examination."""
     values = [getattr(origins[index].identity, column) for index in indices]
@@ -170,15 +175,19 @@ def _is_scattered(column: str, origins: Sequence[Origin], indices: Sequence[int]
 
 
 def _agree(column: str, origins: Sequence[Origin], indices: Sequence[int]) -> bool:
-    """Tell whether anything but a column says that files are of one examination."""
+    """Tell whether anything but a column says that files are of one examination; against PatientID, all else must."""
     criteria: list[Callable[[Origin], object]] = [
         lambda origin: origin.identity.patient,
         lambda origin: origin.frame_of_reference.encode(),
     ]
     if column != "study_uid":
         criteria.append(lambda origin: origin.identity.study_uid)
+    if column == "patient":
+        criteria += [lambda origin: origin.identity.date, lambda origin: origin.identity.time]
+        del criteria[0]
     found = [{criterion(origins[index]) for index in indices} for criterion in criteria]
-    return any(len(values) == 1 and b"" not in values for values in found)
+    is_enough = all if column == "patient" else any
+    return is_enough(len(values) == 1 and b"" not in values for values in found)
 
 
 def _n_collisions(origins: Sequence[Origin], indices: Sequence[int]) -> int:

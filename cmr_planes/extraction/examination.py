@@ -75,15 +75,20 @@ def _check_one_person(origins: Sequence[Origin], groups: Sequence[Sequence[int]]
 
 
 def _uid_findings(origins: Sequence[Origin]) -> list[Finding]:
-    """Say what StudyInstanceUID lacks."""
+    """Say what StudyInstanceUID and PatientID lack."""
     uids = {origin.identity.study_uid for origin in origins}
+    patients = {origin.identity.patient for origin in origins} - {b""}
+    findings = []
     if b"" in uids:
         sentence = "StudyInstanceUID (0020,000D) is empty; all files were taken as one study"
+        findings.append(Finding("", NoteCode.NO_STUDY_UID, sentence))
     elif len(uids) > 1:
         sentence = f"StudyInstanceUID (0020,000D) has {len(uids)} values in what is otherwise one study; it was taken as one"
-    else:
-        return []
-    return [Finding("", NoteCode.NO_STUDY_UID, sentence)]
+        findings.append(Finding("", NoteCode.NO_STUDY_UID, sentence))
+    if len(patients) > 1:
+        sentence = f"PatientID (0010,0020) has {len(patients)} values in what is otherwise one study; it was taken as one person's"
+        findings.append(Finding("", NoteCode.SEVERAL_PATIENT_IDS, sentence))
+    return findings
 
 
 def _origin(frame: FrameHeader, places: dict[int, Hashable]) -> Origin:

@@ -144,6 +144,24 @@ def test_a_study_uid_for_every_file_series_or_phase_is_one_subject(tmp_path, wri
     assert "otherwise one study" in notes(tmp_path / "out.h5")["p1", "no_study_uid"]
 
 
+@pytest.mark.parametrize(
+    "patient", [lambda series, frame: f"H{series}{frame:02d}", lambda series, _: f"H{series}"], ids=["file", "series"]
+)
+@pytest.mark.parametrize("write", [write_flat, write_series])
+def test_a_patient_id_for_every_file_or_series_of_one_examination_is_one_person(tmp_path, write, patient):
+    for number in (1, 2):
+        write(tmp_path / "s" / f"p{number}", number, PatientID=patient)
+    assert found(tmp_path / "s", tmp_path) == {"p1": {1}, "p2": {2}}
+    assert "otherwise one study" in notes(tmp_path / "out.h5")["p1", "several_patient_ids"]
+
+
+def test_patient_ids_differ_between_persons_where_all_else_is_a_constant(tmp_path):
+    constants = {"StudyInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.4", "StudyDate": "20200101", "StudyTime": "120000"}
+    for number in PERSONS:
+        write_flat(tmp_path / "s", number, **known(number, **constants))
+    assert sorted(found(tmp_path / "s", tmp_path).values(), key=min) == [{1}, {2}, {3}]
+
+
 # visits
 
 
