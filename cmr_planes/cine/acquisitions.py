@@ -12,7 +12,16 @@ from statistics import median
 
 from cmr_planes.cine.frame_order import order_frames
 from cmr_planes.cine.grouping import common_plane, group_by_plane, unique_frames
-from cmr_planes.cine.left_out import copy_notes, fates, order_notes, order_rejections, place_notes, placeless_fates, series_label
+from cmr_planes.cine.left_out import (
+    copy_notes,
+    fates,
+    order_notes,
+    order_rejections,
+    place_notes,
+    place_rejections,
+    placeless_fates,
+    series_label,
+)
 from cmr_planes.cine.moments import OrderedBy
 from cmr_planes.cine.takes import MIN_CINE_FRAMES, expected_frames, join_pieces, split_takes
 from cmr_planes.dicom.frames import FrameHeader
@@ -57,14 +66,15 @@ class CineSlice:
         return expected_frames(self.frames)
 
     @property
-    def recency(self) -> tuple[str, int, int, int, str]:
-        """Sorts acquisitions by when they were made."""
+    def recency(self) -> tuple[str, int, int, int, str, float]:
+        """Sorts acquisitions by when they were made; where nothing tells, all takes of the longer cycle come last."""
         return (
             max(frame.acquired_at for frame in self.frames),
             _known(self.header.series_number),
             max(_known(frame.acquisition_number) for frame in self.frames),
             max(_known(frame.instance_number) for frame in self.frames),
             max(frame.content_at for frame in self.frames),
+            _span_ms(self),
         )
 
     @property
@@ -127,7 +137,7 @@ def find_cine_slices(frames: Iterable[FrameHeader]) -> CineStudy:
     return CineStudy(
         slices=tuple(slices),
         n_single_frames=len(singles),
-        defects=(*order_rejections(unordered), *dict.fromkeys(frame.defect for frame in placeless if frame.defect is not None)),
+        defects=(*order_rejections(unordered), *place_rejections(placeless, are_all=len(placeless) == len(unique))),
         excluded={"without an order": sum(map(len, unordered))} if unordered else {},
         findings=(*copy_notes(n_copies, len(unique)), *place_notes(placeless), *(order_notes(unordered) if slices else [])),
         passed_over=tuple(sorted(rows, key=lambda row: (_known(row.series_number), row.fate, row.sentence))),

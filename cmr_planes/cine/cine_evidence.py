@@ -1,7 +1,8 @@
 """Which acquisitions are cines of the heart: the evidence of headers, then of names, then of what else there is.
 
 Strong evidence excludes: the images are of another kind, or their times contradict a heart beat. Weak evidence ranks: derived
-images, times as in real-time imaging or a doubtful word give way to a cine at the same place, and are used where there is none.
+images, times as in real-time imaging or a doubtful word give way to a cine at the same place, and are used where there is none;
+so do frames without trigger times, for perfusion and real-time imaging often have none.
 Words only support: one that fits all acquisitions of a study says nothing, and headers refute words of several meanings.
 """
 
@@ -14,7 +15,7 @@ from statistics import median
 from typing import TypeVar
 
 from cmr_planes.cine.acquisitions import CineSlice, CineStudy, share_orientation
-from cmr_planes.cine.competition import MIN_STACK_LEVELS, is_displaced, n_levels, uncorrected_copies
+from cmr_planes.cine.competition import MIN_STACK_LEVELS, is_displaced, n_levels, shows_same, uncorrected_copies
 from cmr_planes.cine.header_evidence import MIN_BEAT_FRAMES, HeaderEvidence, judge_headers
 from cmr_planes.cine.name_patterns import REFUTABLE_REASONS
 from cmr_planes.cine.series_names import Exclusion, NameTable, Strength
@@ -151,8 +152,9 @@ def _by_number_of_frames(cases: Sequence[_Case]) -> list[_Case]:
 
 
 def _by_competition(cases: Sequence[_Case]) -> list[_Case]:
-    """Leave out doubtful acquisitions where better ones lie, and copies without the correction that others have."""
+    """Leave out doubtful or untimed acquisitions where better ones lie, and copies without the correction that others have."""
     sound = [case.cine for case in cases if case.fate is None and not case.cine.doubt]
+    timed = [case.cine for case in cases if case.fate is None and not case.cine.doubt and case.headers.follows_beat]
     uncorrected = uncorrected_copies([case.cine for case in cases if case.fate is None])
     decided = []
     for case in cases:
@@ -160,6 +162,8 @@ def _by_competition(cases: Sequence[_Case]) -> list[_Case]:
             case = case.left_out(Fate.REPEAT, CORRECTED_COPY)
         elif case.fate is None and case.cine.doubt and is_displaced(case.cine, sound):
             case = case.left_out(Fate.NOT_CINE, f"{case.cine.doubt}; a better cine is there")
+        elif case.fate is None and not case.headers.has_times and shows_same(case.cine, timed):
+            case = case.left_out(Fate.NOT_CINE, "no trigger times; a cine that follows the heart beat is there")
         decided.append(case)
     return decided
 

@@ -25,6 +25,18 @@ SAME_PLANE_MM = 3.0
 """Copies of an acquisition are nearer to one another: correction of distortion may move an image a little."""
 
 
+def shows_same(cine: CineSlice, others: Sequence[CineSlice]) -> bool:
+    """Tell whether one of several acquisitions lies where ``cine`` lies: at its level of a stack, or near it."""
+    parallel = [other for other in others if share_orientation(cine, other, PARALLEL_DEG)]
+    if not parallel:
+        return False
+    axis = parallel[0].plane.normal
+    levels_mm = _levels_mm(parallel, axis)
+    distance_mm = float(np.abs(levels_mm - float(cine.plane.centre_mm @ axis)).min())
+    is_stack = len(levels_mm) >= MIN_STACK_LEVELS
+    return distance_mm <= (SAME_SLICE_SHARE * float(np.median(np.diff(levels_mm))) if is_stack else REACH_MM)
+
+
 def is_displaced(cine: CineSlice, others: Sequence[CineSlice]) -> bool:
     """Tell whether better acquisitions show what a doubtful one shows.
 
@@ -45,13 +57,11 @@ def is_displaced(cine: CineSlice, others: Sequence[CineSlice]) -> bool:
     axis = parallel[0].plane.normal
     own_mm = float(cine.plane.centre_mm @ axis)
     levels_mm = _levels_mm(parallel, axis)
-    distance_mm = float(np.abs(levels_mm - own_mm).min())
-    if len(levels_mm) < MIN_STACK_LEVELS:
-        return distance_mm <= REACH_MM
-    step_mm = float(np.median(np.diff(levels_mm)))
-    end_mm = END_SHARE * step_mm
-    is_outside = own_mm < levels_mm[0] - end_mm or own_mm > levels_mm[-1] + end_mm
-    return is_outside or distance_mm <= SAME_SLICE_SHARE * step_mm
+    is_same = shows_same(cine, parallel)
+    if is_same or len(levels_mm) < MIN_STACK_LEVELS:
+        return is_same
+    end_mm = END_SHARE * float(np.median(np.diff(levels_mm)))
+    return not levels_mm[0] - end_mm <= own_mm <= levels_mm[-1] + end_mm
 
 
 def n_levels(cine: CineSlice, among: Sequence[CineSlice]) -> int:

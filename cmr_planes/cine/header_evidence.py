@@ -54,6 +54,8 @@ class HeaderEvidence:
     """Why it is no cine, empty if nothing says so."""
     doubt: str
     """What a cine's headers usually do not say, empty for nothing."""
+    has_times: bool
+    """Whether its frames have different trigger times."""
     follows_beat: bool
     """Whether its times show that the frames follow one heart beat or two."""
 
@@ -76,6 +78,7 @@ def judge_headers(cine: CineSlice) -> HeaderEvidence:
     return HeaderEvidence(
         exclusion=exclusion,
         doubt=_processed(cine.header) or _odd_times(times_ms, rr_ms),
+        has_times=len(times_ms) > 1,
         follows_beat=not exclusion and _follows_beat(times_ms, rr_ms),
     )
 

@@ -22,15 +22,26 @@ def copy_notes(n_copies: int, n_unique: int) -> list[Finding]:
     return [Finding("", NoteCode.DUPLICATE_INSTANCES, sentence)]
 
 
+def place_rejections(frames: Sequence[FrameHeader], *, are_all: bool) -> list[Finding]:
+    """Return distinct reasons why cines have no place; single pictures are none, unless ``are_all`` the study has."""
+    by_series = Counter(frame.series_number for frame in frames)
+    cines = [frame for frame in frames if are_all or (by_series[frame.series_number] >= MIN_TAKE_FRAMES and _is_image(frame))]
+    return list(dict.fromkeys(frame.defect for frame in cines if frame.defect is not None))
+
+
 def place_notes(frames: Sequence[FrameHeader]) -> list[Finding]:
     """Note series of which frames have no place in the patient; pictures of reports (secondary captures) never have one."""
-    images = [frame for frame in frames if frame.modality in ("", "MR") and frame.image_type[:2] != ("DERIVED", "SECONDARY")]
-    missing = Counter((frame.series_number, frame.defect) for frame in images)
+    missing = Counter((frame.series_number, frame.defect) for frame in frames if _is_image(frame))
     return [
         Finding("", NoteCode.NO_PLACE, f"{frames_text(count)} of {series_label(number)} left out: {defect.sentence}")
         for (number, defect), count in missing.items()
         if defect is not None
     ]
+
+
+def _is_image(frame: FrameHeader) -> bool:
+    """Tell pictures of reports from images of the patient."""
+    return frame.modality in ("", "MR") and frame.image_type[:2] != ("DERIVED", "SECONDARY")
 
 
 def order_rejections(takes: Sequence[Sequence[FrameHeader]]) -> list[Finding]:

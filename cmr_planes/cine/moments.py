@@ -4,11 +4,14 @@ import re
 from collections.abc import Sequence
 from datetime import date
 from enum import StrEnum
+from itertools import pairwise
 
 from cmr_planes.dicom.frames import FrameHeader
 
 _POINT_IN_TIME = re.compile(r"(?:(\d{4})(\d\d)(\d\d))?(\d\d)(\d\d)(\d\d)(\.\d+)?(?:[+-]\d{4})?")
 _DAY_S = 86_400
+_LONGEST_RUN_S = 3_600
+"""Frames of one plane are acquired within a shorter time: times of day that are farther apart lie on both sides of midnight."""
 
 
 class OrderedBy(StrEnum):
@@ -53,9 +56,18 @@ def moments(frames: Sequence[FrameHeader], by: OrderedBy) -> list[float | None]:
         case OrderedBy.INSTANCE_NUMBER:
             return [frame.instance_number for frame in frames]
         case OrderedBy.CONTENT_TIME:
-            return [seconds(frame.content_at) for frame in frames]
+            return _past_midnight([seconds(frame.content_at) for frame in frames])
         case OrderedBy.ACQUISITION_TIME:
-            return [seconds(frame.acquired_at) for frame in frames]
+            return _past_midnight([seconds(frame.acquired_at) for frame in frames])
+
+
+def _past_midnight(times_s: Sequence[float | None]) -> list[float | None]:
+    """Let times of one day go on past midnight, where their date is missing or stays the same."""
+    known = sorted({time_s for time_s in times_s if time_s is not None})
+    gap_s, start_s = max(((later - earlier, later) for earlier, later in pairwise(known)), default=(0.0, 0.0))
+    if not _DAY_S - _LONGEST_RUN_S < gap_s < _DAY_S:
+        return list(times_s)
+    return [time_s if time_s is None or time_s >= start_s else time_s + _DAY_S for time_s in times_s]
 
 
 def seconds(point_in_time: str) -> float | None:

@@ -69,6 +69,8 @@ def split_runs(slices: Sequence[CineSlice], position_mm: Mapping[int, float]) ->
     Returns
     -------
         The runs. A series of three slices and more makes runs of its own; others do if their names differ in more than numbers.
+        Slices follow one another by time, or by series number where that gives fewer runs: archives whose times are shifted or
+        equal would mix two acquisitions.
     """
     whole = {
         number for number, count in Counter(cine.header.series_number for cine in slices).items() if count >= MIN_SERIES_LEVELS
@@ -77,12 +79,19 @@ def split_runs(slices: Sequence[CineSlice], position_mm: Mapping[int, float]) ->
     for cine in slices:
         number = cine.header.series_number
         groups[_family(cine), number if number in whole else None].append(cine)
-    runs = []
+    runs: list[Run] = []
     for (family, _), members in groups.items():
-        members.sort(key=lambda cine: (cine.recency, position_mm[id(cine)]))
-        step_mm = _usual_step_mm(members, [position_mm[id(cine)] for cine in members])
-        runs += [_run(levels, position_mm, family, step_mm) for levels in _until_repeated(members, position_mm, step_mm)]
+        by_time = sorted(members, key=lambda cine: (cine.recency, position_mm[id(cine)]))
+        by_number = sorted(by_time, key=lambda cine: cine.recency[1])
+        fewest = min((_in_runs(ordered, position_mm, family) for ordered in (by_time, by_number)), key=len)
+        runs += fewest
     return runs
+
+
+def _in_runs(members: Sequence[CineSlice], position_mm: Mapping[int, float], family: Hashable) -> list[Run]:
+    """Cut slices, in the order of their acquisition, into runs."""
+    step_mm = _usual_step_mm(members, [position_mm[id(cine)] for cine in members])
+    return [_run(levels, position_mm, family, step_mm) for levels in _until_repeated(members, position_mm, step_mm)]
 
 
 def _until_repeated(members: Sequence[CineSlice], position_mm: Mapping[int, float], step_mm: float) -> list[list[CineSlice]]:

@@ -110,6 +110,61 @@ def test_of_two_takes_in_one_series_the_later_is_used(
     assert found.note("superseded").startswith("3 slices were left out of the stack")
 
 
+def test_takes_that_nothing_dates_are_not_mixed_in_one_stack(files: Files, tmp_path: Path) -> None:
+    for file in files.again("sax", own_series=False):
+        file.set(TriggerTime=f"{float(file.header.TriggerTime) * 0.85:.3f}", NominalInterval="850")
+    found = outcome(files, tmp_path)
+    assert len(found.acquisitions["sax"]) == 1
+
+
+def test_a_whole_later_stack_under_the_times_of_the_first_is_used_alone(files: Files, tmp_path: Path) -> None:
+    for file in files.again("sax"):
+        file.set(AcquisitionTime=files.of(file.series)[0].header.AcquisitionTime)
+    found = outcome(files, tmp_path)
+    assert found.acquisitions["sax"] == {5}
+    assert found.note("superseded") == (
+        "3 slices were left out of the stack (series 3; series 4; series 5): a later acquisition of this level was used"
+    )
+
+
+@pytest.mark.parametrize("time", [None, "0"])
+def test_a_later_series_without_trigger_times_does_not_displace_a_cine(
+    files: Files, control: Outcome, tmp_path: Path, time: str | None
+) -> None:
+    for file in files.of():
+        file.set(SeriesDescription="", ProtocolName="")
+    for file in files.again("sax", "4ch"):
+        file.set(TriggerTime=time, NominalInterval=None, CardiacNumberOfImages=None)
+    found = outcome(files, tmp_path)
+    assert is_control(found, control)
+    assert (103, Fate.NOT_CINE) in [(row.series_number, row.fate) for row in found.fates]
+
+
+def test_one_slice_without_trigger_times_stays_in_its_stack(files: Files, tmp_path: Path) -> None:
+    for file in files.of("sax3"):
+        file.set(TriggerTime=None)
+    assert outcome(files, tmp_path).frames["sax"][0] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("date", [None, "20200101"])
+@pytest.mark.parametrize("keyword", ["ContentTime", "AcquisitionTime"])
+def test_times_that_pass_midnight_go_on(files: Files, control: Outcome, tmp_path: Path, keyword: str, date: str | None) -> None:
+    for file in files.of():
+        hours, seconds = ("23", 54 + file.place) if file.place < 6 else ("00", file.place - 6)
+        file.set(TriggerTime=None, InstanceNumber=None, ContentTime=None, AcquisitionTime=None, AcquisitionDateTime=None)
+        file.set(ContentDate=date, AcquisitionDate=date, **{keyword: f"{hours}{'59' if hours == '23' else '00'}{seconds:02d}"})
+    assert is_control(outcome(files, tmp_path), control)
+
+
+def test_single_images_and_a_saved_picture_are_no_cine(files: Files, tmp_path: Path) -> None:
+    files.files = [file for file in files.of() if file.place == 0]
+    for file in files.again("4ch"):
+        file.set(ImagePositionPatient=None, ImageOrientationPatient=None)
+    found = outcome(files, tmp_path)
+    assert [code for code, _ in found.rejections] == ["no_cine"]
+    assert "planes with one frame: 6" in found.rejections[0][1]
+
+
 def test_a_later_half_take_that_promises_no_more_loses_to_the_whole_one(files: Files, control: Outcome, tmp_path: Path) -> None:
     for file in files.again("sax", places=range(6)):
         file.set(CardiacNumberOfImages="6")

@@ -26,17 +26,17 @@ def times(start_ms, step_ms):
 @pytest.mark.parametrize("share", [0.5, 0.6, 0.85, 1.0, 1.2], ids=lambda share: f"{share:.0%}")
 def test_retrospective_and_prospective_cines_follow_a_beat(share):
     evidence = judged(per_frame=times(10.0, 1000.0 * share / 12))
-    assert evidence == HeaderEvidence(exclusion="", doubt="", follows_beat=True)
+    assert evidence == HeaderEvidence(exclusion="", doubt="", has_times=True, follows_beat=True)
 
 
 def test_a_cine_over_two_beats_or_with_a_delay_is_no_less_a_cine():
     assert judged(40, per_frame=times(0.0, 49.0)).follows_beat
-    assert judged(per_frame=times(500.0, 80.0)) == HeaderEvidence(exclusion="", doubt="", follows_beat=True)
+    assert judged(per_frame=times(500.0, 80.0)) == HeaderEvidence(exclusion="", doubt="", has_times=True, follows_beat=True)
 
 
 @pytest.mark.parametrize("time", [None, 0.0], ids=["none", "all zero"])
 def test_missing_times_say_nothing(time):
-    assert judged(trigger_time_ms=time) == HeaderEvidence(exclusion="", doubt="", follows_beat=False)
+    assert judged(trigger_time_ms=time) == HeaderEvidence(exclusion="", doubt="", has_times=False, follows_beat=False)
 
 
 def test_times_in_seconds_say_nothing():
@@ -82,7 +82,7 @@ def test_other_kinds_of_images_are_no_cine(changes, per_frame, reason):
     ],
 )
 def test_the_kinds_of_three_vendors_are_cines(changes):
-    assert judged(**changes) == HeaderEvidence(exclusion="", doubt="", follows_beat=True)
+    assert judged(**changes) == HeaderEvidence(exclusion="", doubt="", has_times=True, follows_beat=True)
 
 
 def test_echo_times_that_differ_by_rounding_are_one():
