@@ -64,6 +64,7 @@ def _pairs(context: click.Context, parameter: click.Parameter, value: tuple[str,
 @setting_option(STUDY_SETTINGS["modes"])
 @setting_option(STUDY_SETTINGS["seeds"])
 @setting_option(STUDY_SETTINGS["weights"])
+@setting_option(STUDY_SETTINGS["few_tested"])
 @click.option("--preset", type=EnumChoice([*Preset]), help="Source of the defaults.  [default: paper]")
 @click.option("--iterations", type=int, callback=_iterations, help="Iterations of the segmentation.  [default: the preset's]")
 @click.option(
@@ -147,7 +148,7 @@ def study(
 def _document(file: Path | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """Lay the options over the study file."""
     document = {} if file is None else read_document(file)
-    for name in ("name", "view", "data", "subjects", "modes", "seeds", "weights", "preset"):
+    for name in ("name", "view", "data", "subjects", "modes", "seeds", "weights", "few_tested", "preset"):
         if given[name] is not None:
             document[name] = given[name]
     tables = {

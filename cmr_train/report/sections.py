@@ -108,6 +108,8 @@ def _tables(results: StudyResults, found: tuple[Entry, ...], paper: dict[int, Pa
         "the test subjects is under 0.1; the mean of runs that miss one and of runs that do not describes neither. Iterations are "
         "the median over seeds. The best of a row is bold."
     ]
+    if results.pretexts and len(results.seeds) > 1:
+        notes.append("All seeds of a variant start from one pretext, so that no interval holds the variance of the pretext.")
     if paper:
         notes.append(
             f"'paper' is {number} of Bai et al., MICCAI 2019: other people (UK Biobank) and other settings, so that only the "

@@ -56,6 +56,7 @@ class Study:
         3, "Number of seeds: each draws another subset of participants and new initial weights.", interval=POSITIVE
     )
     weights: Weights = setting(Weights.LAST, "Weights that are scored, the same choice for every network: last or best.")
+    few_tested: bool = setting(False, "Allow fewer than five test participants, who say little about others.")
     variants: tuple[Variant, ...]
     """At least one."""
 
@@ -73,6 +74,7 @@ class Study:
             "modes": [mode.value for mode in self.modes],
             "seeds": self.seeds,
             "weights": self.weights.value,
+            "few_tested": self.few_tested,
             "variants": {
                 variant.name: to_plain({"preset": variant.preset, "pretext": variant.pretext, "finetune": variant.finetune})
                 for variant in self.variants

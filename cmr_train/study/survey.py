@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,9 @@ from cmr_train.study.plan import StudyPlan, StudyRun
 from cmr_train.training.best import MIN_PARTICIPANTS
 from cmr_train.training.session import Reporter, Session
 from cmr_train.training.tasks import choose_images
+
+MIN_TESTED = 5
+"""A study tested on fewer participants is refused unless it allows that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +88,22 @@ def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
             if run.mode is TransferMode.MULTITASK:
                 cohort(run.config, Head.POSITIONS)
         found[run.folder] = people.learnt_from(run.config) | {"n_test": len(people.test)}
-    if len(tests) > 1:
-        problems.append("the variants are tested on different participants; give them the same subjects, split_seed and fractions")
+    problems += _problems_of_tests(tests, few_tested=plan.study.few_tested)
     if problems:
         raise ConfigError([*dict.fromkeys(problems)])
     return found
+
+
+def _problems_of_tests(tests: Collection[frozenset[str]], *, few_tested: bool) -> Iterator[str]:
+    """Say what is wrong with the test sets of a study's variants."""
+    n_tested = min(map(len, tests), default=0)
+    if n_tested < MIN_TESTED and not few_tested:
+        yield (
+            f"the test set has {n_tested} participants, and fewer than {MIN_TESTED} say little about others; annotate more, give "
+            "the test set a larger share, or allow few_tested"
+        )
+    if len(tests) > 1:
+        yield "the variants are tested on different participants; give them the same subjects, split_seed and fractions"
 
 
 def _cohort(config: RunConfig, head: Head) -> Cohort:

@@ -33,7 +33,15 @@ def data(tmp_path_factory) -> Path:
 
 
 def write_study(folder: Path, data: Path, settings: dict[str, Any] = SETTINGS, more: str = "", **keys: Any) -> Path:
-    values = {"name": "Small", "data": str(data), "modes": ["scratch", "multitask"], "subjects": [1, 2], "seeds": 1, **keys}
+    values = {
+        "name": "Small",
+        "data": str(data),
+        "modes": ["scratch", "multitask"],
+        "subjects": [1, 2],
+        "seeds": 1,
+        "few_tested": True,
+        **keys,
+    }
     lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
     table = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     path = folder / "study.toml"
@@ -156,11 +164,32 @@ def test_more_subjects_than_there_are_and_bad_files_are_refused_before_anything_
     assert not out.exists()
 
 
+def test_a_study_of_too_few_test_participants_is_refused_unless_allowed(data, tmp_path):
+    path = write_study(tmp_path, data, modes=["scratch"], subjects=[1], few_tested=False)
+    refused = train("study", path, "--out", tmp_path / "out", "--dry-run")
+    assert refused.exit_code == 2
+    assert "the test set has " in refused.stderr
+    assert "fewer than 5 say little about others" in " ".join(refused.stderr.split())
+    assert train("study", path, "--out", tmp_path / "out", "--dry-run", "--few-tested").exit_code == 0
+
+
 def test_options_alone_make_a_study(data, monkeypatch):
     monkeypatch.chdir(data.parent)
     shown = train(
         *("study", "--view", "sax", "--subjects", "1,2", "--modes", "scratch,all", "--seeds", 2, "--preset", "quick"),
-        *("--iterations", 4, "--pretext-iterations", 5, "--set", "base_channels=2", "--set", "loss=dice", "--dry-run", "--json"),
+        *(
+            "--iterations",
+            4,
+            "--pretext-iterations",
+            5,
+            "--set",
+            "base_channels=2",
+            "--set",
+            "loss=dice",
+            "--few-tested",
+            "--dry-run",
+            "--json",
+        ),
     )
     assert shown.exit_code == 0, shown.output
     plan = json.loads(shown.stdout)
