@@ -13,6 +13,7 @@ from cmr_planes.cine.series_names import NameTable, load_names
 from cmr_planes.cli.annotate import read_classes
 from cmr_planes.cli.options import pseudonymise_option
 from cmr_planes.cli.reasons import closing_sentence, reasons_table
+from cmr_planes.discovery.participants import Participants, read_participants
 from cmr_planes.errors import ExitCode, SourceError, in_order
 from cmr_planes.extraction.job import ExtractSummary
 from cmr_planes.extraction.job import extract as run_extraction
@@ -60,6 +61,14 @@ def _names(context: click.Context, parameter: click.Parameter, value: Path | Non
     """Read a table of names."""
     try:
         return load_names(value)
+    except SourceError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _participants(context: click.Context, parameter: click.Parameter, value: Path | None) -> Participants | None:  # noqa: ARG001  # click's signature
+    """Read a table of participants."""
+    try:
+        return None if value is None else read_participants(value)
     except SourceError as error:
         raise click.BadParameter(str(error)) from error
 
@@ -154,6 +163,13 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
     help="Coordinates of NIfTI files.  [default: ras, the standard's, unless labels tell that they are lps]",
 )
 @click.option("--classes", callback=read_classes, metavar="MAP", help="What the values of annotations mean, as in 'annotate'.")
+@click.option(
+    "--participants",
+    metavar="TABLE.csv",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    callback=_participants,
+    help="Table of subjects' keys and participants (key, participant), where names and headers do not tell whose visits are whose.",
+)
 @pseudonymise_option
 @click.option(
     "--shard-size", type=click.IntRange(min=1), default=_DEFAULTS.shard_size, show_default=True, help="Subjects in one shard."

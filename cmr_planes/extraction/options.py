@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cmr_planes.annotations.reading import LabelSource
 from cmr_planes.cine.series_names import NameTable, load_names
+from cmr_planes.discovery.participants import Participants
 from cmr_planes.discovery.pseudonyms import Pseudonyms
 from cmr_planes.errors import ShardError
 from cmr_planes.geometry import BoxLayout
@@ -39,6 +40,8 @@ class ExtractOptions:
     labels: LabelSource | None = None
     """Annotations whose frames take the place of the automatic choice of ED and ES; None for none."""
 
+    participants: Participants | None = None
+    """Who subjects are; None to tell it from names and headers."""
     planes: PlaneTable | None = None
     """Where views lie that the files of NIfTI sources do not hold; None to use the files alone."""
 
@@ -87,6 +90,7 @@ class ExtractOptions:
             "shard_size": self.shard_size,
             "names": self.names.source,
             "nifti": self.nifti,
+            "participants": self.participants is not None,
             "planes": None if self.planes is None else self.planes.digest,
             "world": None if self.world is None else self.world.value,
             "annotations": None if self.labels is None else self.labels.to_json(),

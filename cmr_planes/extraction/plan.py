@@ -133,12 +133,15 @@ def make_plan(
     earlier = _Earlier() if overwrite else _read_plan(out, options)
     left_out = frozenset() if overwrite else subjects_without_images(out)
     found = source_format.find(sources, _known(earlier, left_out, out, options))
+    if options.participants is not None:
+        found = options.participants.assign(found)
     mapping: Sequence[MappingRow] = ()
     if options.pseudonyms is not None:
         found, mapping = options.pseudonyms.rename(found)
     else:
         found = [_with_key_noted(subject) for subject in found]
     subjects = {subject.key: subject for subject in found}
+    _check_participants(subjects, earlier)
     states = read_states(shard_folder(out))
     sealed_before = {key for number, keys in enumerate(earlier.batches) if is_sealed(shard_path(out, number)) for key in keys}
     retried = frozenset(
@@ -177,6 +180,18 @@ def make_plan(
         stored={**earlier.stored, **stored},
         retried=retried,
     )
+
+
+def _check_participants(subjects: Mapping[str, SubjectSource], earlier: "_Earlier") -> None:
+    """Refuse to go on where a stored subject would be another person now: splits made of the catalogue would no longer hold."""
+    changed = [
+        key for key, (participant, _) in earlier.stored.items() if key in subjects and subjects[key].participant != participant
+    ]
+    if changed:
+        raise ShardError(
+            f"{len(changed)} of the subjects that are stored have another participant in the table now; give the table that the "
+            "output was made with, with rows added, or overwrite the output"
+        )
 
 
 def _known(earlier: "_Earlier", left_out: frozenset[str], out: Path, options: ExtractOptions) -> KnownSubjects:

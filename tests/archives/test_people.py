@@ -5,10 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from cmr_planes.cli import main
 from cmr_planes.dicom.examinations import Origin
 from cmr_planes.discovery import folders as folders_module
 from cmr_planes.discovery.subjects import find_subjects
+from cmr_planes.phantom.small_study import simple_study, write_study
+from cmr_planes.shards.catalogue import Catalogue
 from tests.helpers.archive_people import (
     NOTHING,
     known,
@@ -406,3 +410,23 @@ def test_images_that_two_subjects_share_are_noted(tmp_path):
     assert found.keys() == {"a", "c"}
     assert "subject 3 of this catalogue" in found["a"]
     assert "subject 1 of this catalogue" in found["c"]
+
+
+def test_a_table_states_who_the_subjects_are(tmp_path: Path) -> None:
+    """Two examinations of one person in folders that do not say so, without identifiers in the headers."""
+    for number in (1, 2, 3):
+        write_study(
+            tmp_path / "dicom" / f"scan{number}x",
+            simple_study(name=f"SYN-000{number}", n_slices=3, n_frames=2, rows=64, columns=64),
+        )
+    people = tmp_path / "people.csv"
+    people.write_text("key,participant\nscan1x,Q\nscan2x,Q\n")
+    arguments = ["extract", str(tmp_path / "dicom"), str(tmp_path / "out.h5"), "--workers", "1", "--participants", str(people)]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    with Catalogue(tmp_path / "out.h5") as catalogue:
+        subjects = catalogue.subjects()
+    assert dict(zip(subjects.key, subjects.participant, strict=True)) == {"scan1x": "Q", "scan2x": "Q", "scan3x": "scan3x"}
+    people.write_text("key,participant\nscan1x,Q\nscan2x,R\n")
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert "1 of the subjects that are stored have another participant in the table now" in " ".join(result.output.split())
