@@ -2,7 +2,8 @@
 
 Strong evidence excludes: the images are of another kind, or their times contradict a heart beat. Weak evidence ranks: derived
 images, times as in real-time imaging or a doubtful word give way to a cine at the same place, and are used where there is none;
-so do frames without trigger times, for perfusion and real-time imaging often have none.
+so does, without a note, what is only suspect: frames without trigger times, magnitude images beside phase images of the same
+acquisition, and a protocol named after another kind of series.
 Words only support: one that fits all acquisitions of a study says nothing, and headers refute words of several meanings.
 """
 
@@ -15,8 +16,8 @@ from statistics import median
 from typing import TypeVar
 
 from cmr_planes.cine.acquisitions import CineSlice, CineStudy, share_orientation
-from cmr_planes.cine.competition import MIN_STACK_LEVELS, is_displaced, n_levels, shows_same, uncorrected_copies
-from cmr_planes.cine.header_evidence import MIN_BEAT_FRAMES, HeaderEvidence, judge_headers
+from cmr_planes.cine.competition import MIN_STACK_LEVELS, are_one_run, is_displaced, n_levels, shows_same, uncorrected_copies
+from cmr_planes.cine.header_evidence import MIN_BEAT_FRAMES, PHASE_IMAGES, HeaderEvidence, judge_headers
 from cmr_planes.cine.name_patterns import REFUTABLE_REASONS
 from cmr_planes.cine.series_names import Exclusion, NameTable, Strength
 from cmr_planes.dicom.frames import FrameHeader
@@ -45,6 +46,8 @@ class _Case:
     """What became of it if it is left out, else None."""
     reason: str = ""
     """Why it is left out."""
+    suspicion: str = ""
+    """What lets a cine whose times follow the heart beat take its place, as part of a sentence; empty for nothing."""
 
     def left_out(self, fate: Fate, reason: str) -> "_Case":
         """Return the case with its decision."""
@@ -66,7 +69,7 @@ def keep_cines(study: CineStudy, names: NameTable) -> CineStudy:
         The same study without the acquisitions that are no cine; they are counted in ``excluded`` and have a row each in
         ``passed_over``. Those that are left carry the view that their name hints at, and a doubt where there is one.
     """
-    cases = [_by_headers(cine) for cine in study.slices]
+    cases = _by_partners([_by_headers(cine) for cine in study.slices])
     cases = _by_names(cases, names)
     cases = _by_number_of_frames(cases)
     cases = _by_competition(cases)
@@ -103,22 +106,40 @@ def doubt_findings(view: CardiacView, slices: Sequence[CineSlice]) -> list[Findi
 def _by_headers(cine: CineSlice) -> _Case:
     """Decide what headers alone decide."""
     headers = judge_headers(cine)
-    case = _Case(cine=replace(cine, doubt=headers.doubt), headers=headers)
+    suspicion = "" if headers.has_times else "no trigger times"
+    case = _Case(cine=replace(cine, doubt=headers.doubt), headers=headers, suspicion=suspicion)
     return case.left_out(Fate.NOT_CINE, headers.exclusion) if headers.exclusion else case
+
+
+def _by_partners(cases: Sequence[_Case]) -> list[_Case]:
+    """Suspect magnitude images of which the scanner stored phase images too: a flow measurement is such a pair."""
+    phases = [case.cine for case in cases if case.reason == PHASE_IMAGES]
+    sentence = "phase images of the same acquisition lie beside it, as in flow measurements"
+    return [
+        replace(case, suspicion=sentence) if case.fate is None and any(are_one_run(case.cine, other) for other in phases) else case
+        for case in cases
+    ]
 
 
 def _by_names(cases: Sequence[_Case], names: NameTable) -> list[_Case]:
     """Leave out, or doubt, what names call another kind of series."""
-    words = {name: names.exclusions(name) for name in {_series_name(case.cine.header) for case in cases}}
+    texts = {text for case in cases for text in (_series_name(case.cine.header), case.cine.header.protocol_name)}
+    words = {name: names.exclusions(name) for name in texts}
     views = {name: names.view(name) for name in words}
     cines = [case.cine for case in cases if case.fate is None]
     shared = _common(cines, lambda cine: [word.reason for word in words[_series_name(cine.header)]])
+    shared_protocols = _common(cines, lambda cine: [word.reason for word in words[cine.header.protocol_name]])
     decided = []
     for case in cases:
         name = _series_name(case.cine.header)
         telling = (word for word in words[name] if word.strength is Strength.OWN or word.reason not in shared)
+        protocol = (word for word in words[case.cine.header.protocol_name] if word.reason not in shared_protocols)
         word = next(telling, None)
-        decided.append(case if case.fate or word is None else _by_word(case, word, says_view=views[name] is not None, among=cines))
+        if case.fate is None and word is not None:
+            case = _by_word(case, word, says_view=views[name] is not None, among=cines)
+        elif case.fate is None and any(word.strength is not Strength.HINT for word in protocol):
+            case = replace(case, suspicion="the protocol's name is that of another kind of series")
+        decided.append(case)
     return decided
 
 
@@ -152,9 +173,9 @@ def _by_number_of_frames(cases: Sequence[_Case]) -> list[_Case]:
 
 
 def _by_competition(cases: Sequence[_Case]) -> list[_Case]:
-    """Leave out doubtful or untimed acquisitions where better ones lie, and copies without the correction that others have."""
+    """Leave out doubtful or suspect acquisitions where better ones lie, and copies without the correction that others have."""
     sound = [case.cine for case in cases if case.fate is None and not case.cine.doubt]
-    timed = [case.cine for case in cases if case.fate is None and not case.cine.doubt and case.headers.follows_beat]
+    better = [case.cine for case in cases if case.cine in sound and case.headers.follows_beat and not case.suspicion]
     uncorrected = uncorrected_copies([case.cine for case in cases if case.fate is None])
     decided = []
     for case in cases:
@@ -162,8 +183,8 @@ def _by_competition(cases: Sequence[_Case]) -> list[_Case]:
             case = case.left_out(Fate.REPEAT, CORRECTED_COPY)
         elif case.fate is None and case.cine.doubt and is_displaced(case.cine, sound):
             case = case.left_out(Fate.NOT_CINE, f"{case.cine.doubt}; a better cine is there")
-        elif case.fate is None and not case.headers.has_times and shows_same(case.cine, timed):
-            case = case.left_out(Fate.NOT_CINE, "no trigger times; a cine that follows the heart beat is there")
+        elif case.fate is None and case.suspicion and shows_same(case.cine, better):
+            case = case.left_out(Fate.NOT_CINE, f"{case.suspicion}; a better cine is there")
         decided.append(case)
     return decided
 

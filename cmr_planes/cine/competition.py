@@ -85,6 +85,12 @@ def uncorrected_copies(cines: Sequence[CineSlice]) -> frozenset[CineSlice]:
     )
 
 
+def are_one_run(first: CineSlice, second: CineSlice) -> bool:
+    """Tell whether two kinds of images were made in one run of the scanner: at one time and place, as many of both."""
+    is_simultaneous = first.header.acquired_at == second.header.acquired_at != ""
+    return is_simultaneous and len(first.frames) == len(second.frames) and _same_plane(first, second)
+
+
 def _levels_mm(cines: Sequence[CineSlice], axis: FloatArray) -> FloatArray:
     """Return the distinct positions of planes along an axis, growing."""
     positions_mm = np.sort([float(cine.plane.centre_mm @ axis) for cine in cines])

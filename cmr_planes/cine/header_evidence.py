@@ -34,6 +34,9 @@ BEAT_SHARES = (0.35, 1.3)
 MIN_RATIO = 1.15
 """Echo or inversion times whose largest and smallest differ by this factor are not one value in several roundings."""
 
+PHASE_IMAGES = "phase images"
+"""The kind of image that flow measurements have beside magnitude images."""
+
 _PHASE = frozenset({"P", "PHASE", "PHASE MAP", "PHASE_MAP"})
 _PARTS = frozenset({"R", "I", "REAL", "IMAGINARY"})
 _PART = re.compile(r"[RI]_[A-Z]+")
@@ -99,7 +102,7 @@ def _image_kind(header: FrameHeader) -> str:
     if header.samples_per_pixel > 1:
         return "colour images"
     if "PHASE" in header.complex_component.upper() or _PHASE.intersection(kinds):
-        return "phase images"
+        return PHASE_IMAGES
     is_part = _PARTS.intersection(kinds[2:]) or any(map(_PART.fullmatch, kinds))
     if is_part or header.complex_component.upper() in ("REAL", "IMAGINARY"):
         return "real or imaginary images"

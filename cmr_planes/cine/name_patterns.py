@@ -79,7 +79,7 @@ TELLING_EXCLUSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "valve or vessel": (r"aort", r"valv|klappe", r"pulmon"),
         "late enhancement": (r"\blge\b", r"psir", r"\bmde\b", r"(late|delayed|spat) ?(gad|gd|enh)"),
         "inversion recovery": (r"\bti ?scout\b", r"cine ?ir\b", r"look ?locker"),
-        "tagging": (r"\btag(s|g|\b(?! ?\d))", r"c?spamm\b", r"\bgrid\b"),
+        "tagging": (r"\btag(s|g|\b(?! ?\d))", r"c?spamm\b", r"\bgrid\b", r"\b(dense|senc|harp)\b"),
         "flow": (
             r"flow(?! ?comp)",
             r"\bvenc",

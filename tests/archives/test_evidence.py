@@ -32,6 +32,9 @@ INTRUDERS = {
     "twelve echoes": (["sax4"], {"each": lambda index: {"trigger_time_ms": 300.0, "echo_time_ms": 2.0 + 2 * index}}),
     "Look-Locker": (["sax4"], {"each": look_locker, "series_description": "SA Look-Locker"}),
     "tagging": (LEVELS, {"series_description": "SA grid CSPAMM"}),
+    "strain": (LEVELS, {"series_description": "cine DENSE SA"}),
+    "tagging by its protocol": (LEVELS, {"series_description": "SA", "protocol_name": "tagging SA"}),
+    "perfusion without times": (LEVELS[1:4], {"trigger_time_ms": None, "cardiac_number_of_images": None}),
     "flow, Philips": (["4ch"], {"image_type": ("ORIGINAL", "PRIMARY", "M_PCA", "M", "PCA")}),
     "flow, Siemens magnitude": (
         ["4ch"],
@@ -58,6 +61,16 @@ def test_other_images_never_displace_a_cine_and_have_a_row(kind, named):
     assert len(rows) == len(keys)
     assert {row.fate for row in rows} <= {Fate.NOT_CINE, Fate.EXCLUDED_NAME}
     assert all(row.sentence for row in rows)
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["blank", "named"])
+def test_magnitude_beside_phase_of_one_acquisition_gives_way_and_is_used_where_it_is_alone(named):
+    archive = Archive(named=named)
+    archive.again(["4ch"])
+    archive.again(["4ch"], image_type=("ORIGINAL", "PRIMARY", "P", "ND"))
+    assert_only_cines_are_used(archive)
+    del archive.series["4ch"]
+    assert CardiacView.FOUR_CHAMBER in archive.views().views
 
 
 def test_phase_under_the_same_series_as_its_magnitude_is_left_out():
