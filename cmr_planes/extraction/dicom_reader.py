@@ -24,7 +24,7 @@ from cmr_planes.dicom.pixel_format import PixelRepair
 from cmr_planes.dicom.pixels import PixelReader
 from cmr_planes.dicom.repairs import repair_notes
 from cmr_planes.discovery.subjects import SubjectSource
-from cmr_planes.errors import Finding, NoteCode, RejectionCode, UnreadablePixelsError
+from cmr_planes.errors import Finding, NoteCode, RejectionCode
 from cmr_planes.extraction.examination import choose_examination
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.subject_views import ReadSlice, SubjectViews
@@ -34,6 +34,10 @@ from cmr_planes.shards.records import InstanceRef
 from cmr_planes.views import CardiacView
 
 _VENDORS = re.compile(r"\b(siemens|ge|philips|canon|toshiba|united imaging|uih|hitachi|fujifilm)\b", re.IGNORECASE)
+
+
+N_FIRST_FRAMES = 3
+"""Of so many frames the first one that is neither black nor damaged is looked at for the left ventricle."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,12 +193,10 @@ def open_dicom(source: SubjectSource, options: ExtractOptions, annotations: Sequ
 
 
 def _find_ventricle(images: FrameImages, level: CineSlice, point_mm: FloatArray) -> FloatArray | None:
-    """Look at the first frame of a short-axis slice: a :data:`cmr_planes.cine.left_ventricle.FindVentricle`."""
-    try:
-        image = DicomSlice(level, images).intensities(0)
-    except UnreadablePixelsError:
-        return None
-    return left_ventricle_at(image, level.plane, point_mm)
+    """Look at the first frame of a short-axis slice that can be read: a :data:`cmr_planes.cine.left_ventricle.FindVentricle`."""
+    one = DicomSlice(level, images)
+    frame = next((frame for frame in range(min(N_FIRST_FRAMES, one.n_frames)) if one.readable([frame]).all()), None)
+    return None if frame is None else left_ventricle_at(one.intensities(frame), level.plane, point_mm)
 
 
 def _scan_findings(scan: HeaderScan) -> list[Finding]:
