@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.phantom.dicom_model import concatenate
+from cmr_planes.phantom.dicom_model import DicomFile, concatenate
 from cmr_planes.phantom.dicom_writer import write_cine
 from cmr_planes.phantom.small_study import SimpleStudy, simple_study, write_study
 from cmr_planes.views import Structure
@@ -60,9 +60,14 @@ def disc(radius: float, *, level: int = 2, moved: tuple[float, float] = (0.0, 0.
 
 def sax_instances(level: int, frames: Sequence[int] = (ED_FRAME, ES_FRAME)) -> list[tuple[str, bytes]]:
     """Return SOPInstanceUID and file of some frames of a level."""
-    study = circled_study()
-    files = write_cine(study.study, study.series[f"sax{level}"])
+    files = _files(level)
     return [(files[frame].sop_instance_uid, files[frame].data) for frame in frames]
+
+
+@cache
+def _files(level: int) -> list[DicomFile]:
+    study = circled_study()
+    return write_cine(study.study, study.series[f"sax{level}"])
 
 
 def workspace(contours: Mapping[str, NDArray[np.float64]], frames: Sequence[int] = (ED_FRAME, ES_FRAME), **options: int) -> bytes:
