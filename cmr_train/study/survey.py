@@ -9,14 +9,17 @@ from pathlib import Path
 import torch
 
 from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.shards.columns import ImageIndex
+from cmr_planes.views import Structure
 from cmr_train.choices import Head, Subset, TransferMode, Weights
 from cmr_train.compute.devices import Compute
 from cmr_train.compute.distributed import World
 from cmr_train.config import DataConfig, RunConfig
+from cmr_train.data.drawn import drawn_structures
 from cmr_train.data.selection import participants, select_images
 from cmr_train.data.splits import choose_participants
 from cmr_train.errors import ConfigError, TrainError
-from cmr_train.study.plan import StudyPlan, StudyRun
+from cmr_train.study.plan import Pretext, StudyPlan, StudyRun
 from cmr_train.training.best import MIN_PARTICIPANTS
 from cmr_train.training.session import Reporter, Session
 from cmr_train.training.tasks import choose_images
@@ -35,13 +38,22 @@ class Cohort:
     """Participants of the test set."""
     n_validation: int
     """Participants of the validation set."""
+    drawn: Mapping[str, frozenset[Structure]]
+    """Structures that were drawn on the training images of each participant; empty for positions."""
 
     def learnt_from(self, config: RunConfig) -> dict[str, int]:
         """Return the numbers of participants and images that a run is trained on."""
-        data = config.data
-        n_all = len(self.train)
-        chosen = choose_participants(self.train, data.subjects or n_all, seed=data.subjects_seed)
+        chosen = self._chosen(config)
         return {"n_subjects": len(chosen), "n_images": sum(self.train[key] for key in chosen)}
+
+    def undrawn(self, config: RunConfig) -> tuple[str, ...]:
+        """Return the names of the structures of a run that were drawn on none of the images that it is trained on."""
+        drawn = frozenset[Structure]().union(*(self.drawn[key] for key in self._chosen(config)))
+        return tuple(structure.title for structure in config.structures if structure not in drawn)
+
+    def _chosen(self, config: RunConfig) -> tuple[str, ...]:
+        """Return the participants that a run is trained on."""
+        return choose_participants(self.train, config.data.subjects or len(self.train), seed=config.data.subjects_seed)
 
 
 def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
@@ -54,37 +66,28 @@ def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
     Raises
     ------
     ConfigError
-        A run needs more participants than there are, or the variants have different test sets.
+        A run needs more participants than there are, none of its participants shows one of its structures, or the variants have
+        different test sets.
     TrainError
         A catalogue has no images, annotations or positions of the view, or no test set.
     """
-    cohorts: dict[tuple[DataConfig, Path, Head], Cohort] = {}
+    cohorts: dict[tuple[DataConfig, Path, Head, bool], Cohort] = {}
     found: dict[str, dict[str, int]] = {}
-    problems = []
+    problems: list[str] = []
     tests = set()
 
     def cohort(config: RunConfig, head: Head) -> Cohort:
-        key = dataclasses.replace(config.data, subjects=None, subjects_seed=0), config.data_of(head), head
+        ignores_undrawn = config.transfer is not None and config.transfer.ignore_undrawn
+        key = dataclasses.replace(config.data, subjects=None, subjects_seed=0), config.data_of(head), head, ignores_undrawn
         if key not in cohorts:
             cohorts[key] = _cohort(dataclasses.replace(config, data=key[0]), head)
         return cohorts[key]
 
     for run in plan.everything:
         people = cohort(run.config, run.config.head)
-        wanted, n_there = run.config.data.subjects, len(people.train)
-        if wanted is not None and wanted > n_there:
-            what = "annotated participants" if run.config.transfer else "participants with positions"
-            problems.append(
-                f"{wanted} subjects were asked for, and the training set of {str(run.config.data.data)!r} has {n_there} {what} of "
-                f"view {plan.study.view.title}; ask for fewer, or annotate more"
-            )
+        problems += _problems_of_run(plan, run, people)
         if isinstance(run, StudyRun):
             tests.add(people.test)
-            if plan.study.weights is Weights.BEST and people.n_validation < MIN_PARTICIPANTS:
-                problems.append(
-                    f"the validation set of {str(run.config.data.data)!r} has {people.n_validation} annotated participants, and "
-                    f"{MIN_PARTICIPANTS} are needed to choose the best weights; use the last ones, or other fractions"
-                )
             if run.mode is TransferMode.MULTITASK:
                 cohort(run.config, Head.POSITIONS)
         found[run.folder] = people.learnt_from(run.config) | {"n_test": len(people.test)}
@@ -106,6 +109,31 @@ def _problems_of_tests(tests: Collection[frozenset[str]], *, few_tested: bool) -
         yield "the variants are tested on different participants; give them the same subjects, split_seed and fractions"
 
 
+def _problems_of_run(plan: StudyPlan, run: Pretext | StudyRun, people: Cohort) -> Iterator[str]:
+    """Say what makes a run impossible."""
+    data, n_there = run.config.data, len(people.train)
+    if data.subjects is not None and data.subjects > n_there:
+        what = "annotated participants" if run.config.transfer else "participants with positions"
+        yield (
+            f"{data.subjects} subjects were asked for, and the training set of {str(data.data)!r} has {n_there} {what} of "
+            f"view {plan.study.view.title}; ask for fewer, or annotate more"
+        )
+        return
+    if not isinstance(run, StudyRun):
+        return
+    undrawn = people.undrawn(run.config)
+    if undrawn:
+        yield (
+            f"{run.name}: none of the images of the {run.subjects} participants chosen with seed {run.seed} shows "
+            f"{', '.join(undrawn)}, which it is to segment; ask for more participants, or other structures"
+        )
+    if plan.study.weights is Weights.BEST and people.n_validation < MIN_PARTICIPANTS:
+        yield (
+            f"the validation set of {str(data.data)!r} has {people.n_validation} annotated participants, and "
+            f"{MIN_PARTICIPANTS} are needed to choose the best weights; use the last ones, or other fractions"
+        )
+
+
 def _cohort(config: RunConfig, head: Head) -> Cohort:
     """Find the training images of a task and the test set."""
     with Catalogue(config.data_of(head)) as catalogue:
@@ -117,7 +145,18 @@ def _cohort(config: RunConfig, head: Head) -> Cohort:
         index = images.train
         keys = [index.participant(row) for row in range(len(index))]
         tested = _test_set(config, catalogue) if head is config.head else frozenset()
-    return Cohort(train=Counter(keys), test=tested, n_validation=len(participants(images.validation)))
+        drawn = _drawn_by_participant(catalogue, index, keys, config) if head is Head.STRUCTURES else {}
+    return Cohort(train=Counter(keys), test=tested, n_validation=len(participants(images.validation)), drawn=drawn)
+
+
+def _drawn_by_participant(
+    catalogue: Catalogue, index: ImageIndex, keys: list[str], config: RunConfig
+) -> dict[str, frozenset[Structure]]:
+    """Return the structures that were drawn, or checked and absent, on the images of each participant."""
+    found: dict[str, frozenset[Structure]] = dict.fromkeys(keys, frozenset())
+    for key, drawn in zip(keys, drawn_structures(catalogue, index, config.data.view), strict=True):
+        found[key] |= {structure for structure in config.structures if drawn[structure]}
+    return found
 
 
 def _test_set(config: RunConfig, catalogue: Catalogue) -> frozenset[str]:

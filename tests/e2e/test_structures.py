@@ -12,6 +12,9 @@ import torch
 import cmr_train
 from cmr_planes.views import CardiacView, Structure
 from cmr_train.choices import Head
+from cmr_train.study.plan import plan_study
+from cmr_train.study.study_file import parse_study, read_document
+from cmr_train.study.survey import survey
 from tests.e2e.test_study import write_study
 from tests.helpers.threshold_runs import write_run
 from tests.helpers.training import SMALL, annotate, options, small_catalogue, train
@@ -194,3 +197,23 @@ def test_variants_of_a_study_segment_the_same_structures(data, tmp_path):
     more = '[variants.one.finetune]\nstructures = ["lv"]\n[variants.two]\n'
     path = write_study(tmp_path, data, {**SMALL, "iterations": 2}, more, modes=["scratch"], subjects=[1])
     one_sentence(train("study", path, "--out", tmp_path / "out"), 2, "segment different structures (LV; LV, Myo, RV)")
+
+
+def test_a_study_with_undrawn_structures_counts_the_images_of_each_variant(sunnybrook, tmp_path):
+    more = "[variants.whole]\n[variants.marginal.finetune]\nignore_undrawn = true\n"
+    settings = {**SMALL, "structures": ["lv", "myo"]}
+    path = write_study(tmp_path, sunnybrook, settings, more, modes=["scratch"], subjects=[2])
+    plan = plan_study(parse_study(read_document(path)), tmp_path)
+    assert [facts["n_images"] for folder, facts in survey(plan).items()] == [6, 12]
+
+
+def test_a_study_whose_chosen_participants_lack_a_structure_is_refused(tmp_path):
+    """Everybody has LV, and one of two Myo too."""
+    data = annotate(small_catalogue(tmp_path, 12), [LV], also={f"SYN-{number:04}": [MYO] for number in range(1, 13, 2)})
+    settings = {**SMALL, "structures": ["lv", "myo"], "ignore_undrawn": True, "fractions": [0.6, 0.0, 0.4]}
+    path = write_study(tmp_path, data, settings, modes=["scratch"], subjects=[1], seeds=6)
+    with pytest.raises(
+        cmr_train.ConfigError, match=r"scratch-n1-s\d: none of the images of the 1 participants .* shows Myo"
+    ) as caught:
+        survey(plan_study(parse_study(read_document(path)), tmp_path))
+    assert 0 < len(caught.value.problems) < 6

@@ -1,6 +1,6 @@
 """Small catalogues and networks, for the tests of the trainer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,9 @@ def annotate(
     *,
     view: CardiacView = CardiacView.SAX,
     at_es: Sequence[Structure] | None = None,
+    also: Mapping[str, Sequence[Structure]] | None = None,
 ) -> Path:
-    """Give every image of a view labels, as if some structures had been drawn, and at end-systole others."""
+    """Give every image of a view labels, as if some structures had been drawn; at end-systole others, on some subjects also others."""
     labels = {}
     with Catalogue(path) as catalogue:
         for key in catalogue.subjects().key:
@@ -66,7 +67,7 @@ def annotate(
             classes = labels_of(np.array(images))
             drawn = np.zeros((phases, slices, len(Structure)), dtype=bool)
             for phase in range(phases):
-                chosen = structures if at_es is None or phase == 0 else at_es
+                chosen = [*(structures if at_es is None or phase == 0 else at_es), *(also or {}).get(key, ())]
                 classes[phase][~np.isin(classes[phase], chosen)] = 0
                 drawn[phase][:, [0, *chosen]] = True
             labels[key] = {view: ViewLabels(labels=classes, structures=drawn, source="nifti")}

@@ -178,7 +178,7 @@ KEYS = st.sets(st.text("0123456789abc", min_size=1, max_size=4), min_size=1, max
 
 @given(keys=KEYS, numbers=st.sets(st.integers(1, 20), min_size=2, max_size=5), seeds=st.integers(1, 3))
 def test_smaller_choices_of_subjects_are_part_of_larger_ones_and_seeds_differ_only_in_who(keys, numbers, seeds):
-    cohort = Cohort(train={key: len(key) for key in keys}, test=frozenset(), n_validation=0)
+    cohort = Cohort(train={key: len(key) for key in keys}, test=frozenset(), n_validation=0, drawn={})
     found = plan(subjects=[*numbers], seeds=seeds, modes=["scratch", "all"])
     for seed in range(seeds):
         before: set[str] = set()
