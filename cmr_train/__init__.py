@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cmr_train.evaluation.metrics import Metric
     from cmr_train.evaluation.scores import ScoreTable
     from cmr_train.recipes.evaluate import Evaluation, evaluate
+    from cmr_train.recipes.export import export
     from cmr_train.recipes.finetune import finetune
     from cmr_train.recipes.predict import PredictedSubject, Prediction, predict
     from cmr_train.recipes.pretext import pretext
@@ -48,6 +49,7 @@ __all__ = [
     "TrainError",
     "TransferMode",
     "evaluate",
+    "export",
     "finetune",
     "load_run",
     "predict",
@@ -62,6 +64,7 @@ _MODULES = {
     "cmr_train.evaluation.metrics": ("Metric",),
     "cmr_train.evaluation.scores": ("ScoreTable",),
     "cmr_train.recipes.evaluate": ("Evaluation", "evaluate"),
+    "cmr_train.recipes.export": ("export",),
     "cmr_train.recipes.finetune": ("finetune",),
     "cmr_train.recipes.predict": ("PredictedSubject", "Prediction", "predict"),
     "cmr_train.recipes.pretext": ("pretext",),

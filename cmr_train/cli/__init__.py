@@ -9,6 +9,7 @@ COMMANDS = {
     "finetune": LazyCommand("cmr_train.cli.finetune", "Learn to segment, from few annotated subjects."),
     "evaluate": LazyCommand("cmr_train.cli.evaluate", "Score a trained network, and compare it with another."),
     "predict": LazyCommand("cmr_train.cli.predict", "Segment new scans."),
+    "export": LazyCommand("cmr_train.cli.export", "Write a network to give away, without the people it was trained on."),
     "study": LazyCommand("cmr_train.cli.study", "Compare all ways of transfer, as the paper does, and write the report."),
     "report": LazyCommand("cmr_train.cli.report", "Write a study's report again."),
 }

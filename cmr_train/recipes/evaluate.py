@@ -184,7 +184,7 @@ def evaluate(
     said = None if people is None else member_of(People, people, "people")
     with Catalogue(own_catalogue(scored_run) if data is None else Path(data)) as catalogue:
         identity = CatalogueIdentity.of(catalogue)
-        is_own = identity.is_of_one_cohort(scored_run.catalogue)
+        is_own = scored_run.has_people and identity.is_of_one_cohort(scored_run.catalogue)
         chosen = (Subset.TEST if is_own else Subset.UNSEEN) if subset is None else member_of(Subset, subset, "subset")
         everyone = select_images(scored_run.config, catalogue, scored_run.head, Subset.ALL)
         known = known_people(scored_run, identity, participants(everyone), said)

@@ -10,7 +10,7 @@ from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, ignore_message, ignore_progress
 from cmr_planes.system.whole_file import file_sha256
 from cmr_planes.views import CardiacView
-from cmr_train.choices import Head, Preset, Recipe, TransferMode
+from cmr_train.choices import Head, People, Preset, Recipe, TransferMode
 from cmr_train.compute.devices import choose_compute
 from cmr_train.compute.distributed import check_batch, joined, world_from_environment
 from cmr_train.config import DataConfig, RunConfig, TransferConfig, inherited
@@ -20,7 +20,7 @@ from cmr_train.models.initial_weights import initialise
 from cmr_train.models.unet import UNet
 from cmr_train.presets import configure
 from cmr_train.runs.files import write_json
-from cmr_train.runs.folder import LAST_NAME, newest_pretext, read_catalogues, read_config, read_split
+from cmr_train.runs.folder import LAST_NAME, has_people, newest_pretext, read_catalogues, read_config, read_split
 from cmr_train.runs.identity import CatalogueIdentity, Seen
 from cmr_train.runs.run import Run, make_network, read_weights, weights_path
 from cmr_train.settings.fields import member_of
@@ -246,7 +246,13 @@ def _seen(session: Session, images: Mapping[Head, TaskImages]) -> tuple[Seen, ..
     """Return whose positions the weights have seen, or will see in this run."""
     transfer = _transfer(session.config)
     seen: list[Seen] = []
-    if transfer.pretext is not None:
+    if transfer.pretext is not None and not has_people(transfer.pretext):
+        if transfer.people is not People.OTHER:
+            raise TrainError(
+                f"whom the pretext {str(transfer.pretext)!r} has seen is not known, since it was exported without people; give "
+                f"people as {People.OTHER.value} if nobody here was among them"
+            )
+    elif transfer.pretext is not None:
         catalogue = read_catalogues(transfer.pretext)[Head.POSITIONS]
         seen += [Seen(catalogue=catalogue, participants=frozenset(read_split(transfer.pretext).train))]
     if Head.POSITIONS in images:

@@ -25,6 +25,10 @@ EVALUATION_PREFIX = "evaluation-"
 """Folders of a run's scores on other data than its own test set begin so."""
 SEEN_FIELD = "seen_by_pretext"
 """Field of ``split.json``: participants whose positions the weights were trained on."""
+WITHOUT_PEOPLE_FIELD = "without_people"
+"""Field of ``split.json``, true where the participants were removed (``cmr-train export``)."""
+EXPORTED_SPLIT: dict[str, Any] = {"train": [], "validation": [], "test": [], SEEN_FIELD: [], WITHOUT_PEOPLE_FIELD: True}
+"""``split.json`` of a network that was exported."""
 CLASSES_FIELD = "classes"
 """Field of ``config.json`` and of weights: the number and the name of what the run's network finds, the background aside."""
 CATALOGUES_FIELD = "catalogues"
@@ -90,6 +94,11 @@ def read_seen_by_pretext(run: Path) -> tuple[Seen, ...]:
         return tuple(Seen.from_json(value) for value in read_json(run / SPLIT_NAME).get(SEEN_FIELD, ()))
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{str(run / SPLIT_NAME)!r} does not hold whom the pretext has seen") from error
+
+
+def has_people(run: Path) -> bool:
+    """Return whether a run says whom it was trained on."""
+    return not read_json(run / SPLIT_NAME).get(WITHOUT_PEOPLE_FIELD, False)
 
 
 def read_catalogues(run: Path) -> dict[Head, CatalogueIdentity]:

@@ -43,6 +43,13 @@ def own_catalogue(run: Run) -> Path:
 
 def known_people(run: Run, catalogue: CatalogueIdentity, keys: Sequence[str], people: People | None) -> KnownPeople:
     """Return whom of a catalogue's participants a run has seen; raises TrainError where that cannot be told."""
+    if not run.has_people:
+        if people is not People.OTHER:
+            raise TrainError(
+                f"whom network {run.name!r} has seen is not known, since it was exported without people; give people as "
+                f"{People.OTHER.value} if nobody here was among them"
+            )
+        return KnownPeople(learnt_from=frozenset(), seen_by_pretext=frozenset())
     said = people or (None if run.config.transfer is None else run.config.transfer.people)
     return KnownPeople(
         learnt_from=run.learnt_from.among(catalogue, keys, people),

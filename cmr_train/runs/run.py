@@ -21,6 +21,7 @@ from cmr_train.runs.folder import (
     CONFIG_NAME,
     FINAL_NAME,
     LAST_NAME,
+    has_people,
     read_catalogues,
     read_config,
     read_seen_by_pretext,
@@ -60,6 +61,8 @@ class Run:
     """The catalogue of each task."""
     seen_by_pretext: tuple[Seen, ...]
     """Participants whose positions the weights were trained on, before this run or in it."""
+    has_people: bool
+    """Whether the run says whom it was trained on; not after an export."""
     is_finished: bool
     """Whether all iterations were done."""
 
@@ -220,6 +223,7 @@ def load_run(
         split=read_split(run),
         catalogues=read_catalogues(run),
         seen_by_pretext=read_seen_by_pretext(run),
+        has_people=has_people(run),
         is_finished=(run / FINAL_NAME).is_file(),
         weights=wanted,
         iteration=trained.iteration,

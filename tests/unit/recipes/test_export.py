@@ -1,0 +1,95 @@
+"""A network to give away: what it holds, what it never holds, and what takes it."""
+
+import json
+
+import pytest
+import torch
+
+import cmr_train
+from cmr_planes.shards.catalogue import Catalogue
+from cmr_train.choices import Recipe
+from cmr_train.runs.files import write_json
+from cmr_train.runs.folder import SPLIT_NAME
+from cmr_train.runs.identity import CatalogueIdentity
+from tests.helpers.leaks import contents, files_under, found_in
+from tests.helpers.threshold_runs import write_run
+from tests.helpers.training import SMALL, annotate, options, small_catalogue, train
+
+KEYS = ("SYN-0001", "SYN-0002", "SYN-0003")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return annotate(small_catalogue(tmp_path_factory.mktemp("data"), 4))
+
+
+def run_of(folder, data, **given):
+    """A run that names its people and its catalogue everywhere that a run does."""
+    run = write_run(folder, data=data, trained_on=KEYS[:1], **given)
+    with Catalogue(data) as catalogue:
+        identity = CatalogueIdentity.of(catalogue).to_json()
+    split = {"train": [KEYS[0]], "validation": [KEYS[1]], "test": [KEYS[2]]}
+    write_json(run / SPLIT_NAME, split | {"seen_by_pretext": [{"catalogue": identity, "participants": [*KEYS[:2]]}]})
+    return run
+
+
+def test_no_key_and_no_path_is_in_any_byte(data, tmp_path):
+    run = run_of(tmp_path / "run", data)
+    cmr_train.evaluate(run, subset="all", out=run)
+    folder = cmr_train.export(run, tmp_path / "network")
+    files = files_under(folder)
+    assert {path.name for path in files} == {"final.pt", "config.json", "split.json", "card.md"}
+    blobs = [blob for path in files for blob in list(contents(path))[1:]]  # the first is the path of the file itself
+    assert not found_in([*KEYS, str(data), data.parent.name, str(tmp_path)], blobs)
+    card = (folder / "card.md").read_text()
+    assert "| classes | 0 background, 1 LV, 2 Myo, 3 RV |" in card
+    assert "| learnt from | 1 participants |" in card
+    assert "| positions of | 2 participants |" in card
+    assert "Mean Dice of the 4 subjects" in card
+
+
+def test_the_network_is_the_same(data, tmp_path):
+    run = run_of(tmp_path / "run", data)
+    folder = cmr_train.export(cmr_train.load_run(run), tmp_path / "network")
+    given, taken = (cmr_train.load_run(path).model.state_dict() for path in (run, folder))
+    assert all(torch.equal(given[name], taken[name]) for name in given)
+    assert cmr_train.load_run(folder).config.network == cmr_train.load_run(run).config.network
+
+
+def test_whom_it_has_seen_has_to_be_said(data, tmp_path):
+    network = cmr_train.export(run_of(tmp_path / "run", data), tmp_path / "network")
+    with pytest.raises(cmr_train.TrainError, match="is not there; give the catalogue"):
+        cmr_train.evaluate(network)
+    with pytest.raises(cmr_train.TrainError, match="is not known, since it was exported without people"):
+        cmr_train.evaluate(network, data)
+    assert len(cmr_train.evaluate(network, data, people="other").table.subjects) == 4
+    prediction = cmr_train.predict(network, data, tmp_path / "out", pictures=False)
+    assert prediction.n_seen is None
+    assert len(prediction.subjects) == 4
+
+
+def test_a_transfer_begins_from_it(data, tmp_path):
+    pretext = run_of(tmp_path / "run", data, recipe=Recipe.PRETEXT, **{name: SMALL[name] for name in ("base_channels", "levels")})
+    network = cmr_train.export(pretext, tmp_path / "network")
+    arguments = ("finetune", "--mode", "all", "--data", data, "--pretext", network, "--fractions", 1, 0, 0, *options(iterations=1))
+    refused = train(*arguments, "--out", tmp_path / "all")
+    assert refused.exit_code == 1
+    assert "is not known, since it was exported without people" in " ".join(refused.stderr.split())
+    assert train(*arguments, "--out", tmp_path / "all", "--people", "other", "--overwrite").exit_code == 0
+
+
+def test_nothing_is_replaced_unasked(data, tmp_path):
+    run = run_of(tmp_path / "run", data)
+    shown = train("export", run, tmp_path / "network", "--json")
+    assert json.loads(shown.stdout)["out"] == (tmp_path / "network").as_posix()
+    refused = train("export", run, tmp_path / "network")
+    assert refused.exit_code == 2
+    assert "holds final.pt already" in " ".join(refused.stderr.split())
+    assert train("export", run, tmp_path / "network", "--overwrite").exit_code == 0
+    with pytest.raises(cmr_train.ConfigError, match=r"holds final\.pt already"):
+        cmr_train.export(run, run)
