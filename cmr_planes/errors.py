@@ -113,7 +113,7 @@ class NoteCode(StrEnum):
     SUPERSEDED = "superseded"
     """A repeated acquisition at one place was passed over for the latest complete one."""
     PASSED_OVER = "passed_over"
-    """Planes beside the chosen one were passed over: the right ventricle's, or other slices of a long-axis stack."""
+    """Images beside the chosen ones were passed over: the right ventricle's plane, slices of a long-axis stack, other channels."""
     SLICE_LEFT_OUT = "slice_left_out"
     """A slice of a stack was left out: another matrix size, or no positions on it."""
     STACK_ANGLE = "stack_angle"

@@ -99,6 +99,6 @@ def _whole_numbers(values: np.ndarray[Any, Any]) -> IntArray:
     numbers = np.rint(values) if values.dtype.kind == "f" else values
     if not 0 <= values.min() <= values.max() < _MAX_CLASS or np.abs(numbers - values).max() > 1e-3:  # NaN is not above 0
         raise AnnotationError(
-            "holds values that are no classes (fractions, negative or huge numbers): is it an image, or interpolated?"
+            "holds values that are no classes (fractions, negative or huge numbers, or NaN): is it an image, or interpolated?"
         )
     return numbers.astype(np.int64)

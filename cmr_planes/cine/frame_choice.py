@@ -73,7 +73,7 @@ def find_cycle_phases(views: Mapping[CardiacView, Sequence[Slice]], times: Mappi
     slices = views[view]
     n_frames = max(one.n_frames for one in slices)
     if n_frames < MIN_SEARCH_FRAMES:
-        lack = f"the cines have {n_frames} frames, and at least {MIN_SEARCH_FRAMES} are needed"
+        lack = f"the cines have {n_frames} frame{'s' * (n_frames != 1)}, and at least {MIN_SEARCH_FRAMES} are needed"
         return CyclePhases(ed=_r_wave(times[view]), es=None, lack=lack)
     curves = _search_curves(slices, times[view], _region_centre(views, slices[middle_slice([one.plane for one in slices])].plane))
     if not curves:

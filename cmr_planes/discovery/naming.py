@@ -81,6 +81,12 @@ def name_all(found: Sequence[Found], taken: Collection[str] = (), known: KnownSu
     return [Name(key, person) for key, person in zip(keys, _participants(found, keys, known), strict=True)]
 
 
+def name_by_folders(found: Sequence[Found]) -> list[Name]:
+    """Give every group its folder's name, numbered where several are called alike, and a participant."""
+    keys = unique_keys([_candidates(one)[:1] for one in found])
+    return [Name(key, person) for key, person in zip(keys, _participants(found, keys, NONE_KNOWN), strict=True)]
+
+
 def _known_keys(found: Sequence[Found], known: KnownSubjects) -> list[str]:
     """Return the keys of the groups that are known, empty for the others; sure matches come before those that cost reading."""
     keys = [""] * len(found)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmr_planes.dicom.listing import is_new, scan_folder
-from cmr_planes.discovery.naming import unique_keys
+from cmr_planes.discovery.groups import FileGroup
+from cmr_planes.discovery.naming import Found, name_by_folders, name_of_source
 from cmr_planes.discovery.subjects import SubjectSource
-from cmr_planes.errors import SourceError
+from cmr_planes.errors import Finding, NoteCode, SourceError
 from cmr_planes.nifti.file_names import FileName, parse_image_name
 from cmr_planes.system.names import stem_of
 from cmr_planes.system.reasons import reason
@@ -29,6 +30,7 @@ _LABEL_FOLDER = re.compile(
 _NNUNET_FOLDER = re.compile("(images|labels)(tr|ts|va|val)", re.IGNORECASE)
 _CHANNEL = re.compile(r"_\d{4}$")
 """What nnU-Net adds to the names of images."""
+_FIRST_CHANNEL = "_0000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +59,23 @@ def find_nifti_subjects(sources: Sequence[Path]) -> list[SubjectSource]:
 
     Returns
     -------
-        The subjects, sorted by key; ``paths`` are their images and label maps.
+        The subjects, sorted by key; ``paths`` are their images and label maps. Visits of one person, as folders or the names of
+        files say, are of one participant.
 
     Raises
     ------
     SourceError
         A folder cannot be listed, or holds no NIfTI files.
     """
-    groups = [(root, name, paths) for root in sources for name, paths in _groups(_files(root))]
-    keys = unique_keys([[name] for _, name, _ in groups])
+    found = [
+        Found(source, name_of_source(root), FileGroup(paths=tuple(paths), parts=parts))
+        for source, root in enumerate(sources)
+        for parts, paths in _groups(_files(root), root)
+    ]
     subjects = [
-        SubjectSource(key=key, participant=key, paths=tuple(paths), root=root)
-        for key, (root, _, paths) in zip(keys, groups, strict=True)
+        SubjectSource(key=name.key, participant=name.participant, paths=tuple(kept), root=sources[one.source], findings=findings)
+        for one, name in zip(found, name_by_folders(found), strict=True)
+        for kept, findings in [_first_channel(one.group.paths)]
     ]
     return sorted(subjects, key=lambda subject: subject.key)
 
@@ -148,8 +155,8 @@ def _walk(root: Path) -> Iterator[Path]:
             pending.extend(folder / name for name in reversed(folders))
 
 
-def _groups(files: Iterable[SetFile]) -> Iterator[tuple[str, list[Path]]]:
-    """Return the files of each subject, and its name."""
+def _groups(files: Iterable[SetFile], root: Path) -> Iterator[tuple[tuple[str, ...], list[Path]]]:
+    """Return the files of each subject, and the names of its folders below the root, its own name the last."""
     by_folder: defaultdict[Path, list[SetFile]] = defaultdict(list)
     for file in files:
         by_folder[file.folder].append(file)
@@ -158,10 +165,31 @@ def _groups(files: Iterable[SetFile]) -> Iterator[tuple[str, list[Path]]]:
         for file in members:
             by_name[file.name.subject].append(file.path)
         folder_name = _name_of(folder)
+        above = folder.relative_to(root).parts if folder.is_relative_to(root) else ()
         if len(by_name) == 1 and not _holds_a_set(members):
-            yield folder_name or next(iter(by_name)) or "subject", [file.path for file in members]
+            name = folder_name or next(iter(by_name)) or "subject"
+            yield (*above[:-1], name), [file.path for file in members]
         else:
-            yield from ((name or folder_name or "subject", paths) for name, paths in by_name.items())
+            yield from (
+                ((*above, name) if name else (*above[:-1], folder_name or "subject"), paths) for name, paths in by_name.items()
+            )
+
+
+def _first_channel(paths: Sequence[Path]) -> tuple[list[Path], tuple[Finding, ...]]:
+    """Leave out images of nnU-Net's further channels (``_0001``) beside those of the first, and say so."""
+    others = [
+        path
+        for path in paths
+        if _IMAGE_FOLDER.fullmatch(path.parent.name)
+        and (match := _CHANNEL.search(stem_of(path.name)))
+        and match[0] != _FIRST_CHANNEL
+        and path.with_name(path.name.replace(match[0], _FIRST_CHANNEL)) in paths
+    ]
+    if not others:
+        return list(paths), ()
+    left_out = "1 image of another channel was" if len(others) == 1 else f"{len(others)} images of other channels were"
+    sentence = f"only images of the first channel ({_FIRST_CHANNEL[1:]}) were read; {left_out} passed over"
+    return [path for path in paths if path not in others], (Finding("", NoteCode.PASSED_OVER, sentence),)
 
 
 def _holds_a_set(files: Sequence[SetFile]) -> bool:

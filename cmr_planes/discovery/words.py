@@ -10,7 +10,7 @@ _GENERIC = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _STATED_VISIT = re.compile(
-    r"""(visit|ses|session|baseline|base|bl|follow[\s_-]*up|fup?|time[\s_-]*point|tp|exam|rescan|retest
+    r"""ses-[a-z0-9]+|(visit|ses|session|baseline|base|bl|follow[\s_-]*up|fup?|time[\s_-]*point|tp|exam|rescan|retest
     |(19|20)\d\d[-_.]?\d\d[-_.]?\d\d)[\s_-]*[0-9]*""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -19,7 +19,7 @@ _LIKELY_VISIT = re.compile(
     |(pre|post|before|after|acute|chronic)[\s_-]*(op|operative|treatment|intervention|therapy|contrast|mi)?[\s_-]*[0-9]*""",
     re.IGNORECASE | re.VERBOSE,
 )
-_WITH_VISIT = re.compile(r"(?P<person>.*[0-9].*?)[\s_.-]+(?P<visit>[^\W_]+(?:[\s_-]?[0-9]+)?)", re.DOTALL)
+_WITH_VISIT = re.compile(r"(?P<person>.*[0-9].*?)[\s_.-]+(?P<visit>ses-[^\W_]+|[^\W_]+(?:[\s_-]?[0-9]+)?)", re.DOTALL)
 _NAME = re.compile(r".*\^.*|[^\W\d_]{2,}[\s_,.-]+[^\W\d_]{2,}.*(19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d.*", re.DOTALL)
 
 

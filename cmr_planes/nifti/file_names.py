@@ -29,13 +29,15 @@ _LONG_AXIS = ("la", "lax")
 """Words that say no more than that a view is a long-axis one."""
 _LABELS = (
     *("gt", "label", "labels", "mask", "masks", "seg", "segmentation", "truth", "groundtruth"),
-    *("manual", "contour", "contours", "annotation", "annotations"),
+    *("manual", "contour", "contours", "annotation", "annotations", "annot", "dseg", "lbl", "roi"),
 )
 """Words of label maps."""
 _LABELS_WITH_DIGIT = ("label4", "seg4")
 """Words of ukbb_cardiac's label maps with four chambers."""
 _OTHERS = ("4d", "cine", "up")
 """Words that belong to no subject's name: cines, and ukbb_cardiac's up-sampled images."""
+_ENTITY = re.compile("(?:acq|axis|desc|phase|plane|suffix|view)-(.+)")
+"""How BIDS writes a word: ``acq-sax``, ``phase-ED``."""
 _FRAME = re.compile(r"frame[_-]?(0*\d{1,4})(?!\d)")
 _PHASES = {phase.value: phase for phase in CardiacPhase}
 
@@ -80,9 +82,11 @@ def parse_image_name(stem: str) -> FileName:
     (12, '4ch')
     >>> parse_image_name("A-1_sa_ED").subject, parse_image_name("sa_ED").subject
     ('A-1', '')
+    >>> parse_image_name("sub-01_ses-02_acq-sax_phase-ES").subject
+    'sub-01_ses-02'
     """
     words = stem.split("_")
-    known = [word.lower() for word in words]
+    known = [_without_entity(word.lower()) for word in words]
     frames = [match[1] for match in map(_FRAME.fullmatch, known) if match]
     assumed = CardiacView.FOUR_CHAMBER if set(known) & set(_LONG_AXIS) else CardiacView.SAX
     return FileName(
@@ -126,6 +130,12 @@ def label_convention(stem: str) -> str | None:
         if re.fullmatch(rf"(.*[_.-])?({pattern})", stem, re.IGNORECASE):
             return convention
     return None
+
+
+def _without_entity(word: str) -> str:
+    """Return the value of one of BIDS's pairs, if it is a known word; any other word as it is."""
+    match = _ENTITY.fullmatch(word)
+    return match[1] if match and _is_known(match[1]) else word
 
 
 def _is_known(word: str) -> bool:

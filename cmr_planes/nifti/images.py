@@ -20,6 +20,8 @@ SAME_GRID_MM = 0.5
 """Volumes of one view whose corners lie farther apart than this, in mm, are not of one view."""
 MAX_CLASSES = 9
 """A volume with no more than so many different whole values is a label map: an image has hundreds."""
+MAX_ELONGATION = 3.0
+"""A pixel is at most so many times as long as it is wide."""
 MAX_SKEW = 0.02
 """Cosines of a NIfTI matrix that are farther from perpendicular unit vectors are refused; nearer ones are straightened."""
 
@@ -160,10 +162,15 @@ def volume_planes(affine_lps_mm: FloatArray, shape: tuple[int, ...]) -> tuple[Im
     Raises
     ------
     GeometryError
-        The axes are too far from perpendicular.
+        The axes are too far from perpendicular, or pixels too long: slices along the first or second axis.
     """
     steps = affine_lps_mm[:3, :3]
     sizes = np.linalg.norm(steps, axis=0)
+    if max(sizes[:2]) > MAX_ELONGATION * min(sizes[:2]):
+        raise InvalidOrientationError(
+            f"pixels of {sizes[0]:.2f} × {sizes[1]:.2f} mm are no cine's: the slices do not lie along the third axis; reorder the "
+            "axes"
+        )
     cosines = steps[:, :2] / sizes[:2]
     left, _, right = np.linalg.svd(cosines, full_matrices=False)
     straight = left @ right
@@ -196,7 +203,7 @@ def to_uint16(values: NDArray[Any]) -> tuple[NDArray[np.uint16], tuple[float, fl
     ((1.0, 0.0), [0, 65535])
     """
     if values.dtype.kind not in "uif":
-        raise AnnotationError("holds values that are no intensities (colours)")
+        raise AnnotationError("holds values that are no intensities (colours, or complex numbers)")
     low, high = float(values.min()), float(values.max())
     if not -MAX_INTENSITY < low <= high < MAX_INTENSITY:
         raise AnnotationError("holds values that are no intensities (huge, or infinite)")

@@ -4,7 +4,7 @@ import math
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ MAX_VOXELS = 1 << 24
 """A volume of one time point with more is refused as well."""
 
 
+_GZIP = b"\x1f\x8b"
 _MAX_OFFSET = 1 << 24
 """Where a file's values begin at the latest: extensions of its header are small."""
 
@@ -102,9 +103,16 @@ def _opened(path: Path) -> Iterator[Any]:
         *(ImageFileError, HeaderDataError, OSError, EOFError, ValueError, TypeError),
         *(LookupError, ArithmeticError, struct.error, zlib.error),
     ) as error:
-        raise AnnotationError(
-            f"cannot be read as NIfTI ({type(error).__name__}): it is cut off or damaged; fetch it again"
-        ) from error
+        raise AnnotationError(f"cannot be read as NIfTI ({type(error).__name__}): {_fault(path)}") from error
+
+
+def _fault(path: Path) -> str:
+    """Say why a file cannot be read, and what to do."""
+    if path.name.lower().endswith(".gz"):
+        with suppress(OSError), path.open("rb") as file:
+            if file.read(len(_GZIP)) not in (_GZIP, b""):
+                return "its name ends in .gz and it is not compressed; rename it, or fetch it again"
+    return "it is cut off or damaged; fetch it again"
 
 
 def _shape(stored: tuple[int, ...]) -> tuple[int, ...]:

@@ -7,6 +7,9 @@ import nibabel
 import numpy as np
 import pytest
 
+from cmr_planes.discovery.nifti_sets import find_nifti_subjects
+from cmr_planes.errors import RejectionCode, StudyError
+from cmr_planes.nifti.images import read_nifti_frames
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacPhase, CardiacView
 from tests.helpers.archive_nifti import (
@@ -319,6 +322,21 @@ LAYOUTS = {
         {"heart_001": (N, N), "heart_002": (N, N)},
     ),
     "nnU-Net, one subject": ({"imagesTr/heart_001_0000": 1}, {"labelsTr/heart_001": 1}, {"heart_001": (N, N)}),
+    "nnU-Net, two channels": (
+        {"imagesTr/case_00001_0000": 1, "imagesTr/case_00001_0001": 0.9},
+        {"labelsTr/case_00001": 1},
+        {"case_00001": (N, N)},
+    ),
+    "BIDS, with entities": (
+        {"sub-01/anat/sub-01_acq-sax_phase-ED_cine": 1, "sub-01/anat/sub-01_acq-sax_phase-ES_cine": 0.7},
+        {"sub-01/anat/sub-01_acq-sax_phase-ED_dseg": 1},
+        {"sub-01": (2 * N, N)},
+    ),
+    "one name in two folders": (
+        {"train/p1/sa_ED": 1, "test/p1/sa_ED": 0.9},
+        {},
+        {"p1": (N, 0), "p1__2": (N, 0)},
+    ),
     "manual": (
         {"sub01/sub01_sa_ED": 1, "sub01/sub01_sa_ES": 0.7},
         {"sub01/sub01_sa_ED_manual": 1, "sub01/sub01_sa_ES_manual": 0.7},
@@ -348,6 +366,49 @@ def test_layouts_give_subjects_with_their_labels(
 ) -> None:
     out = extracted(write_files(tmp_path / "set", images, labels), "--classes", "acdc")
     assert subjects(out) == expected
+
+
+VISITS = {
+    "BIDS": ["sub-01/ses-01/anat/sub-01_ses-01_acq-sax_phase-ED", "sub-01/ses-02/anat/sub-01_ses-02_acq-sax_phase-ED"],
+    "BIDS, sessions in words": ["sub-01/ses-pre/sub-01_ses-pre_sax_ED", "sub-01/ses-post/sub-01_ses-post_sax_ED"],
+    "BIDS names in one folder": ["sub-01_ses-01_sax_ED", "sub-01_ses-02_sax_ED"],
+    "folders of visits": ["sub-01/V1/sa_ED", "sub-01/V2/sa_ED"],
+    "names with visits": ["sub-01_V1/sa_ED", "sub-01_V2/sa_ED"],
+}
+
+
+@pytest.mark.parametrize("names", VISITS.values(), ids=VISITS)
+def test_visits_are_of_one_participant(tmp_path: Path, names: list[str]) -> None:
+    others = [name.replace("sub-01", "sub-02") for name in names]
+    for name in (*names, *others):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.nii.gz").touch()
+    found = find_nifti_subjects([tmp_path])
+    assert [subject.participant for subject in found] == ["sub-01", "sub-01", "sub-02", "sub-02"]
+    assert [sum(part in subject.key for part in ("sub-01", "sub-02")) for subject in found] == [1] * 4
+    assert len({subject.key for subject in found}) == 4
+
+
+def test_channels_after_the_first_are_noted(tmp_path: Path) -> None:
+    images = {f"imagesTr/case_00001_000{channel}": 1.0 for channel in range(3)}
+    out = extracted(write_files(tmp_path / "set", images, {}))
+    assert any("2 images of other channels were passed over" in sentence for _, sentence in notes(out))
+
+
+def test_slices_along_the_first_axis_are_refused(tmp_path: Path) -> None:
+    values, matrix = np.moveaxis(image_of(heart()), 2, 0), true_affine()[:, [2, 0, 1, 3]]
+    write(tmp_path / "set" / "p1" / "p1_sa_ED.nii.gz", values, sform=matrix)
+    with Catalogue(extracted(tmp_path / "set")) as catalogue:
+        (rejection,) = catalogue.rejections()
+    assert rejection.code is RejectionCode.INVALID_PLANE
+    assert "third axis" in rejection.sentence
+
+
+def test_a_name_that_promises_compression_is_told_from_damage(tmp_path: Path) -> None:
+    plain = write(tmp_path / "p1_sa_ED.nii", image_of(heart()), sform=true_affine())
+    plain.rename(tmp_path / "p1_sa_ED.nii.gz")
+    with pytest.raises(StudyError, match=r"ends in \.gz and it is not compressed"):
+        read_nifti_frames(tmp_path / "p1_sa_ED.nii.gz", "the volume", is_annotated=False)
 
 
 @pytest.mark.parametrize(
