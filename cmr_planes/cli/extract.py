@@ -12,7 +12,7 @@ from cmr_planes.annotations.reading import LabelSource
 from cmr_planes.cine.series_names import NameTable, load_names
 from cmr_planes.cli.annotate import read_classes
 from cmr_planes.cli.options import pseudonymise_option
-from cmr_planes.cli.reasons import closing_sentence, reasons_table
+from cmr_planes.cli.reasons import VIEWS_LACKING, closing_sentence, reasons_table
 from cmr_planes.discovery.participants import Participants, read_participants
 from cmr_planes.errors import ExitCode, SourceError, in_order
 from cmr_planes.extraction.job import ExtractSummary
@@ -24,6 +24,7 @@ from cmr_planes.nifti.plane_table import PlaneTable, read_plane_table
 from cmr_planes.nifti.volumes import WorldAxes
 from cmr_planes.shards.records import SubjectOutcome
 from cmr_planes.shards.schema import Codec
+from cmr_planes.shards.summary import CatalogueSummary
 from cmr_planes.shards.summary_json import to_json
 from cmr_planes.terminal.console import is_quiet, print_json, remark, reports_errors, stdout
 from cmr_planes.terminal.options import (
@@ -309,8 +310,16 @@ def _print_summary(summary: ExtractSummary, *, as_json: bool) -> None:
     click.echo("; ".join([closing_sentence(contents, summary.n_shards), *_progress_since(summary)]))
     if is_quiet():
         return
+    if not contents.n_images and _lacks_planes_only(contents):
+        click.echo("Positions need SAX, 2Ch and 4Ch; --keep-all keeps the images that there are, without positions.")
     hint = f"cmr-planes show {summary.out} -o pictures" if contents.n_images else f"cmr-planes inspect -v {summary.out}"
     click.echo(f"Look at it: {hint}")
+
+
+def _lacks_planes_only(contents: CatalogueSummary) -> bool:
+    """Tell whether all subjects were left out for views that they do not have, though they have some."""
+    codes = {code for code, _ in contents.subject_codes}
+    return 0 < len(codes) < len(VIEWS_LACKING) and codes <= VIEWS_LACKING.keys()
 
 
 def _progress_since(summary: ExtractSummary) -> list[str]:

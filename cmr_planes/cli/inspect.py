@@ -1,5 +1,6 @@
 """``cmr-planes inspect``: what a catalogue holds, what was left out, and how good the positions are."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from math import isnan
@@ -71,7 +72,8 @@ def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
         for shown in (*_tables(summary, verbose=verbose), *_label_tables(labels)):
             console.print(shown)
         if planes is not None:
-            console.print(_plane_table(planes))
+            if planes.fates:
+                console.print(_plane_table(planes))
             for shown in _message_tables(rejections, notes):
                 console.print(shown)
         if table_digest is not None:
@@ -233,24 +235,16 @@ def _message_tables(rejections: Sequence[CatalogueFinding], notes: Sequence[Cata
 
 
 def _plane_table(planes: PlaneTable) -> Table:
-    """One row a plane: which view it is taken for, and whether it is used or why not."""
+    """Lay out which view each plane is taken for, and whether it is used or why not; planes of equal rows are counted."""
     numbers = ("series", "planes", "frames", "angle, degrees", "from the LV, mm")
     columns = {"subject": Kind.TEXT, **dict.fromkeys(numbers, Kind.NUMBER), **dict.fromkeys(("view", "fate", "why"), Kind.TEXT)}
-    rows = [
-        (
-            subject,
-            fate.series_number,
-            fate.n_planes,
-            fate.n_frames,
-            decimals(fate.angle_deg, 0),
-            decimals(fate.distance_mm, 0),
-            CardiacView(fate.view).title if fate.view else NO_VALUE,
-            fate.fate.value.replace("_", " "),
-            fate.sentence,
-        )
-        for subject, fate in zip(planes.subject, planes.fates, strict=True)
-    ]
-    return table("Planes", columns, rows)
+    n_planes: Counter[tuple[object, ...]] = Counter()
+    for subject, fate in zip(planes.subject, planes.fates, strict=True):
+        about = CardiacView(fate.view).title if fate.view else NO_VALUE, fate.fate.value.replace("_", " "), fate.sentence
+        measures = fate.n_frames, decimals(fate.angle_deg, 0), decimals(fate.distance_mm, 0)
+        n_planes[subject, fate.series_number, *measures, *about] += fate.n_planes
+    rows = [(*row[:2], count, *row[2:]) for row, count in n_planes.items()]
+    return table("Planes; angle: of a long axis' line on SAX, of SAX its tilt", columns, rows)
 
 
 def _planes_json(planes: PlaneTable) -> list[dict[str, Any]]:

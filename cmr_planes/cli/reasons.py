@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from cmr_planes.shards.summary import CatalogueSummary, ReasonCount
 
 
+VIEWS_LACKING = {"no_sax": CardiacView.SAX, "no_2ch": CardiacView.TWO_CHAMBER, "no_4ch": CardiacView.FOUR_CHAMBER}
+"""Codes of views that a whole set may lack, as ACDC has no long axis."""
+
+
 def reasons_table(title: str, reasons: "Sequence[ReasonCount]") -> Table:
     """Build the table of how often something was left out or noted, and why."""
     rows = [(reason.code, CardiacView(reason.view).title if reason.view else "whole subject", reason.count) for reason in reasons]
@@ -26,13 +30,17 @@ def closing_sentence(summary: "CatalogueSummary", n_shards: int) -> str:
     -------
         For example ``"6 subjects with 94 images in 1 shard; 1 view left out (low_agreement)"``.
     """
-    n_views, n_labels = (sum(count for _, count in codes) for codes in (summary.view_codes, summary.label_codes))
+    lacking = [code for code, count in summary.view_codes if code in VIEWS_LACKING and count == summary.n_used]
+    view_codes = [(code, count) for code, count in summary.view_codes if code not in lacking]
+    n_views, n_labels = (sum(count for _, count in codes) for codes in (view_codes, summary.label_codes))
     parts = [f"{counted(summary.n_used, 'subject')} with {counted(summary.n_images, 'image')} in {counted(n_shards, 'shard')}"]
     if summary.n_used < summary.n_subjects:
         n_subjects = summary.n_subjects - summary.n_used
         parts.append(f"{counted(n_subjects, 'subject')} left out{_codes(summary.subject_codes)}")
+    if lacking:
+        parts.append(f"no subject has a {' or '.join(VIEWS_LACKING[code].title for code in lacking)} view ({', '.join(lacking)})")
     if n_views:
-        parts.append(f"{counted(n_views, 'view')} left out{_codes(summary.view_codes)}")
+        parts.append(f"{counted(n_views, 'view')} left out{_codes(view_codes)}")
     if n_labels:
         parts.append(f"labels of {counted(n_labels, 'subject')} left out{_codes(summary.label_codes)}")
     return "; ".join(parts if len(parts) > 1 else [*parts, "nothing left out"])

@@ -22,6 +22,8 @@ from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray
 from cmr_planes.phantom.small_study import SimpleStudy, simple_study, write_study
 from cmr_planes.views import CardiacView
+from tests.helpers.archive_labels import numbered_study
+from tests.helpers.cohorts import run
 from tests.helpers.headers import as_study, cine_frames, moved, study_frames
 from tests.helpers.random_hearts import KINDS, TYPICAL_AXIS, Kind, RandomHeart, as_headers, tally
 
@@ -262,3 +264,20 @@ def test_the_images_of_a_folder_tell_a_lone_2ch(tmp_path: Path, off_mm: float, *
     with open_dicom(subject, ExtractOptions(), none) as views:
         assert (TWO in views.views) == is_used
         assert {plane.fate for plane in views.planes if plane.view == "2ch"} == {Fate.USED if is_used else Fate.UNDECIDED}
+
+
+def test_a_study_of_short_axes_is_told_how_to_keep_them_and_its_equal_planes_are_one_row(tmp_path: Path) -> None:
+    study = numbered_study()
+    short_axis = {key: series for key, series in study.series.items() if key.startswith("sax")}
+    write_study(tmp_path / "set" / "p1", replace(study, series=short_axis))
+    out = tmp_path / "out.h5"
+    result = run("extract", tmp_path / "set", out, "--workers", 1)
+    assert result.exit_code == 3
+    assert "--keep-all keeps the images" in result.stdout
+    assert "1 subject left out (no_2ch 1, no_4ch 1)" in result.stdout
+    listed = run("inspect", "-v", out).stdout
+    (row,) = [line.split() for line in listed.splitlines() if " SAX    used" in line]
+    assert row[:4] == ["p1", row[1], "3", "10"]
+    result = run("extract", tmp_path / "set", out, "--workers", 1, "--keep-all", "--overwrite")
+    assert "1 subject with 6 images in 1 shard; no subject has a 2Ch or 4Ch view (no_2ch, no_4ch)" in result.stdout
+    assert "--keep-all" not in result.stdout
