@@ -6,7 +6,6 @@ apart.
 """
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, map_coordinates
 
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray
@@ -60,6 +59,8 @@ def left_ventricle_at(image: FloatArray, plane: ImagePlane, point_mm: FloatArray
     -------
         The middle of the pool, shape (3,), LPS, mm; None if the point does not lie in a round pool with muscle around it.
     """
+    from scipy.ndimage import gaussian_filter
+
     spacing_mm = np.array([plane.column_spacing_mm, plane.row_spacing_mm])
     start_px = plane.patient_to_pixel(point_mm)
     if not plane.contains(start_px):
@@ -99,5 +100,7 @@ def _pool(image: FloatArray, start_px: FloatArray, rays: FloatArray, dark: float
 
 def _along(image: FloatArray, centre_px: FloatArray, rays: FloatArray, length_mm: float) -> FloatArray:
     """Sample an image along rays every ``STEP_MM``, shape (rays, distances)."""
+    from scipy.ndimage import map_coordinates
+
     points = centre_px + np.arange(0, length_mm, STEP_MM)[None, :, None] * rays[:, None, :]
     return np.asarray(map_coordinates(image, [points[..., 1], points[..., 0]], order=1, mode="nearest"))

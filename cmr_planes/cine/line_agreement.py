@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
 from cmr_planes.geometry import ImagePlane, intersect_planes
 from cmr_planes.geometry.arrays import FloatArray
@@ -64,4 +63,6 @@ def _inside(pixel: FloatArray, plane: ImagePlane) -> NDArray[np.bool_]:
 
 def _sample(image: NDArray[np.generic], column_row: FloatArray) -> FloatArray:
     """Interpolate an image linearly at pixel coordinates, shape (n, 2); shape (n,)."""
+    from scipy.ndimage import map_coordinates
+
     return np.asarray(map_coordinates(image.astype(np.float64), column_row[:, ::-1].T, order=1))

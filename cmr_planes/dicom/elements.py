@@ -1,7 +1,8 @@
-"""The wanted elements of a DICOM header as raw bytes, read with pydicom's low-level reader from as few bytes as possible.
+"""The wanted elements of a DICOM header as raw bytes, read from as few bytes as possible.
 
-Raw bytes, because seven hundred headers of a study repeat the same few values: those are turned into numbers and text once
-(:mod:`cmr_planes.dicom.values`). What is not asked for is skipped unread.
+What :mod:`cmr_planes.dicom.plain_elements` leaves, pydicom's low-level reader reads. Raw bytes, because seven hundred headers of a
+study repeat the same few values: those are turned into numbers and text once (:mod:`cmr_planes.dicom.values`). What is not asked
+for is skipped unread.
 """
 
 import io
@@ -17,6 +18,7 @@ from pydicom.filereader import data_element_generator
 
 from cmr_planes.dicom import tags
 from cmr_planes.dicom.archive import ByteSource
+from cmr_planes.dicom.plain_elements import walk_plain_elements
 from cmr_planes.errors import UnreadableFileError
 
 FIRST_READ = 8192
@@ -33,6 +35,8 @@ DICOMDIR = "1.2.840.10008.1.3.10"
 _IMPLICIT = "1.2.840.10008.1.2"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _BIG = "1.2.840.10008.1.2.2"
+_FILE_META_TAGS = (tags.TRANSFER_SYNTAX_UID, tags.MEDIA_STORAGE_SOP_CLASS_UID)
+_LAST_FILE_META = 0x0002_FFFF
 _FIRST_GROUPS = range(0x0008, 0x0011)
 """Groups with which a dataset without file meta information may begin."""
 
@@ -148,6 +152,11 @@ def _scan(data: bytes, encoding: Encoding, tags: Sequence[int], last: int) -> di
 
     stream = dataset_stream(data, encoding, HEADER_LIMIT)
     values: dict[int, bytes] = {}
+    if encoding.is_little and not (encoding.is_implicit or encoding.is_deflated):
+        values, position, is_past_last = walk_plain_elements(data, encoding.start, tags, last)
+        if is_past_last:
+            return values
+        stream.seek(position)
     element: RawDataElement | DataElement
     for element in data_element_generator(
         stream,
@@ -208,15 +217,19 @@ def find_encoding(data: bytes) -> tuple[Encoding, str]:
 
 def _from_file_meta(data: bytes, start: int) -> tuple[Encoding, str]:
     """Read the file meta information that begins at ``start``."""
+    plain = walk_plain_elements(data, start, _FILE_META_TAGS, _LAST_FILE_META)
+    if plain.is_past_last:
+        syntax, sop_class = (_uid(plain.values.get(tag, b"")) for tag in _FILE_META_TAGS)
+        return _encoding(syntax, plain.position, data[plain.position : plain.position + 6]), sop_class
     stream = io.BytesIO(data)
     stream.seek(start)
-    texts = {tags.TRANSFER_SYNTAX_UID: "", tags.MEDIA_STORAGE_SOP_CLASS_UID: ""}
+    texts = dict.fromkeys(_FILE_META_TAGS, "")
     for element in data_element_generator(
         stream,
         is_implicit_VR=False,
         is_little_endian=True,
         stop_when=_after_file_meta,
-        specific_tags=[tags.MEDIA_STORAGE_SOP_CLASS_UID, tags.TRANSFER_SYNTAX_UID],
+        specific_tags=[*_FILE_META_TAGS],
     ):
         if isinstance(element, RawDataElement) and int(element.tag) in texts:
             texts[int(element.tag)] = _uid(element.value or b"")
@@ -225,7 +238,7 @@ def _from_file_meta(data: bytes, start: int) -> tuple[Encoding, str]:
 
 
 def _after_file_meta(tag: int, vr: str | None, length: int) -> bool:  # noqa: ARG001  # pydicom's signature
-    return int.__gt__(tag, 0x0002_FFFF)
+    return int.__gt__(tag, _LAST_FILE_META)
 
 
 @lru_cache(maxsize=256)
