@@ -64,7 +64,7 @@ TELLING_EXCLUSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             r"\bsurvey\b",
             r"\bplanning\b",
             r"\bdefine",
-            r"\bu(e)?bersicht",
+            r"\bu(e)?bersicht|\boverzicht|\boversi[gk]t",
             r"\bplanung",
             r"\bplanifica",
             r"\breper(age)?\b",

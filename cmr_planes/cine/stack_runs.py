@@ -72,9 +72,8 @@ def split_runs(slices: Sequence[CineSlice], position_mm: Mapping[int, float]) ->
         Slices follow one another by time, or by series number where that gives fewer runs: archives whose times are shifted or
         equal would mix two acquisitions.
     """
-    whole = {
-        number for number, count in Counter(cine.header.series_number for cine in slices).items() if count >= MIN_SERIES_LEVELS
-    }
+    places = {(cine.header.series_number, round(position_mm[id(cine)] / SAME_LEVEL_MM)) for cine in slices}
+    whole = {number for number, count in Counter(number for number, _ in places).items() if count >= MIN_SERIES_LEVELS}
     groups: defaultdict[tuple[Hashable, int | None], list[CineSlice]] = defaultdict(list)
     for cine in slices:
         number = cine.header.series_number

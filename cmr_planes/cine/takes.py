@@ -5,7 +5,7 @@ CardiacNumberOfImages. Frames that are no such cycle are split by the first attr
 """
 
 import posixpath
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import pairwise
 
@@ -54,7 +54,17 @@ def split_takes(frames: Sequence[FrameHeader]) -> Split:
         parts = split(frames, by)
         if _are_takes(parts, by):
             return sorted(parts, key=_age)
-    return [list(frames)]
+    return _without_crowd(frames, by)
+
+
+def _without_crowd(frames: Sequence[FrameHeader], by: OrderedBy) -> Split:
+    """Part the frames of one moment, as of perfusion or maps, from those that are a cycle without them."""
+    values = moments(frames, by)
+    crowded, count = Counter(value for value in values if value is not None).most_common(1)[0]
+    crowd = [frame for value, frame in zip(values, frames, strict=True) if value == crowded]
+    others = [frame for value, frame in zip(values, frames, strict=True) if value != crowded]
+    is_cycle = count >= MIN_TAKE_FRAMES and len(others) >= MIN_TAKE_FRAMES and _is_cycle(others, by, allowed=0)
+    return [others, crowd] if is_cycle else [list(frames)]
 
 
 def join_pieces(takes: Sequence[list[FrameHeader]]) -> Split:

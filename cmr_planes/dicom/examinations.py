@@ -45,10 +45,10 @@ _COLUMNS = ("patient", "birth_date", "date", "time", "study_uid")
 def read_identity(patient: bytes, birth_date: bytes, date: bytes, time: bytes, study_uid: bytes) -> Identity:
     """Return the identity that raw header values give; values of zeros alone say nothing.
 
-    Files of one examination share the object.
+    Letters of PatientID count alike, small and capital. Files of one examination share the object.
     """
     return Identity(
-        _meaningful(patient),
+        _meaningful(patient).upper(),
         _meaningful(birth_date).replace(b".", b""),
         _meaningful(date).replace(b".", b""),
         _meaningful(time).replace(b":", b"").partition(b".")[0],
@@ -93,8 +93,14 @@ def divide(origins: Sequence[Origin]) -> list[list[int]]:
     if len({origin.identity for origin in origins}) == 1 and len({origin.frame_of_reference for origin in origins}) == 1:
         return [list(range(len(origins)))]
     found: list[tuple[tuple[bytes, ...], list[int]]] = []
-    for _, same_person in _by_values(origins, range(len(origins)), _person_columns(origins)):
-        scattered = {column for column in _COLUMNS if column != "birth_date" and _is_scattered(column, origins, same_person)}
+    rest: list[int] = []
+    for _, same_study in _by_values(origins, range(len(origins)), ("study_uid",)):
+        if _is_scattered("patient", origins, same_study):
+            found += _by_values(origins, same_study, ["", *_COLUMNS[1:]])
+        else:
+            rest += same_study
+    for _, same_person in _by_values(origins, sorted(rest), ("patient", "birth_date")):
+        scattered = {column for column in ("date", "time", "study_uid") if _is_scattered(column, origins, same_person)}
         found += _by_values(origins, same_person, ["" if column in scattered else column for column in _COLUMNS])
     return sorted(part for group in _join_unknown(found) for part in _by_frame_of_reference(origins, group))
 
@@ -152,11 +158,6 @@ def _join_unknown(groups: Sequence[tuple[tuple[bytes, ...], list[int]]]) -> list
         hosts = [host for host in joined if all(a == b or not (a and b) for a, b in zip(host, values, strict=True))]
         joined.setdefault(hosts[0] if len(hosts) == 1 else values, []).extend(members)
     return [sorted(members) for members in joined.values()]
-
-
-def _person_columns(origins: Sequence[Origin]) -> tuple[str, ...]:
-    """Return what tells persons apart: PatientID says nothing where an anonymiser made it anew for every file or series."""
-    return ("birth_date",) if _is_scattered("patient", origins, range(len(origins))) else ("patient", "birth_date")
 
 
 def _is_scattered(column: str, origins: Sequence[Origin], indices: Sequence[int]) -> bool:

@@ -110,6 +110,26 @@ def test_of_two_takes_in_one_series_the_later_is_used(
     assert found.note("superseded").startswith("3 slices were left out of the stack")
 
 
+def test_of_three_takes_of_each_level_all_levels_have_the_latest_whole_one(files: Files, control: Outcome, tmp_path: Path) -> None:
+    originals = files.of("sax")
+    for number, places in ((2, range(N_FRAMES)), (3, range(4))):
+        for file in files.again("sax", places=places, own_series=False):
+            time, first = f"23{number}000", N_FRAMES * (number - 1)
+            file.set(AcquisitionNumber=str(number), AcquisitionTime=time, InstanceNumber=str(file.place + 1 + first))
+    copies = {id(file): (file.series, file.place, str(file.header.get("AcquisitionNumber"))) for file in files.of()}
+    files.files = [file for index, file in enumerate(files.of()) if copies[id(file)] not in list(copies.values())[:index]]
+    assert all(any(file is kept for kept in files.files) for file in originals)
+    found = outcome(files, tmp_path)
+    assert found.frames == control.frames
+    assert found.acquisitions["sax"] == {5}
+
+
+def test_images_of_one_moment_in_the_series_of_a_cine_are_apart(files: Files, control: Outcome, tmp_path: Path) -> None:
+    for file in files.again("sax2", places=range(8), own_series=False):
+        file.set(TriggerTime="200", InstanceNumber=str(file.place + 1 + N_FRAMES), CardiacNumberOfImages=None)
+    assert is_control(outcome(files, tmp_path), control)
+
+
 def test_takes_that_nothing_dates_are_not_mixed_in_one_stack(files: Files, tmp_path: Path) -> None:
     for file in files.again("sax", own_series=False):
         file.set(TriggerTime=f"{float(file.header.TriggerTime) * 0.85:.3f}", NominalInterval="850")

@@ -35,7 +35,7 @@ ABROAD = {
     "4ch": """CINE DE 4 CAMARAS; CINE 4 cav; quatre cavités; Vierkammerblick; 4KB; quattro camere; quatro câmaras; lax_4c_ed; lax4ch;
         la_4ch; eje largo horizontal; asse lungo orizzontale 4 camere""",
 }
-LOCALISERS_ABROAD = "Übersicht; Lokalisation; Planung; repérage; localisateur; localizador; planificación; localizzatore; planificação; 定位localizer"
+LOCALISERS_ABROAD = "Übersicht; overzicht; översikt; oversigt; Lokalisation; Planung; repérage; localisateur; localizador; planificación; localizzatore; planificação; 定位localizer"
 
 
 def strongest(names: NameTable, name: str) -> Exclusion | None:

@@ -82,6 +82,19 @@ def test_a_value_of_its_own_in_every_file_series_or_phase_says_nothing(column, v
     assert sizes(examination("A", **{column: value}), examination("B", **{column: value})) == [{0: N}, {1: N}]
 
 
+PATIENT_OF_ITS_OWN = {"file": lambda series, phase: b"H%d%d" % (series, phase), "series": lambda series, _: b"H%d" % series}
+
+
+@pytest.mark.parametrize("patient", PATIENT_OF_ITS_OWN.values(), ids=PATIENT_OF_ITS_OWN)
+def test_a_patient_id_of_its_own_in_every_file_or_series_says_nothing_where_all_else_agrees(patient):
+    assert sizes(examination(patient=patient)) == [{0: N}]
+    for doubt in ({"time": b""}, {"frame_of_reference": ""}, {"study_uid": b""}):
+        assert len(divide(examination(patient=patient, **doubt))) > 1
+    assert sizes(examination("A", patient=patient), examination("B", patient=patient)) == [{0: N}, {1: N}]
+    constants = {"study_uid": b"1.2.3", "frame_of_reference": "1.2.4"}
+    assert sizes(examination("A", **constants), examination("B", **constants)) == [{0: N}, {1: N}]
+
+
 def test_study_uids_decide_where_nothing_else_is_known():
     persons = [examination(name, patient=b"", date=b"", time=b"", frame_of_reference="") for name in "ABC"]
     assert sizes(*persons) == [{0: N}, {1: N}, {2: N}]
@@ -118,6 +131,10 @@ def test_of_one_person_only_where_patient_ids_say_so():
     assert are_of_one_person([Identity(patient=b"A"), Identity(patient=b"B")]) is False
     assert are_of_one_person([Identity(patient=b"A", birth_date=b"1"), Identity(patient=b"A", birth_date=b"2")]) is False
     assert are_of_one_person([Identity(), Identity(date=b"1")]) is None
+
+
+def test_capital_letters_of_a_patient_id_are_no_other_person():
+    assert read_identity(b"ab12 ", b"", b"", b"", b"") == read_identity(b"AB12", b"", b"", b"", b"")
 
 
 def test_padding_zeros_and_fractions_of_a_second_say_nothing():
