@@ -40,8 +40,11 @@ class DrawnImage:
         return DrawnImage(labels, self.structures - gone, self.refused | gone)
 
     def covered_by(self, other: "DrawnImage") -> "DrawnImage":
-        """Lay other labels over these."""
-        labels: LabelArray = np.where(other.labels != 0, other.labels, self.labels)
+        """Lay other labels over these; an epicardium that was drawn without its blood pool leaves the one that is there."""
+        covers = other.labels != 0
+        if not (other.labels == Structure.LV).any():
+            covers &= ~((other.labels == Structure.MYO) & (self.labels == Structure.LV))
+        labels: LabelArray = np.where(covers, other.labels, self.labels)
         refused = (self.refused | other.refused) - self.structures - other.structures
         return DrawnImage(labels, self.structures | other.structures, refused)
 

@@ -93,4 +93,8 @@ def gap_sentences(view: CardiacView, placed: ViewLabels, phases: Sequence[str], 
     muscle = placed.structures[..., Structure.LV] & ~placed.structures[..., Structure.MYO] & ~refused_muscle
     if muscle.any():
         sentences.append(f"{int(muscle.sum())} {view.title} images have LV only: no epicardium was drawn there")
-    return sentences
+    return sentences + [
+        f"{view.title} {name.upper()} has Myo and no LV on any slice: if only the epicardium was drawn, Myo covers the blood too"
+        for name, labels, structures in zip(phases, placed.labels, placed.structures, strict=True)
+        if structures[:, Structure.LV].any() and (labels == Structure.MYO).any() and not (labels == Structure.LV).any()
+    ]

@@ -314,6 +314,22 @@ def test_two_readers_are_not_mixed(dicom: Path, tmp_path: Path, name: str, write
     assert found.areas(MYO) == [0, 0, 0]
 
 
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")], ids=["endocardium first", "epicardium first"])
+def test_endocardium_and_epicardium_of_two_files_are_one_ventricle(dicom: Path, tmp_path: Path, names: tuple[str, str]) -> None:
+    inner, outer = workspace({ENDO: circle(ENDO_PX)}), workspace({EPI: circle(EPI_PX)})
+    result = Extracted(dicom, tmp_path, {f"{names[0]}.cvi42wsx": inner, f"{names[1]}.cvi42wsx": outer})
+    (tmp_path / "whole").mkdir()
+    whole = Extracted(dicom, tmp_path / "whole", {"SYN-0001.cvi42wsx": workspace({ENDO: circle(ENDO_PX), EPI: circle(EPI_PX)})})
+    assert min(result.areas(Structure.LV)) > 0
+    np.testing.assert_array_equal(result.labels, whole.labels)
+    assert not result.remarks
+
+
+def test_epicardia_without_any_endocardium_are_noted(dicom: Path, tmp_path: Path) -> None:
+    result = Extracted(dicom, tmp_path, {"SYN-0001.cvi42wsx": workspace({EPI: circle(EPI_PX)})})
+    assert result.said("SAX ED has Myo and no LV on any slice: if only the epicardium was drawn, Myo covers the blood too")
+
+
 def test_files_of_different_structures_complete_each_other(dicom: Path, tmp_path: Path) -> None:
     files = {
         "SYN-0001/a.cvi42wsx": workspace({ENDO: circle(ENDO_PX), EPI: circle(EPI_PX)}),
