@@ -81,7 +81,7 @@ def images_per_second(batches: Batches, seconds: float) -> float:
 
 def ours(catalogue: Catalogue, index: ImageIndex, *, is_cached: bool) -> Batches:
     """Read a batch, then move it as a whole."""
-    dataset = PlaneDataset(catalogue, index, Target(view=VIEW, head=Head.POSITIONS, n_classes=10, grid=Grid(SIZE)))
+    dataset = PlaneDataset(catalogue, index, Target(view=VIEW, head=Head.POSITIONS, classes=tuple(range(10)), grid=Grid(SIZE)))
     if is_cached:
         dataset.fill_cache()
     order = Order(n_images=len(dataset), batch_size=BATCH, seed=0, task=0)

@@ -188,7 +188,7 @@ def batch_stage(work: Path) -> dict[str, float]:
     with Catalogue(work / "out.h5") as catalogue:
         index = catalogue.index(CardiacView.SAX)
         index = index.select(index.has_positions)
-        target = Target(view=CardiacView.SAX, head=Head.POSITIONS, n_classes=10, grid=Grid((PIXELS, PIXELS)))
+        target = Target(view=CardiacView.SAX, head=Head.POSITIONS, classes=tuple(range(10)), grid=Grid((PIXELS, PIXELS)))
         dataset = PlaneDataset(catalogue, index, target)
         order = Order(n_images=len(dataset), batch_size=20, seed=0, task=0)
         dataset.batch(order.rows(0).tolist())

@@ -53,7 +53,7 @@ def main() -> None:
     compute = choose_compute(config.runtime)
     with Catalogue(config.data.data) as catalogue:
         index = catalogue.index(CardiacView.SAX)
-        target = Target(view=CardiacView.SAX, head=Head.POSITIONS, n_classes=10, grid=Grid.of(config))
+        target = Target(view=CardiacView.SAX, head=Head.POSITIONS, classes=tuple(range(10)), grid=Grid.of(config, None))
         dataset = PlaneDataset(catalogue, index.select(index.has_positions), target)
         if not arguments.disk:
             dataset.fill_cache()

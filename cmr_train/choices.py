@@ -45,6 +45,15 @@ class People(StrEnum):
     """They are not: the second catalogue is of other people."""
 
 
+class Resampling(StrEnum):
+    """Pixel sizes to which images are resampled, other than a number."""
+
+    AUTO = "auto"
+    """That of the pretext; without one, the median of the training set where its sizes vary by more than a tenth."""
+    NONE = "none"
+    """Each image keeps its own."""
+
+
 class Head(StrEnum):
     """Heads of the network, one per task."""
 

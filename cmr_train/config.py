@@ -22,6 +22,7 @@ from cmr_train.choices import (
     Precision,
     Preset,
     Recipe,
+    Resampling,
     Schedule,
     Sharing,
     TransferMode,
@@ -63,8 +64,16 @@ class DataConfig:
     )
     rows: int = setting(192, "Rows of the common matrix, rounded up to what the network needs.", interval=_SIZE)
     columns: int = setting(208, "Columns of the common matrix, rounded up to what the network needs.", interval=_SIZE)
-    resample_mm: float | None = setting(
-        None, "Pixel size in mm to which all images are resampled.", unit="mm", interval=POSITIVE, default_text="as acquired"
+    resample_mm: float | Resampling = setting(
+        Resampling.NONE,
+        "Pixel size in mm to which images are resampled; none keeps those of each image; auto takes that of the pretext, or the "
+        "training set's median where its pixel sizes vary by more than a tenth.",
+        flags=("--resample", "--resample-mm"),
+        unit="mm",
+        interval=POSITIVE,
+    )
+    max_cut: float = setting(
+        0.01, "Largest share of a subject's labels, or boxes, that may lie outside the common matrix.", interval=Interval(high=1)
     )
     split: Path | None = setting(
         None,
@@ -261,6 +270,9 @@ class RunConfig:
         ConfigError
             A key is unknown or missing, or a value cannot be used.
         """
+        data = value.get("data")
+        if isinstance(data, Mapping) and data.get("resample_mm", 0) is None:  # as releases before 'auto' wrote it
+            value = {**value, "data": {**data, "resample_mm": Resampling.NONE}}
         return read_group(cls, value)
 
 
@@ -279,7 +291,7 @@ SETTINGS = {name: setting for group in GROUPS.values() for name, setting in sett
 
 INHERITED = {
     "network": ("base_channels", "levels", "norm"),
-    "data": ("rows", "columns", "resample_mm", "split", "split_seed", "fractions"),
+    "data": ("rows", "columns", "resample_mm", "max_cut", "split", "split_seed", "fractions"),
 }
 """Settings that a transfer inherits from its pretext unless given: the network, the matrix, and the split into sets."""
 

@@ -12,6 +12,7 @@ from cmr_train.choices import (
     Norm,
     Preset,
     Recipe,
+    Resampling,
     Schedule,
     Sharing,
     TransferMode,
@@ -27,6 +28,7 @@ _QUICK = {
     "learning_rate": 0.01,
     "schedule": Schedule.ONE_CYCLE,
     "checkpoint_every": 100,
+    "resample_mm": Resampling.AUTO,
 }
 PRESETS: dict[Preset, dict[Recipe, dict[str, Any]]] = {
     Preset.PAPER: {recipe: {} for recipe in Recipe},

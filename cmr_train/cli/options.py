@@ -18,7 +18,7 @@ from cmr_train.choices import AugmentationKind, Preset
 from cmr_train.config import DataConfig, NetworkConfig, RuntimeConfig, TrainingConfig, TransferConfig
 from cmr_train.errors import ConfigError, SettingProblem
 from cmr_train.presets import AUGMENTATIONS, PRESETS
-from cmr_train.settings.fields import Setting, settings_of
+from cmr_train.settings.fields import Setting, settings_of, without_none
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -53,7 +53,10 @@ def _kind_of(setting: Setting) -> Any:  # noqa: ANN401  # a type, or one of clic
     """Return the type that an option of a setting has for click."""
     kind = setting.kind
     if isinstance(kind, UnionType):
-        kind = next(option for option in get_args(kind) if option is not type(None))
+        kinds = without_none(kind)
+        if len(kinds) > 1:
+            return str  # the setting tells a number from a word
+        kind = kinds[0]
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return EnumChoice([member for member in kind if member in (setting.members or kind)])
     return PATH if kind is Path else kind

@@ -75,6 +75,7 @@ class PlaneDataset:
         self._images: NDArray[Any] | None = None
         self._masks: NDArray[np.uint8] | None = None
         self._windows: NDArray[np.float32] | None = None
+        self._spacings: dict[str, tuple[tuple[float, float], ...]] = {}
 
     def __len__(self) -> int:
         return len(self.index)
@@ -157,20 +158,39 @@ class PlaneDataset:
         """Return one mask on the common matrix, shape (rows, columns)."""
         return self._read(row)[1] if self._masks is None else self._masks[row]
 
+    def own_image(self, row: int) -> NDArray[np.uint16]:
+        """Return one image as it is stored, on its own pixels, shape (rows, columns)."""
+        return self.catalogue.image(*self._address(row))
+
+    def own_mask(self, row: int) -> NDArray[np.uint8]:
+        """Return one mask on the image's own pixels, shape (rows, columns), as outputs of the network."""
+        return self.target.outputs(self._stored_mask(row))
+
+    def spacing_mm(self, row: int) -> tuple[float, float]:
+        """Return the distances between rows and between columns of one image."""
+        subject, view, _, slice_index = self._address(row)
+        if subject not in self._spacings:
+            planes = self.catalogue.view_attributes(subject, view).planes
+            self._spacings[subject] = tuple((plane.row_spacing_mm, plane.column_spacing_mm) for plane in planes)
+        return self._spacings[subject][slice_index]
+
+    def _stored_mask(self, row: int) -> NDArray[np.uint8]:
+        """Return one mask as it is stored, shape (rows, columns)."""
+        is_positions = self.target.head is Head.POSITIONS
+        mask: NDArray[np.uint8] = (self.catalogue.positions if is_positions else self.catalogue.labels)(*self._address(row))
+        return mask
+
+    def _address(self, row: int) -> tuple[str, CardiacView, int, int]:
+        index = self.index
+        return index.subject(row), self.target.view, int(index.phase_index[row]), int(index.slice_index[row])
+
     def _read(self, row: int) -> tuple[NDArray[Any], NDArray[np.uint8], NDArray[np.float32]]:
         """Read an image and its mask onto the network's grid, and the image's intensities that become 0 and 1."""
-        index, target = self.index, self.target
-        address = (index.subject(row), target.view, int(index.phase_index[row]), int(index.slice_index[row]))
-        image: NDArray[Any] = self.catalogue.image(*address)
-        read_mask = self.catalogue.positions if target.head is Head.POSITIONS else self.catalogue.labels
-        mask: NDArray[np.uint8] = read_mask(*address)
-        self._check(mask, image, address)
-        spacing_mm = None
-        if target.grid.pixel_mm is not None:
-            plane = self.catalogue.view_attributes(address[0], target.view).planes[address[3]]
-            spacing_mm = (plane.row_spacing_mm, plane.column_spacing_mm)
-        pixels, window = prepare_image(image, spacing_mm, target.grid)
-        return pixels, prepare_mask(target.outputs(mask), spacing_mm, target.grid), window
+        image, stored, grid = self.own_image(row), self._stored_mask(row), self.target.grid
+        self._check(stored, image, self._address(row))
+        spacing_mm = None if grid.pixel_mm is None else self.spacing_mm(row)
+        pixels, window = prepare_image(image, spacing_mm, grid)
+        return pixels, prepare_mask(self.target.outputs(stored), spacing_mm, grid), window
 
     def _check(self, mask: NDArray[np.uint8], image: NDArray[Any], address: tuple[str, CardiacView, int, int]) -> None:
         subject, view, phase, slice_index = address

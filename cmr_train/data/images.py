@@ -4,7 +4,7 @@
 (..., rows, columns). Nothing here knows of files or of torch.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -17,6 +17,8 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 LOW_PERCENT, HIGH_PERCENT = 1.0, 99.0
 """The percentiles of an image that become 0 and 1."""
+SAME_PIXELS = 0.01
+"""Pixels that differ from the network's by at most this share are left as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +27,37 @@ class Grid:
 
     size: tuple[int, int]
     """(rows, columns)."""
-    pixel_mm: float | None = None
-    """Edge of a pixel in mm; None where each image keeps its own pixels."""
+    pixel_mm: tuple[float, float] | None = None
+    """Distance between rows and between columns in mm; None where each image keeps its own pixels."""
+    multiple: int = 1
+    """What rows and columns must be multiples of."""
 
     @classmethod
-    def of(cls, config: RunConfig) -> Self:
-        """Return the grid of a run's network."""
-        return cls(config.image_size, config.data.resample_mm)
+    def of(cls, config: RunConfig, pixel_mm: tuple[float, float] | None) -> Self:
+        """Return the grid of a run's network, with pixels of a size."""
+        return cls(config.image_size, pixel_mm, 1 << config.network.levels)
+
+    def keeps(self, spacing_mm: tuple[float, float] | None) -> bool:
+        """Return whether an image of this spacing keeps its own pixels."""
+        if self.pixel_mm is None:
+            return True
+        own = _known(spacing_mm)
+        return all(abs(edge - wanted) <= SAME_PIXELS * wanted for edge, wanted in zip(own, self.pixel_mm, strict=True))
+
+    def shape_of(self, shape: tuple[int, int], spacing_mm: tuple[float, float] | None) -> tuple[int, int]:
+        """Return the (rows, columns) of an image once it has the grid's pixels, before it is padded or cut."""
+        if self.pixel_mm is None or self.keeps(spacing_mm):
+            return shape
+        return resampled_shape(shape, _known(spacing_mm), self.pixel_mm)
+
+    def holding(self, shape: tuple[int, int], spacing_mm: tuple[float, float] | None) -> "Grid":
+        """Return this grid, enlarged where an image would be cut: a convolutional network takes any size."""
+        sizes = (
+            max(own, -(-n // self.multiple) * self.multiple)
+            for own, n in zip(self.size, self.shape_of(shape, spacing_mm), strict=True)
+        )
+        rows, columns = sizes
+        return replace(self, size=(rows, columns))
 
 
 def prepare_image(
@@ -64,28 +90,40 @@ def prepare_mask(mask: NDArray[np.uint8], spacing_mm: tuple[float, float] | None
     return fit(_resampled(mask, spacing_mm, grid, is_mask=True), *grid.size)[0]
 
 
-def restore_mask(
-    mask: NDArray[np.uint8], shape: tuple[int, int], spacing_mm: tuple[float, float] | None, grid: Grid
+def restore_classes(
+    probabilities: NDArray[np.float32], shape: tuple[int, int], spacing_mm: tuple[float, float], grid: Grid
 ) -> NDArray[np.uint8]:
-    """Undo :func:`prepare_mask`: bring a mask from the network's grid to an image's own pixels.
+    """Bring probabilities from a grid of other pixels to an image's own by linear interpolation, and take the most likely class.
 
     Parameters
     ----------
-    mask
-        Shape ``grid.size``.
+    probabilities
+        Shape (classes, rows, columns), on the grid.
     shape
         (rows, columns) of the image.
-    spacing_mm, grid
-        As of :func:`prepare_image`.
+    spacing_mm
+        Distance between its rows and between its columns.
+    grid
+        The network's grid; it has a pixel size and holds the image.
 
     Returns
     -------
-        Shape ``shape``; zero where the image is larger than the grid.
+        Shape ``shape``.
     """
-    if grid.pixel_mm is None:
-        return unfit(mask, *shape)
-    spacing_mm = _known(spacing_mm)
-    return unresample(unfit(mask, *resampled_shape(shape, spacing_mm, grid.pixel_mm)), spacing_mm, grid.pixel_mm, shape)
+    pixel_mm = _known(grid.pixel_mm)
+    own = unfit(probabilities, *resampled_shape(shape, spacing_mm, pixel_mm))
+    steps = (spacing_mm[0] / pixel_mm[0], spacing_mm[1] / pixel_mm[1])
+    classes: NDArray[np.uint8] = (
+        np.stack([to_shape(each, shape, steps, is_mask=False) for each in own]).argmax(axis=0).astype(np.uint8)
+    )
+    return classes
+
+
+def count_cut(mask: NDArray[np.uint8], spacing_mm: tuple[float, float] | None, grid: Grid) -> tuple[int, int]:
+    """Return how many labelled pixels of a mask lie outside the grid, and how many there are, both at the grid's pixel size."""
+    resampled = _resampled(mask, spacing_mm, grid, is_mask=True)
+    n_labelled = int(np.count_nonzero(resampled))
+    return n_labelled - int(np.count_nonzero(fit(resampled, *grid.size)[0])), n_labelled
 
 
 def scale(images: NDArray[Any], windows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -181,9 +219,9 @@ def unfit(array: NDArray[Scalar], rows: int, columns: int) -> NDArray[Scalar]:
 
 
 def resample(
-    image: NDArray[Any], spacing_mm: tuple[float, float], target_mm: float, *, is_mask: bool = False
+    image: NDArray[Any], spacing_mm: tuple[float, float], target_mm: tuple[float, float], *, is_mask: bool = False
 ) -> NDArray[np.float32] | NDArray[np.uint8]:
-    """Bring an image or a mask to square pixels of a given size.
+    """Bring an image or a mask to pixels of a given size.
 
     Parameters
     ----------
@@ -192,7 +230,7 @@ def resample(
     spacing_mm
         Distance between rows, distance between columns.
     target_mm
-        The edge of a pixel that is wanted.
+        Those that are wanted.
     is_mask
         Take the nearest class instead of interpolating.
 
@@ -202,18 +240,12 @@ def resample(
         of view stays the centre.
     """
     shape = resampled_shape((image.shape[0], image.shape[1]), spacing_mm, target_mm)
-    return to_shape(image, shape, (target_mm / spacing_mm[0], target_mm / spacing_mm[1]), is_mask=is_mask)
+    return to_shape(image, shape, (target_mm[0] / spacing_mm[0], target_mm[1] / spacing_mm[1]), is_mask=is_mask)
 
 
-def unresample(array: NDArray[Any], spacing_mm: tuple[float, float], target_mm: float, shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Undo :func:`resample` for a mask: bring it back to the image's own pixels, shape ``shape``."""
-    steps = (spacing_mm[0] / target_mm, spacing_mm[1] / target_mm)
-    return to_shape(array, shape, steps, is_mask=True).astype(np.uint8)
-
-
-def resampled_shape(shape: tuple[int, int], spacing_mm: tuple[float, float], target_mm: float) -> tuple[int, int]:
+def resampled_shape(shape: tuple[int, int], spacing_mm: tuple[float, float], target_mm: tuple[float, float]) -> tuple[int, int]:
     """Return the (rows, columns) that :func:`resample` gives."""
-    rows, columns = (max(1, round(n * edge / target_mm)) for n, edge in zip(shape, spacing_mm, strict=True))
+    rows, columns = (max(1, round(n * edge / wanted)) for n, edge, wanted in zip(shape, spacing_mm, target_mm, strict=True))
     return rows, columns
 
 
@@ -242,8 +274,10 @@ def to_shape(
 
 
 def _resampled(array: NDArray[Scalar], spacing_mm: tuple[float, float] | None, grid: Grid, *, is_mask: bool) -> NDArray[Any]:
-    """Bring an image or a mask to the grid's pixel size."""
-    return array if grid.pixel_mm is None else resample(array, _known(spacing_mm), grid.pixel_mm, is_mask=is_mask)
+    """Bring an image or a mask to the grid's pixel size, unless it has it."""
+    if grid.pixel_mm is None or grid.keeps(spacing_mm):
+        return array
+    return resample(array, _known(spacing_mm), grid.pixel_mm, is_mask=is_mask)
 
 
 def _known(spacing_mm: tuple[float, float] | None) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """From images to label maps: the classes that a network finds, on each image's own pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,19 @@ from numpy.typing import NDArray
 
 from cmr_train.choices import Head
 from cmr_train.compute.devices import Compute
-from cmr_train.data.images import Grid, prepare_image, restore_mask, scale
+from cmr_train.data.images import Grid, prepare_image, restore_classes, scale, unfit
+from cmr_train.data.pixel_sizes import PixelSizes, pixel_text
 from cmr_train.models.unet import UNet
 from cmr_train.runs.run import Run
 
 IMAGES_AT_ONCE = 16
 """Images in a batch: enough for a GPU, few enough for a laptop."""
+PIXELS_AT_ONCE = IMAGES_AT_ONCE << 16
+"""Pixels in a batch: fewer images of more than 256 × 256 are taken at once."""
 
 
-def classify(model: UNet, images: NDArray[np.float32], head: Head, compute: Compute) -> NDArray[np.uint8]:
-    """Return the most likely class of every pixel: the one way from a network to classes, while training and after.
+def probabilities(model: UNet, images: NDArray[np.float32], head: Head, compute: Compute) -> torch.Tensor:
+    """Return the probability of every class at every pixel: the one way from a network to classes, while training and after.
 
     Parameters
     ----------
@@ -33,42 +37,102 @@ def classify(model: UNet, images: NDArray[np.float32], head: Head, compute: Comp
 
     Returns
     -------
-        Shape (n, rows, columns).
+        Shape (n, classes, rows, columns), on the device, in single precision.
     """
     model.eval()
     batch = torch.from_numpy(images)[:, None].to(compute.device, memory_format=compute.memory_format)
     with torch.inference_mode(), compute.autocast():
-        classes: NDArray[np.uint8] = model(batch, head.value).argmax(dim=1).to(torch.uint8).cpu().numpy()
-    return classes
+        logits: torch.Tensor = model(batch, head.value)
+    return logits.float().softmax(dim=1)
+
+
+def find_classes(
+    model: UNet,
+    images: Sequence[NDArray[Any]],
+    spacing_mm: Sequence[tuple[float, float]],
+    *,
+    grid: Grid,
+    head: Head,
+    compute: Compute,
+) -> list[NDArray[np.uint8]]:
+    """Return the most likely class of every pixel of some images, on their own pixels.
+
+    Images of other pixels than the grid's are resampled; their probabilities are brought back by linear interpolation. Images
+    that are larger than the grid are not cut: it is enlarged.
+
+    Parameters
+    ----------
+    model, head, compute
+        As of :func:`probabilities`.
+    images
+        Each of shape (rows, columns), stored intensities; sizes may differ.
+    spacing_mm
+        Distance between rows and between columns of each.
+    grid
+        The network's grid.
+
+    Returns
+    -------
+        One label map per image, of its shape.
+    """
+    grids = [grid.holding(_shape(image), spacing) for image, spacing in zip(images, spacing_mm, strict=True)]
+    labels: list[NDArray[np.uint8]] = []
+    for part in _batches(grids, [grid.keeps(spacing) for spacing in spacing_mm]):
+        own = grids[part.start]
+        prepared = [prepare_image(image, spacing, own) for image, spacing in zip(images[part], spacing_mm[part], strict=True)]
+        pixels, windows = (np.stack(column) for column in zip(*prepared, strict=True))
+        found = probabilities(model, scale(pixels, windows), head, compute)
+        if own.keeps(spacing_mm[part.start]):
+            classes = found.argmax(dim=1).to(torch.uint8).cpu().numpy()
+            labels.extend(unfit(each, *_shape(image)) for each, image in zip(classes, images[part], strict=True))
+        else:
+            labels.extend(
+                restore_classes(each, _shape(image), spacing, own)
+                for each, image, spacing in zip(found.cpu().numpy(), images[part], spacing_mm[part], strict=True)
+            )
+    return labels
 
 
 def label_images(run: Run, images: Sequence[NDArray[Any]], spacing_mm: Sequence[tuple[float, float]]) -> list[NDArray[np.uint8]]:
-    """Classify every pixel of some images.
+    """Classify every pixel of some images with a trained network: :func:`find_classes` on the grid of its run."""
+    numbers = np.array(run.config.class_numbers(run.head), dtype=np.uint8)
+    found = find_classes(run.model, images, spacing_mm, grid=run.grid, head=run.head, compute=run.compute)
+    return [numbers[outputs] for outputs in found]
+
+
+def pixels_sentence(run: Run, spacings_mm: NDArray[np.float64]) -> str | None:
+    """Return what becomes of the pixels of some images, None where the network uses them as they are.
 
     Parameters
     ----------
     run
         A trained network.
-    images
-        Each of shape (rows, columns), stored intensities; sizes may differ.
-    spacing_mm
-        Distance between rows and between columns of each.
-
-    Returns
-    -------
-        One label map per image, of its shape: the number of the most likely class; background where the image is larger than the
-        network's matrix.
+    spacings_mm
+        Shape (n, 2), distances between rows and between columns of the images.
     """
-    grid = Grid.of(run.config)
-    labels: list[NDArray[np.uint8]] = []
-    for start in range(0, len(images), IMAGES_AT_ONCE):
-        part = slice(start, start + IMAGES_AT_ONCE)
-        prepared = [prepare_image(image, spacing, grid) for image, spacing in zip(images[part], spacing_mm[part], strict=True)]
-        pixels, windows = (np.stack(column) for column in zip(*prepared, strict=True))
-        found = classify(run.model, scale(pixels, windows), run.head, run.compute)
-        labels.extend(
-            restore_mask(classes, (image.shape[0], image.shape[1]), spacing, grid)
-            for classes, image, spacing in zip(found, images[part], spacing_mm[part], strict=True)
+    if run.pixel_mm is None:
+        return (
+            f"run {run.name!r} does not say at which pixel size it was trained, as those of earlier releases; images are used at "
+            "their own pixels, which gives wrong labels if these are of other size"
         )
-    numbers = np.array(run.config.class_numbers(run.head), dtype=np.uint8)
-    return [numbers[outputs] for outputs in labels]
+    if all(run.grid.keeps((rows, columns)) for rows, columns in spacings_mm.tolist()):
+        return None
+    return (
+        f"images with pixels of {PixelSizes.of(spacings_mm)} are resampled to those of the network, {pixel_text(run.pixel_mm)}, "
+        "and its probabilities back"
+    )
+
+
+def _batches(grids: Sequence[Grid], keep_pixels: Sequence[bool]) -> Iterator[slice]:
+    """Cut images into batches of neighbours with one grid, all resampled or none."""
+    start = 0
+    for (grid, _), group in groupby(zip(grids, keep_pixels, strict=True)):
+        stop = start + len(list(group))
+        at_once = max(1, min(IMAGES_AT_ONCE, PIXELS_AT_ONCE // (grid.size[0] * grid.size[1])))
+        for first in range(start, stop, at_once):
+            yield slice(first, min(first + at_once, stop))
+        start = stop
+
+
+def _shape(image: NDArray[Any]) -> tuple[int, int]:
+    return image.shape[0], image.shape[1]

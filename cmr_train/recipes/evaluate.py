@@ -17,12 +17,13 @@ from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import CardiacView, PositionClass
 from cmr_train.choices import Head, People, Subset, Weights
 from cmr_train.data.drawn import keep_drawn, unwanted_pixels
+from cmr_train.data.pixel_sizes import spacings_of
 from cmr_train.data.selection import participants, select_images
 from cmr_train.errors import TrainError
 from cmr_train.evaluation.metrics import score_volume
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME, comparisons_json, per_subject_csv, summary_json
 from cmr_train.evaluation.scores import Comparison, ScoredVolume, ScoreTable, compare_tables
-from cmr_train.prediction.inference import label_images
+from cmr_train.prediction.inference import label_images, pixels_sentence
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import CLASSES_FIELD
 from cmr_train.runs.identity import CatalogueIdentity
@@ -155,7 +156,7 @@ def evaluate(
     on_progress
         Called with the number of subjects scored.
     on_message
-        Called with a sentence about the weights.
+        Called with sentences about the weights and the pixel sizes.
 
     Returns
     -------
@@ -197,7 +198,12 @@ def evaluate(
             if scored_run.head is Head.STRUCTURES
             else {}
         )
-        tables = _score_subjects([scored_run] if other is None else [scored_run, other], catalogue, index, on_progress)
+        runs = [scored_run] if other is None else [scored_run, other]
+        sentences = dict.fromkeys(pixels_sentence(each, spacings_of(catalogue, index)) for each in runs)
+        for sentence in sentences:
+            if sentence is not None:
+                on_message(sentence)
+        tables = _score_subjects(runs, catalogue, index, on_progress)
     evaluation = Evaluation(
         run=scored_run.name,
         view=scored_run.view,

@@ -9,6 +9,7 @@ from cmr_planes.system.names import PathLike
 from cmr_planes.system.whole_file import file_sha256, write_whole
 from cmr_train.choices import Head, Weights
 from cmr_train.config import RunConfig
+from cmr_train.data.pixel_sizes import pixel_text
 from cmr_train.errors import CheckpointError, ConfigError, TrainError
 from cmr_train.evaluation.score_files import SUMMARY_NAME
 from cmr_train.runs.checkpoint import save_checkpoint
@@ -19,6 +20,7 @@ from cmr_train.runs.folder import (
     CONFIG_NAME,
     EXPORTED_SPLIT,
     FINAL_NAME,
+    PIXEL_FIELD,
     SPLIT_NAME,
     read_json,
 )
@@ -79,7 +81,7 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     save_checkpoint(folder / FINAL_NAME, {"iteration": network.iteration, "model": network.model.state_dict()})
     catalogues = {head.value: {**identity.to_json(), "path": str(NO_PATH)} for head, identity in network.catalogues.items()}
-    kept = {name: stored[name] for name in ("versions", CLASSES_FIELD) if name in stored}
+    kept = {name: stored[name] for name in ("versions", CLASSES_FIELD, PIXEL_FIELD) if name in stored}
     write_json(folder / CONFIG_NAME, {"config": _without_paths(network.config).to_json(), **kept, CATALOGUES_FIELD: catalogues})
     write_json(folder / SPLIT_NAME, EXPORTED_SPLIT)
     write_whole(folder / CARD_NAME, "\n".join(_card(network, folder, stored)).encode())
@@ -96,7 +98,7 @@ def _without_paths(config: RunConfig) -> RunConfig:
 
 def _card(run: Run, folder: Path, stored: dict[str, Any]) -> Iterator[str]:
     """Write the card, line by line."""
-    data, network, classes = run.config.data, run.config.network, run.classes
+    network, classes = run.config.network, run.classes
     task = "nine anatomical positions" if run.head is Head.POSITIONS else ", ".join(classes.values())
     yield f"# A network for {run.view.title} images: {task}"
     yield ""
@@ -108,7 +110,7 @@ def _card(run: Run, folder: Path, stored: dict[str, Any]) -> Iterator[str]:
         ("view", run.view.title),
         ("classes", "0 background, " + ", ".join(f"{number} {name}" for number, name in classes.items())),
         ("matrix", f"{run.image_size[0]} × {run.image_size[1]} pixels"),
-        ("pixel size", "as acquired" if data.resample_mm is None else f"resampled to {data.resample_mm} mm"),
+        ("pixel size", "not known" if run.pixel_mm is None else pixel_text(run.pixel_mm)),
         ("intensities", "the 1st percentile of an image becomes 0, the 99th becomes 1"),
         ("network", f"U-net, {network.base_channels} channels, {network.levels} levels, {network.norm.value} normalisation"),
         ("training", _training(run)),

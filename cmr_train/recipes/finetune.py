@@ -26,6 +26,7 @@ from cmr_train.runs.run import Run, make_network, read_weights, weights_path
 from cmr_train.settings.fields import member_of
 from cmr_train.training.execution import carry_out
 from cmr_train.training.job import resolve, run_training
+from cmr_train.training.pixels import choose_pixels
 from cmr_train.training.session import (
     WEIGHTS_NAME,
     OnRecord,
@@ -211,8 +212,10 @@ def train_finetune(config: RunConfig, out: Path, *, resume: bool = False, overwr
         is_begun = resume and (out / LAST_NAME).exists()
         report = None if is_begun else _load_pretext(model, transfer, session)
         freeze(model, transfer.mode)
-        tasks, validations = make_tasks(session, images)
-        saved = open_folder(session, split, seen, resume=resume, overwrite=overwrite)
+        train = {head: chosen.train for head, chosen in images.items()}
+        pixels = choose_pixels(config, catalogues, train, images[Head.STRUCTURES].training_set, reporter.on_message)
+        tasks, validations = make_tasks(session, images, pixels)
+        saved = open_folder(session, split, pixels, seen, resume=resume, overwrite=overwrite)
         if report is not None and world.is_first:
             write_json(out / WEIGHTS_NAME, report.to_json() | _origin(transfer.pretext))
         is_finished = carry_out(session, make_state(model, config, compute), tasks, validations, saved)

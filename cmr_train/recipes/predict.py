@@ -25,11 +25,12 @@ from cmr_planes.system.run_lock import only_run
 from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice
 from cmr_train.choices import Head, Weights
+from cmr_train.data.pixel_sizes import spacings_of
 from cmr_train.data.selection import participants
 from cmr_train.errors import TrainError
 from cmr_train.evaluation.volumes import VentricularFunction, voxel_volumes_ml
 from cmr_train.prediction.folder import LABELS, PICTURES, VOLUMES_NAME, claim_folder, prediction_origin
-from cmr_train.prediction.inference import label_images
+from cmr_train.prediction.inference import label_images, pixels_sentence
 from cmr_train.prediction.overlays import Sheet, draw
 from cmr_train.runs.identity import CatalogueIdentity
 from cmr_train.runs.known_people import known_people
@@ -132,7 +133,7 @@ def predict(
     on_progress
         Called with the number of subjects segmented.
     on_message
-        Called with a sentence about the weights.
+        Called with sentences about the weights and the pixel sizes.
 
     Returns
     -------
@@ -169,6 +170,9 @@ def predict(
         if pictures:
             (folder / PICTURES).mkdir(exist_ok=True)
         index = catalogue.index(network.view)
+        sentence = pixels_sentence(network, spacings_of(catalogue, index))
+        if sentence is not None:
+            on_message(sentence)
         keys = list(dict.fromkeys(index.subject(row) for row in range(len(index))))
         on_progress(Progress(0, len(keys)))
         subjects = []

@@ -18,6 +18,7 @@ from cmr_train.runs.run import Run, make_network
 from cmr_train.settings.fields import member_of
 from cmr_train.training.execution import carry_out
 from cmr_train.training.job import resolve, run_training
+from cmr_train.training.pixels import choose_pixels
 from cmr_train.training.session import OnRecord, Reporter, Session, ignore_record, is_finished_before, open_folder
 from cmr_train.training.state import make_state
 from cmr_train.training.tasks import choose_images, make_tasks
@@ -151,8 +152,9 @@ def train_pretext(config: RunConfig, out: Path, *, resume: bool = False, overwri
         if is_finished_before(session, resume=resume):
             return True
         images = choose_images(session, Head.POSITIONS)
-        tasks, validations = make_tasks(session, {Head.POSITIONS: images})
-        saved = open_folder(session, images.split, resume=resume, overwrite=overwrite)
+        pixels = choose_pixels(config, session.catalogues, {Head.POSITIONS: images.train}, images.training_set, reporter.on_message)
+        tasks, validations = make_tasks(session, {Head.POSITIONS: images}, pixels)
+        saved = open_folder(session, images.split, pixels, resume=resume, overwrite=overwrite)
         model = make_network(config)
         initialise(model, config.training.seed)
         is_finished = carry_out(session, make_state(model, config, compute), tasks, validations, saved)

@@ -6,11 +6,12 @@ to resume); once the run is finished, ``final.pt`` (the weights) in the place of
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 from cmr_planes.views import CardiacView
-from cmr_train.choices import Head, Recipe
+from cmr_train.choices import Head, Recipe, Resampling
 from cmr_train.config import RunConfig
 from cmr_train.data.splits import Split
 from cmr_train.errors import CheckpointError, ConfigError, TrainError
@@ -33,6 +34,10 @@ CLASSES_FIELD = "classes"
 """Field of ``config.json`` and of weights: the number and the name of what the run's network finds, the background aside."""
 CATALOGUES_FIELD = "catalogues"
 """Field of ``config.json``: the catalogue of each task."""
+PIXEL_FIELD = "pixel_mm"
+"""Field of ``config.json``: distance between rows and between columns of the images as the network sees them."""
+SPACING_FIELD = "spacing_mm"
+"""Field of each catalogue in ``config.json``: the pixel sizes of the training images."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -116,6 +121,26 @@ def read_catalogues(run: Path) -> dict[Head, CatalogueIdentity]:
         return {Head(head): CatalogueIdentity.from_json(value) for head, value in stored[CATALOGUES_FIELD].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{str(run / CONFIG_NAME)!r} does not say on which catalogue the run was trained") from error
+
+
+def read_pixel_mm(run: Path) -> tuple[float, float] | None:
+    """Read the pixel size of a run's network; None where a run of an earlier release does not say.
+
+    Raises
+    ------
+    CheckpointError
+        The configuration cannot be used.
+    """
+    stored, setting = read_json(run / CONFIG_NAME).get(PIXEL_FIELD), read_config(run).data.resample_mm
+    if stored is None:
+        return None if isinstance(setting, Resampling) else (setting, setting)
+    try:
+        rows, columns = map(float, stored)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{str(run / CONFIG_NAME)!r} does not hold the pixel size of the network") from error
+    if not (0 < rows < math.inf and 0 < columns < math.inf):
+        raise CheckpointError(f"{str(run / CONFIG_NAME)!r} does not hold the pixel size of the network")
+    return rows, columns
 
 
 def newest_pretext(folder: Path, view: CardiacView) -> Path | None:

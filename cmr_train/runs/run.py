@@ -11,6 +11,7 @@ from cmr_planes.views import CardiacView
 from cmr_train.choices import DeviceKind, Head, Weights
 from cmr_train.compute.devices import Compute, choose_device, compute_on
 from cmr_train.config import RunConfig
+from cmr_train.data.images import Grid
 from cmr_train.data.splits import Split
 from cmr_train.errors import CheckpointError, ConfigError
 from cmr_train.models.unet import UNet
@@ -24,6 +25,7 @@ from cmr_train.runs.folder import (
     has_people,
     read_catalogues,
     read_config,
+    read_pixel_mm,
     read_seen_by_pretext,
     read_split,
 )
@@ -65,6 +67,13 @@ class Run:
     """Whether the run says whom it was trained on; not after an export."""
     is_finished: bool
     """Whether all iterations were done."""
+    pixel_mm: tuple[float, float] | None = None
+    """Distance between rows and columns of the images that the network has learnt from; None where that is not known."""
+
+    @property
+    def grid(self) -> Grid:
+        """The pixels on which the network is used."""
+        return Grid.of(self.config, self.pixel_mm)
 
     @property
     def catalogue(self) -> CatalogueIdentity:
@@ -225,6 +234,7 @@ def load_run(
         seen_by_pretext=read_seen_by_pretext(run),
         has_people=has_people(run),
         is_finished=(run / FINAL_NAME).is_file(),
+        pixel_mm=read_pixel_mm(run),
         weights=wanted,
         iteration=trained.iteration,
         validation_dice=trained.validation_dice,

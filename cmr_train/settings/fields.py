@@ -57,8 +57,8 @@ class Setting:
         """
         typed = convert(self.kind, value, self.members)
         numbers = typed if isinstance(typed, tuple) else () if typed is None else (typed,)
-        for number in numbers if self.interval is not None else ():
-            if self.interval is not None and number not in self.interval:
+        for number in numbers:
+            if self.interval is not None and not isinstance(number, StrEnum) and number not in self.interval:
                 raise ValueError(f"{self.allowed}, got {number}")
         return typed
 
@@ -123,9 +123,13 @@ def convert(kind: Any, value: object, members: Iterable[Enum] = ()) -> Any:  # n
         The message says what is expected and what was found, to follow "must be".
     """
     if isinstance(kind, UnionType):
-        if value is None:
+        if value is None and type(None) in get_args(kind):
             return None
-        kind = next(option for option in get_args(kind) if option is not type(None))
+        kinds = without_none(kind)
+        if len(kinds) > 1:
+            number, words = kinds
+            return _number_or_member(number, words, value)
+        kind = kinds[0]
     if get_origin(kind) is tuple:
         return _convert_items(get_args(kind), value, members)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
@@ -202,6 +206,20 @@ def to_plain(value: Any) -> Any:  # noqa: ANN401  # whatever a dataclass of sett
 def word_of(member: Enum) -> str:
     """Return the text that stands for a member of a closed set: its value, or its name in small letters where that is a number."""
     return str(member.value) if isinstance(member, StrEnum) else member.name.lower()
+
+
+def without_none(kind: UnionType) -> tuple[Any, ...]:
+    """Return the types of a union, None left out."""
+    return tuple(option for option in get_args(kind) if option is not type(None))
+
+
+def _number_or_member(number: type[float], words: type[StrEnum], value: object) -> float | StrEnum:
+    """Read a number, or a member of an enum."""
+    plain = _from_text(number, value) if isinstance(value, str) and not isinstance(value, StrEnum) else value
+    try:
+        return _member(plain, tuple(words)) if isinstance(plain, str) else _number(number, plain)
+    except ValueError as error:
+        raise ValueError(f"a number, or one of {', '.join(words)}, got {value!r}") from error
 
 
 def _convert_items(kinds: tuple[Any, ...], value: object, members: Iterable[Enum]) -> tuple[Any, ...]:

@@ -160,6 +160,11 @@ def _carried_out(job: Job) -> Outcome:
     return Outcome(state=State.DONE if is_finished else State.STOPPED)
 
 
+def _log(sentence: str) -> None:
+    """Write a sentence into the run's log."""
+    print(sentence, file=sys.stderr)  # noqa: T201
+
+
 def _train_and_evaluate(job: Job) -> bool:
     """Train, score on the test set, and write ``cell.json``; return whether the run is finished."""
     from cmr_train.choices import Recipe, Subset
@@ -176,13 +181,12 @@ def _train_and_evaluate(job: Job) -> bool:
     config = RunConfig.from_json(job.config)
     if not (out / FINAL_NAME).exists():
         train = train_pretext if config.recipe is Recipe.PRETEXT else train_finetune
-        reporter = Reporter(on_message=lambda sentence: print(sentence, file=sys.stderr))  # noqa: T201  # into the run's log
-        if not train(config, out, resume=True, reporter=reporter):
+        if not train(config, out, resume=True, reporter=Reporter(on_message=_log)):
             return False
     compute = choose_compute(config.runtime)
     scores: dict[str, Any] = {}
     if job.facts.get("n_test", 1):
-        evaluate(load_run(out, compute.device, weights=job.weights), subset=Subset.TEST, out=out)
+        evaluate(load_run(out, compute.device, weights=job.weights), subset=Subset.TEST, out=out, on_message=_log)
         scores = {SCORES_FIELD: file_sha256(out / PER_SUBJECT_NAME)}
     seal = {"state": State.DONE.value, "error": None, "attempts": job.attempt, "seconds": round(time.perf_counter() - start, 1)}
     write_json(out / RESULT_NAME, seal | scores | {"device": compute.description, "weights": job.weights} | job.facts)

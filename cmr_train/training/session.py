@@ -28,14 +28,17 @@ from cmr_train.runs.folder import (
     EVALUATION_PREFIX,
     FINAL_NAME,
     LAST_NAME,
+    PIXEL_FIELD,
     RESULT_NAME,
     SEEN_FIELD,
+    SPACING_FIELD,
     SPLIT_NAME,
     read_catalogues,
     read_config,
 )
 from cmr_train.runs.identity import CatalogueIdentity, Seen
 from cmr_train.runs.versions import versions
+from cmr_train.training.pixels import TrainingPixels
 from cmr_train.training.tracking import EVENTS_NAME, METRICS_NAME, Record
 
 WEIGHTS_NAME = "weights.json"
@@ -157,7 +160,7 @@ def _check_catalogues(session: Session, identities: Mapping[Head, CatalogueIdent
 
 
 def open_folder(
-    session: Session, split: Split, seen: Sequence[Seen] = (), *, resume: bool, overwrite: bool
+    session: Session, split: Split, pixels: TrainingPixels, seen: Sequence[Seen] = (), *, resume: bool, overwrite: bool
 ) -> dict[str, Any] | None:
     """Make the run's folder, or find where it stopped.
 
@@ -167,6 +170,8 @@ def open_folder(
         The run.
     split
         Who is in which set.
+    pixels
+        The pixel sizes of the training images, and those of the network.
     seen
         Whose positions the weights are trained on, before the run or in it.
     resume
@@ -196,7 +201,9 @@ def open_folder(
         empty_folder(out)
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / SPLIT_NAME, split.to_json() | {SEEN_FIELD: [one.to_json() for one in seen]})
-        catalogues = {head.value: identity.to_json() for head, identity in identities.items()}
+        catalogues = {
+            head.value: identity.to_json() | {SPACING_FIELD: pixels.sizes[head].to_json()} for head, identity in identities.items()
+        }
         config = session.config
         write_json(
             out / CONFIG_NAME,
@@ -204,6 +211,7 @@ def open_folder(
                 "config": config.to_json(),
                 "versions": versions(),
                 CLASSES_FIELD: config.class_names(config.head),
+                PIXEL_FIELD: list(pixels.network_mm),
                 CATALOGUES_FIELD: catalogues,
             },
         )

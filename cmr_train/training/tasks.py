@@ -13,6 +13,7 @@ from cmr_planes.views import Structure
 from cmr_train.choices import Head, LossKind, Subset
 from cmr_train.config import RunConfig
 from cmr_train.data.batches import Order
+from cmr_train.data.cut import check_cut
 from cmr_train.data.datasets import PlaneDataset, Target, choose_cache, class_frequencies
 from cmr_train.data.drawn import drawn_sentence, drawn_structures, has_all, unwanted_pixels
 from cmr_train.data.images import Grid
@@ -23,6 +24,7 @@ from cmr_train.errors import TrainError
 from cmr_train.training.best import MIN_PARTICIPANTS
 from cmr_train.training.loop import Task
 from cmr_train.training.losses import make_loss
+from cmr_train.training.pixels import TrainingPixels
 from cmr_train.training.session import Session
 from cmr_train.training.validation import Validation
 
@@ -33,6 +35,8 @@ class TaskImages:
 
     train: ImageIndex
     """Training images."""
+    training_set: ImageIndex
+    """Those of the whole training set: of all participants from whom those to train on are chosen."""
     validation: ImageIndex
     """Validation images; may be empty."""
     split: Split
@@ -58,6 +62,7 @@ def choose_images(session: Session, head: Head) -> TaskImages:
         session.reporter.on_message(
             f"{head.value}: {n_without_set} participants are left out, for whom {str(data.split)!r} has no set"
         )
+    training_set = of_participants(index, split.train)
     if head is config.head and data.subjects is not None:
         if data.subjects > len(split.train):
             raise TrainError(
@@ -78,7 +83,7 @@ def choose_images(session: Session, head: Head) -> TaskImages:
             f"the run is to be validated, and none of the {n_people} participants with {head.value} in {where} falls into the "
             "validation set; use another split seed, more subjects or other fractions"
         )
-    return TaskImages(train=train, validation=validation, split=split)
+    return TaskImages(train=train, training_set=training_set, validation=validation, split=split)
 
 
 def _usable(session: Session, index: ImageIndex) -> ImageIndex:
@@ -153,7 +158,9 @@ def _titles(structures: Iterable[Structure]) -> str:
     return ", ".join(structure.title for structure in structures)
 
 
-def make_tasks(session: Session, images: Mapping[Head, TaskImages]) -> tuple[tuple[Task, ...], tuple[Validation, ...]]:
+def make_tasks(
+    session: Session, images: Mapping[Head, TaskImages], pixels: TrainingPixels
+) -> tuple[tuple[Task, ...], tuple[Validation, ...]]:
     """Make the tasks of a run: read or check its images, and weight the classes where the loss needs it.
 
     The second result is the validation of each task that has validation images; empty where the run is not validated or this
@@ -165,34 +172,30 @@ def make_tasks(session: Session, images: Mapping[Head, TaskImages]) -> tuple[tup
         The run.
     images
         The images of each task, the main task first.
+    pixels
+        Their pixel sizes, and those of the network.
 
     Raises
     ------
     ShardError
         A shard cannot be read.
     TrainError
-        A mask does not match.
+        A mask does not match, or the matrix cuts too much of a subject's.
     """
     config, world = session.config, session.world
-    targets = {
-        head: Target(
-            view=config.data.view,
-            head=head,
-            classes=config.class_numbers(head),
-            grid=Grid.of(config),
-        )
-        for head in images
-    }
 
-    def dataset_of(head: Head, index: ImageIndex) -> PlaneDataset:
+    def dataset_of(head: Head, index: ImageIndex, grid: Grid) -> PlaneDataset:
         catalogue = session.catalogues[head]
         undrawn = _undrawn(catalogue, index, config) if head is Head.STRUCTURES and _does_ignore_undrawn(config) else None
-        return PlaneDataset(catalogue, index, targets[head], undrawn)
+        target = Target(view=config.data.view, head=head, classes=config.class_numbers(head), grid=grid)
+        return PlaneDataset(catalogue, index, target, undrawn)
 
-    datasets = {head: dataset_of(head, chosen.train) for head, chosen in images.items()}
+    trained = Grid.of(config, pixels.resampled_mm)
+    datasets = {head: dataset_of(head, chosen.train, trained) for head, chosen in images.items()}
     validated: dict[Head, PlaneDataset] = {}
     if config.runtime.validate_every and world.is_first:
-        validated = {head: dataset_of(head, chosen.validation) for head, chosen in images.items() if len(chosen.validation)}
+        used = Grid.of(config, pixels.network_mm)
+        validated = {head: dataset_of(head, chosen.validation, used) for head, chosen in images.items() if len(chosen.validation)}
         for head in images.keys() - validated:
             session.reporter.on_message(f"{head.value}: not validated, since no participant with them is in the validation set")
         n_people = len(participants(images[config.head].validation))
@@ -201,10 +204,13 @@ def make_tasks(session: Session, images: Mapping[Head, TaskImages]) -> tuple[tup
                 f"the validation set has {n_people} participants, and {MIN_PARTICIPANTS} are needed to choose the best weights: "
                 "only the last ones are kept"
             )
-    everything = [*datasets.values(), *validated.values()]
+    for dataset in validated.values():
+        dataset.check()
+    for dataset in datasets.values():
+        check_cut(dataset, config.data.max_cut, session.reporter.on_message)
     free = free_bytes()
-    is_cached = choose_cache(everything, config.runtime.cache, None if free is None else free // world.size)
-    for dataset in everything:
+    is_cached = choose_cache([*datasets.values()], config.runtime.cache, None if free is None else free // world.size)
+    for dataset in datasets.values():
         if is_cached:
             dataset.fill_cache()
         else:

@@ -11,7 +11,7 @@ from cmr_train.compute.devices import Compute
 from cmr_train.data.datasets import PlaneDataset
 from cmr_train.data.drawn import keep_drawn
 from cmr_train.models.unet import UNet
-from cmr_train.prediction.inference import IMAGES_AT_ONCE, classify
+from cmr_train.prediction.inference import IMAGES_AT_ONCE, find_classes
 from cmr_train.training.state import TrainState, enter
 from cmr_train.training.tracking import VALIDATION_MEAN
 from cmr_train.training.transfer import set_training
@@ -22,7 +22,7 @@ class Validation:
     """The validation set of a task."""
 
     dataset: PlaneDataset
-    """Images and masks of participants outside the training set."""
+    """Images and masks of participants outside the training set; its grid is that on which the network is used."""
     names: dict[int, str]
     """The outputs of the network that are scored, and what they stand for."""
 
@@ -37,27 +37,35 @@ class Validation:
         A structure that no participant has, in truth or prediction, counts 0 in the mean; such a position is left out, since
         it may lie outside every image.
 
-        A participant's Dice is over the pixels of all its images, on the network's matrix; the value is the mean over the
-        participants who have the class, in truth or prediction. ``evaluate`` scores each phase on the acquired pixels instead.
+        A participant's Dice is over the acquired pixels of all its images; the value is the mean over the participants who have
+        the class, in truth or prediction. ``evaluate`` scores each phase instead.
         """
         participants = np.array([self.dataset.index.participant(row) for row in range(len(self.dataset))])
         people, person_of = np.unique(participants, return_inverse=True)
-        n_classes, undrawn = self.dataset.target.n_classes, self.dataset.undrawn
+        n_classes = self.dataset.target.n_classes
         counts = np.zeros((len(people), n_classes, n_classes), dtype=np.int64)
         for start in range(0, len(self.dataset), IMAGES_AT_ONCE):
             rows = range(start, min(start + IMAGES_AT_ONCE, len(self.dataset)))
-            images, masks = self.dataset.batch(rows)
-            found = classify(model, images, self.dataset.target.head, compute)
-            if undrawn is not None:
-                found = keep_drawn(found, ~undrawn[list(rows)])
-            for row, mask, classes in zip(rows, masks, found, strict=True):
-                pairs = np.bincount((mask.astype(np.int64) * n_classes + classes).ravel(), minlength=n_classes**2)
+            for row, classes in zip(rows, self._find(model, rows, compute), strict=True):
+                mask = self.dataset.own_mask(row).astype(np.int64)
+                pairs = np.bincount((mask * n_classes + classes).ravel(), minlength=n_classes**2)
                 counts[person_of[row]] += pairs.reshape(n_classes, n_classes)
         set_training(model)
         dice = mean_dice(counts)
         values = {name: float(dice[number]) for number, name in self.names.items() if not np.isnan(dice[number])}
         n_counted = len(self.names) if self.dataset.target.head is Head.STRUCTURES else max(1, len(values))
         return {**values, VALIDATION_MEAN: sum(values.values()) / n_counted}
+
+    def _find(self, model: UNet, rows: Sequence[int], compute: Compute) -> list[NDArray[np.uint8]]:
+        """Return what the network finds on some images, on their own pixels; without what was not drawn on them."""
+        dataset, target = self.dataset, self.dataset.target
+        images = [dataset.own_image(row) for row in rows]
+        spacing_mm = [dataset.spacing_mm(row) for row in rows]
+        found = find_classes(model, images, spacing_mm, grid=target.grid, head=target.head, compute=compute)
+        if dataset.undrawn is None:
+            return found
+        known = ~dataset.undrawn[list(rows)]
+        return [keep_drawn(outputs[np.newaxis], each[np.newaxis])[0] for outputs, each in zip(found, known, strict=True)]
 
 
 def validate_tasks(state: TrainState, validations: Sequence[Validation], compute: Compute) -> dict[str, float]:

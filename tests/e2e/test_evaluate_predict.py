@@ -138,11 +138,28 @@ def test_numbers_are_those_of_the_definitions(tmp_path, annotated):
     assert len(rows) == 5 * 2 * 3
 
 
-def test_what_lies_outside_the_networks_matrix_is_missed(tmp_path, annotated):
-    run = write_run(tmp_path / "run", data=annotated, rows=4, columns=48)
-    assert command("evaluate", run).exit_code == 0
-    dice = [float(row["dice"]) for row in rows_of(run / "per_subject.csv") if row["structure"] == "LV"]
-    assert max(dice) < 0.9
+def test_what_lies_outside_the_matrix_of_the_training_is_found(tmp_path, annotated):
+    dice = []
+    for rows in (4, 48):
+        run = write_run(tmp_path / f"{rows}", data=annotated, rows=rows, columns=48)
+        assert command("evaluate", run).exit_code == 0
+        dice.append([row["dice"] for row in rows_of(run / "per_subject.csv")])
+    assert dice[0] == dice[1]
+
+
+def test_images_of_other_pixels_are_said_and_a_run_that_does_not_say_its_own(tmp_path, annotated):
+    fine = write_run(tmp_path / "fine", data=annotated, pixel_mm=(2.0, 2.0))
+    result = command("evaluate", fine)
+    assert result.exit_code == 0
+    assert "images with pixels of 7.00 mm are resampled to those of the network, 2.00 mm" in " ".join(result.stderr.split())
+    earlier = write_run(tmp_path / "earlier", data=annotated)
+    stored = json.loads((earlier / CONFIG_NAME).read_text())
+    assert stored.pop("pixel_mm") == [7.0, 7.0]
+    stored["config"]["data"]["resample_mm"] = None
+    (earlier / CONFIG_NAME).write_text(json.dumps(stored))
+    result = command("predict", earlier, annotated, "-o", tmp_path / "out")
+    assert result.exit_code == 0
+    assert "does not say at which pixel size it was trained" in " ".join(result.stderr.split())
 
 
 def test_summary_and_table_say_what_was_measured(tmp_path, annotated):

@@ -137,12 +137,12 @@ def test_multitask_logs_the_dice_of_both_tasks(data, pretext_run, tmp_path, deco
 
 
 def test_a_transfer_takes_network_matrix_and_split_from_its_pretext(data, tmp_path):
-    small = options(iterations=1, rows=32, columns=64, base_channels=2, levels=3, split_seed=4)
+    small = options(iterations=1, rows=32, columns=64, base_channels=2, levels=3, split_seed=4, max_cut=1)
     assert train("pretext", "--data", data, "--out", tmp_path / "pretext", *small).exit_code == 0
     shown = train("finetune", "--dry-run", "--data", data, "--pretext", tmp_path / "pretext", "--columns", 80)
     config = json.loads(shown.stdout)
     assert config["network"] == {"base_channels": 2, "levels": 3, "norm": "batch"}
-    assert (config["data"]["rows"], config["data"]["columns"], config["data"]["split_seed"]) == (32, 80, 4)
+    assert [config["data"][name] for name in ("rows", "columns", "split_seed", "max_cut")] == [32, 80, 4, 1]
     assert config["training"]["iterations"] == 50_000
 
 

@@ -11,12 +11,13 @@ import torch
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Recipe, TransferMode
+from cmr_train.data.pixel_sizes import PixelSizes, spacings_of
 from cmr_train.data.splits import Split
 from cmr_train.models.unet import UNet
 from cmr_train.presets import configure
 from cmr_train.runs.checkpoint import save_checkpoint
 from cmr_train.runs.files import write_json
-from cmr_train.runs.folder import CATALOGUES_FIELD, CONFIG_NAME, FINAL_NAME, SPLIT_NAME
+from cmr_train.runs.folder import CATALOGUES_FIELD, CONFIG_NAME, FINAL_NAME, PIXEL_FIELD, SPLIT_NAME
 from cmr_train.runs.identity import CatalogueIdentity
 from cmr_train.runs.run import make_network
 
@@ -30,9 +31,13 @@ def write_run(
     recipe: Recipe = Recipe.FINETUNE,
     view: CardiacView = CardiacView.SAX,
     trained_on: tuple[str, ...] = (),
+    pixel_mm: tuple[float, float] | None = None,
     **given: Any,
 ) -> Path:
-    """Write a finished run; ``given`` are fields of its configuration."""
+    """Write a finished run; ``given`` are fields of its configuration.
+
+    Its pixels are those of its catalogue; without one and without ``pixel_mm``, it is as one of an earlier release.
+    """
     settings = {"rows": 48, "columns": 48, "base_channels": 2, "levels": 1, "fractions": (0.0, 0.0, 1.0)} | given
     if recipe is Recipe.FINETUNE:
         settings["mode"] = TransferMode.SCRATCH
@@ -44,7 +49,11 @@ def write_run(
     if data.is_file():
         with Catalogue(data) as catalogue:
             identity = CatalogueIdentity.of(catalogue)
-    write_json(folder / CONFIG_NAME, {"config": config.to_json(), CATALOGUES_FIELD: {config.head.value: identity.to_json()}})
+            spacings_mm = spacings_of(catalogue, catalogue.index(view))
+            if pixel_mm is None and len(spacings_mm):
+                pixel_mm = PixelSizes.of(spacings_mm).median_mm
+    stored = {"config": config.to_json(), CATALOGUES_FIELD: {config.head.value: identity.to_json()}}
+    write_json(folder / CONFIG_NAME, stored if pixel_mm is None else stored | {PIXEL_FIELD: pixel_mm})
     write_json(folder / SPLIT_NAME, Split(train=trained_on, validation=(), test=()).to_json())
     save_checkpoint(folder / FINAL_NAME, {"model": model.state_dict()})
     return folder

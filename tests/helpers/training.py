@@ -45,6 +45,12 @@ def small_catalogue(
     return write_batches(folder, [subjects[: n_subjects // 2], subjects[n_subjects // 2 :]])
 
 
+def mixed_catalogue(folder: Path, spacings_mm: Sequence[float], **options: Any) -> Path:
+    """Write a catalogue of one subject of each pixel size, as :func:`small_catalogue`."""
+    settings = {"views": (CardiacView.SAX,), "matrix": (SIZE, SIZE), "layout": BoxLayout(size=5, gap=8), **options}
+    return write_batches(folder, [[make_subject(n, spacing_mm=edge, **settings) for n, edge in enumerate(spacings_mm, start=1)]])
+
+
 def labels_of(images: np.ndarray) -> np.ndarray:
     """Make up labels, classes 0 to 3, by brightness: they look like nothing, but they can be learnt."""
     return np.digitize(images, (150, 300, 600)).astype(np.uint8)

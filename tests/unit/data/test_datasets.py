@@ -41,7 +41,8 @@ def test_an_item_is_the_normalised_image_and_its_mask_on_the_common_matrix(catal
 
 @pytest.mark.parametrize("resample_mm", [None, 8.0])
 def test_memory_and_disk_give_the_same_bytes(catalogue_path, resample_mm):
-    target = Target(view=TARGET.view, head=TARGET.head, classes=tuple(range(10)), grid=Grid(TARGET.grid.size, resample_mm))
+    pixel_mm = None if resample_mm is None else (resample_mm, resample_mm)
+    target = Target(view=TARGET.view, head=TARGET.head, classes=tuple(range(10)), grid=Grid(TARGET.grid.size, pixel_mm))
     disk, memory = make_dataset(catalogue_path, target), make_dataset(catalogue_path, target)
     memory.fill_cache()
     assert memory.is_cached

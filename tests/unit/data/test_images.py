@@ -41,7 +41,7 @@ def test_unfit_undoes_fit_where_nothing_was_cut(rows, columns, new_rows, new_col
 
 def test_resampling_keeps_the_field_of_view():
     image = np.add.outer(np.arange(20.0), np.arange(30.0)).astype(np.float32)
-    finer = resample(image, (2.0, 2.0), 1.0)
+    finer = resample(image, (2.0, 2.0), (1.0, 1.0))
     assert finer.shape == (40, 60)
     assert finer[20:, 30:].mean() - finer[:20, :30].mean() == pytest.approx(
         image[10:, 15:].mean() - image[:10, :15].mean(), rel=0.01

@@ -48,6 +48,7 @@ def test_no_key_and_no_path_is_in_any_byte(data, tmp_path):
     assert not found_in([*KEYS, str(data), data.parent.name, str(tmp_path)], blobs)
     card = (folder / "card.md").read_text()
     assert "| classes | 0 background, 1 LV, 2 Myo, 3 RV |" in card
+    assert "| pixel size | 7.00 mm |" in card
     assert "| learnt from | 1 participants |" in card
     assert "| positions of | 2 participants |" in card
     assert "Mean Dice of the 4 subjects" in card
@@ -59,6 +60,7 @@ def test_the_network_is_the_same(data, tmp_path):
     given, taken = (cmr_train.load_run(path).model.state_dict() for path in (run, folder))
     assert all(torch.equal(given[name], taken[name]) for name in given)
     assert cmr_train.load_run(folder).config.network == cmr_train.load_run(run).config.network
+    assert cmr_train.load_run(folder).pixel_mm == cmr_train.load_run(run).pixel_mm == (7.0, 7.0)
 
 
 def test_whom_it_has_seen_has_to_be_said(data, tmp_path):

@@ -27,6 +27,7 @@ class Paint:
     names: tuple[str, ...] = setting((), "Names.", flags=("--called",))
     folder: Path = setting(Path("a"), "Folder.")
     is_wet: bool = setting(False, "Whether it is wet.")
+    litres: float | Colour = setting(Colour.RED, "Litres, or as many as of a colour.", interval=Interval(high=9))
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,10 @@ def test_a_setting_has_the_default_and_the_type_of_its_field():
         ("folder", "b/c", Path("b/c")),
         ("folder", Path("b/c"), Path("b/c")),
         ("is_wet", True, True),
+        ("litres", 2, 2.0),
+        ("litres", "1.5", 1.5),
+        ("litres", "GREEN", Colour.GREEN),
+        ("litres", Colour.GREEN, Colour.GREEN),
     ],
 )
 def test_a_plain_value_becomes_one_of_the_fields_type(name, value, expected):
@@ -88,6 +93,9 @@ def test_a_plain_value_becomes_one_of_the_fields_type(name, value, expected):
         ("shares", "1,much", "a number, got 'much'"),
         ("folder", " ", "a text, got ' '"),
         ("is_wet", 1, "true or false, got 1"),
+        ("litres", "much", "a number, or one of red, green, got 'much'"),
+        ("litres", None, "a number, or one of red, green, got None"),
+        ("litres", 10, "0 to 9, got 10.0"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_refused_with_what_is(name, value, sentence):

@@ -80,17 +80,23 @@ def test_a_structure_that_is_nowhere_counts_and_a_position_outside_every_image_d
     class OneImage:
         """A participant with the classes 1 and 2."""
 
-        target = SimpleNamespace(head=head, n_classes=4)
+        target = SimpleNamespace(head=head, n_classes=4, grid=None)
         undrawn = None
         index = SimpleNamespace(participant=lambda row: f"SYN-{row}")
 
         def __len__(self) -> int:
             return 1
 
-        def batch(self, _rows):
-            return truth.astype(np.float32), truth
+        def own_image(self, row):
+            return truth[row].astype(np.uint16)
 
-    monkeypatch.setattr(validation, "classify", lambda *_: found)
+        def own_mask(self, row):
+            return truth[row]
+
+        def spacing_mm(self, _row):
+            return 2.0, 2.0
+
+    monkeypatch.setattr(validation, "find_classes", lambda *_, **__: found)
     names = {1: "first", 2: "second", 3: "nowhere"}
     values = Validation(dataset=OneImage(), names=names)(UNet(1, 2, 1, heads={"a": 2}), Compute(torch.device("cpu")))
     assert values == pytest.approx({"first": 1, "second": 2 / 3, "mean": (1 + 2 / 3) / n_counted})
