@@ -1,9 +1,10 @@
 """DICOM segmentation objects: segments as label maps, each frame with the place and the instance that it names."""
 
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import BinaryIO
 
 import numpy as np
@@ -39,6 +40,10 @@ _CODES = {
     "T-32020": Structure.MYO,
 }
 """SNOMED codes of SegmentedPropertyType."""
+_PAINTED = (Structure.RV, Structure.MYO, Structure.LV, Structure.RA, Structure.LA)
+"""What is painted later covers what is there, as with contours."""
+MAX_OVERLAP = 0.1
+"""The share of the smaller of two chambers that may belong to both segments: their edges are drawn one by one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,14 +86,16 @@ def read_dicom_seg(stream: BinaryIO, stem: str = "", classes: ClassMap | None = 
         with quiet_pydicom():
             dataset = dcmread(io.BytesIO(data))
             structures = _structures(dataset, classes)
-            volumes = tuple(_volumes(_frames(dataset), structures, TimePoint.from_name(stem)))
+            images = _by_image(_frames(dataset))
+            volumes = tuple(_volumes(images, structures, TimePoint.from_name(stem)))
+            remarks = _overlaps(images, structures)
     except CmrPlanesError as error:
         raise AnnotationError(str(error)) from error
     except InvalidDicomError as error:
         raise AnnotationError("is not a DICOM file; give the segmentation objects only") from error
     except Exception as error:  # pydicom and its decoders raise what they like on damaged files
         raise AnnotationError(f"cannot be read as a DICOM segmentation ({type(error).__name__}); export it again") from error
-    return Annotation(source=LabelFormat.DICOM_SEG, volumes=volumes)
+    return Annotation(source=LabelFormat.DICOM_SEG, volumes=volumes, remarks=remarks)
 
 
 def _structures(dataset: Dataset, classes: ClassMap | None) -> Mapping[int, Structure]:
@@ -164,18 +171,23 @@ def _source(frame: Dataset) -> tuple[str, int]:
     return references.pop() if len(references) == 1 else ("", 0)
 
 
-def _volumes(frames: Iterable[_Frame], structures: Mapping[int, Structure], time_point: TimePoint) -> list[LabelVolume]:
-    """Join the segments of each plane and instance to one label map."""
+def _by_image(frames: Iterable[_Frame]) -> list[list[_Frame]]:
+    """Return the frames of each plane and instance."""
     by_image: defaultdict[tuple[object, ...], list[_Frame]] = defaultdict(list)
     for frame in frames:
         plane = tuple(np.round(frame.plane.patient_from_pixel, 3).ravel().tolist())
         by_image[frame.sop_instance_uid, frame.frame_number, plane].append(frame)
+    return list(by_image.values())
+
+
+def _volumes(images: Iterable[Sequence[_Frame]], structures: Mapping[int, Structure], time_point: TimePoint) -> list[LabelVolume]:
+    """Join the segments of each image to one label map."""
     table = np.zeros(max(structures) + 1, dtype=np.uint8)
     for number, structure in structures.items():
         table[number] = structure
     drawn = frozenset(structures.values())
     volumes = []
-    for members in by_image.values():
+    for members in images:
         first = members[0]
         labels = np.zeros(first.mask.shape, dtype=np.uint8)
         for frame in sorted(members, key=lambda one: _painted_first(structures.get(one.segment))):
@@ -198,8 +210,26 @@ def _volumes(frames: Iterable[_Frame], structures: Mapping[int, Structure], time
 
 
 def _painted_first(structure: Structure | None) -> int:
-    """Order overlapping segments: the muscle may be drawn with the blood pool in it."""
-    return 0 if structure is Structure.MYO else 1
+    """Order overlapping segments as contours are: the muscle may be drawn with the blood pool in it."""
+    return -1 if structure is None else _PAINTED.index(structure)
+
+
+def _overlaps(images: Iterable[Sequence[_Frame]], structures: Mapping[int, Structure]) -> tuple[str, ...]:
+    """Say of which chambers segments overlap, and on how many images; muscle may lie under any of them."""
+    counts: Counter[tuple[Structure, Structure]] = Counter()
+    for members in images:
+        chambers = [
+            (structures[one.segment], one.mask != 0)
+            for one in members
+            if structures.get(one.segment, Structure.MYO) is not Structure.MYO
+        ]
+        for (first, one), (second, other) in combinations(sorted(chambers, key=lambda item: _painted_first(item[0])), 2):
+            if first is not second and (one & other).sum() > MAX_OVERLAP * min(one.sum(), other.sum()):
+                counts[first, second] += 1
+    return tuple(
+        f"segments of {first.title} and {second.title} overlap on {count} images; {second.title} was drawn over {first.title}"
+        for (first, second), count in counts.items()
+    )
 
 
 def _labels_of_map(values: NDArray[np.integer | np.bool_], table: LabelArray) -> LabelArray:

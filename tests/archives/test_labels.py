@@ -30,7 +30,7 @@ from tests.helpers.archive_labels import (
     write_circled_study,
 )
 from tests.helpers.cohorts import run
-from tests.helpers.labels import ACDC, LV, MYO, RV, cvi42_contour, cvi42_workspace, heart_labels, recode, save_nifti
+from tests.helpers.labels import ACDC, LV, MYO, RV, cvi42_contour, cvi42_workspace, dicom_seg, heart_labels, recode, save_nifti
 
 SAX = CardiacView.SAX
 SUNNYBROOK = Path(__file__).parents[3] / "shared" / "data" / "sunnybrook"
@@ -198,6 +198,20 @@ def test_segments_lie_in_each_other_or_are_refused(dicom: Path, tmp_path: Path, 
     assert found.said(sentence)
     assert not found.structures[..., MYO].any()
     assert found.structures[0, :, LV].all() == (case != "LV around Myo")
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)], ids=["LV first", "RV first"])
+def test_overlapping_segments_are_drawn_as_contours_are_and_named(dicom: Path, tmp_path: Path, order: tuple[int, ...]) -> None:
+    names = ("LV", "Myocardium", "RV")
+    radii_px = ((ENDO_PX, 0.0), (EPI_PX, 0.0), (12.0, -16.0))
+    masks = np.array([[disc(radii_px[one][0], level=level, moved=(radii_px[one][1], 0)) for one in order] for level in LEVELS])
+    sources = [sax_instances(level, (ED_FRAME,))[0][1] for level in LEVELS]
+    result = Extracted(dicom, tmp_path, {"a.dcm": dicom_seg(sources, np.moveaxis(masks, 1, -1), (), [names[one] for one in order])})
+    assert result.areas(Structure.LV) == disc_areas(ENDO_PX)
+    assert result.areas(Structure.MYO) == [
+        whole - blood for whole, blood in zip(disc_areas(EPI_PX), disc_areas(ENDO_PX), strict=True)
+    ]
+    assert result.said("segments of RV and LV overlap on 3 images; LV was drawn over RV")
 
 
 def test_segments_that_refer_to_other_images_than_they_lie_on_are_refused(dicom: Path, tmp_path: Path) -> None:

@@ -168,7 +168,10 @@ def areas(labels: NDArray[np.uint8]) -> dict[Structure, int]:
 def dicom_seg(
     sources: Sequence[bytes], labels: NDArray[np.uint8], structures: Sequence[Structure], names: Sequence[str], kind: str = "BINARY"
 ) -> bytes:
-    """Return a segmentation of single-frame images, made by highdicom; labels have shape (image, row, column)."""
+    """Return a segmentation of single-frame images, made by highdicom.
+
+    Labels have shape (image, row, column), or (image, row, column, segment) where segments overlap.
+    """
     import io
 
     import highdicom
@@ -190,7 +193,7 @@ def dicom_seg(
         image.SeriesInstanceUID = images[0].SeriesInstanceUID  # highdicom wants one series; instances keep their UIDs
     segmentation = highdicom.seg.Segmentation(
         source_images=images,
-        pixel_array=np.stack([labels == structure for structure in structures], axis=-1).astype(np.uint8),
+        pixel_array=(labels if labels.ndim == 4 else np.stack([labels == one for one in structures], axis=-1)).astype(np.uint8),
         segmentation_type=kind,
         segment_descriptions=segments,
         series_instance_uid=highdicom.UID(),
