@@ -8,6 +8,7 @@ End-diastole is where the blood pool, which is bright, is largest.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 import numpy as np
@@ -35,6 +36,8 @@ MIN_EJECTION = 0.4
 """The pool decides only if it falls by this share of its range to end-systole: elsewhere it is no measure of volume."""
 MAX_GAP = 2.5
 """A curve is known between two of its frames that are at most so many frames apart."""
+MAX_HOLE = 0.2
+"""End-systole may lie beside frames that are missing for at most this part of the cycle, or for :data:`MAX_GAP` frames."""
 MIN_PART = 0.1
 """End-systole may lie at the end of the frames only if they end within this part of the cycle of the end of its window."""
 _ROUNDING = 1e-6
@@ -170,7 +173,7 @@ def find_phases(curves: CycleCurves) -> CyclePhases:
     if not near_r_wave.any():
         return CyclePhases(ed=0.0, es=None, lack="no image around the R wave can be read")
     r_wave = int(np.flatnonzero(near_r_wave)[r_wave_frame(times[near_r_wave])])
-    lack = _lack(times[in_systole], difference[in_systole])
+    lack = _lack(times[in_systole], difference[in_systole], max(MAX_HOLE, MAX_GAP * frame_step(times)))
     if lack:
         return CyclePhases(ed=float(times[r_wave]), es=None, lack=lack)
     es = int(np.nanargmax(np.where(in_systole, difference, np.nan)))
@@ -181,8 +184,8 @@ def find_phases(curves: CycleCurves) -> CyclePhases:
     return CyclePhases(ed=float(times[ed]), es=float(times[es]))
 
 
-def _lack(times: FloatArray, difference: FloatArray) -> str:
-    """Say why images at ascending times of systole do not tell its end, or nothing."""
+def _lack(times: FloatArray, difference: FloatArray, largest_step: float) -> str:
+    """Say why images at ascending times of systole, in steps up to ``largest_step``, do not tell its end, or nothing."""
     first, last = ES_WINDOW
     if len(times) < 2:
         return f"no images between {first:.0%} and {last:.0%} of the cardiac cycle can be read"
@@ -193,6 +196,9 @@ def _lack(times: FloatArray, difference: FloatArray) -> str:
         return f"the frames end at {times[es]:.0%} of the cardiac cycle, while the heart still contracts"
     if es == 0 and times[es] > first + MIN_PART:
         return f"the frames of systole begin at {times[es]:.0%} of the cardiac cycle, when the heart already relaxes"
+    for start, end in pairwise(times[max(0, es - 1) : es + 2].tolist()):
+        if end - start > largest_step + _ROUNDING:
+            return f"frames are missing between {start:.0%} and {end:.0%} of the cardiac cycle, where the heart contracts most"
     return ""
 
 

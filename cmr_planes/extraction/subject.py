@@ -119,8 +119,8 @@ def _assemble(
     choice = annotations.cycle(cines, times, find_cycle_phases(cines, times) if cines else CyclePhases(ed=0.0, es=None))
     if choice.cycle.n_unreadable:
         sentence = (
-            f"{choice.cycle.n_unreadable} frames of the slices in which ED and ES are looked for are black or cannot be decoded; "
-            "the phases were told from the others; export the series again"
+            "of the slices in which ED and ES are looked for, frames are black or cannot be decoded "
+            f"({choice.cycle.n_unreadable} in all); the phases were told from the others; export the series again"
         )
         yield None, [Finding("", NoteCode.UNREADABLE_FRAMES, sentence)]
     if choice.cycle.es is None and options.phases is PhaseChoice.ED_ES and not cines.keys().isdisjoint(targets):

@@ -216,3 +216,13 @@ def test_headers_name_phases_where_they_single_frames_out_and_else_the_images_do
         for view in catalogue.views().view:
             numbers = catalogue.view_attributes("SYN-0001", CardiacView(view)).frame_numbers
             np.testing.assert_array_equal(numbers, np.tile([[1], [es]], (1, numbers.shape[1])))
+
+
+def test_frames_missing_around_end_systole_tell_none(tmp_path: Path) -> None:
+    def without_systole(key: str, one: CineSeries) -> CineSeries:
+        kept = [frame for frame in WHOLE if not (key.startswith("sax") and 0.3 <= frame / N_FRAMES <= 0.5)]
+        return replace(one, frames=one.frames[kept], trigger_times_ms=one.times_ms[kept], nominal_interval_ms=RR_MS)
+
+    times, codes = extracted(tmp_path, without_systole)
+    assert "few_frames" in codes
+    assert all(of_view.shape[0] == 1 for of_view in times.values())
