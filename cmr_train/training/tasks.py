@@ -103,13 +103,14 @@ def _usable(session: Session, index: ImageIndex) -> ImageIndex:
     lack = f"{(~is_whole).sum():,} of {len(index):,} annotated images"
     if _does_ignore_undrawn(config):
         is_used = np.ones_like(is_whole)
-        sentence = f"on {lack} not all of {names} were drawn: their background may hold what was not, and is trained on as such"
+        sentence = f"on {lack} not all of {names} were drawn: the loss allows for the others in their background"
     elif is_whole.any():
         sentence = f"{lack} are left out: not all of {names} were drawn on them"
     else:
         raise TrainError(
             f"on none of the {len(index):,} annotated images of view {view.title} were all of {names} drawn; drawn are: "
-            f"{drawn_sentence(drawn)}; choose structures that were drawn, or ignore_undrawn"
+            f"{drawn_sentence(drawn)}; choose structures that were drawn"
+            f"{', or ignore_undrawn' if drawn[:, list(config.structures)].any(axis=0).all() else ''}"
         )
     if not is_whole.all():
         session.reporter.on_message(sentence)
