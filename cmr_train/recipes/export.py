@@ -79,7 +79,8 @@ def export(
         raise ConfigError([f"{str(folder)!r} holds {there[0]} already; choose another folder, or overwrite it"])
     stored = read_json(network.folder / CONFIG_NAME)
     folder.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(folder / FINAL_NAME, {"iteration": network.iteration, "model": network.model.state_dict()})
+    content = {"iteration": network.iteration, "model": network.model.state_dict(), CLASSES_FIELD: network.classes}
+    save_checkpoint(folder / FINAL_NAME, content)
     catalogues = {head.value: {**identity.to_json(), "path": str(NO_PATH)} for head, identity in network.catalogues.items()}
     kept = {name: stored[name] for name in ("versions", CLASSES_FIELD, PIXEL_FIELD) if name in stored}
     write_json(folder / CONFIG_NAME, {"config": _without_paths(network.config).to_json(), **kept, CATALOGUES_FIELD: catalogues})

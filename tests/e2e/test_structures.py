@@ -72,6 +72,12 @@ def test_a_head_has_exactly_the_structures_and_says_which(run):
     assert {name for name in looked if name.startswith("validation_")} == {"validation_Myo", "validation_RV", "validation_mean"}
 
 
+def test_an_exported_network_says_which_structures_it_finds(run, tmp_path):
+    assert train("export", run, tmp_path / "shared").exit_code == 0
+    assert torch.load(tmp_path / "shared" / "final.pt", weights_only=True)["classes"] == {2: "Myo", 3: "RV"}
+    assert cmr_train.load_run(tmp_path / "shared").classes == {2: "Myo", 3: "RV"}
+
+
 def test_scores_and_label_maps_are_of_the_structures_and_keep_their_numbers(run, data, tmp_path):
     result = train("evaluate", run, "--subset", "all")
     one_sentence(result, 0, "LV was drawn", "counts as background: the run does not find it")
