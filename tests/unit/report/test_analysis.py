@@ -207,3 +207,13 @@ def test_damaged_curves_are_read_as_far_as_they_go(tmp_path):
     assert curve.iterations.tolist() == [4]
     assert curve.dice["LV"].tolist() == [0.5]
     assert np.isnan(curve.dice["mean"]).all()
+
+
+def test_the_structures_of_a_study_are_those_of_its_networks(tmp_path):
+    study = make_study(tmp_path, modes=("scratch",), subjects=(1,), seeds=1)
+    assert read_study(study).structures == ("LV", "Myo", "RV")
+    path = study / "cells" / "scratch-n1-s0" / "config.json"
+    stored = json.loads(path.read_text())
+    stored["config"]["transfer"]["structures"] = ["lv", "rv"]
+    path.write_text(json.dumps(stored))
+    assert read_study(study).classes == {1: "LV", 3: "RV"}
