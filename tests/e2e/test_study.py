@@ -203,8 +203,9 @@ def test_options_alone_make_a_study(data, monkeypatch):
 
 @pytest.mark.parametrize("engine", ["slurm", "dask"])
 def test_other_engines_carry_out_the_same_jobs(data, tmp_path, engine):
+    settings = {**SETTINGS, "iterations": 2}
     study = parse_study(
-        {"data": str(data), "modes": ["scratch"], "subjects": [1], "seeds": 1, "settings": {**SETTINGS, "iterations": 2}}
+        {"data": str(data), "modes": ["scratch"], "subjects": [1], "seeds": 1, "few_tested": True, "settings": settings}
     )
     plan = plan_study(study, tmp_path / "out")
     prepare_folder(plan, tmp_path / "out", catalogue_digests(plan))
