@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from nibabel.processing import resample_from_to
 
 from cmr_planes.nifti.writing import encode_label_map, is_regular_stack, stack_affine_ras, write_label_map
 from cmr_planes.phantom.dicom_writer import write_cine, write_files
@@ -87,6 +88,20 @@ def test_slices_that_are_no_grid_become_a_file_each(tmp_path, study):
     assert last.shape == (30, 40, 1)
     assert last.dataobj[4, 3, 0] == 2
     np.testing.assert_allclose(last.affine[:3, 3] * [-1, -1, 1], planes[2].position_mm, atol=1e-3)
+
+
+@pytest.mark.parametrize("flipped", [(), (2,), (1, 2), (0, 1, 2)])
+def test_a_map_is_brought_onto_the_grid_of_an_image_in_another_order(tmp_path, study, flipped):
+    affines = affines_of([study.series[f"sax{level}"].plane for level in (1, 2, 3)])
+    labels = np.random.default_rng(0).integers(0, 4, (3, 40, 30)).astype(np.uint8)
+    (path,) = write_label_map(tmp_path, "sax", labels, affines)
+    written = nibabel.load(path)
+    order = [slice(None, None, -1) if axis in flipped else slice(None) for axis in range(3)]
+    turn = np.diag([-1.0 if axis in flipped else 1.0 for axis in range(3)] + [1.0])
+    turn[list(flipped), 3] = np.array(written.shape)[list(flipped)] - 1
+    image = nibabel.Nifti1Image(np.zeros(written.shape, np.int16), written.affine @ turn)
+    found = resample_from_to(written, image, order=0, mode="nearest")
+    np.testing.assert_array_equal(found.get_fdata(), written.get_fdata()[tuple(order)])
 
 
 def test_slices_turned_against_one_another_are_no_grid(study):
