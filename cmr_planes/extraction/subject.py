@@ -166,9 +166,10 @@ def _frame_of_reference_findings(subject: SubjectViews) -> list[Finding]:
     uids = {uid for slices in subject.views.values() for one in slices for uid in one.frames_of_reference}
     if len(uids) <= 1:
         return []
+    wrong = "the positions are wrong: see line agreement" if len(subject.views) > 1 else "the slices lie elsewhere than stored"
     sentence = (
-        f"the views carry {len(uids)} different FrameOfReferenceUID (0020,0052) and were used as if they shared one; if the "
-        "patient was moved between them, the positions are wrong: see line agreement"
+        f"the images carry {len(uids)} different FrameOfReferenceUID (0020,0052) and were used as if they shared one; if the "
+        f"patient was moved between them, {wrong}"
     )
     return [Finding("", NoteCode.FRAME_OF_REFERENCE, sentence)]
 

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from scipy.spatial.transform import Rotation
 
@@ -21,6 +22,7 @@ from cmr_planes.fates import Fate, PlaneFate
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray
 from cmr_planes.phantom.small_study import SimpleStudy, simple_study, write_study
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from tests.helpers.archive_labels import numbered_study
 from tests.helpers.cohorts import run
@@ -281,3 +283,18 @@ def test_a_study_of_short_axes_is_told_how_to_keep_them_and_its_equal_planes_are
     result = run("extract", tmp_path / "set", out, "--workers", 1, "--keep-all", "--overwrite")
     assert "1 subject with 6 images in 1 shard; no subject has a 2Ch or 4Ch view (no_2ch, no_4ch)" in result.stdout
     assert "--keep-all" not in result.stdout
+
+
+def test_a_stack_of_several_frames_of_reference_is_noted_without_a_word_on_positions(tmp_path: Path) -> None:
+    study = numbered_study()
+    short_axis = {key: series for key, series in study.series.items() if key.startswith("sax")}
+    write_study(tmp_path / "set" / "p1", replace(study, series=short_axis))
+    for number, path in enumerate(sorted(path for path in (tmp_path / "set").rglob("*") if path.is_file())):
+        dataset = pydicom.dcmread(path)
+        dataset.FrameOfReferenceUID = f"2.25.{number + 1}"
+        dataset.save_as(path)
+    run("extract", tmp_path / "set", tmp_path / "out.h5", "--workers", 1, "--keep-all")
+    with Catalogue(tmp_path / "out.h5") as catalogue:
+        (note,) = [note for note in catalogue.notes() if note.code is NoteCode.FRAME_OF_REFERENCE]
+    assert note.sentence.startswith("the images carry 30 different FrameOfReferenceUID")
+    assert note.sentence.endswith("the slices lie elsewhere than stored")
