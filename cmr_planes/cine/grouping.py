@@ -38,7 +38,7 @@ def unique_frames(frames: Iterable[FrameHeader]) -> tuple[list[FrameHeader], int
     return list(kept.values()), len(frames) - len(kept)
 
 
-def group_by_plane(frames: Iterable[FrameHeader], *, by_number: bool = True) -> list[list[FrameHeader]]:
+def group_by_plane(frames: Iterable[FrameHeader], *, by_number: bool = True, by_protocol: bool = True) -> list[list[FrameHeader]]:
     """Group frames by protocol and plane.
 
     Parameters
@@ -47,16 +47,19 @@ def group_by_plane(frames: Iterable[FrameHeader], *, by_number: bool = True) -> 
         Frames of a study, in any order; those without a plane are left out.
     by_number
         Whether SeriesNumber tells groups apart.
+    by_protocol
+        Whether names and kinds of images do.
 
     Returns
     -------
         Groups of frames that agree in number, names, kind of image and place.
     """
-    by_protocol: defaultdict[Hashable, list[FrameHeader]] = defaultdict(list)
+    series: defaultdict[Hashable, list[FrameHeader]] = defaultdict(list)
     for frame in frames:
         if frame.plane is not None:
-            by_protocol[frame.series_number if by_number else None, _protocol(frame)].append(frame)
-    return [group for members in by_protocol.values() for group in _by_plane(members)]
+            key = (frame.series_number if by_number else None, _protocol(frame) if by_protocol else None)
+            series[key].append(frame)
+    return [group for members in series.values() for group in _by_plane(members)]
 
 
 def _protocol(frame: FrameHeader) -> Hashable:

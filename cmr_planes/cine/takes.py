@@ -77,17 +77,24 @@ def join_pieces(takes: Sequence[list[FrameHeader]]) -> Split:
 
     Returns
     -------
-        The takes. Those with fewer frames than CardiacNumberOfImages are joined where, at one plane and with equal names, they are
-        together one cycle of exactly as many.
+        The takes. Those with fewer frames than CardiacNumberOfImages are joined where, at one plane and with equal names or one
+        series number, they are together one cycle of exactly as many.
     """
     pieces = [take for take in takes if len(take) < expected_frames(take)]
-    joined: Split = []
-    for group in group_by_plane((frame for take in pieces for frame in take), by_number=False) if len(pieces) > 1 else ():
-        by = _telling(group)
-        if by is not None and len(group) == expected_frames(group) and _is_cycle(group, by, allowed=0):
-            joined.append(group)
+    if len(pieces) < 2:
+        return list(takes)
+    frames = [frame for take in pieces for frame in take]
+    joined = _whole_cycles(group_by_plane(frames, by_number=False))
+    used = {id(frame) for group in joined for frame in group}
+    joined += _whole_cycles(group_by_plane((frame for frame in frames if id(frame) not in used), by_protocol=False))
     used = {id(frame) for group in joined for frame in group}
     return [*(take for take in takes if id(take[0]) not in used), *joined]
+
+
+def _whole_cycles(groups: Split) -> Split:
+    """Return those groups that are one cycle of as many frames as CardiacNumberOfImages."""
+    told = [(group, _telling(group)) for group in groups if len(group) == expected_frames(group)]
+    return [group for group, by in told if by is not None and _is_cycle(group, by, allowed=0)]
 
 
 def expected_frames(frames: Iterable[FrameHeader]) -> int:

@@ -57,6 +57,25 @@ def test_a_series_under_several_uids_is_one(files: Files, control: Outcome, tmp_
     assert found.notes == []
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        lambda place: {"SeriesDescription": f"cine phase {place + 1}"},
+        lambda place: {"SequenceName": f"*tfi2d1_{13 + place % 2}"},
+        lambda place: {"ImageType": ["ORIGINAL", "PRIMARY", "M", *["NORM"] * (place < 6)]},
+    ],
+    ids=["a name for every phase", "two sequence names", "two image types"],
+)
+def test_frames_of_one_series_that_differ_in_names_are_one_cycle(
+    files: Files, control: Outcome, tmp_path: Path, changes: Callable[[int], dict[str, object]]
+) -> None:
+    for file in files.of():
+        file.set(**changes(file.place))
+    found = outcome(files, tmp_path)
+    assert is_control(found, control)
+    assert found.notes == []
+
+
 def test_a_series_under_two_numbers_is_one(files: Files, control: Outcome, tmp_path: Path) -> None:
     for file in files.of():
         file.set(SeriesInstanceUID=None, SeriesNumber=str(int(file.header.SeriesNumber) + 100 * (file.place > 6)))
