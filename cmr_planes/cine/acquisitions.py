@@ -156,8 +156,8 @@ def is_complete(cine: CineSlice, among: Sequence[CineSlice]) -> bool:
 
     Returns
     -------
-        Whether it has all frames that its header promises, and no much smaller part of the cycle than another one shows: a take
-        that was broken off promises no more than it has.
+        Whether it has all frames that its header promises, and shows its whole RR interval or no much smaller part of the cycle
+        than another one: a take that was broken off promises no more than it has.
     """
     n_frames, n_others = len(cine.frames), [len(other.frames) for other in among]
     if n_frames < cine.n_expected_frames:
@@ -165,6 +165,8 @@ def is_complete(cine: CineSlice, among: Sequence[CineSlice]) -> bool:
     span_ms, spans_ms = _span_ms(cine), [span_ms for span_ms in map(_span_ms, among) if span_ms]
     if not span_ms:
         return n_frames >= MIN_SPAN_SHARE * max(n_others) and (n_frames >= int(median(n_others)) or cine.n_expected_frames > 0)
+    if span_ms >= WHOLE_SPAN_SHARE * (cine.header.nominal_interval_ms or float("inf")):
+        return True
     if span_ms < MIN_SPAN_SHARE * max(spans_ms):
         return False
     return cine.n_expected_frames > 0 or n_frames >= int(median(n_others)) or span_ms >= WHOLE_SPAN_SHARE * median(spans_ms)

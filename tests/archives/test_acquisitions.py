@@ -336,3 +336,11 @@ def test_all_views_in_one_series_are_told_apart_by_their_planes(files: Files, co
     found = outcome(files, tmp_path)
     assert is_control(found, control)
     assert found.notes == []
+
+
+def test_a_slice_at_a_faster_heart_rate_lacks_no_frames(files: Files, control: Outcome, tmp_path: Path) -> None:
+    for file in files.of("sax2"):
+        file.set(TriggerTime=f"{0.6 * float(file.header.TriggerTime):.2f}", NominalInterval="600")
+    found = outcome(files, tmp_path)
+    assert is_control(found, control)
+    assert found.notes == []
