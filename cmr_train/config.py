@@ -262,7 +262,7 @@ class RunConfig:
         return value
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
+    def from_json(cls, value: object) -> Self:
         """Read what :meth:`to_json` gave.
 
         Raises
@@ -270,9 +270,11 @@ class RunConfig:
         ConfigError
             A key is unknown or missing, or a value cannot be used.
         """
+        if not isinstance(value, Mapping):
+            return read_group(cls, value)
         data = value.get("data")
         if isinstance(data, Mapping) and data.get("resample_mm", 0) is None:  # as releases before 'auto' wrote it
-            value = {**value, "data": {**data, "resample_mm": Resampling.NONE}}
+            return read_group(cls, {**value, "data": {**data, "resample_mm": Resampling.NONE}})
         return read_group(cls, value)
 
 

@@ -113,3 +113,9 @@ def test_the_matrix_is_rounded_up_to_what_the_network_divides(rows, levels, expe
 def test_one_pixel_has_no_statistics():
     with pytest.raises(ConfigError, match="batch_size must be 2 or more where images have a single pixel"):
         configure(Recipe.PRETEXT, rows=16, columns=16, batch_size=1)
+
+
+@pytest.mark.parametrize("value", [[], "text", None, 3])
+def test_a_stored_configuration_that_is_no_object_is_refused(value):
+    with pytest.raises(ConfigError):
+        RunConfig.from_json(value)
