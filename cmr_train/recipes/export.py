@@ -116,7 +116,7 @@ def _card(run: Run, folder: Path, stored: dict[str, Any]) -> Iterator[str]:
         ("network", f"U-net, {network.base_channels} channels, {network.levels} levels, {network.norm.value} normalisation"),
         ("training", _training(run)),
         ("learnt from", f"{len(run.split.train)} participants"),
-        *(("positions of", f"{len(group.participants)} participants") for group in run.seen_by_pretext),
+        *(("positions of", f"{len(people)} participants") for people in _seen_by_catalogue(run)),
         *(((f"SHA-256 of the catalogue, {head.value}", _in_groups(one.sha256)) for head, one in run.catalogues.items())),
         ("SHA-256 of the weights here", _in_groups(file_sha256(folder / FINAL_NAME))),
         ("SHA-256 of the run's weights", _in_groups(file_sha256(weights_path(run.folder, run.weights, unfinished=True)))),
@@ -128,6 +128,14 @@ def _card(run: Run, folder: Path, stored: dict[str, Any]) -> Iterator[str]:
     yield "No participant's key is in this folder, so that it cannot be told whom the network has seen: use it on other people, and"
     yield "say so (`people = other`). Weights can, in principle, still tell something of the images that they were trained on."
     yield ""
+
+
+def _seen_by_catalogue(run: Run) -> list[frozenset[str]]:
+    """Return whose positions were trained on, before the run or in it, once for each catalogue."""
+    seen: dict[str, frozenset[str]] = {}
+    for group in run.seen_by_pretext:
+        seen[group.catalogue.sha256] = seen.get(group.catalogue.sha256, frozenset()) | group.participants
+    return list(seen.values())
 
 
 def _training(run: Run) -> str:

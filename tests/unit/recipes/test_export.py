@@ -34,7 +34,7 @@ def run_of(folder, data, **given):
     with Catalogue(data) as catalogue:
         identity = CatalogueIdentity.of(catalogue).to_json()
     split = {"train": [KEYS[0]], "validation": [KEYS[1]], "test": [KEYS[2]]}
-    write_json(run / SPLIT_NAME, split | {"seen_by_pretext": [{"catalogue": identity, "participants": [*KEYS[:2]]}]})
+    write_json(run / SPLIT_NAME, split | {"seen_by_pretext": [{"catalogue": identity, "participants": [key]} for key in KEYS[:2]]})
     return run
 
 
@@ -50,7 +50,7 @@ def test_no_key_and_no_path_is_in_any_byte(data, tmp_path):
     assert "| classes | 0 background, 1 LV, 2 Myo, 3 RV |" in card
     assert "| pixel size | 7.00 mm |" in card
     assert "| learnt from | 1 participants |" in card
-    assert "| positions of | 2 participants |" in card
+    assert card.count("| positions of |") == card.count("| positions of | 2 participants |") == 1
     assert "Mean Dice of the 4 subjects" in card
 
 
