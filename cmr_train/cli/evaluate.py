@@ -15,6 +15,7 @@ from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import NO_VALUE, counted, decimals
 from cmr_train.choices import DeviceKind, People, Subset, Weights
+from cmr_train.cli.options import RUN, device_option, run_argument, unfinished_option, weights_option
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME
 from cmr_train.evaluation.scores import Comparison, GroupSummary, Spread
@@ -34,11 +35,9 @@ HEADS = {
 }
 """Heads of the tables' columns."""
 
-_RUN = click.Path(exists=True, file_okay=False, path_type=Path)
-
 
 @click.command()
-@click.argument("run", metavar="RUN", type=_RUN)
+@run_argument
 @click.option("--data", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Catalogue.  [default: that of the run]")
 @click.option(
     "--subset",
@@ -50,24 +49,16 @@ _RUN = click.Path(exists=True, file_okay=False, path_type=Path)
     type=EnumChoice([*People]),
     help="Whether equal keys in a catalogue of another cohort are the same persons.  [default: refuse to guess]",
 )
-@click.option("--unfinished", is_flag=True, help="Score a run that has not done all its iterations too.")
-@click.option("--baseline", type=_RUN, help="A run to compare with, on the same subjects.")
+@unfinished_option("Score")
+@click.option("--baseline", type=RUN, help="A run to compare with, on the same subjects.")
 @click.option(
     "-o",
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the results.  [default: RUN; for other data than its test set a folder in it]",
 )
-@click.option(
-    "--device", type=EnumChoice([*DeviceKind]), default=DeviceKind.AUTO.value, show_default=True, help="Device (CPU or GPU)."
-)
-@click.option(
-    "--weights",
-    type=EnumChoice([*Weights]),
-    default=Weights.LAST.value,
-    show_default=True,
-    help="After the last iteration, or of the best validation (--validate-every).",
-)
+@device_option
+@weights_option
 @json_option()
 @quiet_option
 @reports_errors(interrupted="no scores are written; the same command starts over")

@@ -6,22 +6,16 @@ import click
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import print_json, reports_errors
-from cmr_planes.terminal.options import EnumChoice, json_option
+from cmr_planes.terminal.options import json_option
 from cmr_train.choices import Weights
-from cmr_train.cli.options import lists_problems
+from cmr_train.cli.options import lists_problems, run_argument, unfinished_option, weights_option
 
 
 @click.command()
-@click.argument("run", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@run_argument
 @click.argument("out", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@click.option(
-    "--weights",
-    type=EnumChoice([*Weights]),
-    default=Weights.LAST.value,
-    show_default=True,
-    help="After the last iteration, or of the best validation (--validate-every).",
-)
-@click.option("--unfinished", is_flag=True, help="Export a run that has not done all its iterations too.")
+@weights_option
+@unfinished_option("Export")
 @click.option("--overwrite", is_flag=True, help="Replace the files of an earlier export.")
 @json_option()
 @reports_errors(interrupted="the export may be incomplete; the same command with --overwrite starts over")

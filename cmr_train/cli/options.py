@@ -1,4 +1,4 @@
-"""The options that the training commands share, made from the settings of :mod:`cmr_train.config`."""
+"""The options that commands share: those of a training, made from the settings of :mod:`cmr_train.config`, and those of a run."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import say
 from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option
 from cmr_planes.views import CardiacView
-from cmr_train.choices import AugmentationKind, Preset
+from cmr_train.choices import AugmentationKind, DeviceKind, Preset, Weights
 from cmr_train.config import DataConfig, NetworkConfig, RuntimeConfig, TrainingConfig, TransferConfig
 from cmr_train.errors import ConfigError, SettingProblem
 from cmr_train.presets import AUGMENTATIONS, PRESETS
@@ -25,8 +25,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 RUNS = Path("runs")
 """Folder of the runs, where none is given."""
 
-
 PATH = click.Path(path_type=Path)
+RUN = click.Path(exists=True, file_okay=False, path_type=Path)
+"""Type of an argument or option: the folder of a run."""
 
 
 def setting_option(setting: Setting) -> Callable[[Command], Command]:
@@ -107,6 +108,26 @@ NETWORK_OPTIONS = setting_options(settings_of(NetworkConfig))
 DATA_OPTIONS = setting_options({name: setting for name, setting in _DATA.items() if name not in _CATALOGUE})
 RUNTIME_OPTIONS = setting_options(settings_of(RuntimeConfig))
 TRANSFER_OPTIONS = setting_options(settings_of(TransferConfig))
+
+run_argument = click.argument("run", metavar="RUN", type=RUN)
+"""The trained run that a command is about."""
+device_option = click.option(
+    "--device", type=EnumChoice([*DeviceKind]), default=DeviceKind.AUTO.value, show_default=True, help="Device (CPU or GPU)."
+)
+"""``--device``: where a trained network computes."""
+weights_option = click.option(
+    "--weights",
+    type=EnumChoice([*Weights]),
+    default=Weights.LAST.value,
+    show_default=True,
+    help="After the last iteration, or of the best validation (--validate-every).",
+)
+"""``--weights``: which of a run's weights are used."""
+
+
+def unfinished_option(verb: str) -> Callable[[Command], Command]:
+    """Make ``--unfinished``; the verb says what the command does with a run."""
+    return click.option("--unfinished", is_flag=True, help=f"{verb} a run that has not done all its iterations too.")
 
 
 def with_options(*groups: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:

@@ -16,6 +16,7 @@ from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import counted, decimals
 from cmr_planes.views import PhaseChoice
 from cmr_train.choices import DeviceKind, Weights
+from cmr_train.cli.options import device_option, run_argument, unfinished_option, weights_option
 
 if TYPE_CHECKING:
     from cmr_train.evaluation.volumes import VentricularFunction
@@ -29,7 +30,7 @@ _DOUBT = "doubt"
 
 
 @click.command()
-@click.argument("run", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@run_argument
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the results.")
 @click.option(
@@ -40,18 +41,10 @@ _DOUBT = "doubt"
     help="Frames of DICOM and NIfTI: end-diastole and end-systole, or all.",
 )
 @click.option("--pictures/--no-pictures", default=True, show_default=True, help="Draw contact sheets.")
-@click.option(
-    "--device", type=EnumChoice([*DeviceKind]), default=DeviceKind.AUTO.value, show_default=True, help="Device (CPU or GPU)."
-)
-@click.option(
-    "--weights",
-    type=EnumChoice([*Weights]),
-    default=Weights.LAST.value,
-    show_default=True,
-    help="After the last iteration, or of the best validation (--validate-every).",
-)
+@device_option
+@weights_option
 @click.option("--overwrite", is_flag=True, help="Remove what another run, or the same of other data, left in the folder.")
-@click.option("--unfinished", is_flag=True, help="Use a run that has not done all its iterations too.")
+@unfinished_option("Use")
 @json_option()
 @verbose_option("Print subjects' keys, and why subjects were left out.")
 @quiet_option
