@@ -24,6 +24,7 @@ from cmr_train.runs.folder import (
     SPLIT_NAME,
     read_json,
 )
+from cmr_train.runs.identity import in_groups
 from cmr_train.runs.run import Run, loaded, weights_path
 
 CARD_NAME = "card.md"
@@ -117,9 +118,9 @@ def _card(run: Run, folder: Path, stored: dict[str, Any]) -> Iterator[str]:
         ("training", _training(run)),
         ("learnt from", f"{len(run.split.train)} participants"),
         *(("positions of", f"{len(people)} participants") for people in _seen_by_catalogue(run)),
-        *(((f"SHA-256 of the catalogue, {head.value}", _in_groups(one.sha256)) for head, one in run.catalogues.items())),
-        ("SHA-256 of the weights here", _in_groups(file_sha256(folder / FINAL_NAME))),
-        ("SHA-256 of the run's weights", _in_groups(file_sha256(weights_path(run.folder, run.weights, unfinished=True)))),
+        *(((f"SHA-256 of the catalogue, {head.value}", in_groups(one.sha256)) for head, one in run.catalogues.items())),
+        ("SHA-256 of the weights here", in_groups(file_sha256(folder / FINAL_NAME))),
+        ("SHA-256 of the run's weights", in_groups(file_sha256(weights_path(run.folder, run.weights, unfinished=True)))),
         ("versions", ", ".join(f"{name} {version}" for name, version in stored.get("versions", {}).items()) or "not known"),
     ):
         yield f"| {name} | {value} |"
@@ -157,8 +158,3 @@ def _scores(run: Run) -> Iterator[str]:
     if listed:
         yield f"Mean Dice of the {summary['n_subjects']} subjects of its test set: {listed}."
         yield ""
-
-
-def _in_groups(digest: str) -> str:
-    """Return a checksum in groups of four digits: no run in it looks like a participant's number."""
-    return " ".join(digest[start : start + 4] for start in range(0, len(digest), 4))

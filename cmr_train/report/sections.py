@@ -18,6 +18,7 @@ from cmr_train.report.examples import examples, pretext_example
 from cmr_train.report.learning import Learning, learning, needed_for_scratch
 from cmr_train.report.results import StudyResults
 from cmr_train.report.tables import ReportTable
+from cmr_train.runs.identity import in_groups
 from cmr_train.study.job import State
 
 _NOT_SHOWN = (CmrPlanesError, OSError)
@@ -264,14 +265,9 @@ def _setup(results: StudyResults) -> Iterator[Section]:
     yield Section(name="runs", title="Runs", parts=(run_tables.runs_table(results),), is_folded=True)
     settings = tuple(run_tables.settings_table(results, variant) for variant in results.variants)
     versions = ", ".join(f"{name} {version}" for name, version in results.versions.items()) or "not known"
-    data = ", ".join(f"{Path(path).name} ({_in_groups(digest)})" for path, digest in results.catalogues.items()) or "not known"
+    data = ", ".join(f"{Path(path).name} ({in_groups(digest)})" for path, digest in results.catalogues.items()) or "not known"
     words = (f"Versions: {versions}.", f"Catalogues and their SHA-256: {data}.")
     yield Section(name="configuration", title="Configuration", text=words, parts=settings, is_folded=True)
-
-
-def _in_groups(digest: str) -> str:
-    """Return a checksum in groups of four digits: no run in it looks like a participant's number."""
-    return " ".join(digest[start : start + 4] for start in range(0, len(digest), 4))
 
 
 def _name(results: StudyResults, variant: str, name: str) -> str:

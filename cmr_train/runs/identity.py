@@ -113,3 +113,8 @@ def are_same_people(
             f"{People.SAME.value} if equal keys are the same persons, as {People.OTHER.value} if they are not"
         )
     return True
+
+
+def in_groups(digest: str) -> str:
+    """Return a checksum in groups of four digits: no run in it looks like a participant's number."""
+    return " ".join(digest[start : start + 4] for start in range(0, len(digest), 4))
