@@ -21,7 +21,7 @@ from cmr_train.models.unet import UNet
 from cmr_train.presets import configure
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import LAST_NAME, has_people, newest_pretext, read_catalogues, read_config, read_split
-from cmr_train.runs.identity import CatalogueIdentity, Seen
+from cmr_train.runs.identity import CatalogueIdentity, Seen, identities_of
 from cmr_train.runs.run import Run, make_network, read_weights, weights_path
 from cmr_train.settings.fields import member_of
 from cmr_train.training.execution import carry_out
@@ -201,12 +201,13 @@ def train_finetune(config: RunConfig, out: Path, *, resume: bool = False, overwr
     with joined(world, compute.device), ExitStack() as stack:
         catalogues = {head: stack.enter_context(Catalogue(config.data_of(head))) for head in heads}
         session = Session(config=config, out=out, catalogues=catalogues, compute=compute, world=world, reporter=reporter)
-        if is_finished_before(session, resume=resume):
+        identities = identities_of(catalogues)
+        if is_finished_before(session, identities, resume=resume):
             return True
         images = {head: choose_images(session, head) for head in heads}
         split = images[Head.STRUCTURES].split
-        seen = _seen(session, images)
-        _check_held_out(session, split, seen)
+        seen = _seen(transfer, identities, images)
+        _check_held_out(transfer, identities[Head.STRUCTURES], split, seen)
         model = make_network(config)
         initialise(model, config.training.seed)
         is_begun = resume and (out / LAST_NAME).exists()
@@ -215,7 +216,7 @@ def train_finetune(config: RunConfig, out: Path, *, resume: bool = False, overwr
         train = {head: chosen.train for head, chosen in images.items()}
         pixels = choose_pixels(config, catalogues, train, images[Head.STRUCTURES].training_set, reporter.on_message)
         tasks, validations = make_tasks(session, images, pixels)
-        saved = open_folder(session, split, pixels, seen, resume=resume, overwrite=overwrite)
+        saved = open_folder(session, identities, split, pixels, seen, resume=resume, overwrite=overwrite)
         if report is not None and world.is_first:
             write_json(out / WEIGHTS_NAME, report.to_json() | _origin(transfer.pretext))
         is_finished = carry_out(session, make_state(model, config, compute), tasks, validations, saved)
@@ -245,9 +246,10 @@ def check_pretext(run: Path, view: CardiacView) -> None:
         raise TrainError(f"{str(run)!r} was trained on view {source.data.view.title}, and this run is for {view.title}")
 
 
-def _seen(session: Session, images: Mapping[Head, TaskImages]) -> tuple[Seen, ...]:
+def _seen(
+    transfer: TransferConfig, identities: Mapping[Head, CatalogueIdentity], images: Mapping[Head, TaskImages]
+) -> tuple[Seen, ...]:
     """Return whose positions the weights have seen, or will see in this run."""
-    transfer = _transfer(session.config)
     seen: list[Seen] = []
     if transfer.pretext is not None and not has_people(transfer.pretext):
         if transfer.people is not People.OTHER:
@@ -259,12 +261,12 @@ def _seen(session: Session, images: Mapping[Head, TaskImages]) -> tuple[Seen, ..
         catalogue = read_catalogues(transfer.pretext)[Head.POSITIONS]
         seen += [Seen(catalogue=catalogue, participants=frozenset(read_split(transfer.pretext).train))]
     if Head.POSITIONS in images:
-        identity = CatalogueIdentity.of(session.catalogues[Head.POSITIONS])
-        seen.append(Seen(catalogue=identity, participants=frozenset(images[Head.POSITIONS].split.train)))
+        participants = frozenset(images[Head.POSITIONS].split.train)
+        seen.append(Seen(catalogue=identities[Head.POSITIONS], participants=participants))
     return tuple(seen)
 
 
-def _check_held_out(session: Session, split: Split, seen: Sequence[Seen]) -> None:
+def _check_held_out(transfer: TransferConfig, catalogue: CatalogueIdentity, split: Split, seen: Sequence[Seen]) -> None:
     """Refuse to hold back participants whom the weights have seen, or will see.
 
     Raises
@@ -272,10 +274,8 @@ def _check_held_out(session: Session, split: Split, seen: Sequence[Seen]) -> Non
     TrainError
         There are such, or it cannot be told.
     """
-    people = _transfer(session.config).people
-    identity = CatalogueIdentity.of(session.catalogues[Head.STRUCTURES])
     for group in seen:
-        found = group.among(identity, {*split.test, *split.validation}, people)
+        found = group.among(catalogue, {*split.test, *split.validation}, transfer.people)
         if found:
             raise TrainError(
                 f"the pretext was trained on {len(found)} participants who are in the validation or test set here; use the "

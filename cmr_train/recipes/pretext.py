@@ -14,6 +14,7 @@ from cmr_train.compute.distributed import check_batch, joined, world_from_enviro
 from cmr_train.config import RunConfig
 from cmr_train.models.initial_weights import initialise
 from cmr_train.presets import configure
+from cmr_train.runs.identity import identities_of
 from cmr_train.runs.run import Run, make_network
 from cmr_train.settings.fields import member_of
 from cmr_train.training.execution import carry_out
@@ -146,15 +147,15 @@ def train_pretext(config: RunConfig, out: Path, *, resume: bool = False, overwri
     check_batch(world, config.training.batch_size)
     compute = choose_compute(config.runtime, world.local_rank)
     with joined(world, compute.device), Catalogue(config.data.data) as catalogue:
-        session = Session(
-            config=config, out=out, catalogues={Head.POSITIONS: catalogue}, compute=compute, world=world, reporter=reporter
-        )
-        if is_finished_before(session, resume=resume):
+        catalogues = {Head.POSITIONS: catalogue}
+        session = Session(config=config, out=out, catalogues=catalogues, compute=compute, world=world, reporter=reporter)
+        identities = identities_of(catalogues)
+        if is_finished_before(session, identities, resume=resume):
             return True
         images = choose_images(session, Head.POSITIONS)
-        pixels = choose_pixels(config, session.catalogues, {Head.POSITIONS: images.train}, images.training_set, reporter.on_message)
+        pixels = choose_pixels(config, catalogues, {Head.POSITIONS: images.train}, images.training_set, reporter.on_message)
         tasks, validations = make_tasks(session, {Head.POSITIONS: images}, pixels)
-        saved = open_folder(session, images.split, pixels, resume=resume, overwrite=overwrite)
+        saved = open_folder(session, identities, images.split, pixels, resume=resume, overwrite=overwrite)
         model = make_network(config)
         initialise(model, config.training.seed)
         is_finished = carry_out(session, make_state(model, config, compute), tasks, validations, saved)

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.system.whole_file import file_sha256
-from cmr_train.choices import People
+from cmr_train.choices import Head, People
 from cmr_train.errors import TrainError
 
 
@@ -51,6 +51,13 @@ class CatalogueIdentity:
     def is_of_one_cohort(self, other: "CatalogueIdentity") -> bool:
         """Tell whether two catalogues are one, or one with subjects or labels added."""
         return self.sha256 == other.sha256 or bool(self.origin and self.origin == other.origin)
+
+
+def identities_of(catalogues: Mapping[Head, Catalogue]) -> dict[Head, CatalogueIdentity]:
+    """Return the identity of each task's catalogue; a catalogue that serves two tasks is read once."""
+    by_path = {catalogue.path: catalogue for catalogue in catalogues.values()}
+    found = {path: CatalogueIdentity.of(catalogue) for path, catalogue in by_path.items()}
+    return {head: found[catalogue.path] for head, catalogue in catalogues.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,5 +123,5 @@ def are_same_people(
 
 
 def in_groups(digest: str) -> str:
-    """Return a checksum in groups of four digits: no run in it looks like a participant's number."""
+    """Return a checksum in groups of four digits, so that no part of it looks like a participant's number."""
     return " ".join(digest[start : start + 4] for start in range(0, len(digest), 4))

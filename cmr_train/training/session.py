@@ -126,8 +126,17 @@ def is_begun(out: Path) -> bool:
     return (out / CONFIG_NAME).exists()
 
 
-def is_finished_before(session: Session, *, resume: bool) -> bool:
+def is_finished_before(session: Session, identities: Mapping[Head, CatalogueIdentity], *, resume: bool) -> bool:
     """Return whether the run to resume has all its iterations and its final weights.
+
+    Parameters
+    ----------
+    session
+        The run.
+    identities
+        Those of its catalogues now.
+    resume
+        Whether to go on with what is there.
 
     Raises
     ------
@@ -136,16 +145,11 @@ def is_finished_before(session: Session, *, resume: bool) -> bool:
     """
     if not (resume and is_begun(session.out) and (session.out / FINAL_NAME).exists()):
         return False
-    _check_catalogues(session, _identities(session))
+    _check_catalogues(session, identities)
     if session.world.is_first and not session.config.runtime.keep_optimiser:
         (session.out / LAST_NAME).unlink(missing_ok=True)  # a kill may have come before
     session.reporter.on_message(f"run {str(session.out)!r} is finished already")
     return True
-
-
-def _identities(session: Session) -> dict[Head, CatalogueIdentity]:
-    """Return which catalogue each task has."""
-    return {head: CatalogueIdentity.of(catalogue) for head, catalogue in session.catalogues.items()}
 
 
 def _check_catalogues(session: Session, identities: Mapping[Head, CatalogueIdentity]) -> None:
@@ -160,7 +164,14 @@ def _check_catalogues(session: Session, identities: Mapping[Head, CatalogueIdent
 
 
 def open_folder(
-    session: Session, split: Split, pixels: TrainingPixels, seen: Sequence[Seen] = (), *, resume: bool, overwrite: bool
+    session: Session,
+    identities: Mapping[Head, CatalogueIdentity],
+    split: Split,
+    pixels: TrainingPixels,
+    seen: Sequence[Seen] = (),
+    *,
+    resume: bool,
+    overwrite: bool,
 ) -> dict[str, Any] | None:
     """Make the run's folder, or find where it stopped.
 
@@ -168,6 +179,8 @@ def open_folder(
     ----------
     session
         The run.
+    identities
+        Those of its catalogues.
     split
         Who is in which set.
     pixels
@@ -190,7 +203,7 @@ def open_folder(
     TrainError
         The catalogue is not the one that the run was begun with.
     """
-    out, identities = session.out, _identities(session)
+    out = session.out
     if is_begun(out) and resume:
         _check_catalogues(session, identities)
         return load_checkpoint(out / LAST_NAME) if (out / LAST_NAME).exists() else None
