@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ class Needed:
     meaning: str
     """Where the threshold comes from; empty for those of :data:`THRESHOLDS`."""
     median: float
-    """Over seeds, a seed that never came there counting as infinite; NaN without curves."""
+    """Over seeds, a seed that never came there counting as infinite."""
     n_reached: int
     n_seeds: int
 
@@ -158,13 +159,10 @@ def _needed(method: Learning, threshold: float, meaning: str) -> Needed:
     for curve in method.curves:
         reached = np.flatnonzero(curve.dice[MEAN] >= threshold)
         first.append(float(curve.iterations[reached[0]]) if len(reached) else math.inf)
-    ordered = sorted(first)
-    middle = len(ordered) // 2
-    median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
     return Needed(
         threshold=threshold,
         meaning=meaning,
-        median=median,
+        median=median(first),
         n_reached=sum(math.isfinite(iterations) for iterations in first),
         n_seeds=len(first),
     )

@@ -217,15 +217,13 @@ def read_curve(path: Path) -> Curve | None:
 def _read_run(folder: Path) -> RunResult:
     seal, table = _read_seal(folder), None
     state, error = seal.get("state"), seal.get("error")
-    if state == State.DONE and SCORES_FIELD in seal:
+    if state not in (State.DONE, State.FAILED):
+        state, error = MISSING, "it has not ended; start the study again to go on with it"
+    elif state == State.DONE and SCORES_FIELD in seal:
         try:
             table = _read_scores(folder / PER_SUBJECT_NAME, seal[SCORES_FIELD])
         except (OSError, ValueError) as problem:
             state, error = State.FAILED, f"its {PER_SUBJECT_NAME} cannot be used: {getattr(problem, 'strerror', None) or problem}"
-    elif state == State.DONE:
-        table = None
-    elif state != State.FAILED:
-        state, error = MISSING, "it has not ended; start the study again to go on with it"
     return RunResult(
         name=folder.name,
         folder=folder,

@@ -1,8 +1,4 @@
-"""Weights on disk: written whole or not at all, read without running code, checked before they are used.
-
-A run's folder holds ``config.json`` (the configuration), ``split.json`` (the sets of participants) and ``last.pt`` (all that is
-needed to resume); once the run is finished, ``final.pt`` (the weights) in the place of ``last.pt``.
-"""
+"""Weights on disk: written whole or not at all, read without running code, checked before they are used."""
 
 import io
 import pickle
