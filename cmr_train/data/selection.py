@@ -85,6 +85,11 @@ def of_participants(index: ImageIndex, chosen: Collection[str]) -> ImageIndex:
     return index.select(np.array([index.participant(row) in wanted for row in range(len(index))], dtype=np.bool_))
 
 
+def n_subjects_of(index: ImageIndex, chosen: Collection[str]) -> int:
+    """Count the subjects whose images an index holds and who belong to some participants."""
+    return len({index.subject(row) for row in range(len(index)) if index.participant(row) in chosen})
+
+
 def _in_short(phases: list[str]) -> str:
     """Name some phases, of many the first and the last."""
     return ", ".join(phases) if len(phases) <= 3 else f"{phases[0]} … {phases[-1]}"

@@ -1,6 +1,6 @@
 """Score a trained network on annotated subjects, and compare it with another on the same ones."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from cmr_planes.views import CardiacView, PositionClass
 from cmr_train.choices import Head, People, Subset, Weights
 from cmr_train.data.drawn import keep_drawn, unwanted_pixels
 from cmr_train.data.pixel_sizes import spacings_of
-from cmr_train.data.selection import participants, select_images
+from cmr_train.data.selection import n_subjects_of, participants, select_images
 from cmr_train.errors import TrainError
 from cmr_train.evaluation.metrics import score_volume
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME, comparisons_json, per_subject_csv, summary_json
@@ -199,8 +199,8 @@ def evaluate(
             else {}
         )
         runs = [scored_run] if other is None else [scored_run, other]
-        sentences = dict.fromkeys(pixels_sentence(each, spacings_of(catalogue, index)) for each in runs)
-        for sentence in sentences:
+        spacings = spacings_of(catalogue, index)
+        for sentence in dict.fromkeys(pixels_sentence(each, spacings) for each in runs):
             if sentence is not None:
                 on_message(sentence)
         tables = _score_subjects(runs, catalogue, index, on_progress)
@@ -216,10 +216,10 @@ def evaluate(
         classes=scored_run.classes,
         unwanted_pixels=unwanted,
         table=tables[0],
-        n_subjects_left_out=_n_subjects_of(everyone, known.all) if chosen is Subset.UNSEEN else 0,
-        n_trained_on=_n_subjects_of(index, known.learnt_from),
-        n_seen_by_pretext=_n_subjects_of(index, known.seen_by_pretext - known.learnt_from),
-        n_baseline_trained_on=0 if known_to_baseline is None else _n_subjects_of(index, known_to_baseline.learnt_from),
+        n_subjects_left_out=n_subjects_of(everyone, known.all) if chosen is Subset.UNSEEN else 0,
+        n_trained_on=n_subjects_of(index, known.learnt_from),
+        n_seen_by_pretext=n_subjects_of(index, known.seen_by_pretext - known.learnt_from),
+        n_baseline_trained_on=0 if known_to_baseline is None else n_subjects_of(index, known_to_baseline.learnt_from),
         baseline_run=None if other is None else other.name,
         baseline=None if other is None else tables[1],
         baseline_classes={} if other is None else other.classes,
@@ -260,11 +260,6 @@ def _check_baseline(run: Run, baseline: Run, known: KnownPeople, known_to_baseli
 def _common(run: Run, baseline: Run) -> frozenset[str]:
     """Return the names of the classes that two runs find."""
     return frozenset(run.classes.values()).intersection(baseline.classes.values())
-
-
-def _n_subjects_of(index: ImageIndex, chosen: Collection[str]) -> int:
-    """Count the subjects of an index who are of some participants."""
-    return len({index.subject(row) for row in range(len(index)) if index.participant(row) in chosen})
 
 
 def _score_subjects(

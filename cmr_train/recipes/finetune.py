@@ -10,7 +10,7 @@ from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, ignore_message, ignore_progress
 from cmr_planes.system.whole_file import file_sha256
 from cmr_planes.views import CardiacView
-from cmr_train.choices import Head, People, Preset, Recipe, TransferMode
+from cmr_train.choices import Head, Preset, Recipe, TransferMode
 from cmr_train.compute.devices import choose_compute
 from cmr_train.compute.distributed import check_batch, joined, world_from_environment
 from cmr_train.config import DataConfig, RunConfig, TransferConfig, inherited
@@ -22,6 +22,7 @@ from cmr_train.presets import configure
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import LAST_NAME, has_people, newest_pretext, read_catalogues, read_config, read_split
 from cmr_train.runs.identity import CatalogueIdentity, Seen, identities_of
+from cmr_train.runs.known_people import check_are_others
 from cmr_train.runs.run import Run, make_network, read_weights, weights_path
 from cmr_train.settings.fields import member_of
 from cmr_train.training.execution import carry_out
@@ -252,11 +253,7 @@ def _seen(
     """Return whose positions the weights have seen, or will see in this run."""
     seen: list[Seen] = []
     if transfer.pretext is not None and not has_people(transfer.pretext):
-        if transfer.people is not People.OTHER:
-            raise TrainError(
-                f"whom the pretext {str(transfer.pretext)!r} has seen is not known, since it was exported without people; give "
-                f"people as {People.OTHER.value} if nobody here was among them"
-            )
+        check_are_others(f"the pretext {str(transfer.pretext)!r}", transfer.people)
     elif transfer.pretext is not None:
         catalogue = read_catalogues(transfer.pretext)[Head.POSITIONS]
         seen += [Seen(catalogue=catalogue, participants=frozenset(read_split(transfer.pretext).train))]

@@ -26,7 +26,7 @@ from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice
 from cmr_train.choices import Head, Weights
 from cmr_train.data.pixel_sizes import spacings_of
-from cmr_train.data.selection import participants
+from cmr_train.data.selection import n_subjects_of, participants
 from cmr_train.errors import TrainError
 from cmr_train.evaluation.volumes import VentricularFunction, voxel_volumes_ml
 from cmr_train.prediction.folder import LABELS, PICTURES, VOLUMES_NAME, claim_folder, prediction_origin
@@ -199,7 +199,7 @@ def _n_seen(run: Run, catalogue: CatalogueIdentity, index: ImageIndex) -> int | 
         known = known_people(run, catalogue, participants(index), None).all
     except TrainError:
         return None
-    return len({index.subject(row) for row in range(len(index)) if index.participant(row) in known})
+    return n_subjects_of(index, known)
 
 
 @contextmanager

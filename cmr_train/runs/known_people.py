@@ -44,17 +44,28 @@ def own_catalogue(run: Run) -> Path:
 def known_people(run: Run, catalogue: CatalogueIdentity, keys: Sequence[str], people: People | None) -> KnownPeople:
     """Return whom of a catalogue's participants a run has seen; raises TrainError where that cannot be told."""
     if not run.has_people:
-        if people is not People.OTHER:
-            raise TrainError(
-                f"whom network {run.name!r} has seen is not known, since it was exported without people; give people as "
-                f"{People.OTHER.value} if nobody here was among them"
-            )
+        check_are_others(f"network {run.name!r}", people)
         return KnownPeople(learnt_from=frozenset(), seen_by_pretext=frozenset())
     said = people or (None if run.config.transfer is None else run.config.transfer.people)
     return KnownPeople(
         learnt_from=run.learnt_from.among(catalogue, keys, people),
         seen_by_pretext=frozenset().union(*(group.among(catalogue, keys, said) for group in run.seen_by_pretext)),
     )
+
+
+def check_are_others(network: str, people: People | None) -> None:
+    """Refuse a network that was exported without people, unless the user says that nobody here was among them.
+
+    Raises
+    ------
+    TrainError
+        The user does not say so; the sentence names the network as it is named here.
+    """
+    if people is not People.OTHER:
+        raise TrainError(
+            f"whom {network} has seen is not known, since it was exported without people; give people as {People.OTHER.value} if "
+            "nobody here was among them"
+        )
 
 
 def choose_subset(run: Run, index: ImageIndex, subset: Subset, known: KnownPeople, *, is_own: bool) -> ImageIndex:
