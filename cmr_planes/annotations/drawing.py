@@ -8,10 +8,10 @@ import numpy as np
 
 from cmr_planes.annotations.layers import DrawnImage, ImagePlace, Layer
 from cmr_planes.annotations.lookup import InstanceKey, Place, annotated_slices, images_of, phases_of, placements, referenced_images
-from cmr_planes.annotations.model import Annotation, Contour, ContourImage, LabelVolume, TargetView
+from cmr_planes.annotations.model import Annotation, ContourImage, LabelVolume, Outline, TargetView
 from cmr_planes.annotations.nesting import Misnested, misnested_contours, misnested_labels
 from cmr_planes.annotations.placing import MAX_OFFSET_PX, SlicePlacement
-from cmr_planes.annotations.rasterise import STRUCTURES, drawn_structures, fill_contours
+from cmr_planes.annotations.rasterise import STRUCTURES, drawn_structures, fill_contours, paint_regions
 from cmr_planes.annotations.sentences import (
     KEEP_FRAMES,
     contradicting_sentence,
@@ -21,6 +21,7 @@ from cmr_planes.annotations.sentences import (
     no_image_sentence,
 )
 from cmr_planes.errors import AnnotationError
+from cmr_planes.geometry.arrays import BoolArray
 from cmr_planes.views import CardiacView
 
 
@@ -67,9 +68,10 @@ def draw_contours(annotation: Annotation, targets: Sequence[TargetView], instanc
             if sentence := _outside_sentence(image, target):
                 problems.append(sentence)
                 continue
-            found = misnested_contours(image.contours, rows, columns)
+            regions = fill_contours(image.contours, rows, columns)
+            found = misnested_contours(regions)
             faults[target.view] += found
-            drawn[target.view, phase, slice_index] = _drawn_contours(image.contours, found, rows, columns)
+            drawn[target.view, phase, slice_index] = _drawn_regions(regions, found, rows, columns)
     problems += [sentence for view, of_view in faults.items() for sentence in misnesting_sentences(view, of_view, "the epicardium")]
     sentence = f"{n_missing} of {len(annotation.contour_images)} images with contours are not in the catalogue; {KEEP_FRAMES}"
     is_none_found = n_missing == len(annotation.contour_images)
@@ -78,12 +80,12 @@ def draw_contours(annotation: Annotation, targets: Sequence[TargetView], instanc
     return Drawing(Layer(annotation.name, annotation.source.value, drawn), remarks, problems)
 
 
-def _drawn_contours(contours: Sequence[Contour], faults: Iterable[Misnested], rows: int, columns: int) -> DrawnImage:
-    """Draw the contours of one image, without those that cannot be used."""
+def _drawn_regions(regions: Mapping[Outline, BoolArray], faults: Iterable[Misnested], rows: int, columns: int) -> DrawnImage:
+    """Draw what lies inside the contours of one image, without those that cannot be used."""
     refused = frozenset(structure for one in faults for structure in one.fault.refused)
-    usable = [contour for contour in contours if STRUCTURES[contour.outline] not in refused]
+    usable = {outline: region for outline, region in regions.items() if STRUCTURES[outline] not in refused}
     structures = (drawn_structures(usable) if usable else frozenset()) - refused
-    return DrawnImage(fill_contours(usable, rows, columns), structures, refused)
+    return DrawnImage(paint_regions(usable, rows, columns), structures, refused)
 
 
 def _outside_sentence(image: ContourImage, target: TargetView) -> str | None:

@@ -1,13 +1,13 @@
 """Whether LV lies in its muscle on one image: contours of two patients, or with exchanged names, do not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
-from cmr_planes.annotations.model import Contour, Outline
-from cmr_planes.annotations.rasterise import fill_outline, fill_polygon
+from cmr_planes.annotations.model import Outline
+from cmr_planes.annotations.rasterise import fill_polygon
 from cmr_planes.geometry.arrays import BoolArray, FloatArray, LabelArray
 from cmr_planes.views import Structure
 
@@ -46,25 +46,24 @@ class Misnested:
     """How much of the inner one's edge lies where it should not, 0 to 1."""
 
 
-def misnested_contours(contours: Sequence[Contour], rows: int, columns: int) -> tuple[Misnested, ...]:
+def misnested_contours(regions: Mapping[Outline, BoolArray]) -> tuple[Misnested, ...]:
     """Find what is wrong with how the contours of one image lie in each other.
 
     Parameters
     ----------
-    contours
-        The image's contours.
-    rows, columns
-        The matrix.
+    regions
+        What lies inside them, as :func:`cmr_planes.annotations.rasterise.fill_contours` returns it.
 
     Returns
     -------
         At most one fault of the left ventricle and one of the right; none where one contour of a pair was not drawn.
     """
-    endocardium, epicardium, right = (
-        fill_outline(contours, outline, rows, columns) for outline in (Outline.LV_ENDO, Outline.LV_EPI, Outline.RV_ENDO)
-    )
-    faults = _faults(endocardium, epicardium, epicardium, endocardium)
-    inside = share_inside(right, epicardium)
+    epicardium = regions.get(Outline.LV_EPI)
+    if epicardium is None:
+        return ()
+    endocardium, right = regions.get(Outline.LV_ENDO), regions.get(Outline.RV_ENDO)
+    faults = () if endocardium is None else _faults(endocardium, epicardium, epicardium, endocardium)
+    inside = 0.0 if right is None else share_inside(right, epicardium)
     return (*faults, Misnested(NestingFault.RIGHT_INSIDE, inside)) if inside >= 1 - MAX_OUTSIDE else faults
 
 

@@ -1,6 +1,7 @@
 """From contours to label maps: a pixel belongs to the structure that covers its centre."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -14,18 +15,16 @@ OPEN_GAP_STEPS = 4.0
 OPEN_GAP_PX = 3.0
 """See :data:`OPEN_GAP_STEPS`; pixels."""
 
-_FILL_ORDER = (
-    (Outline.RV_ENDO, Structure.RV),
-    (Outline.LV_EPI, Structure.MYO),
-    (Outline.LV_ENDO, Structure.LV),
-    (Outline.RA, Structure.RA),
-    (Outline.LA, Structure.LA),
+STRUCTURES: Mapping[Outline, Structure] = MappingProxyType(
+    {
+        Outline.RV_ENDO: Structure.RV,
+        Outline.LV_EPI: Structure.MYO,
+        Outline.LV_ENDO: Structure.LV,
+        Outline.RA: Structure.RA,
+        Outline.LA: Structure.LA,
+    }
 )
-"""What is drawn later covers what is there: the order of ukbb_cardiac."""
-
-
-STRUCTURES: Mapping[Outline, Structure] = MappingProxyType(dict(_FILL_ORDER))
-"""What each kind of contour is drawn as."""
+"""What each kind of contour is drawn as; what is drawn later covers what is there: the order of ukbb_cardiac."""
 
 
 def fill_polygon(points_px: FloatArray, rows: int, columns: int) -> BoolArray:
@@ -60,8 +59,8 @@ def fill_polygon(points_px: FloatArray, rows: int, columns: int) -> BoolArray:
     return inside
 
 
-def fill_contours(contours: Sequence[Contour], rows: int, columns: int) -> LabelArray:
-    """Draw the label map of one image.
+def fill_contours(contours: Iterable[Contour], rows: int, columns: int) -> dict[Outline, BoolArray]:
+    """Fill the contours of one image.
 
     Parameters
     ----------
@@ -72,37 +71,45 @@ def fill_contours(contours: Sequence[Contour], rows: int, columns: int) -> Label
 
     Returns
     -------
-        Shape (rows, columns). An epicardium without endocardium is muscle all through, as near the apex; an epicardium that was
-        left open at the base is joined to the endocardium.
+        Shape (rows, columns) each, by kind: the pixels inside any contour of the kind. An epicardium that was left open at the
+        base is joined to the endocardium.
+    """
+    points_px: defaultdict[Outline, list[FloatArray]] = defaultdict(list)
+    for contour in contours:
+        points_px[contour.outline].append(contour.points_px)
+    if Outline.LV_ENDO in points_px and Outline.LV_EPI in points_px:
+        endocardium = np.concatenate(points_px[Outline.LV_ENDO])
+        points_px[Outline.LV_EPI] = [
+            _joined(points, endocardium) if is_open(points) else points for points in points_px[Outline.LV_EPI]
+        ]
+    return {
+        outline: np.logical_or.reduce([fill_polygon(points, rows, columns) for points in of_kind])
+        for outline, of_kind in points_px.items()
+    }
+
+
+def paint_regions(regions: Mapping[Outline, BoolArray], rows: int, columns: int) -> LabelArray:
+    """Draw the label map of one image, shape (rows, columns); an epicardium without endocardium is muscle all through.
+
+    Parameters
+    ----------
+    regions
+        As :func:`fill_contours` returns them.
+    rows, columns
+        The matrix.
     """
     labels = np.zeros((rows, columns), dtype=np.uint8)
-    for outline, structure in _FILL_ORDER:
-        labels[fill_outline(contours, outline, rows, columns)] = structure
+    for outline, structure in STRUCTURES.items():
+        if outline in regions:
+            labels[regions[outline]] = structure
     return labels
 
 
-def fill_outline(contours: Sequence[Contour], outline: Outline, rows: int, columns: int) -> BoolArray:
-    """Fill an image's contours of one kind, shape (rows, columns); an open epicardium is joined to the endocardium."""
-    endocardium = [contour.points_px for contour in contours if contour.outline is Outline.LV_ENDO]
-    filled = np.zeros((rows, columns), dtype=np.bool_)
-    for contour in contours:
-        if contour.outline is outline:
-            points = contour.points_px
-            if outline is Outline.LV_EPI and endocardium and is_open(points):
-                points = _joined(points, np.concatenate(endocardium))
-            filled |= fill_polygon(points, rows, columns)
-    return filled
-
-
-def drawn_structures(contours: Iterable[Contour]) -> frozenset[Structure]:
+def drawn_structures(outlines: Collection[Outline]) -> frozenset[Structure]:
     """Return the structures that an image's contours decide: the muscle only where the epicardium was drawn."""
-    outlines = {contour.outline for contour in contours}
-    drawn = {Structure.BACKGROUND}
-    if outlines & {Outline.LV_ENDO, Outline.LV_EPI}:
+    drawn = {Structure.BACKGROUND, *(STRUCTURES[outline] for outline in outlines)}
+    if Outline.LV_EPI in outlines:
         drawn.add(Structure.LV)
-    for outline, structure in _FILL_ORDER:
-        if outline in outlines:
-            drawn.add(structure)
     return frozenset(drawn)
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from cmr_planes.annotations.model import Contour, Outline
 from cmr_planes.annotations.nesting import Misnested, NestingFault, convex_hull, misnested_contours, misnested_labels, share_inside
+from cmr_planes.annotations.rasterise import fill_contours
 from tests.helpers.labels import LV, MYO
 
 ANGLE = np.linspace(0, 2 * np.pi, 90, endpoint=False)
@@ -19,6 +20,10 @@ def disc(radius: float, x: float = 40, y: float = 40) -> np.ndarray:
     return np.hypot(COLUMNS - x, ROWS - y) < radius
 
 
+def faults_of(*contours: Contour) -> tuple[Misnested, ...]:
+    return misnested_contours(fill_contours(contours, 80, 90))
+
+
 def fault_of(found: tuple[Misnested, ...]) -> NestingFault | None:
     return found[0].fault if found else None
 
@@ -26,7 +31,7 @@ def fault_of(found: tuple[Misnested, ...]) -> NestingFault | None:
 @pytest.mark.parametrize("moved", [0, 2, 4, 7, 10, 15, 25])
 def test_the_share_outside_is_that_of_the_circle(moved: float) -> None:
     endocardium, epicardium = contour(Outline.LV_ENDO, 9.0, 40 + moved), contour(Outline.LV_EPI, 13.0)
-    found = misnested_contours([epicardium, endocardium], 80, 90)
+    found = faults_of(epicardium, endocardium)
     fine = np.linspace(0, 2 * np.pi, 10_000)
     outside = float((np.hypot(moved + 9 * np.cos(fine), 9 * np.sin(fine)) > 13).mean())
     assert fault_of(found) is (NestingFault.OUTSIDE if outside > 0.35 else None)
@@ -35,29 +40,26 @@ def test_the_share_outside_is_that_of_the_circle(moved: float) -> None:
 
 
 def test_contours_with_exchanged_names_are_told_from_moved_ones() -> None:
-    assert (
-        fault_of(misnested_contours([contour(Outline.LV_ENDO, 13), contour(Outline.LV_EPI, 9)], 80, 90)) is NestingFault.EXCHANGED
-    )
-    apart = [contour(Outline.LV_ENDO, 13), contour(Outline.LV_EPI, 9, 70)]
-    assert fault_of(misnested_contours(apart, 80, 90)) is NestingFault.OUTSIDE
+    assert fault_of(faults_of(contour(Outline.LV_ENDO, 13), contour(Outline.LV_EPI, 9))) is NestingFault.EXCHANGED
+    assert fault_of(faults_of(contour(Outline.LV_ENDO, 13), contour(Outline.LV_EPI, 9, 70))) is NestingFault.OUTSIDE
 
 
 @pytest.mark.parametrize("missing", [Outline.LV_ENDO, Outline.LV_EPI])
 def test_one_contour_alone_says_nothing(missing: Outline) -> None:
     contours = [contour(Outline.LV_ENDO, 13), contour(Outline.LV_EPI, 9), contour(Outline.RV_ENDO, 8, 15)]
-    assert misnested_contours([one for one in contours if one.outline is not missing], 80, 90) == ()
+    assert faults_of(*(one for one in contours if one.outline is not missing)) == ()
 
 
 def test_an_open_epicardium_at_the_base_holds_its_endocardium() -> None:
     turn = ANGLE - np.pi
     opened = Contour(Outline.LV_EPI, np.stack([40 + 14 * np.cos(turn), 40 + 14 * np.sin(turn)], axis=1)[np.abs(turn) > 0.8])
-    assert misnested_contours([opened, contour(Outline.LV_ENDO, 9)], 80, 90) == ()
+    assert faults_of(opened, contour(Outline.LV_ENDO, 9)) == ()
 
 
 def test_a_right_ventricle_beside_the_epicardium_is_right_and_one_inside_it_is_not() -> None:
     left = [contour(Outline.LV_ENDO, 9), contour(Outline.LV_EPI, 13)]
-    assert misnested_contours([*left, contour(Outline.RV_ENDO, 10, 22)], 80, 90) == ()
-    found = misnested_contours([*left, contour(Outline.RV_ENDO, 10, 41)], 80, 90)
+    assert faults_of(*left, contour(Outline.RV_ENDO, 10, 22)) == ()
+    found = faults_of(*left, contour(Outline.RV_ENDO, 10, 41))
     assert found == (Misnested(NestingFault.RIGHT_INSIDE, 1.0),)
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from matplotlib.path import Path as Polygon
 
 from cmr_planes.annotations.model import Contour, Outline
-from cmr_planes.annotations.rasterise import drawn_structures, fill_contours, fill_polygon, is_open
+from cmr_planes.annotations.rasterise import drawn_structures, fill_contours, fill_polygon, is_open, paint_regions
 from cmr_planes.views import Structure
 
 
@@ -102,19 +102,19 @@ def test_muscle_lies_between_the_two_contours_and_blood_covers_it() -> None:
         Contour(Outline.LV_EPI, circle(30, 30, 15)),
         Contour(Outline.RV_ENDO, circle(14, 30, 12)),
     ]
-    labels = fill_contours(contours, 60, 60)
+    labels = paint_regions(fill_contours(contours, 60, 60), 60, 60)
     assert (labels == Structure.LV).sum() == fill_polygon(circle(30, 30, 10), 60, 60).sum()
     assert (np.isin(labels, (Structure.LV, Structure.MYO))).sum() == fill_polygon(circle(30, 30, 15), 60, 60).sum()
     assert labels[30, 14] == Structure.RV
-    assert drawn_structures(contours) == {0, Structure.LV, Structure.MYO, Structure.RV}
+    assert drawn_structures(fill_contours(contours, 60, 60)) == {0, Structure.LV, Structure.MYO, Structure.RV}
 
 
 def test_the_muscle_is_drawn_only_where_the_epicardium_is() -> None:
-    assert drawn_structures([Contour(Outline.LV_ENDO, circle(30, 30, 10))]) == {0, Structure.LV}
-    cap = [Contour(Outline.LV_EPI, circle(30, 30, 10))]
+    assert drawn_structures([Outline.LV_ENDO]) == {0, Structure.LV}
+    cap = fill_contours([Contour(Outline.LV_EPI, circle(30, 30, 10))], 60, 60)
     assert drawn_structures(cap) == {0, Structure.LV, Structure.MYO}
-    assert set(np.unique(fill_contours(cap, 60, 60))) == {0, Structure.MYO}
-    assert drawn_structures([Contour(Outline.LA, circle(30, 30, 10))]) == {0, Structure.LA}
+    assert set(np.unique(paint_regions(cap, 60, 60))) == {0, Structure.MYO}
+    assert drawn_structures([Outline.LA]) == {0, Structure.LA}
 
 
 def test_an_epicardium_left_open_at_the_base_is_joined_to_the_endocardium() -> None:
@@ -125,7 +125,8 @@ def test_an_epicardium_left_open_at_the_base_is_joined_to_the_endocardium() -> N
     endocardium = np.stack([50 + 16 * np.cos(wall), 40 + 24 * np.sin(wall)], axis=1)
     assert is_open(epicardium)
     assert not is_open(circle(30, 30, 15))
-    labels = fill_contours([Contour(Outline.LV_EPI, epicardium), Contour(Outline.LV_ENDO, endocardium)], 90, 100)
+    regions = fill_contours([Contour(Outline.LV_EPI, epicardium), Contour(Outline.LV_ENDO, endocardium)], 90, 100)
+    labels = paint_regions(regions, 90, 100)
     above_valve = labels[: int(endocardium[:, 1].min()) - 1, 45:56]
     assert not (above_valve == Structure.MYO).any(), "no muscle lies across the valve"
     assert (labels == Structure.MYO).sum() > 0.7 * (
