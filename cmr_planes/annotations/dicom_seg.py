@@ -14,6 +14,7 @@ from pydicom.errors import InvalidDicomError
 
 from cmr_planes.annotations.classes import ClassMap, check_anatomy
 from cmr_planes.annotations.model import Annotation, LabelFormat, LabelVolume, TimePoint
+from cmr_planes.annotations.rasterise import STRUCTURES
 from cmr_planes.annotations.structure_names import structure_named
 from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.errors import AnnotationError, CmrPlanesError
@@ -40,7 +41,7 @@ _CODES = {
     "T-32020": Structure.MYO,
 }
 """SNOMED codes of SegmentedPropertyType."""
-_PAINTED = (Structure.RV, Structure.MYO, Structure.LV, Structure.RA, Structure.LA)
+_PAINTED = tuple(STRUCTURES.values())
 """What is painted later covers what is there, as with contours."""
 MAX_OVERLAP = 0.1
 """The share of the smaller of two chambers that may belong to both segments: their edges are drawn one by one."""
