@@ -61,6 +61,8 @@ def _share_brighter(image: NDArray[np.generic], inside: BoolArray, around: BoolA
 
 def _is_low(image: NDArray[np.generic], labels: LabelArray) -> bool | None:
     """Tell whether a slice speaks against its labels; None if it says nothing."""
+    from scipy.ndimage import binary_dilation
+
     if (labels == Structure.MYO).any():
         contrast, lowest = blood_contrast(image, labels), LOW_CONTRAST
         of_rv = _share_brighter(image, labels == Structure.RV, labels == Structure.MYO)
@@ -68,21 +70,9 @@ def _is_low(image: NDArray[np.generic], labels: LabelArray) -> bool | None:
             return True
     else:
         pool = labels == Structure.LV
-        contrast, lowest = _share_brighter(image, pool, _around(pool) & (labels == 0)), LOW_RIM_CONTRAST
+        around = binary_dilation(pool, iterations=RIM_PX) & (labels == 0)
+        contrast, lowest = _share_brighter(image, pool, around), LOW_RIM_CONTRAST
     return None if contrast is None else contrast < lowest
-
-
-def _around(pool: BoolArray) -> BoolArray:
-    """Return the pixels within :data:`RIM_PX` steps of a region, the region among them; shape (rows, columns)."""
-    grown = np.pad(pool, RIM_PX)
-    for _ in range(RIM_PX):
-        wider = grown.copy()
-        wider[1:] |= grown[:-1]
-        wider[:-1] |= grown[1:]
-        wider[:, 1:] |= grown[:, :-1]
-        wider[:, :-1] |= grown[:, 1:]
-        grown = wider
-    return grown[RIM_PX:-RIM_PX, RIM_PX:-RIM_PX]
 
 
 def contrast_sentence(slices: Iterable[tuple[NDArray[np.generic], LabelArray]], what: str) -> str | None:
