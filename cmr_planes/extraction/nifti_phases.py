@@ -40,10 +40,9 @@ def name_phases(files: Sequence[SetFile], view: CardiacView, annotations: Sequen
     sizes = _ventricle_sizes(view, annotations)
     named = _unique({file: file.name.phase for file in files if file.name.phase is not None}, view)
     if named:
-        numbered = {
-            phase: (named[phase], named[phase].name.frame_number or index) for index, phase in enumerate(sorted(named), start=1)
+        phases = {
+            phase: (named[phase], named[phase].name.frame_number or number) for number, phase in enumerate(sorted(named), start=1)
         }
-        phases = {phase: numbered[phase] for phase in CardiacPhase if phase in numbered}
         return phases, _contradiction({phase: sizes.get(phase, 0) for phase in phases}, "the files' names say")
     by_number = _unique({file: file.name.frame_number for file in files if file.name.frame_number is not None}, view)
     stated = {phase: number for phase, number in stated_phases(files).items() if number in by_number}
