@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmr_planes.annotations.model import Annotation, LabelVolume
+from cmr_planes.annotations.placing import PARALLEL_COSINE
 from cmr_planes.geometry import ImagePlane, order_from_base
 from cmr_planes.geometry.arrays import FloatArray, unit
 from cmr_planes.geometry.stack import TYPICAL_APEX_DIRECTION
@@ -17,10 +18,8 @@ MIN_TAPER = 0.03
 of ACDC, each leans towards the base, by 0.037 or more."""
 MIN_SIDE = 0.2
 """A right ventricle whose direction from the left one has a smaller cosine with right and front does not tell the sides."""
-MIRROR: FloatArray = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""Takes x and y the other way round."""
-PARALLEL_COSINE = 0.98
-"""A label map whose slices stand at a larger angle to the images is of another view."""
+HALF_TURN: FloatArray = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""Turns coordinates about z: takes x and y the other way round."""
 
 _RIGHT_AND_FRONT: FloatArray = unit(np.array([-1.0, -1.0, 0.0]))
 """Where the right ventricle lies as seen from the left one, LPS, to within 90 degrees."""
@@ -47,7 +46,7 @@ class HeartAxes:
 
     def turned(self) -> "HeartAxes":
         """Return the same heart where x and y are taken the other way round."""
-        return HeartAxes(*(None if axis is None else MIRROR[:3, :3] @ axis for axis in (self.to_apex, self.to_rv)))
+        return HeartAxes(*(None if axis is None else HALF_TURN[:3, :3] @ axis for axis in (self.to_apex, self.to_rv)))
 
     @property
     def is_turned(self) -> bool:

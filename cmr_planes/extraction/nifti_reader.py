@@ -9,7 +9,7 @@ from cmr_planes.discovery.nifti_sets import SetFile, files_of, stated_phases
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import AnnotationError, CmrPlanesError, Finding, NoteCode, RejectionCode, StudyError
 from cmr_planes.extraction.nifti_phases import name_phases
-from cmr_planes.extraction.nifti_place import MIRROR, HeartAxes, heart_axes, order_slices, settle_matrix, side_sentences
+from cmr_planes.extraction.nifti_place import HALF_TURN, HeartAxes, heart_axes, order_slices, settle_matrix, side_sentences
 from cmr_planes.extraction.nifti_slices import NiftiSlice
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.subject_views import ReadSlice, SubjectViews
@@ -219,7 +219,7 @@ def _oriented(
     has_sides = sax is not None and sax.volume.grid.has_directions
     is_turned = world is WorldAxes.LPS or (world is None and has_sides and axes.is_turned)
     if is_turned:
-        found = {view: replace(one, volume=one.volume.turned(MIRROR)) for view, one in found.items()}
+        found = {view: replace(one, volume=one.volume.turned(HALF_TURN)) for view, one in found.items()}
         annotations = tuple(_turned(annotation) for annotation in annotations)
         axes = axes.turned()
         stated = _turned_planes(stated)
@@ -243,13 +243,13 @@ def _oriented(
 
 def _turned(annotation: Annotation) -> Annotation:
     """Return what a label map says with x and y taken the other way round."""
-    volumes = (replace(volume, affine_lps_mm=MIRROR @ volume.affine_lps_mm) for volume in annotation.volumes)
+    volumes = (replace(volume, affine_lps_mm=HALF_TURN @ volume.affine_lps_mm) for volume in annotation.volumes)
     return replace(annotation, volumes=tuple(volumes))
 
 
 def _turned_planes(stated: StatedPlanes) -> StatedPlanes:
     """Return what a table states, in the files' coordinates, with x and y taken the other way round."""
-    turn = MIRROR[:3, :3]
+    turn = HALF_TURN[:3, :3]
     planes = {view: UnboundedPlane(turn @ plane.centre_mm, turn @ plane.normal) for view, plane in stated.planes.items()}
     axes = stated.axes and PatientAxes.from_directions(turn @ stated.axes.left, turn @ stated.axes.anterior)
     return replace(stated, planes=planes, axes=axes)
