@@ -17,11 +17,12 @@ from cmr_planes.errors import Finding, NoteCode, RejectionCode
 from cmr_planes.fates import PlaneFate
 from cmr_planes.views import CardiacView
 
-_MISSING_CODES = {
+MISSING_CODES = {
     CardiacView.SAX: RejectionCode.NO_SAX,
     CardiacView.TWO_CHAMBER: RejectionCode.NO_2CH,
     CardiacView.FOUR_CHAMBER: RejectionCode.NO_4CH,
 }
+"""What says that a target view was not found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,16 +81,16 @@ def _without_short_axis(choice: ShortAxisChoice, study: CineStudy) -> dict[Cardi
             "the planes are those of a mirrored heart: its apex or the order of its long-axis views is on the other side; this is "
             "dextrocardia, or the headers are mirrored, and left and right cannot be told; positions are for hearts on the left"
         )
-        return {view: Finding(view.value, RejectionCode.MIRRORED, sentence) for view in _MISSING_CODES}
+        return {view: Finding(view.value, RejectionCode.MIRRORED, sentence) for view in MISSING_CODES}
     if choice.best is not None and choice.rival is not None:
         labels = " and ".join(_labels(one.slices) for one in (choice.best, choice.rival))
         sentence = f"{labels} may both be the short axis; say which is, in a table of series names"
-        return {view: Finding(view.value, RejectionCode.AMBIGUOUS_VIEW, sentence) for view in _MISSING_CODES}
+        return {view: Finding(view.value, RejectionCode.AMBIGUOUS_VIEW, sentence) for view in MISSING_CODES}
     sentence = f"no short-axis view among {len(study.slices)} cine slices{_left_out(study)}"
     check = "check that the short-axis series belong to this subject"
-    reasons = dict.fromkeys(_MISSING_CODES, f"long-axis views cannot be told apart without a short-axis view, and {sentence}")
+    reasons = dict.fromkeys(MISSING_CODES, f"long-axis views cannot be told apart without a short-axis view, and {sentence}")
     reasons[CardiacView.SAX] = f"{sentence}; {check}"
-    return {view: Finding(view.value, code, reasons[view]) for view, code in _MISSING_CODES.items()}
+    return {view: Finding(view.value, code, reasons[view]) for view, code in MISSING_CODES.items()}
 
 
 def _labels(slices: Sequence[CineSlice]) -> str:
@@ -112,7 +113,7 @@ def _why_missing(view: CardiacView, best: ShortAxis, long_axis: LongAxisChoice, 
         return long_axis.refused[view]
     found = ", ".join(sorted(other.title for other in best.reading.planes)) or "none"
     sentence = f"no {view.title} view among the cine slices (long-axis views found: {found}){_left_out(study)}"
-    return Finding(view.value, _MISSING_CODES[view], f"{sentence}; check that the long-axis series belong to this subject")
+    return Finding(view.value, MISSING_CODES[view], f"{sentence}; check that the long-axis series belong to this subject")
 
 
 def _repeats(long_axis: LongAxisChoice) -> list[Finding]:

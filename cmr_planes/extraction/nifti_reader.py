@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from cmr_planes.annotations.model import Annotation, LabelVolume
+from cmr_planes.cine.view_selection import MISSING_CODES
 from cmr_planes.discovery.nifti_sets import SetFile, files_of, stated_phases
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import AnnotationError, CmrPlanesError, Finding, NoteCode, RejectionCode, StudyError
@@ -19,12 +20,6 @@ from cmr_planes.nifti.images import VolumeFrames, join_frames, read_nifti_frames
 from cmr_planes.nifti.plane_table import PlaneTable, StatedPlanes
 from cmr_planes.nifti.volumes import LPS_FROM_RAS, WorldAxes, read_volume_grid
 from cmr_planes.views import TARGET_VIEWS, CardiacPhase, CardiacView, PhaseChoice
-
-_MISSING = {
-    CardiacView.SAX: RejectionCode.NO_SAX,
-    CardiacView.TWO_CHAMBER: RejectionCode.NO_2CH,
-    CardiacView.FOUR_CHAMBER: RejectionCode.NO_4CH,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -103,7 +98,7 @@ def open_nifti(source: SubjectSource, options: ExtractOptions, annotations: Sequ
                 sentence = (
                     f"no {view.title} image among {len(subject.images)} NIfTI images; check the folder and the names of its files"
                 )
-                missing[view] = Finding(view.value, _MISSING[view], sentence)
+                missing[view] = Finding(view.value, MISSING_CODES[view], sentence)
         except CmrPlanesError as error:
             missing[view] = Finding(view.value, error.code, str(error))
     stated = _stated_planes(source, options.planes)
