@@ -1,12 +1,12 @@
 """A table of who subjects are, for cohorts whose visits neither names nor headers join."""
 
-import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import SourceError
+from cmr_planes.system.csv_text import read_csv
 from cmr_planes.system.reasons import reason
 
 KEY_COLUMN, PARTICIPANT_COLUMN = "key", "participant"
@@ -39,20 +39,18 @@ def read_participants(path: Path) -> Participants:
         It cannot be read or is no such table, a cell is empty or cannot be printed, or one key has two participants.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            rows = [(reader.line_num, row) for row in reader]
+        table = read_csv(path.read_bytes())
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({reason(error)}); check the path and its permissions") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except ValueError as error:
         raise SourceError(f"{path} is no table of participants: it is not CSV in UTF-8") from error
-    if not {KEY_COLUMN, PARTICIPANT_COLUMN} <= set(reader.fieldnames or ()):
+    if not {KEY_COLUMN, PARTICIPANT_COLUMN} <= set(table.columns):
         raise SourceError(f"{path} is no table of participants: the columns {KEY_COLUMN} and {PARTICIPANT_COLUMN} are expected")
     by_key: dict[str, str] = {}
-    for number, row in rows:
-        key, participant = ((row[column] or "").strip() for column in (KEY_COLUMN, PARTICIPANT_COLUMN))
+    for row in table.rows:
+        key, participant = row.cells[KEY_COLUMN], row.cells[PARTICIPANT_COLUMN]
         if not (key and participant and participant.isprintable()):
-            raise SourceError(f"{path}, row {number}: a key and a participant in printable letters are expected")
+            raise SourceError(f"{path}, row {row.number}: a key and a participant in printable letters are expected")
         if by_key.setdefault(key, participant) != participant:
-            raise SourceError(f"{path}, row {number}: the key has another participant in a row above; keep one")
+            raise SourceError(f"{path}, row {row.number}: the key has another participant in a row above; keep one")
     return Participants(by_key)

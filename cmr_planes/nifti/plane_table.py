@@ -9,9 +9,7 @@ Coordinates are those of the NIfTI files, RAS in mm. Six more columns, ``anterio
 where the files have none.
 """
 
-import csv
 import hashlib
-import io
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +21,7 @@ from cmr_planes.errors import GeometryError, SourceError
 from cmr_planes.geometry import PatientAxes, UnboundedPlane
 from cmr_planes.geometry.arrays import FloatArray
 from cmr_planes.nifti.volumes import RAS_FROM_LPS
+from cmr_planes.system.csv_text import CsvTable, read_csv
 from cmr_planes.system.reasons import reason
 from cmr_planes.views import TARGET_VIEWS, CardiacView
 
@@ -107,22 +106,20 @@ def read_plane_table(path: Path) -> PlaneTable:
     """
     try:
         data = path.read_bytes()
-        rows = _read_rows(path, data.decode("utf-8-sig"))
+        table = read_csv(data)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({reason(error)}); check the path and its permissions") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except ValueError as error:
         raise SourceError(f"{path} is no table of planes: it is not CSV in UTF-8") from error
     by_subject: defaultdict[str, list[_Row]] = defaultdict(list)
-    for row in rows:
+    for row in _checked_rows(path, table):
         by_subject[row.cells["subject"]].append(row)
     return PlaneTable({subject: _state(group) for subject, group in by_subject.items()}, hashlib.sha256(data).hexdigest())
 
 
-def _read_rows(path: Path, text: str) -> list[_Row]:
-    """Return the rows of a table; raises SourceError."""
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    columns = [name.strip() for name in reader.fieldnames or ()]
-    reader.fieldnames = columns
+def _checked_rows(path: Path, table: CsvTable) -> list[_Row]:
+    """Return the rows of a table with the needed columns; raises SourceError."""
+    columns = [name.strip() for name in table.columns]
     missing = [name for name in COLUMNS if name not in columns]
     if missing and len(columns) == 1 and ";" in columns[0]:
         raise SourceError(f"{path} is no table of planes: its columns are separated by semicolons; separate them by commas")
@@ -134,12 +131,12 @@ def _read_rows(path: Path, text: str) -> list[_Row]:
             f"{path} has column {stated[0]} and not all of {','.join(DIRECTION_COLUMNS)}; state both directions or none"
         )
     rows = []
-    for cells in reader:
-        if None in cells:
+    for stored in table.rows:
+        if stored.is_too_long:
             raise SourceError(
-                f"{path}, row {reader.line_num}: more cells than columns; write decimals with a point, and quote names with commas"
+                f"{path}, row {stored.number}: more cells than columns; write decimals with a point, and quote names with commas"
             )
-        row = _Row(reader.line_num, {name: (value or "").strip() for name, value in cells.items()})
+        row = _Row(stored.number, {name.strip(): cell for name, cell in stored.cells.items()})
         if not row.cells["subject"]:
             raise SourceError(f"{path}, row {row.number}: the subject is empty")
         rows.append(row)

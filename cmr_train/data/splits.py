@@ -4,13 +4,13 @@ Without a file that names the sets, a participant's set depends on the key and t
 and stays when others join.
 """
 
-import csv
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from cmr_planes.system.csv_text import read_csv
 from cmr_train.config import DEFAULT_FRACTIONS, are_shares
 from cmr_train.errors import TrainError
 
@@ -53,19 +53,20 @@ def read_split_file(path: Path) -> dict[str, str]:
         The file cannot be read or is no such table, names a set that is none, or a participant twice.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        table = read_csv(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise TrainError(f"split file {str(path)!r} cannot be read: {error}") from error
-    if not rows or not {"participant", "set"} <= rows[0].keys():
+    if not table.rows or not {"participant", "set"} <= set(table.columns):
         raise TrainError(f"split file {str(path)!r} is no table with the columns participant and set")
     sets: dict[str, str] = {}
-    for number, row in enumerate(rows, start=2):
-        key, name = (row["participant"] or "").strip(), (row["set"] or "").strip().lower()
+    for row in table.rows:
+        key, name = row.cells["participant"], row.cells["set"].lower()
         if name not in SETS:
-            raise TrainError(f"split file {str(path)!r}, row {number}: the set is {name!r}, one of {', '.join(SETS)} is expected")
+            raise TrainError(
+                f"split file {str(path)!r}, row {row.number}: the set is {name!r}, one of {', '.join(SETS)} is expected"
+            )
         if sets.setdefault(key, name) != name:
-            raise TrainError(f"split file {str(path)!r}, row {number}: the participant is in two sets, {sets[key]} and {name}")
+            raise TrainError(f"split file {str(path)!r}, row {row.number}: the participant is in two sets, {sets[key]} and {name}")
     return sets
 
 
