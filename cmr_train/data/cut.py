@@ -12,7 +12,7 @@ def cut_shares(dataset: PlaneDataset) -> dict[str, float]:
     cut: dict[str, int] = {}
     labelled: dict[str, int] = {}
     for row in range(len(dataset)):
-        shape, spacing_mm = (int(index.rows[row]), int(index.columns[row])), dataset.spacing_mm(row)
+        shape, spacing_mm = (int(index.rows[row]), int(index.columns[row])), dataset.spacing_to_resample_mm(row)
         if all(n <= size for n, size in zip(grid.shape_of(shape, spacing_mm), grid.size, strict=True)):
             continue  # all images of a view have one matrix, so that its other images are not cut either
         n_cut, n_labelled = count_cut(dataset.own_mask(row), spacing_mm, grid)
@@ -44,7 +44,8 @@ def check_cut(dataset: PlaneDataset, max_cut: float, on_message: OnMessage) -> N
         on_message(found)
         return
     sizes = [
-        grid.holding((int(index.rows[row]), int(index.columns[row])), dataset.spacing_mm(row)).size for row in range(len(dataset))
+        grid.holding((int(index.rows[row]), int(index.columns[row])), dataset.spacing_to_resample_mm(row)).size
+        for row in range(len(dataset))
     ]
     raise TrainError(
         f"{found}, and max_cut allows {max_cut:.1%}; {max(size[0] for size in sizes)} rows and {max(size[1] for size in sizes)} "

@@ -174,6 +174,10 @@ class PlaneDataset:
             self._spacings[subject] = tuple((plane.row_spacing_mm, plane.column_spacing_mm) for plane in planes)
         return self._spacings[subject][slice_index]
 
+    def spacing_to_resample_mm(self, row: int) -> tuple[float, float] | None:
+        """Return :meth:`spacing_mm` where the grid has a pixel size, else None: the shard is not read for what is not used."""
+        return None if self.target.grid.pixel_mm is None else self.spacing_mm(row)
+
     def _stored_mask(self, row: int) -> NDArray[np.uint8]:
         """Return one mask as it is stored, shape (rows, columns)."""
         is_positions = self.target.head is Head.POSITIONS
@@ -188,7 +192,7 @@ class PlaneDataset:
         """Read an image and its mask onto the network's grid, and the image's intensities that become 0 and 1."""
         image, stored, grid = self.own_image(row), self._stored_mask(row), self.target.grid
         self._check(stored, image, self._address(row))
-        spacing_mm = None if grid.pixel_mm is None else self.spacing_mm(row)
+        spacing_mm = self.spacing_to_resample_mm(row)
         pixels, window = prepare_image(image, spacing_mm, grid)
         return pixels, prepare_mask(self.target.outputs(stored), spacing_mm, grid), window
 

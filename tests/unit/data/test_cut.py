@@ -52,3 +52,12 @@ def test_a_cut_is_said_or_refused(opened):
     check_cut(dataset_on(opened, Grid((SIZE, SIZE))), 0.0, said.append)
     assert len(said) == 1
     assert np.isfinite(share)
+
+
+def test_shards_are_not_read_where_every_image_fits_and_keeps_its_pixels(opened, monkeypatch):
+    def never(*_):
+        pytest.fail("a shard was read")
+
+    monkeypatch.setattr(opened[0], "view_attributes", never)
+    monkeypatch.setattr(opened[0], "positions", never)
+    assert not cut_shares(dataset_on(opened, Grid((SIZE, SIZE))))
