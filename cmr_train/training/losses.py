@@ -64,11 +64,13 @@ def class_weights(frequencies: NDArray[np.float64]) -> NDArray[np.float32]:
     return scaled
 
 
-def cross_entropy(logits: Tensor, classes: Tensor, undrawn: Tensor | None = None) -> Tensor:
-    """Return the mean cross-entropy of the pixels, in nats."""
+def cross_entropy(
+    logits: Tensor, classes: Tensor, undrawn: Tensor | None = None, *, weights: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """Return the cross-entropy of the pixels, in nats: their mean; ``weights`` and ``reduction`` are as torch takes them."""
     if undrawn is None:
-        return functional.cross_entropy(logits, classes)
-    return functional.nll_loss(_log_probabilities(logits, undrawn), classes)
+        return functional.cross_entropy(logits, classes, weight=weights, reduction=reduction)
+    return functional.nll_loss(_log_probabilities(logits, undrawn), classes, weight=weights, reduction=reduction)
 
 
 def weighted_cross_entropy(weights: Tensor) -> Loss:
@@ -82,11 +84,7 @@ def weighted_cross_entropy(weights: Tensor) -> Loss:
     """
 
     def loss(logits: Tensor, classes: Tensor, undrawn: Tensor | None = None) -> Tensor:
-        if undrawn is None:
-            total = functional.cross_entropy(logits, classes, weight=weights, reduction="sum")
-        else:
-            total = functional.nll_loss(_log_probabilities(logits, undrawn), classes, weight=weights, reduction="sum")
-        return total / classes.numel()
+        return cross_entropy(logits, classes, undrawn, weights=weights, reduction="sum") / classes.numel()
 
     return loss
 
