@@ -4,7 +4,7 @@ A configuration is resolved once, by :mod:`cmr_train.presets`, and stored: it is
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -243,8 +243,8 @@ class RunConfig:
 
     def data_of(self, head: Head) -> Path:
         """Return the catalogue of a task."""
-        is_pretext = self.transfer is not None and head is Head.POSITIONS
-        return (self.transfer.pretext_data if is_pretext and self.transfer else None) or self.data.data
+        other = None if self.transfer is None or head is not Head.POSITIONS else self.transfer.pretext_data
+        return other or self.data.data
 
     @property
     def head(self) -> Head:
@@ -270,11 +270,9 @@ class RunConfig:
         ConfigError
             A key is unknown or missing, or a value cannot be used.
         """
-        if not isinstance(value, Mapping):
-            return read_group(cls, value)
-        data = value.get("data")
-        if isinstance(data, Mapping) and data.get("resample_mm", 0) is None:  # as releases before 'auto' wrote it
-            return read_group(cls, {**value, "data": {**data, "resample_mm": Resampling.NONE}})
+        match value:
+            case {"data": {"resample_mm": None, **data}, **rest}:  # as releases before 'auto' wrote it
+                value = {**rest, "data": {**data, "resample_mm": Resampling.NONE}}
         return read_group(cls, value)
 
 
