@@ -40,6 +40,9 @@ VIEW_STRUCTURES = {
 }
 """Structures of each view, in the order of their numbers."""
 
+MOST_BLUR = 2.0
+"""Largest standard deviation of a blur, in pixels."""
+
 _SIZE = Interval(low=1, high=4096)
 """Rows, columns and channels beyond which no network for cardiac images goes."""
 _LEVELS = Interval(low=1, high=8)
@@ -128,7 +131,10 @@ class TrainingConfig:
         0.0, "Random noise: the largest standard deviation added to intensities of 0 to 1.", interval=NOT_NEGATIVE
     )
     blur: float = setting(
-        0.0, "Random blur: the largest standard deviation of a Gaussian, in pixels.", unit="pixels", interval=Interval(high=2)
+        0.0,
+        "Random blur: the largest standard deviation of a Gaussian, in pixels.",
+        unit="pixels",
+        interval=Interval(high=MOST_BLUR),
     )
     seed: int = setting(0, "Seed of the initial weights, the order of images and their augmentation.", interval=NOT_NEGATIVE)
 

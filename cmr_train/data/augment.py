@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-MOST_BLUR = 2.0
-"""Largest standard deviation of a blur, in pixels."""
-BLUR_RADIUS = 6
+from cmr_train.config import MOST_BLUR
+
+BLUR_RADIUS = round(3 * MOST_BLUR)
 """Pixels to either side that a blur takes in: three times its largest standard deviation."""
 
 
@@ -160,7 +160,7 @@ def blurred(images: Tensor, deviations: Tensor) -> Tensor:
     images
         Shape (N, 1, rows, columns).
     deviations
-        Shape (N,), the standard deviation of each image's Gaussian in pixels; at most :data:`MOST_BLUR`.
+        Shape (N,), the standard deviation of each image's Gaussian in pixels; at most :data:`cmr_train.config.MOST_BLUR`.
     """
     offsets = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, device=images.device)
     weights = torch.exp(-((offsets / deviations[:, None].clamp_min(1e-3)) ** 2) / 2)  # 1e-3 pixels: only the pixel itself

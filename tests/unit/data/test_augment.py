@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from cmr_train.data.augment import MOST_BLUR, Augmentation, adjust, blurred, draw_blurs, draw_matrices, sampling_grid, transform
+from cmr_train.config import MOST_BLUR
+from cmr_train.data.augment import Augmentation, adjust, blurred, draw_blurs, draw_matrices, sampling_grid, transform
 from cmr_train.data.batches import Order
 
 
