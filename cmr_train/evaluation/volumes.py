@@ -51,6 +51,10 @@ _NOT_SEGMENTED = {
     Structure.RV: Doubt.RV_NOT_SEGMENTED,
 }
 _MEASURED = tuple(_NOT_SEGMENTED)
+_VENTRICLE_DOUBTS = {
+    Structure.LV: (Doubt.LV_MISSING_ED, Doubt.LV_MISSING_ES, Doubt.LV_LARGER_AT_ES),
+    Structure.RV: (Doubt.RV_MISSING_ED, Doubt.RV_MISSING_ES, Doubt.RV_LARGER_AT_ES),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,29 +124,25 @@ class VentricularFunction:
         def volume(structure: Structure, phase: int | None) -> float:
             return np.nan if phase is None or structure not in structures else float(volumes[structure][phase])
 
-        lv, rv = (
+        (lv, lv_doubts), (rv, rv_doubts) = (
             _measure_ventricle(volume(structure, diastole), volume(structure, systole), names)
-            for structure, names in ((Structure.LV, _LV_DOUBTS), (Structure.RV, _RV_DOUBTS))
+            for structure, names in _VENTRICLE_DOUBTS.items()
         )
         myocardium_ml = volume(Structure.MYO, diastole)
-        doubts = (*lv[1], *rv[1], *((Doubt.NO_MYOCARDIUM,) if myocardium_ml == 0 else ()))
+        doubts = (*lv_doubts, *rv_doubts, *((Doubt.NO_MYOCARDIUM,) if myocardium_ml == 0 else ()))
         if diastole is None and systole is None:
             doubts = (Doubt.NO_PHASES,)
         if not np.isfinite(voxels_ml).all():
             doubts = (Doubt.SINGLE_SLICE,)
         doubts = (*(doubt for structure, doubt in _NOT_SEGMENTED.items() if structure not in structures), *doubts)
         return cls(
-            lv=lv[0],
-            rv=rv[0],
+            lv=lv,
+            rv=rv,
             lv_mass_g=MYOCARDIAL_DENSITY_G_PER_ML * myocardium_ml if myocardium_ml > 0 else np.nan,
             ed_phase="" if diastole is None else phases[diastole],
             es_phase="" if systole is None else phases[systole],
             doubts=doubts,
         )
-
-
-_LV_DOUBTS = (Doubt.LV_MISSING_ED, Doubt.LV_MISSING_ES, Doubt.LV_LARGER_AT_ES)
-_RV_DOUBTS = (Doubt.RV_MISSING_ED, Doubt.RV_MISSING_ES, Doubt.RV_LARGER_AT_ES)
 
 
 def _measure_ventricle(ed_ml: float, es_ml: float, names: tuple[Doubt, Doubt, Doubt]) -> tuple[Ventricle, tuple[Doubt, ...]]:
