@@ -1,14 +1,15 @@
 """The weights of the best validation: chosen while a run trains, kept beside the last ones."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Self
 
 from torch import Tensor
 
 MIN_PARTICIPANTS = 3
 """Participants of a validation set from which a choice is made."""
-FIRST_SHARE = 3
-"""The choice begins after the iterations divided by this."""
+EARLY_SHARE = Fraction(1, 3)
+"""Share of a run's iterations after which the choice begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,9 +46,9 @@ def is_better(dice: float, iteration: int, best: Best | None, *, n_iterations: i
     best
         The best so far, None if there is none.
     n_iterations
-        Iterations of the run; the first third is not eligible.
+        Iterations of the run; those before :data:`EARLY_SHARE` of them are not eligible.
     n_participants
         Participants of the validation set; fewer than :data:`MIN_PARTICIPANTS` decide nothing.
     """
-    is_eligible = n_participants >= MIN_PARTICIPANTS and iteration * FIRST_SHARE >= n_iterations
+    is_eligible = n_participants >= MIN_PARTICIPANTS and iteration >= EARLY_SHARE * n_iterations
     return is_eligible and (best is None or dice > best.dice)
