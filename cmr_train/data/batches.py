@@ -215,8 +215,8 @@ def _by_processes(dataset: PlaneDataset, order: Order, workers: int, start: int,
         multiprocessing_context="spawn",
     )
     with starting_workers():
-        batches = iter(loader)
-    yield from batches
+        samples = iter(loader)
+    yield from samples
 
 
 def _whole(sample: Any) -> Any:  # noqa: ANN401  # a Sample, which torch's types do not foresee

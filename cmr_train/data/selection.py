@@ -25,7 +25,8 @@ def select_images(config: RunConfig, catalogue: Catalogue, head: Head, subset: S
     head
         The task: images with positions, or annotated ones.
     subset
-        The set of participants. It follows from a participant's key and the run's seed, so that it is the same in every catalogue.
+        The set of participants. It follows from a participant's key and the run's seed or split file, so that it is the same in
+        every catalogue.
 
     Raises
     ------

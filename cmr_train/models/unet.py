@@ -18,7 +18,6 @@ DECODERS_PREFIX = "decoders."
 HEAD_PREFIX = "heads."
 """Names of the heads' tensors begin with this."""
 
-
 N_GROUPS = 8
 """Groups of channels that group normalisation aims at."""
 

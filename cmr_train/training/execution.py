@@ -18,7 +18,7 @@ from cmr_train.runs.folder import BEST_NAME, CLASSES_FIELD, CONFIG_NAME, FINAL_N
 from cmr_train.training.best import Best, is_better
 from cmr_train.training.forecast import Forecast
 from cmr_train.training.loop import Hooks, Task, train
-from cmr_train.training.session import Session
+from cmr_train.training.session import Session, ignore_record
 from cmr_train.training.state import TrainState, restore, state_to_save
 from cmr_train.training.tracking import VALIDATION_MEAN, Record, Tracker
 from cmr_train.training.validation import Validation, validate_tasks
@@ -65,7 +65,7 @@ def carry_out(
         return train(state, tasks, session.config, session.compute, session.world, network, hooks)
 
     if not session.world.is_first:
-        return run(Hooks(on_record=_ignore, on_checkpoint=lambda state: _save(session, state)))
+        return run(Hooks(on_record=ignore_record, on_checkpoint=lambda state: _save(session, state)))
     with Tracker(session.out, state.iteration) as tracker:
         is_finished = run(_hooks(session, state, tracker, validations))
     if is_finished:
@@ -140,10 +140,6 @@ def _finish(session: Session, state: TrainState) -> None:
 def _classes(session: Session) -> dict[str, dict[int, str]]:
     """Return what weights say of the outputs of their network."""
     return {CLASSES_FIELD: session.config.class_names(session.config.head)}
-
-
-def _ignore(record: Record) -> None:
-    """Do nothing: the first process writes the records."""
 
 
 def _wrap(model: UNet, session: Session) -> nn.Module:

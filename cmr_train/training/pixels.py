@@ -73,7 +73,7 @@ def choose_pixels(
                 f"{Resampling.AUTO.value!r} brings them to those of the pretext"
             )
         return TrainingPixels(sizes=sizes, resampled_mm=None, network_mm=own.median_mm)
-    grid = Grid(config.image_size, resampled_mm)
+    grid = Grid.of(config, resampled_mm)
     if not all(grid.keeps((rows, columns)) for values in spacings.values() for rows, columns in values.tolist()):
         on_message(f"images with pixels of {everything} are resampled to {pixel_text(resampled_mm)}")
         if Head.POSITIONS in train and _has_boxes_in_pixels(catalogues[Head.POSITIONS], train[Head.POSITIONS]):

@@ -211,7 +211,7 @@ def open_folder(
         raise ConfigError([f"{str(out)!r} holds a run already; resume it, overwrite it, or choose another folder"])
     session.world.wait()
     if session.world.is_first:
-        empty_folder(out)
+        _empty_folder(out)
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / SPLIT_NAME, split.to_json() | {SEEN_FIELD: [one.to_json() for one in seen]})
         catalogues = {
@@ -232,7 +232,7 @@ def open_folder(
     return None
 
 
-def empty_folder(out: Path) -> None:
+def _empty_folder(out: Path) -> None:
     """Remove what a run's folder may hold: the run, its scores, and what a study writes of it."""
     for name in RUN_FILES:
         (out / name).unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from cmr_train.choices import Head
 from cmr_train.compute.devices import Compute
 from cmr_train.data.datasets import PlaneDataset
 from cmr_train.data.drawn import keep_drawn
+from cmr_train.data.selection import participants
 from cmr_train.models.unet import UNet
 from cmr_train.prediction.inference import IMAGES_AT_ONCE, find_classes
 from cmr_train.training.state import TrainState, enter
@@ -29,7 +30,7 @@ class Validation:
     @property
     def n_participants(self) -> int:
         """Participants of the validation set."""
-        return len({self.dataset.index.participant(row) for row in range(len(self.dataset))})
+        return len(participants(self.dataset.index))
 
     def __call__(self, model: UNet, compute: Compute) -> dict[str, float]:
         """Return the Dice of each class, and their mean.
@@ -40,8 +41,8 @@ class Validation:
         A participant's Dice is over the acquired pixels of all its images; the value is the mean over the participants who have
         the class, in truth or prediction. ``evaluate`` scores each phase instead.
         """
-        participants = np.array([self.dataset.index.participant(row) for row in range(len(self.dataset))])
-        people, person_of = np.unique(participants, return_inverse=True)
+        keys = np.array([self.dataset.index.participant(row) for row in range(len(self.dataset))])
+        people, person_of = np.unique(keys, return_inverse=True)
         n_classes = self.dataset.target.n_classes
         counts = np.zeros((len(people), n_classes, n_classes), dtype=np.int64)
         for start in range(0, len(self.dataset), IMAGES_AT_ONCE):
