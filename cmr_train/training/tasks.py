@@ -141,6 +141,14 @@ def _does_ignore_undrawn(config: RunConfig) -> bool:
     return config.transfer is not None and config.transfer.ignore_undrawn
 
 
+def _dataset(session: Session, head: Head, index: ImageIndex, grid: Grid) -> PlaneDataset:
+    """Return the images and masks of a task on a grid."""
+    config, catalogue = session.config, session.catalogues[head]
+    undrawn = _undrawn(catalogue, index, config) if head is Head.STRUCTURES and _does_ignore_undrawn(config) else None
+    target = Target(view=config.data.view, head=head, classes=config.class_numbers(head), grid=grid)
+    return PlaneDataset(catalogue, index, target, undrawn)
+
+
 def _undrawn(catalogue: Catalogue, index: ImageIndex, config: RunConfig) -> NDArray[np.bool_] | None:
     """Return the outputs whose structures were not drawn, shape (images, outputs); None where all were drawn on all images."""
     undrawn = ~drawn_structures(catalogue, index, config.data.view)[:, list(config.class_numbers(Head.STRUCTURES))]
@@ -184,29 +192,9 @@ def make_tasks(
         A mask does not match, or the matrix cuts too much of a subject's.
     """
     config, world = session.config, session.world
-
-    def dataset_of(head: Head, index: ImageIndex, grid: Grid) -> PlaneDataset:
-        catalogue = session.catalogues[head]
-        undrawn = _undrawn(catalogue, index, config) if head is Head.STRUCTURES and _does_ignore_undrawn(config) else None
-        target = Target(view=config.data.view, head=head, classes=config.class_numbers(head), grid=grid)
-        return PlaneDataset(catalogue, index, target, undrawn)
-
     trained = Grid.of(config, pixels.resampled_mm)
-    datasets = {head: dataset_of(head, chosen.train, trained) for head, chosen in images.items()}
-    validated: dict[Head, PlaneDataset] = {}
-    if config.runtime.validate_every and world.is_first:
-        used = Grid.of(config, pixels.network_mm)
-        validated = {head: dataset_of(head, chosen.validation, used) for head, chosen in images.items() if len(chosen.validation)}
-        for head in images.keys() - validated:
-            session.reporter.on_message(f"{head.value}: not validated, since no participant with them is in the validation set")
-        n_people = len(participants(images[config.head].validation))
-        if n_people < MIN_PARTICIPANTS:
-            session.reporter.on_message(
-                f"the validation set has {n_people} participants, and {MIN_PARTICIPANTS} are needed to choose the best weights: "
-                "only the last ones are kept"
-            )
-    for dataset in validated.values():
-        dataset.check()
+    datasets = {head: _dataset(session, head, chosen.train, trained) for head, chosen in images.items()}
+    validations = _validations(session, images, pixels) if config.runtime.validate_every and world.is_first else ()
     for dataset in datasets.values():
         check_cut(dataset, config.data.max_cut, session.reporter.on_message)
     free = free_bytes()
@@ -238,8 +226,28 @@ def make_tasks(
         session.reporter.on_message(
             f"{head.value}: {len(dataset):,} images of {people:,} participants, {'in memory' if is_cached else 'read from disk'}"
         )
-    validations = (Validation(dataset=dataset, names=_scored(config, dataset)) for dataset in validated.values())
-    return tuple(tasks), tuple(validations)
+    return tuple(tasks), validations
+
+
+def _validations(session: Session, images: Mapping[Head, TaskImages], pixels: TrainingPixels) -> tuple[Validation, ...]:
+    """Return the validation of each task that has validation images, once each subject of it was found to be readable."""
+    config, on_message = session.config, session.reporter.on_message
+    validations = []
+    for head, chosen in images.items():
+        if not len(chosen.validation):
+            on_message(f"{head.value}: not validated, since no participant with them is in the validation set")
+            continue
+        dataset = _dataset(session, head, chosen.validation, Grid.of(config, pixels.network_mm))
+        validations.append(Validation(dataset=dataset, names=_scored(config, dataset)))
+    n_people = len(participants(images[config.head].validation))
+    if n_people < MIN_PARTICIPANTS:
+        on_message(
+            f"the validation set has {n_people} participants, and {MIN_PARTICIPANTS} are needed to choose the best weights: only "
+            "the last ones are kept"
+        )
+    for validation in validations:
+        validation.dataset.check()
+    return tuple(validations)
 
 
 def _favoured(images: Mapping[Head, TaskImages]) -> tuple[int, ...]:
