@@ -79,7 +79,7 @@ class Reporter:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Session:
-    """Configuration, catalogue and device of a run."""
+    """Configuration, catalogues and device of a run."""
 
     config: RunConfig
     """Its configuration."""
