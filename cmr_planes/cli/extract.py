@@ -9,18 +9,18 @@ from rich.table import Table
 
 from cmr_planes.annotations.classes import ClassMap
 from cmr_planes.annotations.reading import LabelSource
-from cmr_planes.cine.series_names import NameTable, load_names
+from cmr_planes.cine.series_names import load_names
 from cmr_planes.cli.annotate import read_classes
-from cmr_planes.cli.options import pseudonymise_option
+from cmr_planes.cli.options import file_reader, pseudonymise_option
 from cmr_planes.cli.reasons import VIEWS_LACKING, closing_sentence, reasons_table
-from cmr_planes.discovery.participants import Participants, read_participants
-from cmr_planes.errors import ExitCode, SourceError, in_order
+from cmr_planes.discovery.participants import read_participants
+from cmr_planes.errors import ExitCode, in_order
 from cmr_planes.extraction.job import ExtractSummary
 from cmr_planes.extraction.job import extract as run_extraction
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.plan import ExtractionPlan, make_plan
 from cmr_planes.geometry import BoxLayout, BoxUnits
-from cmr_planes.nifti.plane_table import PlaneTable, read_plane_table
+from cmr_planes.nifti.plane_table import read_plane_table
 from cmr_planes.nifti.volumes import WorldAxes
 from cmr_planes.shards.records import SubjectOutcome
 from cmr_planes.shards.schema import Codec
@@ -56,30 +56,6 @@ def _views(context: click.Context, parameter: click.Parameter, value: str) -> tu
     if unknown:
         raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(TARGET_VIEWS)}")
     return tuple(view for view in TARGET_VIEWS if view in names)
-
-
-def _names(context: click.Context, parameter: click.Parameter, value: Path | None) -> NameTable:  # noqa: ARG001  # click's signature
-    """Read a table of names."""
-    try:
-        return load_names(value)
-    except SourceError as error:
-        raise click.BadParameter(str(error)) from error
-
-
-def _participants(context: click.Context, parameter: click.Parameter, value: Path | None) -> Participants | None:  # noqa: ARG001  # click's signature
-    """Read a table of participants."""
-    try:
-        return None if value is None else read_participants(value)
-    except SourceError as error:
-        raise click.BadParameter(str(error)) from error
-
-
-def _planes(context: click.Context, parameter: click.Parameter, value: Path | None) -> PlaneTable | None:  # noqa: ARG001  # click's signature
-    """Read a table of planes."""
-    try:
-        return None if value is None else read_plane_table(value)
-    except SourceError as error:
-        raise click.BadParameter(str(error)) from error
 
 
 def _out(context: click.Context, parameter: click.Parameter, value: Path) -> Path:  # noqa: ARG001  # click's signature
@@ -134,7 +110,10 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 @click.option("--min-agreement", type=click.FloatRange(-1, 1), help="Reject views whose images correlate less along a common line.")
 @click.option("--keep-all", is_flag=True, help="Keep images on which no positions can be drawn.")
 @click.option(
-    "--names", type=click.Path(exists=True, dir_okay=False, path_type=Path), callback=_names, help="TOML table of series names."
+    "--names",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    callback=file_reader(load_names, _DEFAULTS.names),
+    help="TOML table of series names.",
 )
 @click.option(
     "--codec",
@@ -154,7 +133,7 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
     "--planes",
     metavar="PLANES.csv",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    callback=_planes,
+    callback=file_reader(read_plane_table, None),
     help="With --nifti: table of the 2Ch, 4Ch or SAX planes that the files do not hold, for positions on their images.",
 )
 @click.option(
@@ -168,7 +147,7 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
     "--participants",
     metavar="TABLE.csv",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    callback=_participants,
+    callback=file_reader(read_participants, None),
     help="Table of subjects' keys and participants (key, participant), where names and headers do not tell whose visits are whose.",
 )
 @pseudonymise_option

@@ -1,19 +1,28 @@
 """Options that several commands share."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
-from cmr_planes.discovery.pseudonyms import Pseudonyms, load_pseudonyms
+from cmr_planes.discovery.pseudonyms import load_pseudonyms
 from cmr_planes.errors import SourceError
 
+T = TypeVar("T")
+D = TypeVar("D")
 
-def _pseudonyms(context: click.Context, parameter: click.Parameter, value: Path | None) -> Pseudonyms | None:  # noqa: ARG001  # click's signature
-    """Read a key file."""
-    try:
-        return None if value is None else load_pseudonyms(value)
-    except SourceError as error:
-        raise click.BadParameter(str(error)) from error
+
+def file_reader(read: Callable[[Path], T], default: D) -> Callable[[click.Context, click.Parameter, Path | None], T | D]:
+    """Return a callback that reads the file of an option, or takes a default where none is given."""
+
+    def callback(context: click.Context, parameter: click.Parameter, value: Path | None) -> T | D:  # noqa: ARG001  # click's signature
+        try:
+            return default if value is None else read(value)
+        except SourceError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return callback
 
 
 pseudonymise_option = click.option(
@@ -21,7 +30,7 @@ pseudonymise_option = click.option(
     "pseudonyms",
     metavar="KEYFILE",
     type=click.Path(path_type=Path),
-    callback=_pseudonyms,
+    callback=file_reader(load_pseudonyms, None),
     help="Subjects are stored under hashes keyed with this file, which only you may read; OUT.mapping.csv maps them back.",
 )
 """``--pseudonymise``, for commands that make a catalogue or bring files to it that are named after its subjects."""
