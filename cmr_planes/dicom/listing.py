@@ -63,7 +63,20 @@ def scan_folder(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def list_files(folder: Path, on_error: Callable[[OSError], None]) -> Iterator[Path]:
-    """Yield the files under a folder that may be DICOM images, in a fixed order, each real folder once, and none of its parents.
+    """Yield the files under a folder that may be DICOM images, in a fixed order.
+
+    Parameters
+    ----------
+    folder
+        Where to begin.
+    on_error
+        Called with what went wrong for every folder that cannot be listed; the others are listed all the same.
+    """
+    return (path for path in walk_files(folder, on_error) if is_candidate(path.name) and not is_zip(path.name))
+
+
+def walk_files(folder: Path, on_error: Callable[[OSError], None]) -> Iterator[Path]:
+    """Yield all files under a folder, in a fixed order, each real folder once, and none of its parents.
 
     Parameters
     ----------
@@ -85,9 +98,7 @@ def list_files(folder: Path, on_error: Callable[[OSError], None]) -> Iterator[Pa
         except OSError as error:
             on_error(error)
             continue
-        for name in files:
-            if is_candidate(name) and not is_zip(name):
-                yield current / name
+        yield from (current / name for name in files)
         pending.extend(current / name for name in reversed(folders))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmr_planes.dicom.listing import is_new, scan_folder
+from cmr_planes.dicom.listing import walk_files
 from cmr_planes.discovery.groups import FileGroup
 from cmr_planes.discovery.naming import Found, name_by_folders, name_of_source
 from cmr_planes.discovery.subjects import SubjectSource
@@ -130,7 +130,7 @@ def stated_phases(files: Iterable[SetFile]) -> dict[CardiacPhase, int]:
 def _files(root: Path) -> list[SetFile]:
     """Return the NIfTI files under a folder, or the one file; links are followed, each real folder once. Raises SourceError."""
     try:
-        paths = list(_walk(root)) if root.is_dir() else [root]
+        paths = list(walk_files(root, on_error=_fail)) if root.is_dir() else [root]
     except OSError as error:
         raise SourceError(f"{root}: cannot be read ({reason(error)}); check the path and its permissions") from error
     files = [
@@ -141,18 +141,8 @@ def _files(root: Path) -> list[SetFile]:
     return files
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    """Yield the files under a folder, in a fixed order, none of its parents'; raises OSError."""
-    seen: set[tuple[int, int]] = set()
-    for parent in {*root.absolute().parents, *root.resolve().parents}:
-        is_new(parent, seen)
-    pending = [root]
-    while pending:
-        folder = pending.pop()
-        if is_new(folder, seen):
-            folders, files = scan_folder(folder)
-            yield from (folder / name for name in files)
-            pending.extend(folder / name for name in reversed(folders))
+def _fail(error: OSError) -> None:
+    raise error
 
 
 def _groups(files: Iterable[SetFile], root: Path) -> Iterator[tuple[tuple[str, ...], list[Path]]]:
