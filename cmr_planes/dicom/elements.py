@@ -19,6 +19,7 @@ from pydicom.filereader import data_element_generator
 from cmr_planes.dicom import tags
 from cmr_planes.dicom.archive import ByteSource
 from cmr_planes.dicom.plain_elements import walk_plain_elements
+from cmr_planes.dicom.values import unsigned_short
 from cmr_planes.errors import UnreadableFileError
 
 FIRST_READ = 8192
@@ -91,10 +92,7 @@ class Elements:
 
     def unsigned(self, tag: int) -> int | None:
         """Return an unsigned 16-bit value (VR US), None if it is missing."""
-        raw = self.values.get(tag, b"")
-        if len(raw) < 2:  # bytes of an unsigned short
-            return None
-        return int(struct.unpack_from("<H" if self.encoding.is_little else ">H", raw)[0])
+        return unsigned_short(self.values.get(tag, b""), is_little=self.encoding.is_little)
 
 
 def read_elements(source: ByteSource, tags: Sequence[int], *, last: int) -> Elements:
