@@ -1,7 +1,8 @@
 """The main job: from sources to sealed shards and a catalogue, resumable at any moment.
 
-The plan, which subject goes into which shard, is written first and never changes; later runs add shards for new subjects. A
-shard holds the same bytes whichever worker makes it and however often the run is killed, so finished shards are never rebuilt.
+The plan, which subject goes into which shard, is written first; later runs add shards for new subjects, and for those that were
+left out and are tried again. A shard holds the same bytes whichever worker makes it and however often the run is killed, so
+finished shards are never rebuilt.
 """
 
 import os
@@ -12,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cmr_planes.extraction.cluster import run_on_cluster
-from cmr_planes.extraction.known_subjects import salt_of
 from cmr_planes.extraction.left_out_subjects import subjects_without_images, write_states
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.plan import ExtractionPlan, make_plan, prepare, shard_path
@@ -211,7 +211,7 @@ def finish(plan: ExtractionPlan) -> None:
     shards = [shard_path(plan.out, number) for number in range(len(plan.batches))]
     write_catalogue(plan.out, shards, configuration=plan.options.to_json(), versions=software_versions())
     processed = {subject.key for batch in plan.pending for subject in batch.subjects}
-    write_states(plan.shard_folder, subjects_without_images(plan.out), processed, plan.sources, salt_of(plan.options))
+    write_states(plan.shard_folder, subjects_without_images(plan.out), processed, plan.sources, plan.options.instance_salt)
 
 
 def _summarise(out: Path) -> CatalogueSummary:

@@ -12,7 +12,7 @@ from cmr_planes.errors import ShardError
 from cmr_planes.geometry import BoxLayout
 from cmr_planes.nifti.plane_table import PlaneTable
 from cmr_planes.nifti.volumes import WorldAxes
-from cmr_planes.shards.schema import Codec
+from cmr_planes.shards.schema import Codec, configuration_digest
 from cmr_planes.system.json_text import JSON
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
 
@@ -39,12 +39,10 @@ class ExtractOptions:
     """What series names mean."""
     labels: LabelSource | None = None
     """Annotations whose frames take the place of the automatic choice of ED and ES; None for none."""
-
     participants: Participants | None = None
     """Who subjects are; None to tell it from names and headers."""
     planes: PlaneTable | None = None
     """Where views lie that the files of NIfTI sources do not hold; None to use the files alone."""
-
     nifti: bool = False
     """Whether the sources are NIfTI images of a public set, with their label maps beside them, and not DICOM."""
     world: WorldAxes | None = None
@@ -75,6 +73,11 @@ class ExtractOptions:
         object.__setattr__(self, "phases", PhaseChoice(self.phases))
         object.__setattr__(self, "codec", Codec(self.codec))
         object.__setattr__(self, "world", None if self.world is None else WorldAxes(self.world))
+
+    @property
+    def instance_salt(self) -> str:
+        """Salt of the digests of instances and files: secret with pseudonyms, else one that anyone can read."""
+        return configuration_digest(self.to_json()) if self.pseudonyms is None else self.pseudonyms.instance_salt
 
     def to_json(self) -> dict[str, JSON]:
         """Return the options as they stand in the catalogue's ``configuration`` attribute."""

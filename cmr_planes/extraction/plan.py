@@ -1,6 +1,7 @@
 """Which subject goes into which shard, and what is left to do.
 
-The plan is written first and never changes; later runs add shards for new subjects.
+The plan is written first, and a killed run goes on with it. Later runs add shards for new subjects, and for those that were left
+out and are tried again.
 """
 
 import json
@@ -18,12 +19,13 @@ from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.discovery.words import looks_identifying
 from cmr_planes.errors import Finding, NoteCode, ShardError
 from cmr_planes.extraction.configuration import first_difference, identity
-from cmr_planes.extraction.known_subjects import StoredSubjects, digest_of, known_subjects, salt_of
+from cmr_planes.extraction.known_subjects import StoredSubject, known_subjects
 from cmr_planes.extraction.left_out_subjects import STATES_NAME, read_states, subjects_without_images
 from cmr_planes.extraction.options import ExtractOptions, check_pseudonym_key
 from cmr_planes.extraction.source_format import format_of
 from cmr_planes.shards.catalogue_writer import is_catalogue
 from cmr_planes.shards.label_files import label_folder
+from cmr_planes.shards.schema import instance_digest
 from cmr_planes.shards.sealing import remove_sealed
 from cmr_planes.system.json_text import JSON, canonical_json
 from cmr_planes.system.reasons import reason
@@ -61,8 +63,8 @@ class ExtractionPlan:
     """What the subjects are called in the sources; empty without pseudonyms."""
     sources: Mapping[str, SubjectSource] = field(default_factory=dict)
     """The subjects that are in the sources now, by key."""
-    stored: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Participant and digest of an instance of each subject, by key."""
+    stored: Mapping[str, StoredSubject] = field(default_factory=dict)
+    """What is to be known of each subject in a later run, by key."""
     retried: frozenset[str] = frozenset()
     """Subjects that were left out before, and are processed again."""
 
@@ -142,13 +144,11 @@ def make_plan(
         found = [_with_key_noted(subject) for subject in found]
     subjects = {subject.key: subject for subject in found}
     _check_participants(subjects, earlier)
-    states = read_states(shard_folder(out))
+    salt = options.instance_salt
     sealed_before = {key for number, keys in enumerate(earlier.batches) if is_sealed(shard_path(out, number)) for key in keys}
-    retried = frozenset(
-        key
-        for key in left_out & subjects.keys() & sealed_before  # a shard that is made again has its subjects read again anyway
-        if retry_left_out or states.get(key, "") not in ("", fingerprint(subjects[key].paths, salt_of(options)))
-    )
+    retried = left_out & subjects.keys() & sealed_before  # a shard that is made again has its subjects read again anyway
+    if not retry_left_out:
+        retried = _changed(retried, subjects, read_states(shard_folder(out)), salt)
     known = [tuple(key for key in keys if key not in retried) for keys in earlier.batches]
     planned = {key for keys in known for key in keys}
     new = [key for key in subjects if key not in planned]
@@ -169,7 +169,11 @@ def make_plan(
         )
         for number, keys in unsealed
     )
-    stored = {key: (subject.participant, digest_of(subject, options)) for key, subject in subjects.items() if key not in planned}
+    stored = {
+        key: StoredSubject(subject.participant, instance_digest(subject.instance, 0, salt))
+        for key, subject in subjects.items()
+        if key not in planned
+    }
     return ExtractionPlan(
         out=out,
         options=options,
@@ -182,11 +186,14 @@ def make_plan(
     )
 
 
+def _changed(keys: frozenset[str], subjects: Mapping[str, SubjectSource], states: Mapping[str, str], salt: str) -> frozenset[str]:
+    """Return the subjects whose files are not those that were read; of unknown ones nothing is said."""
+    return frozenset(key for key in keys if states.get(key, "") not in ("", fingerprint(subjects[key].paths, salt)))
+
+
 def _check_participants(subjects: Mapping[str, SubjectSource], earlier: "_Earlier") -> None:
     """Refuse to go on where a stored subject would be another person now: splits made of the catalogue would no longer hold."""
-    changed = [
-        key for key, (participant, _) in earlier.stored.items() if key in subjects and subjects[key].participant != participant
-    ]
+    changed = [key for key, one in earlier.stored.items() if key in subjects and subjects[key].participant != one.participant]
     if changed:
         raise ShardError(
             f"{len(changed)} of the subjects that are stored have another participant in the table now; give the table that the "
@@ -199,17 +206,13 @@ def _known(earlier: "_Earlier", left_out: frozenset[str], out: Path, options: Ex
     keys = {key for batch in earlier.batches for key in batch}
     if not keys:
         return NONE_KNOWN
+    stored = {key: earlier.stored.get(key, StoredSubject()) for key in keys}
     if options.pseudonyms is None:
-        names = {key: (key, earlier.stored.get(key, ("", ""))[0]) for key in keys}
-    else:
-        rows = read_mapping(mapping_path(out), options.pseudonyms)
-        names = {row.original_subject: (row.subject, row.original_participant) for row in rows if row.subject in keys}
-    stored = StoredSubjects(
-        participants={name: participant for name, (_, participant) in names.items()},
-        instances={name: earlier.stored.get(key, ("", ""))[1] for name, (key, _) in names.items()},
-        left_out=frozenset(name for name, (key, _) in names.items() if key in left_out),
-    )
-    return known_subjects(stored, options)
+        return known_subjects(stored, left_out, options.instance_salt)
+    rows = [row for row in read_mapping(mapping_path(out), options.pseudonyms) if row.subject in keys]
+    originals = {row.original_subject: stored[row.subject]._replace(participant=row.original_participant) for row in rows}
+    left_out_originals = frozenset(row.original_subject for row in rows if row.subject in left_out)
+    return known_subjects(originals, left_out_originals, options.instance_salt)
 
 
 def _with_key_noted(subject: SubjectSource) -> SubjectSource:
@@ -239,7 +242,7 @@ class _Earlier:
     """What the plan of an earlier run says."""
 
     batches: Sequence[tuple[str, ...]] = ()
-    stored: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    stored: Mapping[str, StoredSubject] = field(default_factory=dict)
 
 
 def _read_plan(out: Path, options: ExtractOptions) -> _Earlier:
@@ -248,7 +251,9 @@ def _read_plan(out: Path, options: ExtractOptions) -> _Earlier:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         batches = [tuple(map(str, keys)) for keys in stored.pop("batches")]
-        subjects = {key: (str(participant), str(digest)) for key, (participant, digest) in stored.pop("subjects", {}).items()}
+        subjects = {
+            key: StoredSubject(str(participant), str(digest)) for key, (participant, digest) in stored.pop("subjects", {}).items()
+        }
     except FileNotFoundError:
         if out.exists():
             raise ShardError(f"{path} is missing, so that {out} cannot be added to; restore it, or overwrite the output") from None
@@ -300,7 +305,7 @@ def prepare(plan: ExtractionPlan, *, overwrite: bool = False) -> None:
 
 
 def _subjects_json(plan: ExtractionPlan) -> dict[str, JSON]:
-    """Return participant and digest of an instance of each subject of a plan."""
+    """Return participant and instance of each subject of a plan."""
     return {key: list(plan.stored[key]) for keys in plan.batches for key in keys if key in plan.stored}
 
 

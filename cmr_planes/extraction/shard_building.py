@@ -40,7 +40,7 @@ def build_shard(batch: ShardPlan, out: Path, options: ExtractOptions, on_subject
         path,
         codec=options.codec,
         configuration=options.to_json(),
-        salt="" if options.pseudonyms is None else options.pseudonyms.instance_salt,
+        salt=options.instance_salt,
         label_path=label_folder(out) / path.name,
     ) as writer:
         for subject in batch.subjects:

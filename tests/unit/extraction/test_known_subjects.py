@@ -7,16 +7,15 @@ import pytest
 from cmr_planes.dicom.examinations import Origin
 from cmr_planes.discovery.groups import FileGroup
 from cmr_planes.discovery.naming import Found
-from cmr_planes.discovery.subjects import SubjectSource
-from cmr_planes.extraction.known_subjects import StoredSubjects, digest_of, known_subjects
-from cmr_planes.extraction.options import ExtractOptions
+from cmr_planes.extraction.known_subjects import StoredSubject, known_subjects
 from cmr_planes.phantom.small_study import encode_study, simple_study
+from cmr_planes.shards.schema import instance_digest
 
-OPTIONS = ExtractOptions()
+SALT = "salt"
 
 
 def digest(uid: str) -> str:
-    return digest_of(SubjectSource(key="", participant="", paths=(), root=Path(), instance=uid), OPTIONS)
+    return instance_digest(uid, 0, SALT)
 
 
 def found(uid: str, folder: Path = Path("nowhere")) -> Found:
@@ -26,8 +25,7 @@ def found(uid: str, folder: Path = Path("nowhere")) -> Found:
 def is_same(
     instance: str, one: Found, *, is_thorough: bool = False, left_out: tuple[str, ...] = (), key: str = "p1"
 ) -> bool | None:
-    stored = StoredSubjects(participants={"p1": "p1"}, instances={"p1": instance}, left_out=left_out)
-    return known_subjects(stored, OPTIONS).is_same(key, one, is_thorough)
+    return known_subjects({"p1": StoredSubject("p1", instance)}, left_out, SALT).is_same(key, one, is_thorough)
 
 
 def test_an_instance_of_equal_digest_is_the_subjects() -> None:
