@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +52,10 @@ def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
         versions = opened.versions()
         table_digest = opened.configuration().get("planes")
         planes = opened.planes() if verbose else None
-    n_shards = len(set(subjects.shard))
-    for name in sorted(set(subjects.shard))[:1]:
-        _remark_missing_folder(catalogue, name)
+    shards = sorted(set(subjects.shard))
+    n_shards = len(shards)
+    if shards:
+        _remark_missing_folder(catalogue, shards[0])
     if as_json:
         listed: dict[str, Any] = {}
         if planes is not None:
@@ -248,16 +248,8 @@ def _plane_table(planes: PlaneTable) -> Table:
 
 
 def _planes_json(planes: PlaneTable) -> list[dict[str, Any]]:
-    """Return the planes as JSON's types; None for a number that is not known."""
-    return [
-        {"subject": subject, **{name: _known(value) for name, value in asdict(fate).items()}}
-        for subject, fate in zip(planes.subject, planes.fates, strict=True)
-    ]
-
-
-def _known(value: object) -> object:
-    """Return a value, None for NaN."""
-    return None if isinstance(value, float) and isnan(value) else value
+    """Return the planes as JSON's types."""
+    return [{"subject": subject, **asdict(fate)} for subject, fate in zip(planes.subject, planes.fates, strict=True)]
 
 
 def _messages_json(messages: Sequence[CatalogueFinding]) -> list[dict[str, str]]:
