@@ -7,6 +7,7 @@ import numpy as np
 from cmr_planes.dicom.examinations import Origin, are_of_one_person, are_several_sets, divide
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.errors import Finding, NoteCode, RejectionCode, StudyError
+from cmr_planes.geometry import ImagePlane
 
 MAX_STRAY_SHARE = 0.1
 """Share of files without a known patient that another examination may have, and is passed over."""
@@ -32,8 +33,9 @@ def choose_examination(frames: Sequence[FrameHeader]) -> tuple[list[FrameHeader]
         The frames are of several persons, or nothing says that they are of one.
     """
     files = [frame for frame in frames if frame.frame_index == 0]
-    places: dict[int, Hashable] = {}
-    origins = [_origin(frame, places) for frame in files]
+    planes = {id(frame.plane): frame.plane for frame in files if frame.plane is not None}  # files at one place share it
+    places = {key: _place(plane) for key, plane in planes.items()}
+    origins = [_origin(frame, places.get(id(frame.plane))) for frame in files]
     groups = sorted(divide(origins), key=lambda group: (-len(group), group))
     chosen = groups[0]
     findings = []
@@ -91,11 +93,13 @@ def _uid_findings(origins: Sequence[Origin]) -> list[Finding]:
     return findings
 
 
-def _origin(frame: FrameHeader, places: dict[int, Hashable]) -> Origin:
-    """Return where a frame's file comes from; its place is rounded to the millimetre, once for each of the shared planes."""
-    plane = frame.plane
-    if plane is not None and id(plane) not in places:
-        places[id(plane)] = (*np.rint(plane.position_mm).tolist(), *np.round(plane.normal, 1).tolist())
+def _place(plane: ImagePlane) -> Hashable:
+    """Return where a plane lies, to the millimetre and the tenth of its normal."""
+    return (*np.rint(plane.position_mm).tolist(), *np.round(plane.normal, 1).tolist())
+
+
+def _origin(frame: FrameHeader, place: Hashable) -> Origin:
+    """Return where a frame's file comes from."""
     return Origin(
         identity=frame.identity,
         series=(frame.series_number, frame.series_description),
@@ -103,5 +107,5 @@ def _origin(frame: FrameHeader, places: dict[int, Hashable]) -> Origin:
         instance_number=frame.instance_number,
         frame_of_reference=frame.frame_of_reference_uid,
         sop_instance_uid=frame.sop_instance_uid,
-        place=places.get(id(plane)),
+        place=place,
     )
