@@ -9,21 +9,10 @@ import numpy as np
 
 from cmr_planes.annotations.files import LabelFile
 from cmr_planes.annotations.reading import read_annotations
-from cmr_planes.cine.frame_choice import (
-    UNKNOWN_FRAME,
-    find_cycle_phases,
-    time_views,
-)
+from cmr_planes.cine.frame_choice import UNKNOWN_FRAME, find_cycle_phases, time_views
 from cmr_planes.cine.phases import CyclePhases
 from cmr_planes.discovery.subjects import SubjectSource
-from cmr_planes.errors import (
-    CmrPlanesError,
-    Finding,
-    GeometryError,
-    NoteCode,
-    RejectionCode,
-    UnreadablePixelsError,
-)
+from cmr_planes.errors import CmrPlanesError, Finding, GeometryError, NoteCode, RejectionCode, UnreadablePixelsError
 from cmr_planes.extraction.annotated_frames import SubjectAnnotations
 from cmr_planes.extraction.assembly import Assembly
 from cmr_planes.extraction.image_checks import agreement_findings, measure_agreement, repair_findings
