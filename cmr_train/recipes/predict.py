@@ -1,18 +1,14 @@
 """Segment subjects: label maps, pictures, and the volumes of the ventricles from a short-axis stack."""
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import cmr_planes
-from cmr_planes.errors import CatalogueFinding, SourceError
+from cmr_planes.errors import CatalogueFinding
 from cmr_planes.nifti.writing import write_label_map
 from cmr_planes.pictures.palette import position_colour, structure_colour
 from cmr_planes.pictures.png import encode_png
@@ -32,6 +28,7 @@ from cmr_train.evaluation.volumes import VentricularFunction, voxel_volumes_ml
 from cmr_train.prediction.folder import LABELS, PICTURES, VOLUMES_NAME, claim_folder, prediction_origin
 from cmr_train.prediction.inference import label_images, pixels_sentence
 from cmr_train.prediction.overlays import Sheet, draw
+from cmr_train.prediction.sources import opened_sources
 from cmr_train.runs.identity import CatalogueIdentity
 from cmr_train.runs.known_people import known_people
 from cmr_train.runs.run import Run, loaded
@@ -163,7 +160,7 @@ def predict(
     if network.validation_dice:
         on_message(network.weights_sentence)
     frames = member_of(PhaseChoice, phases, "phases")
-    with only_run(folder), _opened(sources, network.view, frames, folder, on_extract) as catalogue:
+    with only_run(folder), opened_sources(sources, network.view, frames, folder, on_extract) as catalogue:
         identity = CatalogueIdentity.of(catalogue)
         claim_folder(folder, prediction_origin(network, identity), overwrite=overwrite)
         (folder / LABELS).mkdir(parents=True, exist_ok=True)
@@ -200,37 +197,6 @@ def _n_seen(run: Run, catalogue: CatalogueIdentity, index: ImageIndex) -> int | 
     except TrainError:
         return None
     return n_subjects_of(index, known)
-
-
-@contextmanager
-def _opened(
-    sources: PathLike | Sequence[PathLike], view: CardiacView, phases: PhaseChoice, out: Path, on_extract: OnProgress
-) -> Iterator[Catalogue]:
-    """Open a catalogue, or extract one view into a temporary catalogue in the output's folder."""
-    paths = [Path(sources)] if isinstance(sources, str | os.PathLike) else [Path(source) for source in sources]
-    if len(paths) == 1 and paths[0].suffix == ".h5":
-        with Catalogue(paths[0]) as catalogue:
-            yield catalogue
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    options = cmr_planes.ExtractOptions(views=(view,), phases=phases, keep_all=True)
-    with TemporaryDirectory(prefix=".extracted-", dir=out) as folder:
-        catalogue_path = Path(folder) / "out.h5"
-        try:
-            summary = cmr_planes.extract(paths, catalogue_path, options, workers=1, on_progress=on_extract)
-        except SourceError:
-            if not any(map(_holds_nifti, paths)):
-                raise
-            options = replace(options, nifti=True)
-            summary = cmr_planes.extract(paths, catalogue_path, options, workers=1, on_progress=on_extract)
-        with summary.open() as catalogue:
-            yield catalogue
-
-
-def _holds_nifti(source: Path) -> bool:
-    """Return whether a source is a NIfTI file, or a folder with one."""
-    paths = source.rglob("*.nii*") if source.is_dir() else [source]
-    return any(path.name.lower().endswith((".nii", ".nii.gz")) for path in paths)
 
 
 def function_values(function: VentricularFunction) -> dict[str, str | float]:
