@@ -191,11 +191,11 @@ def _by_competition(cases: Sequence[_Case]) -> list[_Case]:
 
 def _with_hints(cines: Sequence[CineSlice], names: NameTable) -> list[CineSlice]:
     """Give each acquisition the view that its names hint at; a hint that nearly all share is none."""
-    telling = {id(cine): list(_names(cine.header)) for cine in cines}
+    telling = {cine: list(_names(cine.header)) for cine in cines}
     hints = {name: names.view(name) for name in {name for texts in telling.values() for name in texts}}
 
     def hints_at(cine: CineSlice, place: int) -> list[CardiacView]:
-        hint = hints[telling[id(cine)][place]]
+        hint = hints[telling[cine][place]]
         return [] if hint is None else [hint]
 
     for place in range(3):
@@ -205,8 +205,7 @@ def _with_hints(cines: Sequence[CineSlice], names: NameTable) -> list[CineSlice]
                 texts[place] = ""
         hints[""] = None
     return [
-        replace(cine, name_view=names.view(*telling[id(cine)]), is_stress=names.is_stress(_series_name(cine.header)))
-        for cine in cines
+        replace(cine, name_view=names.view(*telling[cine]), is_stress=names.is_stress(_series_name(cine.header))) for cine in cines
     ]
 
 

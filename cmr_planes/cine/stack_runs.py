@@ -56,7 +56,7 @@ def sound_slices(among: Sequence[CineSlice]) -> frozenset[CineSlice]:
     return frozenset(cine for cine in among if not cine.doubt and is_complete(cine, among))
 
 
-def split_runs(slices: Sequence[CineSlice], position_mm: Mapping[int, float]) -> list[Run]:
+def split_runs(slices: Sequence[CineSlice], position_mm: Mapping[CineSlice, float]) -> list[Run]:
     """Split parallel slices into whole acquisitions.
 
     Parameters
@@ -64,7 +64,7 @@ def split_runs(slices: Sequence[CineSlice], position_mm: Mapping[int, float]) ->
     slices
         Nearly parallel slices of one matrix.
     position_mm
-        The place of each along the stack, by the identity of the slice.
+        The place of each along the stack.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def split_runs(slices: Sequence[CineSlice], position_mm: Mapping[int, float]) ->
         Slices follow one another by time, or by series number where that gives fewer runs: archives whose times are shifted or
         equal would mix two acquisitions.
     """
-    places = {(cine.header.series_number, round(position_mm[id(cine)] / SAME_LEVEL_MM)) for cine in slices}
+    places = {(cine.header.series_number, round(position_mm[cine] / SAME_LEVEL_MM)) for cine in slices}
     whole = {number for number, count in Counter(number for number, _ in places).items() if count >= MIN_SERIES_LEVELS}
     groups: defaultdict[tuple[Hashable, int | None], list[CineSlice]] = defaultdict(list)
     for cine in slices:
@@ -80,20 +80,20 @@ def split_runs(slices: Sequence[CineSlice], position_mm: Mapping[int, float]) ->
         groups[_family(cine), number if number in whole else None].append(cine)
     runs: list[Run] = []
     for (family, _), members in groups.items():
-        by_time = sorted(members, key=lambda cine: (cine.recency, position_mm[id(cine)]))
+        by_time = sorted(members, key=lambda cine: (cine.recency, position_mm[cine]))
         by_number = sorted(by_time, key=lambda cine: cine.recency[1])
         fewest = min((_in_runs(ordered, position_mm, family) for ordered in (by_time, by_number)), key=len)
         runs += fewest
     return runs
 
 
-def _in_runs(members: Sequence[CineSlice], position_mm: Mapping[int, float], family: Hashable) -> list[Run]:
+def _in_runs(members: Sequence[CineSlice], position_mm: Mapping[CineSlice, float], family: Hashable) -> list[Run]:
     """Cut slices, in the order of their acquisition, into runs."""
-    step_mm = _usual_step_mm(members, [position_mm[id(cine)] for cine in members])
+    step_mm = _usual_step_mm(members, [position_mm[cine] for cine in members])
     return [_run(levels, position_mm, family, step_mm) for levels in _until_repeated(members, position_mm, step_mm)]
 
 
-def _until_repeated(members: Sequence[CineSlice], position_mm: Mapping[int, float], step_mm: float) -> list[list[CineSlice]]:
+def _until_repeated(members: Sequence[CineSlice], position_mm: Mapping[CineSlice, float], step_mm: float) -> list[list[CineSlice]]:
     """Cut slices, in the order of their acquisition, before each one that repeats a level.
 
     A level that one series repeats at once is a retake: the run goes on with the later take, or the sound one.
@@ -103,7 +103,7 @@ def _until_repeated(members: Sequence[CineSlice], position_mm: Mapping[int, floa
     cut: list[list[CineSlice]] = [[]]
     replaced: list[list[CineSlice]] = []
     for cine in members:
-        near = [other for other in cut[-1] if abs(position_mm[id(cine)] - position_mm[id(other)]) < reach_mm]
+        near = [other for other in cut[-1] if abs(position_mm[cine] - position_mm[other]) < reach_mm]
         if near and near == cut[-1][-1:] and near[0].header.series_number == cine.header.series_number:
             is_better = cine in sound or near[0] not in sound
             replaced.append([near[0] if is_better else cine])
@@ -115,10 +115,10 @@ def _until_repeated(members: Sequence[CineSlice], position_mm: Mapping[int, floa
     return [*cut, *replaced]
 
 
-def _run(levels: Sequence[CineSlice], position_mm: Mapping[int, float], family: Hashable, step_mm: float) -> Run:
+def _run(levels: Sequence[CineSlice], position_mm: Mapping[CineSlice, float], family: Hashable, step_mm: float) -> Run:
     """Put levels in the order of their places."""
-    ordered = sorted(levels, key=lambda cine: position_mm[id(cine)])
-    return Run(tuple(ordered), np.array([position_mm[id(cine)] for cine in ordered]), family, step_mm)
+    ordered = sorted(levels, key=lambda cine: position_mm[cine])
+    return Run(tuple(ordered), np.array([position_mm[cine] for cine in ordered]), family, step_mm)
 
 
 def _usual_step_mm(members: Sequence[CineSlice], positions_mm: Sequence[float]) -> float:

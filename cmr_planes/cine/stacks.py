@@ -76,19 +76,17 @@ def assemble_stack(seed: Sequence[CineSlice], among: Sequence[CineSlice] = ()) -
     -------
         The stack.
     """
-    known = set(map(id, seed))
-    near = [cine for cine in among if id(cine) not in known and share_orientation(seed[0], cine, NEARLY_PARALLEL_DEG)]
+    near = [cine for cine in among if cine not in seed and share_orientation(seed[0], cine, NEARLY_PARALLEL_DEG)]
     candidates = [*seed, *near]
     axis = apex_direction(seed[0].plane.normal)
-    position_mm = {id(cine): float(cine.plane.centre_mm @ axis) for cine in candidates}
+    position_mm = {cine: float(cine.plane.centre_mm @ axis) for cine in candidates}
     matrix = _common_matrix(candidates, position_mm)
     runs = split_runs([cine for cine in candidates if _matrix(cine.plane) == matrix], position_mm)
     sound = sound_slices(candidates)
     base = _base_run(runs, sound)
     levels = best_levels(base, _of_one_heart(base, runs), sound)
     slices = tuple(levels[index] for index in order_from_base([cine.plane for cine in levels]))
-    chosen = set(map(id, slices))
-    passed_over = tuple(_explain(cine, slices, base, position_mm, matrix) for cine in candidates if id(cine) not in chosen)
+    passed_over = tuple(_explain(cine, slices, base, position_mm, matrix) for cine in candidates if cine not in slices)
     return Stack(slices=slices, passed_over=passed_over, findings=(*_notes(passed_over), *_angle_note(slices)))
 
 
@@ -97,11 +95,11 @@ def superseded_sentence(repeats: Sequence[CineSlice]) -> str:
     return f"{len(repeats)} repeated slices were passed over for the latest complete ones: {_labels(repeats)}"
 
 
-def _common_matrix(candidates: Sequence[CineSlice], position_mm: Mapping[int, float]) -> tuple[int, int, float, float]:
+def _common_matrix(candidates: Sequence[CineSlice], position_mm: Mapping[CineSlice, float]) -> tuple[int, int, float, float]:
     """Return the matrix of most levels; on a tie that of most acquisitions, then the larger one."""
     places: dict[tuple[int, int, float, float], list[float]] = {}
     for cine in candidates:
-        places.setdefault(_matrix(cine.plane), []).append(position_mm[id(cine)])
+        places.setdefault(_matrix(cine.plane), []).append(position_mm[cine])
 
     def n_levels(positions_mm: Iterable[float]) -> int:
         return 1 + int((np.diff(np.sort(list(positions_mm))) > 1.0).sum())
@@ -139,12 +137,16 @@ def _of_one_heart(base: Run, runs: Sequence[Run]) -> list[Run]:
 
 
 def _explain(
-    cine: CineSlice, stack: Sequence[CineSlice], base: Run, position_mm: Mapping[int, float], matrix: tuple[int, int, float, float]
+    cine: CineSlice,
+    stack: Sequence[CineSlice],
+    base: Run,
+    position_mm: Mapping[CineSlice, float],
+    matrix: tuple[int, int, float, float],
 ) -> PassedOver:
     """Say why a slice is not part of the stack."""
-    place_mm = position_mm[id(cine)]
-    nearest = min(stack, key=lambda level: abs(position_mm[id(level)] - place_mm))
-    apart_mm = abs(position_mm[id(nearest)] - place_mm)
+    place_mm = position_mm[cine]
+    nearest = min(stack, key=lambda level: abs(position_mm[level] - place_mm))
+    apart_mm = abs(position_mm[nearest] - place_mm)
     turned_deg = angle_between_normals_deg(cine.plane.normal, nearest.plane.normal)
     is_near = apart_mm <= REPEAT_SHARE * base.step_mm
     if _matrix(cine.plane) != matrix:
@@ -158,7 +160,7 @@ def _explain(
     if is_near and apart_mm <= SAME_PLACE_SHARE * base.step_mm:
         which = "a later" if nearest.recency > cine.recency else "another"
         return PassedOver(cine=cine, fate=Fate.REPEAT, sentence=f"{which} acquisition of this level was used")
-    if place_mm < position_mm[id(stack[0])] or place_mm > position_mm[id(stack[-1])]:
+    if place_mm < position_mm[stack[0]] or place_mm > position_mm[stack[-1]]:
         sentence = f"it lies {apart_mm:.0f} mm beyond the stack, and not in its even steps or under another name"
         return PassedOver(cine=cine, fate=Fate.REPEAT if is_near else Fate.NOT_USED, sentence=sentence)
     return PassedOver(

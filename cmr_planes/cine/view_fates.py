@@ -57,16 +57,16 @@ def fates_of_planes(
     middle = middle_plane(stack.slices)
     lines = short_axis.reading.lines
     pair = [lines.slices[index].plane for index in short_axis.reading.planes.values()][:2]
-    rows: dict[int, _Row] = {}
+    rows: dict[CineSlice, _Row] = {}
     for cine in stack.slices:
-        rows[id(cine)] = _Row(CardiacView.SAX, Fate.USED, angle_deg=_tilt_deg(cine.plane, pair))
+        rows[cine] = _Row(CardiacView.SAX, Fate.USED, angle_deg=_tilt_deg(cine.plane, pair))
     for passed in stack.passed_over:
-        rows[id(passed.cine)] = _Row(CardiacView.SAX, passed.fate, passed.sentence, _tilt_deg(passed.cine.plane, pair))
+        rows[passed.cine] = _Row(CardiacView.SAX, passed.fate, passed.sentence, _tilt_deg(passed.cine.plane, pair))
     for index, cine in enumerate(lines.slices):
-        if id(cine) not in rows:
-            rows[id(cine)] = _long_axis_row(index, short_axis, long_axis)
+        if cine not in rows:
+            rows[cine] = _long_axis_row(index, short_axis, long_axis)
     centre_mm = _centre(middle, pair)
-    return tuple(_fate(cine, rows.get(id(cine)) or _across(cine, middle), centre_mm) for cine in slices)
+    return tuple(_fate(cine, rows.get(cine) or _across(cine, middle), centre_mm) for cine in slices)
 
 
 def _long_axis_row(index: int, short_axis: ShortAxis, long_axis: LongAxisChoice) -> _Row:
@@ -76,11 +76,11 @@ def _long_axis_row(index: int, short_axis: ShortAxis, long_axis: LongAxisChoice)
     for view, chosen in long_axis.planes.items():
         if cine is chosen:
             return _Row(view, Fate.USED, angle_deg=angle_deg)
-    if any(cine is other for other in long_axis.right_ventricular):
+    if cine in long_axis.right_ventricular:
         sentence = "it lies beside the left ventricle's two-chamber plane, as the right ventricle's does"
         return _Row(None, Fate.OTHER_VIEW, sentence, angle_deg)
     for view, others in long_axis.repeats.items():
-        if any(cine is other for other in others):
+        if cine in others:
             return _Row(view, Fate.REPEAT, f"a later or more complete {view.title} at this place was used", angle_deg)
     for view, plane in reading.planes.items():
         if plane == index and view in long_axis.refused:
