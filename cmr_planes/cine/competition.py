@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from cmr_planes.cine.acquisitions import CineSlice, share_orientation
+from cmr_planes.cine.stack_runs import SAME_SLICE_SHARE
 from cmr_planes.geometry.arrays import FloatArray
 from cmr_planes.geometry.tolerances import SAME_ORIENTATION_DEG
 
@@ -17,8 +18,6 @@ SAME_LEVEL_MM = 4.0
 """Planes of a stack that are nearer to one another count as one level."""
 MIN_STACK_LEVELS = 3
 """As many parallel planes are a stack."""
-SAME_SLICE_SHARE = 0.6
-"""Planes that are nearer to a level of a stack, as a share of the distance of levels, show the same."""
 END_SHARE = 0.2
 """Planes of which so much of a level's distance is beyond the ends of a stack lie outside."""
 SAME_PLANE_MM = 3.0
@@ -27,14 +26,7 @@ SAME_PLANE_MM = 3.0
 
 def shows_same(cine: CineSlice, others: Sequence[CineSlice]) -> bool:
     """Tell whether one of several acquisitions lies where ``cine`` lies: at its level of a stack, or near it."""
-    parallel = [other for other in others if share_orientation(cine, other, PARALLEL_DEG)]
-    if not parallel:
-        return False
-    axis = parallel[0].plane.normal
-    levels_mm = _levels_mm(parallel, axis)
-    distance_mm = float(np.abs(levels_mm - float(cine.plane.centre_mm @ axis)).min())
-    is_stack = len(levels_mm) >= MIN_STACK_LEVELS
-    return distance_mm <= (SAME_SLICE_SHARE * float(np.median(np.diff(levels_mm))) if is_stack else REACH_MM)
+    return _is_near(*_places_mm(cine, others))
 
 
 def is_displaced(cine: CineSlice, others: Sequence[CineSlice]) -> bool:
@@ -51,13 +43,8 @@ def is_displaced(cine: CineSlice, others: Sequence[CineSlice]) -> bool:
     -------
         True where one of them is at the same place, or where they are a stack of which the doubtful one fills no hole.
     """
-    parallel = [other for other in others if share_orientation(cine, other, PARALLEL_DEG)]
-    if not parallel:
-        return False
-    axis = parallel[0].plane.normal
-    own_mm = float(cine.plane.centre_mm @ axis)
-    levels_mm = _levels_mm(parallel, axis)
-    is_same = shows_same(cine, parallel)
+    own_mm, levels_mm = _places_mm(cine, others)
+    is_same = _is_near(own_mm, levels_mm)
     if is_same or len(levels_mm) < MIN_STACK_LEVELS:
         return is_same
     end_mm = END_SHARE * float(np.median(np.diff(levels_mm)))
@@ -89,6 +76,22 @@ def are_one_run(first: CineSlice, second: CineSlice) -> bool:
     """Tell whether two kinds of images were made in one run of the scanner: at one time and place, as many of both."""
     is_simultaneous = first.header.acquired_at == second.header.acquired_at != ""
     return is_simultaneous and len(first.frames) == len(second.frames) and _same_plane(first, second)
+
+
+def _places_mm(cine: CineSlice, others: Sequence[CineSlice]) -> tuple[float, FloatArray]:
+    """Return the places along one normal of an acquisition and of the levels of those parallel to it; no levels if none is."""
+    parallel = [other for other in others if share_orientation(cine, other, PARALLEL_DEG)]
+    axis = parallel[0].plane.normal if parallel else cine.plane.normal
+    return float(cine.plane.centre_mm @ axis), _levels_mm(parallel, axis)
+
+
+def _is_near(own_mm: float, levels_mm: FloatArray) -> bool:
+    """Tell whether a place is at one of some levels: within a share of their distance if they are a stack, else within reach."""
+    if not len(levels_mm):
+        return False
+    is_stack = len(levels_mm) >= MIN_STACK_LEVELS
+    reach_mm = SAME_SLICE_SHARE * float(np.median(np.diff(levels_mm))) if is_stack else REACH_MM
+    return float(np.abs(levels_mm - own_mm).min()) <= reach_mm
 
 
 def _levels_mm(cines: Sequence[CineSlice], axis: FloatArray) -> FloatArray:
