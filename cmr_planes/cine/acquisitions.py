@@ -218,6 +218,11 @@ def _fixed_order(cine: CineSlice) -> tuple[object, ...]:
     )
 
 
+def join_labels(slices: Iterable[CineSlice]) -> str:
+    """Name the series of slices, each once."""
+    return "; ".join(sorted({cine.label for cine in slices}))
+
+
 def share_orientation(first: CineSlice, second: CineSlice, limit_deg: float) -> bool:
     """Tell whether two slices are parallel within ``limit_deg``."""
     return angle_between_normals_deg(first.plane.normal, second.plane.normal) <= limit_deg

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from cmr_planes.cine.acquisitions import join_labels
 from cmr_planes.cine.long_axis import MAX_2CH_MM, Reading
 from cmr_planes.cine.long_axis_lines import LongAxisLines
 from cmr_planes.errors import Finding, NoteCode, RejectionCode
@@ -36,7 +37,7 @@ def radial(view: CardiacView) -> Finding:
 
 def unknown_slice(lines: LongAxisLines, view: CardiacView, slices: Sequence[int]) -> Finding:
     """Say that none of parallel slices is known to run through the left ventricle."""
-    labels = "; ".join(sorted({lines.slices[index].label for index in slices}))
+    labels = join_labels(lines.slices[index] for index in slices)
     sentence = (
         f"no {view.title} view is certain: {len(slices)} parallel slices ({labels}) run like one, and no short-axis image shows a "
         "blood pool in a ring of muscle that tells which runs through the left ventricle; keep only the slice that does"
@@ -87,7 +88,7 @@ def far_from_ventricle(reading: Reading) -> Finding | None:
 
 def right_ventricular(lines: LongAxisLines, chosen: int, right: Sequence[int]) -> Finding:
     """Say that the plane farthest to the left was taken."""
-    labels = "; ".join(sorted({lines.slices[index].label for index in right}))
+    labels = join_labels(lines.slices[index] for index in right)
     sentence = (
         f"parallel two-chamber planes lie side by side; {lines.slices[chosen].label}, the one on the patient's left, was used, and "
         f"the others ({labels}) were taken for the right ventricle's"

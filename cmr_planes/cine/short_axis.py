@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cmr_planes.cine.acquisitions import CineSlice
+from cmr_planes.cine.acquisitions import CineSlice, share_orientation
 from cmr_planes.cine.long_axis import MIN_MARGIN, Reading, read_long_axis
+from cmr_planes.cine.stack_runs import count_levels
+from cmr_planes.cine.stacks import NEARLY_PARALLEL_DEG
 from cmr_planes.geometry import ImagePlane, angle_between_normals_deg, middle_slice
 from cmr_planes.geometry.arrays import FloatArray
 from cmr_planes.geometry.stack import TYPICAL_APEX_DIRECTION, slice_positions_mm
@@ -29,8 +31,6 @@ FEW_LEVELS_COST = {1: 9.0, 2: 4.0}
 """What a set of fewer levels costs."""
 NAME_COST = 10.0
 """What a name adds: so much less where most slices are named short axis, so much more where they are named another view."""
-SAME_STACK_DEG = 10.0
-"""Sets at smaller angles may be of one stack whose angle was changed on the way, or of one that was planned anew."""
 PLAIN_TILT_DEG = 40.0
 """A stack of at most this tilt, with 2Ch and 4Ch around it, is not looked at as if it were mirrored."""
 MIRROR_MARGIN = 3.0
@@ -73,7 +73,7 @@ def choose_short_axis(slices: Sequence[CineSlice]) -> ShortAxisChoice:
 
 def _is_other(first: ShortAxis, second: ShortAxis) -> bool:
     """Tell whether two sets are not of one stack, whose angle may have been changed."""
-    return angle_between_normals_deg(first.slices[0].plane.normal, second.slices[0].plane.normal) > SAME_STACK_DEG
+    return not share_orientation(first.slices[0], second.slices[0], NEARLY_PARALLEL_DEG)
 
 
 def _is_plain(short_axis: ShortAxis) -> bool:
@@ -154,5 +154,4 @@ def _name_cost(members: Sequence[CineSlice]) -> float:
 
 def _n_levels(members: Sequence[CineSlice]) -> int:
     """Count the distinct positions of parallel slices."""
-    positions_mm = np.sort(slice_positions_mm([cine.plane for cine in members]))
-    return 1 + int((np.diff(positions_mm) > 1.0).sum())
+    return count_levels(slice_positions_mm([cine.plane for cine in members]))

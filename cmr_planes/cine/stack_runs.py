@@ -41,14 +41,14 @@ class Run:
     """Usual distance of its levels."""
 
     @property
-    def span_mm(self) -> float:
-        """From its first to its last level."""
-        return float(self.positions_mm[-1] - self.positions_mm[0])
-
-    @property
     def recency(self) -> tuple[object, ...]:
         """Sorts runs by when they were made."""
         return max(cine.recency for cine in self.slices)
+
+
+def count_levels(positions_mm: Sequence[float] | FloatArray) -> int:
+    """Count the distinct levels among the places of slices along a stack."""
+    return 1 + int((np.diff(np.sort(positions_mm)) > SAME_LEVEL_MM).sum())
 
 
 def sound_slices(among: Sequence[CineSlice]) -> frozenset[CineSlice]:

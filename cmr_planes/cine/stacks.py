@@ -4,15 +4,15 @@ The matrix of most levels is kept. Of whole acquisitions (:mod:`cmr_planes.cine.
 the stack; :mod:`cmr_planes.cine.stack_levels` fills its holes from others, and takes later repeats of its levels.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
-from cmr_planes.cine.acquisitions import CineSlice, share_orientation
+from cmr_planes.cine.acquisitions import CineSlice, join_labels, share_orientation
 from cmr_planes.cine.stack_levels import best_levels
-from cmr_planes.cine.stack_runs import Run, sound_slices, split_runs
+from cmr_planes.cine.stack_runs import SAME_SLICE_SHARE, Run, count_levels, sound_slices, split_runs
 from cmr_planes.errors import Finding, NoteCode
 from cmr_planes.fates import Fate
 from cmr_planes.geometry import ImagePlane, angle_between_normals_deg, order_from_base
@@ -28,12 +28,13 @@ SAME_PLACE_SHARE = 0.25
 """A slice that is nearer to a level, as a share of the levels' distance, may stand for it."""
 MIN_OVERLAP = 0.5
 """Acquisitions that share so many of their levels are of one part of the heart."""
-REPEAT_SHARE = 0.6
-"""A slice that is nearer to a level, as a share of the levels' distance, is a repeat of it."""
 VENTRICLE_MM = 55.0
 """Levels over so many mm are the left ventricle; what goes on beyond them under another name are atria or vessels."""
 MAX_STACK_MM = 120.0
 """Series of one name that together are longer than a heart are not one stack."""
+
+Matrix: TypeAlias = tuple[int, int, float, float]
+"""Rows, columns and the two spacings, rounded to 0.01 mm."""
 
 _VIEW = CardiacView.SAX.value
 
@@ -92,19 +93,15 @@ def assemble_stack(seed: Sequence[CineSlice], among: Sequence[CineSlice] = ()) -
 
 def superseded_sentence(repeats: Sequence[CineSlice]) -> str:
     """Name the acquisitions that were passed over."""
-    return f"{len(repeats)} repeated slices were passed over for the latest complete ones: {_labels(repeats)}"
+    return f"{len(repeats)} repeated slices were passed over for the latest complete ones: {join_labels(repeats)}"
 
 
-def _common_matrix(candidates: Sequence[CineSlice], position_mm: Mapping[CineSlice, float]) -> tuple[int, int, float, float]:
+def _common_matrix(candidates: Sequence[CineSlice], position_mm: Mapping[CineSlice, float]) -> Matrix:
     """Return the matrix of most levels; on a tie that of most acquisitions, then the larger one."""
-    places: dict[tuple[int, int, float, float], list[float]] = {}
+    places: dict[Matrix, list[float]] = {}
     for cine in candidates:
         places.setdefault(_matrix(cine.plane), []).append(position_mm[cine])
-
-    def n_levels(positions_mm: Iterable[float]) -> int:
-        return 1 + int((np.diff(np.sort(list(positions_mm))) > 1.0).sum())
-
-    return max(places, key=lambda matrix: (n_levels(places[matrix]), len(places[matrix]), matrix))
+    return max(places, key=lambda matrix: (count_levels(places[matrix]), len(places[matrix]), matrix))
 
 
 def _base_run(runs: Sequence[Run], sound: frozenset[CineSlice]) -> Run:
@@ -112,7 +109,7 @@ def _base_run(runs: Sequence[Run], sound: frozenset[CineSlice]) -> Run:
     n_sound = [len(sound.intersection(run.slices)) for run in runs]
     whole = [run for run, count in zip(runs, n_sound, strict=True) if count >= WHOLE_SHARE * max(n_sound)]
     apical = max(whole, key=lambda run: float(run.positions_mm.mean()))
-    start_mm = float(apical.positions_mm[0]) - REPEAT_SHARE * apical.step_mm
+    start_mm = float(apical.positions_mm[0]) - SAME_SLICE_SHARE * apical.step_mm
     overlapping = [run for run in whole if (run.positions_mm > start_mm).mean() >= MIN_OVERLAP]
     return max(overlapping, key=lambda run: run.recency)
 
@@ -121,7 +118,7 @@ def _of_one_heart(base: Run, runs: Sequence[Run]) -> list[Run]:
     """Keep acquisitions that overlap the base, or go on beyond it as part of the same stack."""
     kept = [base]
     low_mm, high_mm = float(base.positions_mm[0]), float(base.positions_mm[-1])
-    reach_mm = REPEAT_SHARE * base.step_mm
+    reach_mm = SAME_SLICE_SHARE * base.step_mm
     for run in sorted(runs, key=lambda run: abs(float(np.mean(run.positions_mm - base.positions_mm.mean())))):
         if run is base:
             continue
@@ -137,18 +134,14 @@ def _of_one_heart(base: Run, runs: Sequence[Run]) -> list[Run]:
 
 
 def _explain(
-    cine: CineSlice,
-    stack: Sequence[CineSlice],
-    base: Run,
-    position_mm: Mapping[CineSlice, float],
-    matrix: tuple[int, int, float, float],
+    cine: CineSlice, stack: Sequence[CineSlice], base: Run, position_mm: Mapping[CineSlice, float], matrix: Matrix
 ) -> PassedOver:
     """Say why a slice is not part of the stack."""
     place_mm = position_mm[cine]
     nearest = min(stack, key=lambda level: abs(position_mm[level] - place_mm))
     apart_mm = abs(position_mm[nearest] - place_mm)
     turned_deg = angle_between_normals_deg(cine.plane.normal, nearest.plane.normal)
-    is_near = apart_mm <= REPEAT_SHARE * base.step_mm
+    is_near = apart_mm <= SAME_SLICE_SHARE * base.step_mm
     if _matrix(cine.plane) != matrix:
         fate = Fate.REPEAT if is_near else Fate.NOT_USED
         return PassedOver(cine=cine, fate=fate, sentence=f"it has {_matrix_text(cine.plane)}, the stack {_size_text(matrix)}")
@@ -176,7 +169,7 @@ def _notes(passed_over: Sequence[PassedOver]) -> list[Finding]:
     findings = []
     for (fate, _), members in groups.items():
         code = NoteCode.SUPERSEDED if fate is Fate.REPEAT else NoteCode.SLICE_LEFT_OUT
-        labels = _labels([one.cine for one in members])
+        labels = join_labels([one.cine for one in members])
         count = "1 slice was" if len(members) == 1 else f"{len(members)} slices were"
         which = "it" if len(members) == 1 else "the first"
         reason = members[0].sentence.removeprefix("it ")
@@ -204,19 +197,13 @@ def _angle_note(slices: Sequence[CineSlice]) -> list[Finding]:
     angle_deg = max(angle_between_normals_deg(cine.plane.normal, most[0].plane.normal) for cine in others)
     sentence = (
         f"the angle of the stack changes: {len(others)} of {len(slices)} slices are turned by up to {angle_deg:.0f} degrees "
-        f"({_labels(others)}); they are used with the others"
+        f"({join_labels(others)}); they are used with the others"
     )
     return [Finding(_VIEW, NoteCode.STACK_ANGLE, sentence)]
 
 
-def _labels(slices: Iterable[CineSlice]) -> str:
-    """Name the series of slices, each once."""
-    counts = Counter(cine.label for cine in slices)
-    return "; ".join(sorted(counts))
-
-
-def _matrix(plane: ImagePlane) -> tuple[int, int, float, float]:
-    """Return rows, columns and the two spacings, rounded to 0.01 mm."""
+def _matrix(plane: ImagePlane) -> Matrix:
+    """Return a plane's matrix."""
     return plane.rows, plane.columns, round(plane.row_spacing_mm, 2), round(plane.column_spacing_mm, 2)
 
 
@@ -226,6 +213,6 @@ def _matrix_text(plane: ImagePlane) -> str:
     return f"{rows} × {columns} pixels of {row_spacing_mm} × {column_spacing_mm} mm"
 
 
-def _size_text(matrix: tuple[int, int, float, float]) -> str:
+def _size_text(matrix: Matrix) -> str:
     """Name a stack's matrix."""
     return f"{matrix[0]} × {matrix[1]} of {matrix[2]} × {matrix[3]} mm"

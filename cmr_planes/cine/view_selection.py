@@ -8,7 +8,7 @@ Each set of parallel slices is tried as the short axis, with the best reading of
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cmr_planes.cine.acquisitions import CineSlice, CineStudy
+from cmr_planes.cine.acquisitions import CineSlice, CineStudy, join_labels
 from cmr_planes.cine.left_ventricle import FindVentricle, LongAxisChoice, choose_planes
 from cmr_planes.cine.short_axis import ShortAxis, ShortAxisChoice, choose_short_axis
 from cmr_planes.cine.stacks import assemble_stack, superseded_sentence
@@ -129,8 +129,8 @@ def _name_conflicts(views: dict[CardiacView, tuple[CineSlice, ...]]) -> list[Fin
     """Note chosen series whose names hint at another view."""
     findings = []
     for view, slices in views.items():
-        labels = sorted({cine.label for cine in slices if cine.name_view not in (None, view)})
+        labels = join_labels(cine for cine in slices if cine.name_view not in (None, view))
         if labels:
-            sentence = f"{'; '.join(labels)}: the name hints at another view, the planes say {view.title}; the planes were followed"
+            sentence = f"{labels}: the name hints at another view, the planes say {view.title}; the planes were followed"
             findings.append(Finding(view.value, NoteCode.NAME_CONFLICT, sentence))
     return findings
