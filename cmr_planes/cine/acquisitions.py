@@ -7,6 +7,7 @@ and :mod:`cmr_planes.cine.frame_order` their order. What is lost on the way has 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from statistics import median
 
@@ -36,7 +37,7 @@ WHOLE_SPAN_SHARE = 0.9
 """An acquisition of fewer frames than usual is whole all the same, if it shows this share of the usual part of the cycle."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class CineSlice:
     """One acquisition of one plane over the cardiac cycle."""
 
@@ -65,6 +66,14 @@ class CineSlice:
         """CardiacNumberOfImages, or 0 where no header gives one that can be meant for a cine."""
         return expected_frames(self.frames)
 
+    @cached_property
+    def span_ms(self) -> float:
+        """How long a part of the cycle it shows: its frames times their usual step; 0 if not known."""
+        times_ms = [frame.trigger_time_ms for frame in self.frames if frame.trigger_time_ms is not None]
+        if self.ordered_by is not OrderedBy.TRIGGER_TIME or len(times_ms) < MIN_CINE_FRAMES:
+            return 0.0
+        return len(self.frames) * median(later - earlier for earlier, later in pairwise(times_ms))
+
     @property
     def recency(self) -> tuple[str, int, int, int, str, float]:
         """Sorts acquisitions by when they were made; where nothing tells, all takes of the longer cycle come last."""
@@ -74,7 +83,7 @@ class CineSlice:
             max(_known(frame.acquisition_number) for frame in self.frames),
             max(_known(frame.instance_number) for frame in self.frames),
             max(frame.content_at for frame in self.frames),
-            _span_ms(self),
+            self.span_ms,
         )
 
     @property
@@ -162,7 +171,7 @@ def is_complete(cine: CineSlice, among: Sequence[CineSlice]) -> bool:
     n_frames, n_others = len(cine.frames), [len(other.frames) for other in among]
     if n_frames < cine.n_expected_frames:
         return False
-    span_ms, spans_ms = _span_ms(cine), [span_ms for span_ms in map(_span_ms, among) if span_ms]
+    span_ms, spans_ms = cine.span_ms, [other.span_ms for other in among if other.span_ms]
     if not span_ms:
         return n_frames >= MIN_SPAN_SHARE * max(n_others) and (n_frames >= int(median(n_others)) or cine.n_expected_frames > 0)
     if span_ms >= WHOLE_SPAN_SHARE * (cine.header.nominal_interval_ms or float("inf")):
@@ -170,14 +179,6 @@ def is_complete(cine: CineSlice, among: Sequence[CineSlice]) -> bool:
     if span_ms < MIN_SPAN_SHARE * max(spans_ms):
         return False
     return cine.n_expected_frames > 0 or n_frames >= int(median(n_others)) or span_ms >= WHOLE_SPAN_SHARE * median(spans_ms)
-
-
-def _span_ms(cine: CineSlice) -> float:
-    """Return how long a part of the cycle an acquisition shows: its frames times their usual step; 0 if not known."""
-    times_ms = [frame.trigger_time_ms for frame in cine.frames if frame.trigger_time_ms is not None]
-    if cine.ordered_by is not OrderedBy.TRIGGER_TIME or len(times_ms) < MIN_CINE_FRAMES:
-        return 0.0
-    return len(cine.frames) * median(later - earlier for earlier, later in pairwise(times_ms))
 
 
 def order_findings(view: CardiacView, slices: Sequence[CineSlice]) -> list[Finding]:
