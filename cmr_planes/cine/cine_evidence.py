@@ -86,7 +86,7 @@ def keep_cines(study: CineStudy, names: NameTable) -> CineStudy:
         slices=tuple(_with_hints(kept, names)),
         excluded=dict(sorted(excluded.items())),
         findings=(*study.findings, *notes),
-        passed_over=(*study.passed_over, *(_row(case) for case in cases if case.fate is not None)),
+        passed_over=(*study.passed_over, *(_row(case.cine, case.fate, case.reason) for case in cases if case.fate is not None)),
     )
 
 
@@ -223,11 +223,9 @@ def _lie_turned(cines: Sequence[CineSlice]) -> bool:
     return any(not share_orientation(cines[0], other, SHARED_ANGLE_DEG) for other in cines[1:])
 
 
-def _row(case: _Case) -> PlaneFate:
-    """Return the row of an acquisition that is left out."""
-    header, fate = case.cine.header, case.fate or Fate.NOT_USED
-    view = case.cine.name_view.value if case.cine.name_view else ""
-    return PlaneFate(series_number=header.series_number, view=view, n_frames=len(case.cine.frames), fate=fate, sentence=case.reason)
+def _row(cine: CineSlice, fate: Fate, reason: str) -> PlaneFate:
+    """Return the row of an acquisition that is left out before views are told."""
+    return PlaneFate(series_number=cine.header.series_number, view="", n_frames=len(cine.frames), fate=fate, sentence=reason)
 
 
 def _series_name(frame: FrameHeader) -> str:
