@@ -78,16 +78,16 @@ def choose_planes(reading: Reading, stack: Sequence[CineSlice], find: FindVentri
     if {TWO, FOUR} <= planes.keys() and not refused:
         if THREE not in planes:
             planes[TWO], right = _leftmost(reading, planes)
-        centre_mm = _Centre(lines, stack, find)
+        ventricle = _VentricleSearch(lines, stack, find)
         for view in (TWO, FOUR):
             slices = _stack_of(reading, planes, view)
             if len(slices) > 1:
-                point = centre_mm.at(planes, view, slices)
-                if point is None:
+                point_mm = ventricle.middle_mm(planes, view, slices)
+                if point_mm is None:
                     refused[view] = refusals.unknown_slice(lines, view, slices)
                 else:
-                    planes[view] = min(slices, key=lambda index: (lines.distance_mm(index, point), index))
-        if not right and not refused and _may_miss(lines, planes, find) and centre_mm.at(planes, TWO, [planes[TWO]]) is None:
+                    planes[view] = min(slices, key=lambda index: (lines.distance_mm(index, point_mm), index))
+        if not right and not refused and _may_miss(lines, planes, find) and ventricle.middle_mm(planes, TWO, [planes[TWO]]) is None:
             refused[TWO] = far or refusals.alone(reading, planes, is_seen=find is not None)
     if FOUR in refused and TWO in planes and not _is_sure_alone(lines, planes):
         refused.setdefault(TWO, refusals.without_four(lines, planes))
@@ -103,7 +103,7 @@ def choose_planes(reading: Reading, stack: Sequence[CineSlice], find: FindVentri
     )
 
 
-class _Centre:
+class _VentricleSearch:
     """Asks images where the left ventricle is."""
 
     def __init__(self, lines: LongAxisLines, stack: Sequence[CineSlice], find: FindVentricle | None) -> None:
@@ -112,7 +112,7 @@ class _Centre:
         order = [middle, middle + 1, middle - 1]
         self.levels = [stack[index] for index in order if 0 <= index < len(stack)]
 
-    def at(self, planes: Mapping[CardiacView, int], view: CardiacView, slices: Sequence[int]) -> FloatArray | None:
+    def middle_mm(self, planes: Mapping[CardiacView, int], view: CardiacView, slices: Sequence[int]) -> FloatArray | None:
         """Return the left ventricle's middle on the short axis, shape (2,), from where one of the planes meets the others."""
         if self.find is None:
             return None

@@ -1,12 +1,12 @@
 """What became of each cine slice: one row per plane."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from cmr_planes.cine.acquisitions import CineSlice
-from cmr_planes.cine.left_ventricle import LongAxisChoice
+from cmr_planes.cine.left_ventricle import RIGHT_VENTRICLE_MM, LongAxisChoice
 from cmr_planes.cine.long_axis_lines import MAX_LEAN_DEG, PATIENT_AXIS_DEG, LongAxisLines
 from cmr_planes.cine.short_axis import ShortAxis, axis_tilt_deg, middle_plane
 from cmr_planes.cine.stacks import Stack
@@ -15,6 +15,9 @@ from cmr_planes.fates import Fate, PlaneFate
 from cmr_planes.geometry import ImagePlane, angle_between_normals_deg, intersect_planes, intersect_three_planes
 from cmr_planes.geometry.arrays import FloatArray
 from cmr_planes.views import CardiacView
+
+NEIGHBOUR_DEG = 20.0
+"""Planes within this of a chosen one are others of its view."""
 
 _PATIENT_PLANES = ("a sagittal plane", "a coronal plane", "an axial plane")
 
@@ -26,7 +29,7 @@ class _Row:
     view: CardiacView | None
     fate: Fate
     sentence: str = ""
-    angle_deg: float = field(default=float("nan"))
+    angle_deg: float = float("nan")
 
 
 def fates_without_views(slices: Sequence[CineSlice], sentence: str) -> tuple[PlaneFate, ...]:
@@ -94,11 +97,11 @@ def _other_row(index: int, lines: LongAxisLines, planes: Mapping[CardiacView, in
     if kind:
         return _Row(None, Fate.OTHER_VIEW, kind, angle_deg)
     for view, plane in planes.items():
-        if angle_between_normals_deg(lines.normals[index], lines.normals[plane]) > 20.0 or len(planes) < 2:
+        other = next((chosen for name, chosen in planes.items() if name is not view), None)
+        if other is None or angle_between_normals_deg(lines.normals[index], lines.normals[plane]) > NEIGHBOUR_DEG:
             continue
-        other = next(chosen for name, chosen in planes.items() if name is not view)
         apart_mm = lines.distance_mm(index, lines.meeting_mm(plane, other))
-        if view is CardiacView.TWO_CHAMBER and apart_mm > 25.0:
+        if view is CardiacView.TWO_CHAMBER and apart_mm > RIGHT_VENTRICLE_MM[0]:
             return _Row(None, Fate.OTHER_VIEW, f"parallel to 2Ch, {apart_mm:.0f} mm from it: not the left ventricle's", angle_deg)
         return _Row(view, Fate.NEIGHBOUR, f"another plane, {apart_mm:.0f} mm away, was used", angle_deg)
     return _Row(None, Fate.OTHER_VIEW, "it fits none of the views beside the other planes", angle_deg)
