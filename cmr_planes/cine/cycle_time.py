@@ -204,8 +204,7 @@ def _interval_of(clock: _Clock, interval_ms: float | None) -> float | None:
 
 def _fits(share: float) -> bool:
     """Tell whether frames that span this part of an RR interval can be timed by it: a part, a whole cycle, or two."""
-    low, high = WHOLE_SHARE
-    return _is_within(share, PLAUSIBLE_SHARE) or _is_within(share / 2, (low, high))
+    return _is_within(share, PLAUSIBLE_SHARE) or _is_within(share / 2, WHOLE_SHARE)
 
 
 def _middle(values: FloatArray) -> float:

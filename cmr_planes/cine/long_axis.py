@@ -199,7 +199,7 @@ def _name_costs(lines: LongAxisLines, view: CardiacView) -> FloatArray:
     names = [cine.name_view for cine in lines.slices]
     cost = np.array([0.0 if name is None else -NAME_COST if name is view else NAME_COST for name in names])
     across_patient = np.where(cost < 0, PATIENT_AXIS_COST, np.inf)
-    return np.where(lines.is_patient_axis == 1, cost + across_patient, cost)
+    return np.where(lines.is_patient_axis, cost + across_patient, cost)
 
 
 def _meeting_costs(lines: LongAxisLines, grids: Sequence[IntArray]) -> FloatArray:

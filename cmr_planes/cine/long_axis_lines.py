@@ -7,7 +7,7 @@ import numpy as np
 
 from cmr_planes.cine.acquisitions import CineSlice
 from cmr_planes.geometry import ImagePlane
-from cmr_planes.geometry.arrays import FloatArray, IntArray, unit
+from cmr_planes.geometry.arrays import BoolArray, FloatArray, unit
 from cmr_planes.geometry.stack import apex_direction
 
 MAX_LEAN_DEG = 30.0
@@ -31,8 +31,8 @@ class LongAxisLines:
     """Unit normals of the lines on the short-axis plane, shape (n, 2)."""
     offsets_mm: FloatArray
     """Signed distance of the lines from the middle of the short-axis image, along ``across``."""
-    is_patient_axis: IntArray
-    """1 for axial, coronal and sagittal planes, else 0."""
+    is_patient_axis: BoolArray
+    """Whether a plane is axial, coronal or sagittal."""
     axis: FloatArray
     """The short-axis normal, from base to apex."""
     basis: FloatArray
@@ -77,7 +77,7 @@ def lines_on(slices: Sequence[CineSlice], short_axis: ImagePlane, flip: FloatArr
         normals=normals[kept],
         across=across,
         offsets_mm=offsets_mm[kept],
-        is_patient_axis=(from_patient_axis_deg <= PATIENT_AXIS_DEG).astype(np.int64),
+        is_patient_axis=from_patient_axis_deg <= PATIENT_AXIS_DEG,
         axis=axis,
         basis=basis,
         origin_mm=short_axis.centre_mm,
