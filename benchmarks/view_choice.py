@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cmr_planes.cine.view_selection import select_views
-from tests.helpers.random_hearts import KINDS, Kind, tally
+from tests.helpers.study_kinds import KINDS, Kind
+from tests.helpers.view_tally import tally
 
 COLUMNS = ("named", "blank", "misleading", "named, seen", "blank, seen")
 

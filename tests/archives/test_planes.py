@@ -27,7 +27,9 @@ from cmr_planes.views import CardiacView
 from tests.helpers.archive_labels import numbered_study
 from tests.helpers.cohorts import run
 from tests.helpers.headers import as_study, cine_frames, moved, study_frames
-from tests.helpers.random_hearts import KINDS, TYPICAL_AXIS, Kind, RandomHeart, as_headers, tally
+from tests.helpers.random_hearts import TYPICAL_AXIS, RandomHeart
+from tests.helpers.study_kinds import KINDS, Kind
+from tests.helpers.view_tally import as_headers, tally
 
 SAX, TWO, THREE, FOUR = CardiacView.SAX, CardiacView.TWO_CHAMBER, CardiacView.THREE_CHAMBER, CardiacView.FOUR_CHAMBER
 N_HEARTS = 3
@@ -217,21 +219,9 @@ def test_an_axial_plane_named_4ch_does_not_displace_an_oblique_one(frames: Frame
 
 @pytest.mark.parametrize("names", [True, False], ids=["named", "blank"])
 def test_a_mirrored_heart_is_refused_by_name(names: bool) -> None:
-    flip = np.array([-1.0, 1.0, 1.0])
+    flip = np.diag([-1.0, 1.0, 1.0])
     mirrored = [
-        [
-            replace(
-                frame,
-                plane=replace(
-                    frame.plane,
-                    position_mm=frame.plane.position_mm * flip,
-                    row_cosine=frame.plane.row_cosine * flip,
-                    column_cosine=frame.plane.column_cosine * flip,
-                ),
-            )
-            for frame in series
-            if frame.plane is not None
-        ]
+        [replace(frame, plane=moved(frame.plane, rotation=flip)) for frame in series if frame.plane is not None]
         for series in study_frames(the_study(), names=names).values()
     ]
     selection = select_views(as_study(*mirrored))
