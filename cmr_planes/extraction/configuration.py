@@ -47,6 +47,8 @@ def first_difference(stored: Mapping[str, JSON], wanted: Mapping[str, JSON]) -> 
     before, now = stored.get(CONFIGURATION_FIELD), wanted.get(CONFIGURATION_FIELD)
     if not (isinstance(before, Mapping) and isinstance(now, Mapping)):
         return "" if before == now else "other options"
+    if before.keys() != now.keys():
+        return "another release of cmr-planes, which had other options"
     for name, value in now.items():
         if before.get(name) != value:
             return _IN_FULL.get(name) or f"{name.replace('_', '-')} {_shown(before.get(name))}, not {_shown(value)}"

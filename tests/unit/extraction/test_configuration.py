@@ -47,6 +47,12 @@ def test_another_version_comes_first():
     assert first_difference(stored, identity(replace(OPTIONS, keep_all=True))).startswith("cmr-planes 0.0.1, not ")
 
 
+def test_an_output_of_an_earlier_release_with_fewer_options_is_said_to_be_one():
+    options = {name: value for name, value in OPTIONS.to_json().items() if name not in ("participants", "planes", "world")}
+    stored = {**identity(OPTIONS), "configuration": options}
+    assert first_difference(stored, identity(OPTIONS)) == "another release of cmr-planes, which had other options"
+
+
 @pytest.mark.parametrize("value", ["é\n\x1b", "9" * 100, ["\0"]])
 def test_what_a_damaged_plan_holds_is_not_quoted(value):
     stored = {**identity(OPTIONS), "cmr_planes_version": value}
