@@ -5,14 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from cmr_planes.cli import main
 from cmr_planes.dicom.examinations import Origin
 from cmr_planes.discovery import folders as folders_module
 from cmr_planes.discovery.subjects import find_subjects
 from cmr_planes.phantom.small_study import simple_study, write_study
-from cmr_planes.shards.catalogue import Catalogue
 from tests.helpers.archive_people import (
     NOTHING,
     known,
@@ -26,7 +23,7 @@ from tests.helpers.archive_people import (
     write_series,
     write_zip,
 )
-from tests.helpers.cohorts import extract, run, small_study, write_biobank_zips
+from tests.helpers.cohorts import extract, run, small_study, write_biobank_zips, write_key
 
 PERSONS = (1, 2, 3)
 NO_UIDS = {"StudyInstanceUID": "", "FrameOfReferenceUID": ""}
@@ -304,9 +301,7 @@ def test_keys_that_look_like_a_name_or_a_uid_are_told(tmp_path):
     subjects = found(tmp_path / "s", tmp_path)
     assert "1.2.826" not in "".join(subjects)
     assert [key for key, code in notes(tmp_path / "out.h5") if code == "identifying_key"] == ["DOE^JANE^19500301"]
-    key = tmp_path / "key"
-    key.write_bytes(bytes(range(32)))
-    key.chmod(0o600)
+    key = write_key(tmp_path / "key")
     extract(tmp_path / "s", tmp_path / "hidden.h5", "--pseudonymise", key)
     assert "identifying_key" not in {code for _, code in notes(tmp_path / "hidden.h5")}
 
@@ -316,9 +311,7 @@ def test_keys_that_look_like_a_name_or_a_uid_are_told(tmp_path):
 
 @pytest.mark.parametrize("is_pseudonymised", [False, True], ids=["names", "pseudonyms"])
 def test_a_key_stays_when_a_folder_of_the_same_name_is_added(tmp_path, is_pseudonymised):
-    key = tmp_path / "key"
-    key.write_bytes(bytes(range(32)))
-    key.chmod(0o600)
+    key = write_key(tmp_path / "key")
     options = ("--pseudonymise", key) if is_pseudonymised else ()
     write_flat(tmp_path / "s" / "siteA" / "001", 1, **known(1))
     write_flat(tmp_path / "s" / "siteA" / "002", 2, **known(2))
@@ -412,21 +405,17 @@ def test_images_that_two_subjects_share_are_noted(tmp_path):
     assert "subject 1 of this catalogue" in found["c"]
 
 
-def test_a_table_states_who_the_subjects_are(tmp_path: Path) -> None:
-    """Two examinations of one person in folders that do not say so, without identifiers in the headers."""
-    for number in (1, 2, 3):
+def test_a_table_states_who_the_subjects_are(tmp_path):
+    for number in PERSONS:  # in folders that do not say so, without identifiers in the headers
         write_study(
             tmp_path / "dicom" / f"scan{number}x",
             simple_study(name=f"SYN-000{number}", n_slices=3, n_frames=2, rows=64, columns=64),
         )
     people = tmp_path / "people.csv"
     people.write_text("key,participant\nscan1x,Q\nscan2x,Q\n")
-    arguments = ["extract", str(tmp_path / "dicom"), str(tmp_path / "out.h5"), "--workers", "1", "--participants", str(people)]
-    assert CliRunner().invoke(main, arguments).exit_code == 0
-    with Catalogue(tmp_path / "out.h5") as catalogue:
-        subjects = catalogue.subjects()
-    assert dict(zip(subjects.key, subjects.participant, strict=True)) == {"scan1x": "Q", "scan2x": "Q", "scan3x": "scan3x"}
+    assert extract(tmp_path / "dicom", tmp_path / "out.h5", "--participants", people).exit_code == 0
+    assert participants(tmp_path / "out.h5") == {"scan1x": "Q", "scan2x": "Q", "scan3x": "scan3x"}
     people.write_text("key,participant\nscan1x,Q\nscan2x,R\n")
-    result = CliRunner().invoke(main, arguments)
+    result = extract(tmp_path / "dicom", tmp_path / "out.h5", "--participants", people)
     assert result.exit_code == 1
     assert "1 of the subjects that are stored have another participant in the table now" in " ".join(result.output.split())

@@ -14,7 +14,7 @@ from cmr_planes.phantom.small_study import SimpleStudy, write_study
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from tests.e2e.test_annotate import workspace, write_acdc
-from tests.helpers.cohorts import SMALL_BOXES, digests, extract, run, small_study, write_biobank_zips
+from tests.helpers.cohorts import SMALL_BOXES, digests, extract, run, small_study, write_biobank_zips, write_key
 from tests.helpers.leaks import contents, files_under, found_in
 
 ORIGINALS = ("9000001", "9000002", "PATIENT-A", "PATIENT-B")
@@ -38,13 +38,7 @@ def source(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory) -> Path:
-    return make_key(tmp_path_factory.mktemp("key") / "key", b"k")
-
-
-def make_key(path: Path, byte: bytes) -> Path:
-    path.write_bytes(byte * 40)
-    path.chmod(0o600)
-    return path
+    return write_key(tmp_path_factory.mktemp("key") / "key", b"k")
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +100,7 @@ def test_workers_and_a_second_run_change_no_byte(source, key, made, tmp_path):
 )
 def test_cohorts_are_never_mixed(source, made, tmp_path, byte, sentence):
     before = {path: path.read_bytes() for path in files_under(made.parent)}
-    options = ("--pseudonymise", make_key(tmp_path / "key", byte)) if byte else ()
+    options = ("--pseudonymise", write_key(tmp_path / "key", byte)) if byte else ()
     result = extract(source, made, *SIZE_ONE, *options)
     assert result.exit_code == 1
     assert sentence in result.stderr
@@ -122,7 +116,7 @@ def test_a_catalogue_of_names_gets_no_pseudonyms(source, key, tmp_path):
 
 
 def test_a_key_file_that_others_may_read_is_a_bad_argument(source, tmp_path):
-    path = make_key(tmp_path / "key", b"k")
+    path = write_key(tmp_path / "key", b"k")
     path.chmod(0o644)
     result = extract(source, tmp_path / "out.h5", "--pseudonymise", path)
     assert result.exit_code == 2
@@ -164,7 +158,7 @@ def test_labels_are_called_by_the_original_names(source, key, tmp_path):
     without = run("annotate", out, labels)
     assert without.exit_code == 3
     assert "or the original names, for which the key file of the pseudonyms is needed" in " ".join(without.stderr.split())
-    other = run("annotate", out, labels, "--pseudonymise", make_key(tmp_path / "other", b"x"))
+    other = run("annotate", out, labels, "--pseudonymise", write_key(tmp_path / "other", b"x"))
     assert other.exit_code == 1
     assert out.read_bytes() == before
     result = run("annotate", out, labels, "--pseudonymise", key, "-v")

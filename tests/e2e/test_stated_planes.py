@@ -13,6 +13,7 @@ from cmr_planes.cli import main
 from cmr_planes.nifti.plane_table import COLUMNS, DIRECTION_COLUMNS, read_plane_table
 from cmr_planes.nifti.writing import stack_affine_ras
 from cmr_planes.views import TARGET_VIEWS, CardiacView
+from tests.helpers.cohorts import write_key
 
 HEAD = ",".join(COLUMNS)
 
@@ -126,9 +127,7 @@ def test_a_bad_row_is_noted_and_the_image_kept(
 
 
 def test_pseudonymised_subjects_find_their_rows(cohort: Path, tmp_path: Path) -> None:
-    key = tmp_path / "secret"
-    key.write_bytes(bytes(range(32)))
-    key.chmod(0o600)
+    key = write_key(tmp_path / "secret")
     table = cohort / "coh/truth/stated_planes.csv"
     result = run(
         "extract", "--nifti", cohort / "nifti/4ch", tmp_path / "out.h5", "--planes", table, "--pseudonymise", key, "--workers", "1"

@@ -65,6 +65,13 @@ def write_biobank_zips(folder: Path, study: SimpleStudy, eid: int = 9_000_001, i
     return paths
 
 
+def write_key(path: Path, byte: bytes = b"k") -> Path:
+    """Write a key file for pseudonyms."""
+    path.write_bytes(byte * 40)
+    path.chmod(0o600)
+    return path
+
+
 def run(*arguments: object) -> Result:
     """Run a command; anything but a clean exit with a code is a failure of the test."""
     result = CliRunner().invoke(main, [str(argument) for argument in arguments])
