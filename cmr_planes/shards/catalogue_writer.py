@@ -13,7 +13,7 @@ from cmr_planes.errors import ShardError
 from cmr_planes.shards.equal_images import equal_image_notes
 from cmr_planes.shards.hdf5_writing import LIBVER, create_table, write_root_attributes, write_table
 from cmr_planes.shards.label_files import label_files_of_shards, mark_annotated, read_annotation_table
-from cmr_planes.shards.opening import DAMAGE_ERRORS, get_table, is_ours, open_file, read_json_attribute
+from cmr_planes.shards.opening import DAMAGE_ERRORS, get_table, is_ours, open_file, read_json_attribute, reading_table
 from cmr_planes.shards.schema import Codec, FileKind, Group, RootAttribute, check_subject_key, configuration_digest
 from cmr_planes.shards.tables import (
     ANNOTATIONS_COLUMNS,
@@ -99,8 +99,10 @@ def write_catalogue(
     """
     names = [Path(os.path.relpath(shard, out.parent)).as_posix() for shard in shards]
     labelled = label_files_of_shards(out, shards) if label_files is None else label_files
-    superseded = _superseded(shards)
-    notes = make_table(TABLES["notes"], equal_image_notes(shards, superseded))
+    subjects = [_read_subjects(shard) for shard in shards]
+    superseded = _superseded(subjects)
+    kept = [[key for key in of_shard if key not in dropped] for of_shard, dropped in zip(subjects, superseded, strict=True)]
+    notes = make_table(TABLES["notes"], equal_image_notes(shards, kept))
     dtypes, lengths = _survey(shards, names, configuration_digest(configuration), superseded, notes)
     remove_leftovers(out)
     with sealed(out) as stream, h5py.File(stream, "w", libver=LIBVER, rdcc_nbytes=_CACHE_BYTES) as file:
@@ -134,19 +136,20 @@ def write_catalogue(
         write_table(file, ANNOTATIONS_TABLE, join_tables(ANNOTATIONS_COLUMNS, annotations))
 
 
-def _superseded(shards: Sequence[Path]) -> list[set[bytes]]:
+def _read_subjects(shard: Path) -> dict[bytes, int]:
+    """Return the subjects of a shard, and the number of images of each."""
+    with open_file(shard, FileKind.SHARD) as file, reading_table(shard, "subjects"):
+        subjects = get_table(file, "subjects")[()]
+        return dict(zip(subjects["subject"].tolist(), subjects["n_images"].tolist(), strict=True))
+
+
+def _superseded(subjects: Sequence[Mapping[bytes, int]]) -> list[set[bytes]]:
     """Return, for each shard, its subjects without images that a later shard has again: these were tried once more."""
     later: set[bytes] = set()
     superseded = []
-    for shard in reversed(shards):
-        with open_file(shard, FileKind.SHARD) as file:
-            try:
-                subjects = get_table(file, "subjects")[()]
-                own = set(subjects["subject"].tolist())
-                superseded.append(later & set(subjects["subject"][subjects["n_images"] == 0].tolist()))
-            except DAMAGE_ERRORS as error:
-                raise ShardError(f"table /subjects of shard {str(shard)!r} cannot be read: the shard is damaged") from error
-        later |= own
+    for of_shard in reversed(subjects):
+        superseded.append({key for key, n_images in of_shard.items() if n_images == 0 and key in later})
+        later |= of_shard.keys()
     return superseded[::-1]
 
 
@@ -197,14 +200,12 @@ def _read_tables(shard: Path, name: str, dtypes: Mapping[str, np.dtype[np.void]]
     with open_file(shard, FileKind.SHARD) as file:
         for table in _tables_of(file):
             columns = TABLES[table]
-            try:
+            with reading_table(shard, table):
                 found = get_table(file, table)[()]
                 found = found[_kept(found, dropped)] if dropped else found
                 values = np.zeros(len(found), dtype=dtypes[table])
                 for column in columns:
                     values[column] = column_of(found, column)
-            except DAMAGE_ERRORS as error:
-                raise ShardError(f"table /{table} of shard {str(shard)!r} cannot be read: the shard is damaged") from error
             if table in TABLES_WITH_SHARD:
                 values[SHARD_COLUMN] = name.encode()
             rows[table] = values

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from cmr_planes.errors import NoteCode, ShardError
-from cmr_planes.shards.opening import DAMAGE_ERRORS, get_table, open_file
+from cmr_planes.errors import NoteCode
+from cmr_planes.shards.opening import get_table, open_file, reading_table
 from cmr_planes.shards.records import ViewRecord
 from cmr_planes.shards.schema import FileKind
 from cmr_planes.views import CardiacView
@@ -26,15 +26,15 @@ def view_print(view: ViewRecord) -> str:
     return digest.hexdigest()[:PRINT_LENGTH]
 
 
-def equal_image_notes(shards: Sequence[Path], dropped: Sequence[set[bytes]]) -> list[tuple[Any, ...]]:
+def equal_image_notes(shards: Sequence[Path], subjects: Sequence[Sequence[bytes]]) -> list[tuple[Any, ...]]:
     """Find subjects that share the images of a view.
 
     Parameters
     ----------
     shards
         The shards of a catalogue, in order. Those of earlier releases have no prints, and their subjects are not compared.
-    dropped
-        For each shard, subjects that do not count.
+    subjects
+        For each shard, the keys of its subjects that the catalogue has.
 
     Returns
     -------
@@ -46,20 +46,15 @@ def equal_image_notes(shards: Sequence[Path], dropped: Sequence[set[bytes]]) -> 
         A table cannot be read.
     """
     owners: defaultdict[tuple[bytes, bytes], list[tuple[int, str]]] = defaultdict(list)
-    number = 0
-    for shard, without in zip(shards, dropped, strict=True):
-        with open_file(shard, FileKind.SHARD) as file:
-            try:
-                keys = [key for key in get_table(file, "subjects")[()]["subject"].tolist() if key not in without]
-                numbers = dict(zip(keys, range(number + 1, number + len(keys) + 1), strict=True))
-                rows = get_table(file, "prints")[()] if "prints" in file else []
-                for row in rows:
-                    if row["subject"] in numbers:
-                        owners[row["view"], row["digest"]].append((numbers[row["subject"]], row["subject"].decode()))
-            except DAMAGE_ERRORS as error:
-                raise ShardError(f"a table of shard {str(shard)!r} cannot be read: the shard is damaged") from error
-        number += len(keys)
-    found = [(number, key, view, owners[view, digest]) for view, digest in owners for number, key in owners[view, digest]]
+    n_before = 0
+    for shard, keys in zip(shards, subjects, strict=True):
+        numbers = {key: number for number, key in enumerate(keys, start=n_before + 1)}
+        n_before += len(keys)
+        with open_file(shard, FileKind.SHARD) as file, reading_table(shard, "prints"):
+            for row in get_table(file, "prints")[()] if "prints" in file else ():
+                if row["subject"] in numbers:
+                    owners[row["view"], row["digest"]].append((numbers[row["subject"]], row["subject"].decode()))
+    found = [(number, key, view, sharing) for (view, _), sharing in owners.items() for number, key in sharing]
     return [_note(number, key, view.decode(), sharing) for number, key, view, sharing in sorted(found) if len(sharing) > 1]
 
 

@@ -1,6 +1,8 @@
 """Opening catalogues and shards, and saying clearly why one cannot be opened."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,15 @@ def is_ours(path: Path, kind: FileKind) -> bool:
         raise ShardError(f"{str(path)!r} may not be read ({reason(error)}); check its permissions") from error
     except DAMAGE_ERRORS:
         return False
+
+
+@contextmanager
+def reading_table(shard: Path, name: str) -> Iterator[None]:
+    """Say of which shard a table cannot be read: whatever its rows raise ends as ShardError."""
+    try:
+        yield
+    except DAMAGE_ERRORS as error:
+        raise ShardError(f"table /{name} of shard {str(shard)!r} cannot be read: the shard is damaged") from error
 
 
 def read_json_attribute(file: h5py.File, name: str) -> dict[str, Any]:
