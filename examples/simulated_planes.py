@@ -11,7 +11,6 @@ the line from the right to the left ventricle, and passes the left one's centre 
 degrees to it. Labels placed these planes: they show what positions are worth on real images, not that no label is needed.
 """
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes import Catalogue
+from cmr_planes.geometry import UnboundedPlane
+from cmr_planes.nifti.plane_table import COLUMNS, DIRECTION_COLUMNS, plane_cells, stated_directions
+from cmr_planes.system.csv_text import csv_text
 from cmr_planes.views import Structure
 
 FOUR_CHAMBER_TURN_DEG = (-14.0, 14.0)
@@ -30,11 +32,6 @@ FOUR_CHAMBER_OFFSET_MM = (-2.0, 4.0)
 """Distance at which the 4Ch plane passes the left ventricle's centre."""
 TWO_CHAMBER_ANGLE_DEG = (62.0, 78.0)
 """Angle of the 2Ch line from the 4Ch line, towards anterior."""
-COLUMNS = (
-    *("subject", "view", "point_x_mm", "point_y_mm", "point_z_mm", "normal_x", "normal_y", "normal_z"),
-    *("anterior_x", "anterior_y", "anterior_z", "left_x", "left_y", "left_z"),
-)
-RAS_FROM_LPS = np.array([-1.0, -1.0, 1.0])
 
 Vector: TypeAlias = NDArray[np.float64]
 
@@ -104,9 +101,10 @@ def table_rows(catalogue: Catalogue, subjects: Iterable[str], seed: int) -> list
         if heart is None:
             continue
         random = np.random.default_rng([seed, *subject.encode()])  # a subject's draw does not depend on who else is there
-        for view, vectors in prescribe(heart, random).items():
-            cells = np.concatenate([vector * RAS_FROM_LPS for vector in (*vectors, heart.anterior, heart.left)]) + 0.0
-            rows.append((subject, view, *cells.round(6).tolist()))
+        directions = stated_directions(heart.left, heart.anterior)
+        for view, (point_mm, normal) in prescribe(heart, random).items():
+            cells = (*plane_cells(UnboundedPlane(point_mm, normal)), *directions)
+            rows.append((subject, view, *(round(cell, 6) for cell in cells)))
     return rows
 
 
@@ -123,8 +121,7 @@ def main(catalogue: Path, planes: Path, seed: int, subjects: TextIO | None) -> N
         ]
         wanted = set(annotated) if subjects is None else {line.strip() for line in subjects}
         rows = table_rows(opened, [subject for subject in annotated if subject in wanted], seed)
-    with planes.open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream, lineterminator="\n").writerows([COLUMNS, *rows])
+    planes.write_text(csv_text((*COLUMNS, *DIRECTION_COLUMNS), rows), encoding="utf-8", newline="\n")
     click.echo(f"{len(rows) // 2} of {len(wanted)} subjects have planes")
 
 
