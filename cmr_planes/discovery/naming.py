@@ -113,7 +113,7 @@ def _candidates(one: Found) -> list[str]:
 
 
 def _former_candidates(one: Found) -> list[str]:
-    """Return the names that releases before 0.2 gave a group."""
+    """Return further names that an earlier run may have given a group: when less lay beside it, or from another SOURCE."""
     parts = one.group.parts
     owner = owner_of(parts)
     return [

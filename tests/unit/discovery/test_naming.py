@@ -76,6 +76,21 @@ def test_a_known_subject_keeps_its_key_and_nobody_else_gets_it():
     assert names[1].participant == "one"
 
 
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (group("P1"), group("P1", study_uid="1.2.3")),
+        (group("study", is_only=True), group("study")),
+        (group(study_uid="1.2.3"), group("P1", study_uid="1.2.3")),
+    ],
+    ids=["a study joined it in its folder", "a folder joined it in the source", "the folder above is the source"],
+)
+def test_a_known_subject_keeps_its_key_where_it_would_get_another_now(before, now):
+    (key,) = keys(before)
+    assert keys(now) != [key]
+    assert keys(now, known=KnownSubjects({key: ""}, lambda *_: True)) == [key]
+
+
 @given(st.lists(st.tuples(*[st.sampled_from("abc")] * 3), max_size=12), st.sets(st.sampled_from(["a", "b", "a__2"])))
 def test_keys_are_unique_and_the_first_candidate_where_that_is(candidates, taken):
     found = unique_keys(candidates, taken)
