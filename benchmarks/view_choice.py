@@ -1,10 +1,10 @@
 """Count how often the right views are chosen, on studies of random hearts made in memory.
 
-    python -m benchmarks.view_choice [--hearts 100] [--kind TEXT]
+    python -m benchmarks.view_choice [--hearts 100] [--kind TEXT] [--markdown]
 
 Each cell is right / wrong / refused. A choice is right if SAX, 2Ch and 4Ch are all there, of planes that were made as such, and no
 short-axis level is lost; refused if a view is missing and none is wrong. "named", "blank" and "misleading" are the series
-descriptions, from headers alone; "seen" has blank names and can ask what a short-axis image shows at a point.
+descriptions, from headers alone; "seen" can also ask what a short-axis image shows at a point.
 """
 
 import argparse

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.views import CardiacView
-from cmr_train.choices import Head, TransferMode
+from cmr_train.choices import Head, TransferMode, Weights
 from cmr_train.config import VIEW_STRUCTURES, RunConfig
 from cmr_train.errors import CheckpointError
 from cmr_train.evaluation.metrics import Metric
@@ -90,6 +90,8 @@ class StudyResults:
     subjects: tuple[int, ...]
     modes: tuple[TransferMode, ...]
     variants: tuple[str, ...]
+    weights: Weights
+    """Those that were scored."""
     versions: Mapping[str, str]
     catalogues: Mapping[str, str]
     """SHA-256 of each, by path."""
@@ -178,6 +180,7 @@ def read_study(folder: Path) -> StudyResults:
             subjects=tuple(study["subjects"]),
             modes=tuple(TransferMode(mode) for mode in study["modes"]),
             variants=tuple(study["variants"]),
+            weights=Weights(study.get("weights", Weights.LAST)),
             versions=value.get("versions", {}),
             catalogues=value.get("catalogue_sha256", {}),
             pretexts=tuple(_read_run(folder / PRETEXTS / name) for name in value["pretexts"]),

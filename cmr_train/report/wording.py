@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from cmr_planes.terminal.text import counted, decimals
-from cmr_train.choices import TransferMode
+from cmr_train.choices import TransferMode, Weights
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
 from cmr_train.report.analysis import Entry
@@ -19,11 +19,12 @@ def what_was_compared(results: StudyResults) -> str:
     modes, numbers = _listed([mode.value for mode in results.modes]), _listed([f"{n:,}" for n in results.subjects])
     variants = f" in {len(results.variants)} variants" if len(results.variants) > 1 else ""
     tested = f"{len(results.test_subjects):,} test subjects" if results.test_subjects else "the test subjects"
+    scored = " Scored were the weights of each network's best validation." if results.weights is Weights.BEST else ""
     return (
         f"Networks that segment {results.view.title} images were trained with {modes} on {numbers} annotated "
         f"subject{'' if results.subjects == (1,) else 's'}, {counted(len(results.seeds), 'seed')} each{variants}. A seed is "
         f"another choice of annotated subjects and other first weights. All were scored on the same {tested}, who were "
-        "not trained on."
+        f"not trained on.{scored}"
     )
 
 

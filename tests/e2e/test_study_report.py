@@ -106,6 +106,18 @@ def study(tmp_path_factory) -> Path:
     return made
 
 
+def test_a_report_says_that_weights_were_chosen_by_their_validation(tmp_path):
+    made = make_study(tmp_path, modes=("scratch", "all"), subjects=(1,), is_watched=False)
+    words = "Scored were the weights of each network's best validation."
+    write_report(made)
+    assert words not in (made / "report.md").read_text(encoding="utf-8")
+    stored = json.loads((made / "study.json").read_text(encoding="utf-8"))
+    stored["study"]["weights"] = "best"
+    (made / "study.json").write_text(json.dumps(stored), encoding="utf-8")
+    write_report(made)
+    assert words in (made / "report.md").read_text(encoding="utf-8")
+
+
 def test_a_report_is_whole_and_made_again_alike(study):
     page = check_page(study / "report.html")
     headings = [text for tag, text in page.texts if tag == "h2"]
