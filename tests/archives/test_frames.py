@@ -15,7 +15,7 @@ from cmr_planes.phantom.enhanced_writer import write_enhanced
 from cmr_planes.phantom.small_study import ES_FRACTION, write_study
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
-from tests.helpers.cohorts import SMALL_BOXES, run, small_study
+from tests.helpers.cohorts import extract, small_study
 
 N_FRAMES = 20
 RR_MS = 1000.0
@@ -41,7 +41,7 @@ def extracted(tmp_path: Path, change: Change) -> tuple[dict[str, np.ndarray], se
     study = small_study(n_frames=N_FRAMES, views=("sax", "2ch", "4ch"))
     series = {key: change(key, one) for key, one in study.series.items()}
     write_study(tmp_path / "dicom" / "SYN-0001", replace(study, series=series))
-    result = run("extract", tmp_path / "dicom", tmp_path / "out.h5", "--workers", 1, *SMALL_BOXES)
+    result = extract(tmp_path / "dicom", tmp_path / "out.h5")
     assert result.exit_code == 0, result.output
     with Catalogue(tmp_path / "out.h5") as catalogue:
         times = {
@@ -49,6 +49,14 @@ def extracted(tmp_path: Path, change: Change) -> tuple[dict[str, np.ndarray], se
             for view in catalogue.views().view
         }
         return times, {note.code.value for note in catalogue.notes()}
+
+
+def assert_phases(times: dict[str, np.ndarray]) -> None:
+    """Compare the times of the stored frames with the true end-diastole and end-systole."""
+    for of_view in times.values():
+        ed, es = of_view % 1.0
+        assert np.minimum(ed, 1 - ed).max() <= 0.051
+        assert np.abs(es - ES_FRACTION).max() <= 0.051
 
 
 SPANS: dict[str, Change] = {
@@ -70,10 +78,7 @@ SPANS: dict[str, Change] = {
 def test_phases_are_the_same_moments_whatever_the_frames_span(tmp_path: Path, case: str) -> None:
     times, _ = extracted(tmp_path, SPANS[case])
     assert set(times) == {"sax", "2ch", "4ch"}
-    for of_view in times.values():
-        ed, es = of_view % 1.0
-        assert np.minimum(ed, 1 - ed).max() <= 0.051
-        assert np.abs(es - ES_FRACTION).max() <= 0.051
+    assert_phases(times)
 
 
 VALUES: dict[str, tuple[str, Callable[[int], object]]] = {
@@ -91,7 +96,7 @@ def test_images_times_slope_plus_intercept_are_the_scanners_values(tmp_path: Pat
         key: replace(one, overrides={keyword: value, "RescaleIntercept": 5.0 + one.number}) for key, one in study.series.items()
     }
     write_study(tmp_path / "dicom" / "SYN-0001", replace(study, series=changed))
-    assert run("extract", tmp_path / "dicom", tmp_path / "out.h5", "--workers", 1, *SMALL_BOXES).exit_code == 0
+    assert extract(tmp_path / "dicom", tmp_path / "out.h5").exit_code == 0
     with Catalogue(tmp_path / "out.h5") as catalogue:
         stored = catalogue.view_attributes("SYN-0001", CardiacView.SAX)
         for level in range(3):
@@ -120,7 +125,7 @@ def test_a_subject_of_black_images_is_rejected(tmp_path: Path) -> None:
     study = small_study(n_frames=8)
     black = {key: replace(one, frames=np.zeros_like(one.frames)) for key, one in study.series.items()}
     write_study(tmp_path / "dicom" / "SYN-0001", replace(study, series=black))
-    assert run("extract", tmp_path / "dicom", tmp_path / "out.h5", "--workers", 1, *SMALL_BOXES).exit_code == 3
+    assert extract(tmp_path / "dicom", tmp_path / "out.h5").exit_code == 3
     with Catalogue(tmp_path / "out.h5") as catalogue:
         assert {finding.code.value for finding in catalogue.rejections()} == {"unreadable_pixels"}
 
@@ -130,7 +135,7 @@ def test_each_slice_keeps_its_slope(tmp_path: Path) -> None:
     slopes = {"sax1": 1.0, "sax2": 1.5, "sax3": 0.5}
     changed = {key: replace(one, overrides={"RescaleSlope": slopes.get(key, 1.0)}) for key, one in study.series.items()}
     write_study(tmp_path / "dicom" / "SYN-0001", replace(study, series=changed))
-    assert run("extract", tmp_path / "dicom", tmp_path / "out.h5", "--workers", 1, *SMALL_BOXES).exit_code == 0
+    assert extract(tmp_path / "dicom", tmp_path / "out.h5").exit_code == 0
     with Catalogue(tmp_path / "out.h5") as catalogue:
         rescale = catalogue.view_attributes("SYN-0001", CardiacView.SAX).rescale
     np.testing.assert_array_equal(rescale[..., 0], np.tile([1.0, 1.5, 0.5], (2, 1)))
@@ -148,7 +153,7 @@ def test_each_frame_of_an_enhanced_instance_keeps_its_slope(tmp_path: Path) -> N
         pixels = instance.pixel_array[:, :, :] / (1 + 0.25 * np.arange(8))[:, None, None]
         instance.PixelData = np.rint(pixels).astype("<u2").tobytes()
         instance.save_as(tmp_path / "dicom" / "SYN-0001" / f"{key}.dcm", enforce_file_format=True)
-    assert run("extract", tmp_path / "dicom", tmp_path / "out.h5", "--workers", 1, *SMALL_BOXES).exit_code == 0
+    assert extract(tmp_path / "dicom", tmp_path / "out.h5").exit_code == 0
     with Catalogue(tmp_path / "out.h5") as catalogue:
         stored = catalogue.view_attributes("SYN-0001", CardiacView.SAX)
         for phase in range(2):
@@ -168,10 +173,7 @@ def test_a_black_first_frame_names_no_phase_and_is_noted(tmp_path: Path) -> None
     assert "unreadable_frames" in codes
     assert set(times) == {"sax", "2ch", "4ch"}
     assert (times["sax"][0] > 0).all()
-    for of_view in times.values():
-        ed, es = of_view % 1.0
-        assert np.minimum(ed, 1 - ed).max() <= 0.051
-        assert np.abs(es - ES_FRACTION).max() <= 0.051
+    assert_phases(times)
 
 
 def test_mended_values_are_noted(tmp_path: Path) -> None:
@@ -211,7 +213,7 @@ def test_headers_name_phases_where_they_single_frames_out_and_else_the_images_do
     study = small_study(n_frames=12)
     files = [write_enhanced(study.study, [one], cycle_positions=positions) for one in study.series.values()]
     write_files(tmp_path / "dicom" / "SYN-0001", files)
-    assert run("extract", tmp_path / "dicom", tmp_path / "out.h5", "--workers", 1, *SMALL_BOXES).exit_code == 0
+    assert extract(tmp_path / "dicom", tmp_path / "out.h5").exit_code == 0
     with Catalogue(tmp_path / "out.h5") as catalogue:
         for view in catalogue.views().view:
             numbers = catalogue.view_attributes("SYN-0001", CardiacView(view)).frame_numbers

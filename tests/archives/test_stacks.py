@@ -86,7 +86,7 @@ def test_a_shifted_repeat_of_some_levels_keeps_the_steps_even(archive, shift_mm)
 
 def test_overlapping_slices_of_a_3d_cine_are_all_levels(archive):
     base = archive.series["sax1"]
-    normal = -base[0].plane.normal * np.sign(base[0].plane.normal[2]) * -1.0
+    normal = base[0].plane.normal * np.sign(base[0].plane.normal[2])
     for level in LEVELS[1:]:
         del archive.series[level]
     archive.series["sax1"] = []
