@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from scipy.spatial.transform import Rotation
 
 from cmr_planes.annotations.model import Annotation
 from cmr_planes.cine.acquisitions import CineSlice
@@ -26,7 +25,7 @@ from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from tests.helpers.archive_labels import numbered_study
 from tests.helpers.cohorts import run
-from tests.helpers.headers import as_study, cine_frames, moved, study_frames
+from tests.helpers.headers import as_study, cine_frames, moved, study_frames, turned
 from tests.helpers.random_hearts import TYPICAL_AXIS, RandomHeart
 from tests.helpers.study_kinds import KINDS, Kind
 from tests.helpers.view_tally import as_headers, tally
@@ -187,9 +186,7 @@ def test_no_2ch_is_used_beside_an_uncertain_4ch_without_a_3ch() -> None:
     short_axis, four = blank["sax3"][0].plane, blank["4ch"][0].plane
     assert short_axis is not None
     assert four is not None
-    rotation = Rotation.from_rotvec(np.radians(25.0) * short_axis.normal).as_matrix()
-    centre_mm = the_study().centre_mm
-    between = moved(four, rotation=rotation, shift_mm=centre_mm - rotation @ centre_mm)
+    between = turned(four, short_axis.normal, 25.0, centre_mm=the_study().centre_mm)
     study = as_study(*without(blank, "3ch", "4ch").values(), cine_frames(between, n_frames=12, number=90))
     selection = select_views(study, look)
     assert {view: finding.code for view, finding in selection.missing.items()} == {

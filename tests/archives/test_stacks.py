@@ -9,8 +9,8 @@ from cmr_planes.errors import NoteCode
 from cmr_planes.fates import Fate
 from cmr_planes.geometry.stack import slice_positions_mm
 from cmr_planes.views import CardiacView
-from tests.helpers.archive_evidence import LEVELS, Archive, assert_only_cines_are_used, heart, turned
-from tests.helpers.headers import moved
+from tests.helpers.archive_evidence import LEVELS, Archive, assert_only_cines_are_used, heart
+from tests.helpers.headers import moved, turned
 
 SAX = CardiacView.SAX
 
@@ -69,7 +69,9 @@ def test_of_a_stack_that_was_planned_anew_the_later_one_is_used_and_noted(archiv
 @pytest.mark.parametrize("from_level", [2, 4])
 def test_an_angle_changed_in_mid_stack_loses_no_level(archive, angle_deg, from_level):
     for level in LEVELS[from_level:]:
-        archive.series[level] = [replace(frame, plane=turned(frame.plane, angle_deg)) for frame in archive.series[level]]
+        archive.series[level] = [
+            replace(frame, plane=turned(frame.plane, frame.plane.row_cosine, angle_deg)) for frame in archive.series[level]
+        ]
     assert_only_cines_are_used(archive)
     (note,) = notes(archive.views())
     assert note.code is NoteCode.STACK_ANGLE

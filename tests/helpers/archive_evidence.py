@@ -5,19 +5,15 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-from scipy.spatial.transform import Rotation
-
 from cmr_planes.cine.acquisitions import CineStudy, find_cine_slices
 from cmr_planes.cine.cine_evidence import keep_cines
 from cmr_planes.cine.rest_and_stress import select_one_state
 from cmr_planes.cine.series_names import load_names
 from cmr_planes.cine.view_selection import ViewSelection, select_views
 from cmr_planes.dicom.frames import FrameHeader
-from cmr_planes.geometry import ImagePlane
 from cmr_planes.phantom.small_study import SimpleStudy, simple_study
 from cmr_planes.views import CardiacView
-from tests.helpers.headers import moved, study_frames
+from tests.helpers.headers import moved, study_frames, turned
 
 LEVELS = [f"sax{level}" for level in range(1, 8)]
 Change = Callable[[int], dict[str, object]]
@@ -48,7 +44,8 @@ class Archive:
         """Add later copies of planes under other numbers."""
         for key in keys:
             frames = self.series[key][:n_frames]
-            plane = turned(moved(frames[0].plane, shift_mm=shift_mm * heart().series["sax1"].plane.normal), turn_deg)
+            plane = moved(frames[0].plane, shift_mm=shift_mm * heart().series["sax1"].plane.normal)
+            plane = turned(plane, plane.row_cosine, turn_deg)
             self.intruders.append(
                 [
                     replace(
@@ -85,9 +82,3 @@ def assert_only_cines_are_used(archive: Archive, table: Path | None = None) -> N
     assert used[CardiacView.SAX] == [numbers[level] for level in LEVELS]
     for view in (CardiacView.TWO_CHAMBER, CardiacView.FOUR_CHAMBER):
         assert used[view] == [numbers[view.value]]
-
-
-def turned(plane: ImagePlane, angle_deg: float) -> ImagePlane:
-    """Return a plane turned about its middle row."""
-    rotation = Rotation.from_rotvec(np.radians(angle_deg) * plane.row_cosine).as_matrix()
-    return moved(plane, rotation=rotation, shift_mm=plane.centre_mm - rotation @ plane.centre_mm)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from cmr_planes.cine.acquisitions import CineSlice, CineStudy, find_cine_slices
 from cmr_planes.cine.cine_evidence import keep_cines
@@ -16,6 +17,7 @@ from cmr_planes.dicom.headers import HeaderScan, read_headers
 from cmr_planes.dicom.pixels import PixelReader
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.geometry import ImagePlane
+from cmr_planes.geometry.arrays import FloatArray
 from cmr_planes.phantom.small_study import SimpleStudy
 
 TEMPLATE = FrameHeader(
@@ -96,6 +98,13 @@ def moved(plane: ImagePlane, *, shift_mm: Any = (0, 0, 0), rotation: Any = None)
         row_cosine=turn @ plane.row_cosine,
         column_cosine=turn @ plane.column_cosine,
     )
+
+
+def turned(plane: ImagePlane, about: FloatArray, angle_deg: float, *, centre_mm: FloatArray | None = None) -> ImagePlane:
+    """Return a plane turned about a unit vector through a point, the middle of its image if none is given."""
+    centre_mm = plane.centre_mm if centre_mm is None else centre_mm
+    rotation = Rotation.from_rotvec(np.radians(angle_deg) * about).as_matrix()
+    return moved(plane, rotation=rotation, shift_mm=centre_mm - rotation @ centre_mm)
 
 
 def read_subject(subject: SubjectSource) -> HeaderScan:

@@ -6,8 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from cmr_planes.geometry import ImagePlane
-from cmr_planes.geometry.arrays import FloatArray
+from tests.helpers.headers import turned
 from tests.helpers.random_hearts import (
     PATIENT_AXES,
     Planes,
@@ -24,7 +23,6 @@ from tests.helpers.random_hearts import (
     repeats,
     right_2ch,
     standard,
-    turned,
 )
 
 
@@ -103,26 +101,16 @@ def _turned_half(heart: RandomHeart) -> Planes:
     levels = [made for made in planes if made.kind == "sax"]
     about = heart.direction(heart.rng.uniform(0, 360))
     turned_levels = [
-        replace(made, plane=_turned_plane(made.plane, about, 6.0)) if index >= 5 else made for index, made in enumerate(levels)
+        replace(made, plane=turned(made.plane, about, 6.0)) if index >= 5 else made for index, made in enumerate(levels)
     ]
     return turned_levels + [made for made in planes if made.kind != "sax"]
-
-
-def _turned_plane(plane: ImagePlane, about: FloatArray, angle_deg: float) -> ImagePlane:
-    middle = plane.centre_mm
-    return replace(
-        plane,
-        position_mm=middle + turned(plane.position_mm - middle, about, angle_deg),
-        row_cosine=turned(plane.row_cosine, about, angle_deg),
-        column_cosine=turned(plane.column_cosine, about, angle_deg),
-    )
 
 
 def _planned_anew(heart: RandomHeart) -> Planes:
     planes = standard(heart)
     old = [made for made in planes if made.kind == "sax"]
     about = heart.direction(heart.rng.uniform(0, 360))
-    later = [replace(made, plane=_turned_plane(made.plane, about, 4.0), series="sax later") for made in old]
+    later = [replace(made, plane=turned(made.plane, about, 4.0), series="sax later") for made in old]
     return [*later, *(replace(made, kind="old sax", named="sax") if made.kind == "sax" else made for made in planes)]
 
 

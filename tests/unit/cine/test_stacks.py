@@ -5,14 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
 
 from cmr_planes.cine.stacks import Stack, assemble_stack
 from cmr_planes.errors import NoteCode
 from cmr_planes.fates import Fate
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.phantom.small_study import ORIENTATIONS
-from tests.helpers.headers import as_study, cine_frames, moved
+from tests.helpers.headers import as_study, cine_frames, moved, turned
 
 NORMAL = -np.array(ORIENTATIONS["sax"][1]) / np.linalg.norm(ORIENTATIONS["sax"][1])
 ROW = np.cross(NORMAL, [0.0, 0.0, 1.0]) / np.linalg.norm(np.cross(NORMAL, [0.0, 0.0, 1.0]))
@@ -28,11 +27,7 @@ BASE = ImagePlane(
 
 
 def plane_at(place_mm, turn_deg=0.0):
-    plane = moved(BASE, shift_mm=place_mm * NORMAL)
-    if not turn_deg:
-        return plane
-    rotation = Rotation.from_rotvec(np.radians(turn_deg) * ROW).as_matrix()
-    return moved(plane, rotation=rotation, shift_mm=plane.centre_mm - rotation @ plane.centre_mm)
+    return turned(moved(BASE, shift_mm=place_mm * NORMAL), ROW, turn_deg)
 
 
 def levels(places_mm, *, first=1, hour="10", turn_deg=0.0, **changes):

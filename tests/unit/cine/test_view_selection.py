@@ -15,7 +15,7 @@ from cmr_planes.fates import Fate
 from cmr_planes.geometry.stack import slice_positions_mm
 from cmr_planes.phantom.small_study import ORIENTATIONS, SimpleStudy, simple_study
 from cmr_planes.views import CardiacView
-from tests.helpers.headers import as_study, cine_frames, moved, study_frames
+from tests.helpers.headers import as_study, cine_frames, moved, study_frames, turned
 
 SAX, TWO, THREE, FOUR = CardiacView.SAX, CardiacView.TWO_CHAMBER, CardiacView.THREE_CHAMBER, CardiacView.FOUR_CHAMBER
 
@@ -191,13 +191,10 @@ def test_excluded_series_are_counted_in_the_reason(heart):
 def test_a_plane_between_two_views_is_decided_by_its_name_or_not_at_all(heart):
     by_key = study_frames(heart)
     axis = np.array(ORIENTATIONS["sax"][1])
-    between = Rotation.from_rotvec(np.radians(23.5) * axis / np.linalg.norm(axis)).as_matrix()
-    centre = heart.centre_mm
-    four = by_key["4ch"][0].plane
-    turned = moved(four, rotation=between, shift_mm=centre - between @ centre)
+    between = turned(by_key["4ch"][0].plane, axis / np.linalg.norm(axis), 23.5, centre_mm=heart.centre_mm)
     frames = [by_key[key] for key in by_key if key.startswith("sax")]
-    named = cine_frames(turned, n_frames=2, number=70, series_description="4CH_FIESTA_BH")
-    blank = cine_frames(turned, n_frames=2, number=70)
+    named = cine_frames(between, n_frames=2, number=70, series_description="4CH_FIESTA_BH")
+    blank = cine_frames(between, n_frames=2, number=70)
     assert FOUR in select_views(as_study(*frames, by_key["2ch"], named)).views
     reason = select_views(as_study(*frames, by_key["2ch"], blank)).missing[FOUR]
     code, sentence = reason.code, reason.sentence
