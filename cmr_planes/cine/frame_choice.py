@@ -1,6 +1,6 @@
 """Which frames are wanted, and their images: the search for end-diastole and end-systole on a subject's slices."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from statistics import mode
@@ -44,7 +44,7 @@ SliceTimes: TypeAlias = tuple[FloatArray | None, ...]
 
 def time_views(views: Mapping[CardiacView, Sequence[Slice]]) -> dict[CardiacView, SliceTimes]:
     """Place the frames of all slices of a subject in the cardiac cycle."""
-    order = sorted(views, key=lambda view: view is not CardiacView.SAX)
+    order = _short_axis_first(views)
     slices = [one for view in order for one in views[view]]
     times = iter(cycle_times([one.timing for one in slices]))
     return {view: tuple(next(times) for _ in views[view]) for view in order}
@@ -66,8 +66,7 @@ def find_cycle_phases(views: Mapping[CardiacView, Sequence[Slice]], times: Mappi
         there is. Frames that cannot be read are left out of the search, and so are slices that have only a piece of the cycle,
         where others have more.
     """
-    order = sorted(views, key=lambda view: view is not CardiacView.SAX)
-    view = next((view for view in order if any(one is not None for one in times[view])), None)
+    view = next((view for view in _short_axis_first(views) if any(one is not None for one in times[view])), None)
     if view is None:
         return CyclePhases(ed=0.0, es=None, lack="nothing tells when in the cardiac cycle the frames were taken")
     slices = views[view]
@@ -154,6 +153,11 @@ def count_replaced(slices: Sequence[Slice], times: SliceTimes, frame_index: IntA
 def end_diastolic_image(one: Slice, times: FloatArray | None, cycle: CyclePhases) -> NDArray[np.uint16]:
     """Return the end-diastolic image of a slice, shape (row, column)."""
     return one.image(_frames_at(one, times, [cycle.ed])[0])
+
+
+def _short_axis_first(views: Iterable[CardiacView]) -> list[CardiacView]:
+    """Return views in the order in which phases are looked for on them."""
+    return sorted(views, key=lambda view: view is not CardiacView.SAX)
 
 
 def _frames_at(one: Slice, times: FloatArray | None, moments: Sequence[float]) -> list[int]:

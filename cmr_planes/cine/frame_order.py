@@ -148,7 +148,7 @@ def _arrange(frames: Sequence[FrameHeader], values: Sequence[float | None], by: 
 def _by_other_attributes(known: list[tuple[float, FrameHeader]], by: OrderedBy) -> list[tuple[float, FrameHeader]]:
     """Sort frames by the attributes that follow ``by``, so that a stable sort by value leaves equal ones in that order."""
     frames = [frame for _, frame in known]
-    others = [moments(frames, other) for other in list(OrderedBy)[list(OrderedBy).index(by) + 1 :]]
+    others = [moments(frames, other) for other in _after(by)]
     keys = [tuple(-1.0 if value is None else value for value in row) for row in zip(*others, strict=True)]
     uids = [frame.sop_instance_uid for frame in frames]
     return [known[index] for index in sorted(range(len(known)), key=lambda index: (keys[index], uids[index]))]
@@ -157,7 +157,7 @@ def _by_other_attributes(known: list[tuple[float, FrameHeader]], by: OrderedBy) 
 def _place(known: Sequence[tuple[float, FrameHeader]], without: Sequence[FrameHeader], by: OrderedBy) -> list[FrameHeader]:
     """Put frames without a value among the others: where another attribute agrees with the order, else one into the gap."""
     ordered = [frame for _, frame in known]
-    for other in list(OrderedBy)[list(OrderedBy).index(by) + 1 :]:
+    for other in _after(by):
         theirs, ours = moments(ordered, other), moments(without, other)
         rising = [value for value in theirs if value is not None]
         if len(rising) == len(ordered) and None not in ours and all(a < b for a, b in pairwise(rising)):
@@ -168,6 +168,12 @@ def _place(known: Sequence[tuple[float, FrameHeader]], without: Sequence[FrameHe
             return [frame for _, frame in sorted(merged, key=lambda pair: pair[0])]
     gap = _only_gap([value for value, _ in known], starts_at_zero=by in _CYCLE_TIMES) if len(without) == 1 else None
     return ordered if gap is None else [*ordered[:gap], *without, *ordered[gap:]]
+
+
+def _after(by: OrderedBy) -> list[OrderedBy]:
+    """Return the attributes that are less telling than one."""
+    attributes = list(OrderedBy)
+    return attributes[attributes.index(by) + 1 :]
 
 
 def _only_gap(values: Sequence[float], *, starts_at_zero: bool) -> int | None:
