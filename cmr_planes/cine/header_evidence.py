@@ -14,6 +14,7 @@ import numpy as np
 
 from cmr_planes.cine.acquisitions import CineSlice
 from cmr_planes.dicom.frames import FrameHeader
+from cmr_planes.geometry.arrays import FloatArray
 
 USUAL_RR_MS = 1000.0
 """RR interval where headers give none."""
@@ -128,7 +129,7 @@ def _varying(frames: Sequence[FrameHeader]) -> str:
     return ""
 
 
-def _no_beat(cine: CineSlice, times_ms: np.ndarray, rr_ms: float) -> str:
+def _no_beat(cine: CineSlice, times_ms: FloatArray, rr_ms: float) -> str:
     """Say how times contradict that frames follow a heart beat; ``times_ms`` are distinct and sorted."""
     n_frames = len(cine.frames)
     if not len(times_ms):
@@ -152,7 +153,7 @@ def _processed(header: FrameHeader) -> str:
     return "reformatted images (ImageType (0008,0008))" if _REFORMATTED.intersection(kinds) else ""
 
 
-def _odd_times(times_ms: np.ndarray, rr_ms: float) -> str:
+def _odd_times(times_ms: FloatArray, rr_ms: float) -> str:
     """Say what of the times is unusual for a cine."""
     if len(times_ms) < 2:
         return ""
@@ -164,7 +165,7 @@ def _odd_times(times_ms: np.ndarray, rr_ms: float) -> str:
     return ""
 
 
-def _follows_beat(times_ms: np.ndarray, rr_ms: float) -> bool:
+def _follows_beat(times_ms: FloatArray, rr_ms: float) -> bool:
     """Tell whether times run through one heart beat, or through two in steps as small."""
     if len(times_ms) < MIN_BEAT_FRAMES or _odd_times(times_ms, rr_ms):
         return False
@@ -173,6 +174,6 @@ def _follows_beat(times_ms: np.ndarray, rr_ms: float) -> bool:
     return low <= share <= high or (share <= MAX_BEATS and len(times_ms) >= 2 * MIN_BEAT_FRAMES)
 
 
-def _span_ms(times_ms: np.ndarray) -> float:
+def _span_ms(times_ms: FloatArray) -> float:
     """Return how long the frames last together, the last one as long as the others."""
     return float((times_ms[-1] - times_ms[0]) * len(times_ms) / (len(times_ms) - 1))

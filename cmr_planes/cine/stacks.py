@@ -150,7 +150,7 @@ def _explain(
         return PassedOver(
             cine=cine, fate=Fate.REPEAT, sentence=f"it is turned by {turned_deg:.0f} degrees against the stack{later}"
         )
-    if is_near and apart_mm <= SAME_PLACE_SHARE * base.step_mm:
+    if apart_mm <= SAME_PLACE_SHARE * base.step_mm:
         which = "a later" if nearest.recency > cine.recency else "another"
         return PassedOver(cine=cine, fate=Fate.REPEAT, sentence=f"{which} acquisition of this level was used")
     if place_mm < position_mm[stack[0]] or place_mm > position_mm[stack[-1]]:
