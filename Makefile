@@ -2,10 +2,11 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+INTEROP := .venv-interop
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= 1500
 
-.PHONY: help setup test lint types unit demo bench fuzz faults format clean
+.PHONY: help setup test lint types unit demo bench fuzz faults interop format clean
 
 help:          ## show this list
 	@grep -E '^[a-z]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,5 +60,13 @@ fuzz: setup    ## mutated inputs for every reader; FUZZ_SECONDS=60 a target, or 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	nice -n 19 $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --runs $(FUZZ_RUNS)
 
+interop: $(INTEROP)/.done   ## the tests that run nnU-Net, in .venv-interop, an environment of their own
+	$(INTEROP)/bin/python -m pytest -m interop -n 0 tests/interop
+
+$(INTEROP)/.done: pyproject.toml constraints.txt tests/interop/requirements.txt
+	$(PYTHON) -m venv $(INTEROP)
+	$(INTEROP)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]' -r tests/interop/requirements.txt
+	touch $@
+
 clean:         ## remove what the commands above made
-	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(INTEROP) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
