@@ -43,6 +43,8 @@ _CODES = {
 """SNOMED codes of SegmentedPropertyType."""
 _PAINTED = tuple(STRUCTURES.values())
 """What is painted later covers what is there, as with contours."""
+BACKGROUND = 0
+"""The segment of a LABELMAP that stands for no structure; other segmentations count from 1."""
 MAX_OVERLAP = 0.1
 """The share of the smaller of two chambers that may belong to both segments: their edges are drawn one by one."""
 
@@ -106,6 +108,8 @@ def _structures(dataset: Dataset, classes: ClassMap | None) -> Mapping[int, Stru
     structures = {}
     for item in dataset.SegmentSequence:
         number = int(item.SegmentNumber)
+        if number == BACKGROUND and _is_label_map(dataset):
+            continue
         structure = _structure_of(item) if classes is None else classes.structures.get(number)
         if structure is None:
             raise AnnotationError(
@@ -113,7 +117,14 @@ def _structures(dataset: Dataset, classes: ClassMap | None) -> Mapping[int, Stru
                 f"segment number, for example {number}=LV"
             )
         structures[number] = structure
+    if not structures:
+        raise AnnotationError("is a segmentation whose only segment is its background; export it again")
     return structures
+
+
+def _is_label_map(dataset: Dataset) -> bool:
+    """Tell whether the values of the pixels are the numbers of the segments."""
+    return str(dataset.get("SegmentationType", "")) == "LABELMAP"
 
 
 def _structure_of(segment: Dataset) -> Structure | None:
@@ -133,7 +144,7 @@ def _frames(dataset: Dataset) -> list[_Frame]:
         raise AnnotationError(f"has {count} frames of {rows} × {columns} pixels, more than can be read")
     pixels = np.asarray(dataset.pixel_array).reshape(count, rows, columns)
     shared = dataset.SharedFunctionalGroupsSequence[0]
-    is_label_map = str(dataset.get("SegmentationType", "")) == "LABELMAP"
+    is_label_map = _is_label_map(dataset)
     if str(dataset.get("SegmentationType", "")) == "FRACTIONAL":
         pixels = pixels >= float(dataset.get("MaximumFractionalValue", 255)) / 2
     frames = []

@@ -39,7 +39,7 @@ def read(data: bytes, stem: str = "", classes: str | None = None) -> Annotation:
     return read_dicom_seg(io.BytesIO(data), stem, None if classes is None else parse_classes(classes))
 
 
-@pytest.mark.parametrize("kind", ["BINARY", "FRACTIONAL"])
+@pytest.mark.parametrize("kind", ["BINARY", "FRACTIONAL", "LABELMAP"])
 def test_segments_lie_on_the_instances_that_they_name(kind: str) -> None:
     annotation = read(seg(kind=kind))
     assert annotation.source is LabelFormat.DICOM_SEG
