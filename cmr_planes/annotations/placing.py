@@ -14,6 +14,8 @@ SAME_SPACING = 0.01
 """Spacings that differ by less than this share are the same: the label map was drawn on the image's own pixels."""
 PARALLEL_COSINE = 0.98
 """A label map whose slices stand at a larger angle (11 degrees) to an image is of another view."""
+THICK_SLICES = 2.0
+"""Voxels so many times longer along one axis than along the others are those of slices that are stacked along it."""
 _ROUNDING_PX = 1e-3
 """Headers and NIfTI's single precision round positions by less."""
 
@@ -51,6 +53,10 @@ def place_on_plane(volume: LabelVolume, plane: ImagePlane) -> SlicePlacement:
     across = int(np.argmax(np.abs(plane.normal @ (steps / sizes_mm))))
     corners = np.array([[c, r, 0, 1] for c in (0, plane.columns - 1) for r in (0, plane.rows - 1)], dtype=np.float64)
     at_corners = corners @ voxel_from_pixel.T
+    slice_axis = _slice_axis(volume.labels.shape, sizes_mm)
+    if slice_axis not in (None, across):  # an image of another view, which crosses the slices
+        beyond_voxel = at_corners[:, slice_axis] - np.clip(at_corners[:, slice_axis], 0, volume.labels.shape[slice_axis] - 1)
+        return SlicePlacement(float(np.abs(beyond_voxel).max() * sizes_mm[slice_axis]), is_covered=False, labels=None)
     across_voxel = at_corners[:, across]
     thickness_mm = float(abs(plane.normal @ steps[:, across]))
     nearest = int(np.clip(np.floor(across_voxel.mean() + 0.5), 0, volume.labels.shape[across] - 1))
@@ -65,6 +71,15 @@ def place_on_plane(volume: LabelVolume, plane: ImagePlane) -> SlicePlacement:
     if offset_mm > tolerance_mm:
         return SlicePlacement(offset_mm, is_covered=True, labels=None)
     return SlicePlacement(offset_mm, is_covered=True, labels=_sample(volume, plane, voxel_from_pixel, across, nearest))
+
+
+def _slice_axis(shape: tuple[int, ...], sizes_mm: FloatArray) -> int | None:
+    """Return the axis along which a label map's slices are stacked; None where any of them may be."""
+    single = [axis for axis, count in enumerate(shape) if count == 1]
+    if single:
+        return single[0] if len(single) == 1 else None
+    longest = int(np.argmax(sizes_mm))
+    return longest if sizes_mm[longest] >= THICK_SLICES * np.delete(sizes_mm, longest).max() else None
 
 
 def _offset_in_plane_mm(volume: LabelVolume, plane: ImagePlane, at_corners: FloatArray, across: int, sizes_mm: FloatArray) -> float:

@@ -68,6 +68,28 @@ def test_half_a_pixel_is_allowed(shift_px: float) -> None:
         np.testing.assert_array_equal(place_on_plane(shifted, plane).labels, TRUTH[2])
 
 
+@pytest.mark.parametrize("n_slices", [1, 5])
+@pytest.mark.parametrize("angle_deg", [0.0, 7.0])
+@pytest.mark.parametrize("shift_px", [0.0, 0.3, 200.0])
+def test_an_image_that_crosses_the_slices_of_a_label_map_is_not_among_them(
+    n_slices: int, angle_deg: float, shift_px: float
+) -> None:
+    labels = volume(PLANES[:n_slices], TRUTH[:n_slices])
+    sax, turn = PLANES[0], np.deg2rad(angle_deg)
+    crossing = replace(
+        sax,
+        row_cosine=np.cos(turn) * sax.row_cosine + np.sin(turn) * sax.column_cosine,
+        column_cosine=sax.normal,
+        position_mm=sax.position_mm + (40 + shift_px) * sax.row_spacing_mm * sax.column_cosine,
+    )
+    placement = place_on_plane(labels, crossing)
+    assert placement.labels is None
+    assert not placement.is_covered
+    target = make_target(TWO, [crossing], instance_keys=None)
+    remarks = match([nifti(labels)], [make_target(SAX, PLANES[:n_slices]), target], key).remarks
+    assert not any("2Ch" in remark for remark in remarks)
+
+
 @pytest.mark.parametrize("shift_mm", [1.0, 5.0, 60.0, 500.0])
 @pytest.mark.parametrize("axis", ["row_cosine", "column_cosine"])
 def test_labels_off_in_the_plane_are_refused_with_the_distance(axis: str, shift_mm: float) -> None:
