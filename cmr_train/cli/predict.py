@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import counted, decimals
 from cmr_planes.views import PhaseChoice
 from cmr_train.choices import DeviceKind, Weights
-from cmr_train.cli.options import device_option, run_argument, unfinished_option, weights_option
+from cmr_train.cli.options import device_option, unfinished_option, weights_option
 
 if TYPE_CHECKING:
     from cmr_train.evaluation.volumes import VentricularFunction
@@ -30,8 +31,7 @@ _DOUBT = "doubt"
 
 
 @click.command()
-@run_argument
-@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("paths", metavar="RUN... SOURCE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the results.")
 @click.option(
     "--phases",
@@ -50,8 +50,7 @@ _DOUBT = "doubt"
 @quiet_option
 @reports_errors(interrupted="files that are written are kept; the same command starts over")
 def predict(
-    run: Path,
-    sources: tuple[Path, ...],
+    paths: tuple[Path, ...],
     *,
     out: Path,
     phases: PhaseChoice,
@@ -65,6 +64,9 @@ def predict(
 ) -> ExitCode:
     """Segment SOURCE with RUN: what 'cmr-planes extract' takes, DICOM or NIfTI, or one catalogue (.h5).
 
+    The arguments that come first and hold a config.json are RUNs. The probabilities of several are averaged on each image's own
+    pixels; they must be of one view, task and set of structures.
+
     Writes label maps as NIfTI in the scanner's coordinates, contact sheets as PNG and, for short-axis stacks, volumes.csv: volumes
     of both ventricles in ml, ejection fraction in %, mass of the left ventricle in g (1.05 g/ml). A cell is empty where a structure
     was not found, or is larger at end-systole; the column doubt says so. File names hold subjects' keys. Exit code 3 if no subject
@@ -74,12 +76,14 @@ def predict(
     Example:
       cmr-train predict runs/finetune-sax new_scans/ -o segmented
       cmr-train predict runs/finetune-sax out.h5 -o segmented --no-pictures
+      cmr-train predict studies/sax/cells/multitask-n10-s* new_scans/ -o segmented
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     from cmr_train.recipes.predict import predict as predict_sources
 
+    runs, sources = _split_arguments(paths)
     with shown("extract", "subjects") as on_extract, shown("predict", "subjects") as on_progress:
         prediction = predict_sources(
-            run,
+            runs,
             sources,
             out,
             phases=phases,
@@ -92,15 +96,31 @@ def predict(
             on_progress=on_progress,
             on_message=remark,
         )
+    network = "the run" if len(prediction.runs) == 1 else "any of the runs"
     if prediction.n_seen is None:
-        say("whether the run has seen these subjects in its training cannot be told from their keys", style="yellow")
+        say(f"whether {network} has seen these subjects in its training cannot be told from their keys", style="yellow")
     elif prediction.n_seen:
-        say(f"{counted(prediction.n_seen, 'subject')} whom the run has seen in its training", style="yellow")
+        say(f"{counted(prediction.n_seen, 'subject')} whom {network} has seen in its training", style="yellow")
     if as_json:
         print_json(_to_json(prediction, with_keys=verbose))
     else:
         _print(prediction, out, with_keys=verbose)
     return ExitCode.DONE if prediction.subjects else ExitCode.NOTHING_USABLE
+
+
+def _split_arguments(paths: Sequence[Path]) -> tuple[Sequence[Path], Sequence[Path]]:
+    """Return which arguments are runs and which sources: the first is a run, and the further ones as long as they look like one."""
+    from cmr_train.runs.folder import is_run
+
+    n_runs = 1 + sum(1 for _ in takewhile(is_run, paths[1:]))
+    runs, sources = paths[:n_runs], paths[n_runs:]
+    if not sources:
+        found = "" if n_runs == 1 else f": {str(paths[-1])!r} is a run"
+        raise click.UsageError(f"Missing argument 'SOURCE...'{found}")
+    late = next(filter(is_run, sources), None)
+    if late is not None:
+        raise click.UsageError(f"{str(late)!r} is a run; give all runs before the sources")
+    return runs, sources
 
 
 def _to_json(prediction: "Prediction", *, with_keys: bool) -> dict[str, Any]:
@@ -122,6 +142,7 @@ def _to_json(prediction: "Prediction", *, with_keys: bool) -> dict[str, Any]:
         for rejection in prediction.left_out
     ]
     return {
+        "runs": list(prediction.runs),
         "view": prediction.view.value,
         "task": prediction.head.value,
         "weights": prediction.weights.value,

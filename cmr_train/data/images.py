@@ -90,10 +90,10 @@ def prepare_mask(mask: NDArray[np.uint8], spacing_mm: tuple[float, float] | None
     return fit(_resampled(mask, spacing_mm, grid, is_mask=True), *grid.size)[0]
 
 
-def restore_classes(
+def restore_probabilities(
     probabilities: NDArray[np.float32], shape: tuple[int, int], spacing_mm: tuple[float, float], grid: Grid
-) -> NDArray[np.uint8]:
-    """Bring probabilities from a grid of other pixels to an image's own by linear interpolation, and take the most likely class.
+) -> NDArray[np.float32]:
+    """Bring probabilities from a grid to the pixels of an image, by linear interpolation where these are of other size.
 
     Parameters
     ----------
@@ -104,19 +104,17 @@ def restore_classes(
     spacing_mm
         Distance between its rows and between its columns.
     grid
-        The network's grid; it has a pixel size and holds the image.
+        The network's grid; it holds the image.
 
     Returns
     -------
-        Shape ``shape``.
+        Shape (classes, *shape).
     """
-    pixel_mm = _known(grid.pixel_mm)
-    own = unfit(probabilities, *resampled_shape(shape, spacing_mm, pixel_mm))
-    steps = (spacing_mm[0] / pixel_mm[0], spacing_mm[1] / pixel_mm[1])
-    classes: NDArray[np.uint8] = (
-        np.stack([to_shape(each, shape, steps, is_mask=False) for each in own]).argmax(axis=0).astype(np.uint8)
-    )
-    return classes
+    if grid.pixel_mm is None or grid.keeps(spacing_mm):
+        return unfit(probabilities, *shape)
+    own = unfit(probabilities, *resampled_shape(shape, spacing_mm, grid.pixel_mm))
+    steps = (spacing_mm[0] / grid.pixel_mm[0], spacing_mm[1] / grid.pixel_mm[1])
+    return np.stack([to_shape(each, shape, steps, is_mask=False) for each in own]).astype(np.float32, copy=False)
 
 
 def count_cut(mask: NDArray[np.uint8], spacing_mm: tuple[float, float] | None, grid: Grid) -> tuple[int, int]:

@@ -2,30 +2,32 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
-from cmr_planes.system.whole_file import file_sha256
 from cmr_train.errors import TrainError
+from cmr_train.prediction.ensemble import Ensemble
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import read_json
 from cmr_train.runs.identity import CatalogueIdentity
-from cmr_train.runs.run import Run, weights_path
 
 LABELS, PICTURES, VOLUMES_NAME, PREDICTION_NAME = "labels", "pictures", "volumes.csv", "prediction.json"
-"""Files of a prediction's folder; the last says which network made them of which data."""
+"""Files of a prediction's folder; the last says which networks made them of which data."""
 
 
-def prediction_origin(run: Run, catalogue: CatalogueIdentity) -> dict[str, str]:
-    """Return what tells a prediction from another: the network, its task and the data."""
+def prediction_origin(ensemble: Ensemble, catalogue: CatalogueIdentity) -> dict[str, Any]:
+    """Return what tells a prediction from another: the networks, their task and the data."""
+    networks = [
+        {"run": run.name, "weights_sha256": digest} for run, digest in zip(ensemble.runs, ensemble.weights_sha256, strict=True)
+    ]
     return {
-        "run": run.name,
-        "weights_sha256": file_sha256(weights_path(run.folder, run.weights, unfinished=True)),
-        "task": run.head.value,
-        "view": run.view.value,
+        **(networks[0] if len(networks) == 1 else {"runs": networks}),
+        "task": ensemble.head.value,
+        "view": ensemble.view.value,
         "catalogue_sha256": catalogue.sha256,
     }
 
 
-def claim_folder(folder: Path, origin: dict[str, str], *, overwrite: bool) -> None:
+def claim_folder(folder: Path, origin: dict[str, Any], *, overwrite: bool) -> None:
     """Write ``prediction.json`` into a folder that is empty or holds the same prediction.
 
     Parameters

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cmr_train.choices import Head
 from cmr_train.compute.devices import Compute
-from cmr_train.data.images import Grid, prepare_image, restore_classes, scale, unfit
+from cmr_train.data.images import Grid, prepare_image, restore_probabilities, scale, unfit
 from cmr_train.data.pixel_sizes import PixelSizes, pixel_text
 from cmr_train.models.unet import UNet
 from cmr_train.runs.run import Run
@@ -75,22 +75,53 @@ def find_classes(
     -------
         One label map per image, of its shape.
     """
-    grids = [grid.holding(_shape(image), spacing) for image, spacing in zip(images, spacing_mm, strict=True)]
     labels: list[NDArray[np.uint8]] = []
-    for part in _batches(grids, [grid.keeps(spacing) for spacing in spacing_mm]):
-        own = grids[part.start]
-        prepared = [prepare_image(image, spacing, own) for image, spacing in zip(images[part], spacing_mm[part], strict=True)]
-        pixels, windows = (np.stack(column) for column in zip(*prepared, strict=True))
-        found = probabilities(model, scale(pixels, windows), head, compute)
+    for part, own, found in _answers(model, images, spacing_mm, grid=grid, head=head, compute=compute):
         if own.keeps(spacing_mm[part.start]):
             classes = found.argmax(dim=1).to(torch.uint8).cpu().numpy()
             labels.extend(unfit(each, *_shape(image)) for each, image in zip(classes, images[part], strict=True))
         else:
             labels.extend(
-                restore_classes(each, _shape(image), spacing, own)
+                restore_probabilities(each, _shape(image), spacing, own).argmax(axis=0).astype(np.uint8)
                 for each, image, spacing in zip(found.cpu().numpy(), images[part], spacing_mm[part], strict=True)
             )
     return labels
+
+
+def find_probabilities(
+    model: UNet,
+    images: Sequence[NDArray[Any]],
+    spacing_mm: Sequence[tuple[float, float]],
+    *,
+    grid: Grid,
+    head: Head,
+    compute: Compute,
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the probability of every class at every pixel of each image, on its own pixels: shape (classes, rows, columns).
+
+    Arguments as of :func:`find_classes`. Only one batch is held at a time.
+    """
+    for part, own, found in _answers(model, images, spacing_mm, grid=grid, head=head, compute=compute):
+        for each, image, spacing in zip(found.cpu().numpy(), images[part], spacing_mm[part], strict=True):
+            yield restore_probabilities(each, _shape(image), spacing, own)
+
+
+def _answers(
+    model: UNet,
+    images: Sequence[NDArray[Any]],
+    spacing_mm: Sequence[tuple[float, float]],
+    *,
+    grid: Grid,
+    head: Head,
+    compute: Compute,
+) -> Iterator[tuple[slice, Grid, torch.Tensor]]:
+    """Yield, batch by batch, which images, on which grid, and the probabilities there; arguments as of :func:`find_classes`."""
+    grids = [grid.holding(_shape(image), spacing) for image, spacing in zip(images, spacing_mm, strict=True)]
+    for part in _batches(grids, [grid.keeps(spacing) for spacing in spacing_mm]):
+        own = grids[part.start]
+        prepared = [prepare_image(image, spacing, own) for image, spacing in zip(images[part], spacing_mm[part], strict=True)]
+        pixels, windows = (np.stack(column) for column in zip(*prepared, strict=True))
+        yield part, own, probabilities(model, scale(pixels, windows), head, compute)
 
 
 def label_images(run: Run, images: Sequence[NDArray[Any]], spacing_mm: Sequence[tuple[float, float]]) -> list[NDArray[np.uint8]]:

@@ -1,6 +1,7 @@
 """Segment subjects: label maps, pictures, and the volumes of the ventricles from a short-axis stack."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +26,9 @@ from cmr_train.data.pixel_sizes import spacings_of
 from cmr_train.data.selection import n_subjects_of, participants
 from cmr_train.errors import TrainError
 from cmr_train.evaluation.volumes import VentricularFunction, voxel_volumes_ml
+from cmr_train.prediction.ensemble import Ensemble
 from cmr_train.prediction.folder import LABELS, PICTURES, VOLUMES_NAME, claim_folder, prediction_origin
-from cmr_train.prediction.inference import label_images, pixels_sentence
+from cmr_train.prediction.inference import pixels_sentence
 from cmr_train.prediction.overlays import Sheet, draw
 from cmr_train.prediction.sources import opened_sources
 from cmr_train.runs.identity import CatalogueIdentity
@@ -71,22 +73,24 @@ class PredictedSubject:
 class Prediction:
     """The subjects of a source: those that were segmented, and those that could not be."""
 
+    runs: tuple[str, ...]
+    """Names of the runs, in the order in which their probabilities were added up."""
     view: CardiacView
-    """View of the run."""
+    """View of the runs."""
     head: Head
-    """Task of the run."""
+    """Task of the runs."""
     weights: Weights
-    """Whether the last or the best weights of the run were used."""
+    """Whether the last or the best weights of the runs were used."""
     subjects: tuple[PredictedSubject, ...]
     """Subjects that were segmented, in the catalogue's order."""
     left_out: tuple[CatalogueFinding, ...]
     """Reasons why subjects, or their images of the view, were left out."""
     n_seen: int | None
-    """Subjects whom the run has seen in its training; None where that cannot be told."""
+    """Subjects whom any run has seen in its training; None where that cannot be told."""
 
 
 def predict(
-    run: Run | PathLike,
+    run: Run | PathLike | Sequence[Run | PathLike],
     sources: PathLike | Sequence[PathLike],
     out: PathLike,
     *,
@@ -105,7 +109,8 @@ def predict(
     Parameters
     ----------
     run
-        A trained network, or its folder.
+        A trained network, or its folder; or several of one view, task and set of classes, whose probabilities are averaged on each
+        image's own pixels. Their order changes nothing.
     sources
         A catalogue (``.h5``); or folders and zips of DICOM files, or folders of NIfTI images, as :func:`cmr_planes.extract` takes
         them.
@@ -141,7 +146,7 @@ def predict(
     SourceError
         A source holds no subject.
     TrainError
-        ``out`` holds what another network made, or the same of other data.
+        ``out`` holds what another network made, or the same of other data; or two runs cannot be averaged.
     CheckpointError
         ``run`` is a folder without a run, or its weights cannot be used.
     ShardError
@@ -156,44 +161,58 @@ def predict(
     >>> prediction = predict("runs/finetune", "new_scans/", "segmented")  # doctest: +SKIP
     >>> prediction.subjects[0].function.lv.ejection_fraction_percent  # doctest: +SKIP
     """
-    network, folder = loaded(run, device, weights, unfinished=unfinished), Path(out)
-    if network.validation_dice:
-        on_message(network.weights_sentence)
+    named = [run] if isinstance(run, Run | str | os.PathLike) else run
+    ensemble = Ensemble.of([loaded(each, device, weights, unfinished=unfinished) for each in named])
+    folder = Path(out)
+    for said in _network_sentences(ensemble):
+        on_message(said)
     frames = member_of(PhaseChoice, phases, "phases")
-    with only_run(folder), opened_sources(sources, network.view, frames, folder, on_extract) as catalogue:
+    with only_run(folder), opened_sources(sources, ensemble.view, frames, folder, on_extract) as catalogue:
         identity = CatalogueIdentity.of(catalogue)
-        claim_folder(folder, prediction_origin(network, identity), overwrite=overwrite)
+        claim_folder(folder, prediction_origin(ensemble, identity), overwrite=overwrite)
         (folder / LABELS).mkdir(parents=True, exist_ok=True)
         if pictures:
             (folder / PICTURES).mkdir(exist_ok=True)
-        index = catalogue.index(network.view)
-        sentence = pixels_sentence(network, spacings_of(catalogue, index))
-        if sentence is not None:
-            on_message(sentence)
+        index = catalogue.index(ensemble.view)
+        spacings_mm = spacings_of(catalogue, index)
+        for sentence in dict.fromkeys(pixels_sentence(each, spacings_mm) for each in ensemble.runs):
+            if sentence is not None:
+                on_message(sentence)
         keys = list(dict.fromkeys(index.subject(row) for row in range(len(index))))
         on_progress(Progress(0, len(keys)))
         subjects = []
         for key in keys:
-            subjects.append(_predict_subject(network, catalogue, folder, key, with_pictures=pictures))
+            subjects.append(_predict_subject(ensemble, catalogue, folder, key, with_pictures=pictures))
             on_progress(Progress(len(subjects), len(keys)))
-        left_out = tuple(rejection for rejection in catalogue.rejections() if rejection.view in ("", network.view.value))
+        left_out = tuple(rejection for rejection in catalogue.rejections() if rejection.view in ("", ensemble.view.value))
     functions = {subject.subject: subject.function for subject in subjects if subject.function is not None}
     if functions:
-        write_whole(folder / VOLUMES_NAME, _volumes_csv(network.view, functions).encode())
+        write_whole(folder / VOLUMES_NAME, _volumes_csv(ensemble.view, functions).encode())
     return Prediction(
-        view=network.view,
-        head=network.head,
-        weights=network.weights,
+        runs=tuple(each.name for each in ensemble.runs),
+        view=ensemble.view,
+        head=ensemble.head,
+        weights=ensemble.runs[0].weights,
         subjects=tuple(subjects),
         left_out=left_out,
-        n_seen=_n_seen(network, identity, index),
+        n_seen=_n_seen(ensemble.runs, identity, index),
     )
 
 
-def _n_seen(run: Run, catalogue: CatalogueIdentity, index: ImageIndex) -> int | None:
-    """Count the subjects whom a run has seen in its training; None where keys do not tell."""
+def _network_sentences(ensemble: Ensemble) -> Iterator[str]:
+    """Say which networks are averaged, and with which weights."""
+    runs = ensemble.runs
+    if len(runs) > 1:
+        yield f"the probabilities of {len(runs)} networks are averaged: {', '.join(run.name for run in runs)}"
+    for run in runs:
+        if run.validation_dice:
+            yield run.weights_sentence if len(runs) == 1 else f"{run.name}: {run.weights_sentence}"
+
+
+def _n_seen(runs: Sequence[Run], catalogue: CatalogueIdentity, index: ImageIndex) -> int | None:
+    """Count the subjects whom any run has seen in its training; None where keys do not tell."""
     try:
-        known = known_people(run, catalogue, participants(index), None).all
+        known = frozenset[str]().union(*(known_people(run, catalogue, participants(index), None).all for run in runs))
     except TrainError:
         return None
     return n_subjects_of(index, known)
@@ -218,35 +237,43 @@ def function_values(function: VentricularFunction) -> dict[str, str | float]:
     return dict(zip(VOLUME_COLUMNS[2:], values, strict=True))
 
 
-def _predict_subject(run: Run, catalogue: Catalogue, folder: Path, subject: str, *, with_pictures: bool) -> PredictedSubject:
+def _predict_subject(
+    ensemble: Ensemble, catalogue: Catalogue, folder: Path, subject: str, *, with_pictures: bool
+) -> PredictedSubject:
     """Segment one subject and write its files."""
-    view = catalogue.view_attributes(subject, run.view)
+    view = catalogue.view_attributes(subject, ensemble.view)
     n_phases, n_slices, rows, columns = view.shape
     images = [
-        [catalogue.image(subject, run.view, phase, slice_index) for slice_index in range(n_slices)] for phase in range(n_phases)
+        [catalogue.image(subject, ensemble.view, phase, slice_index) for slice_index in range(n_slices)]
+        for phase in range(n_phases)
     ]
     spacing_mm = [(plane.row_spacing_mm, plane.column_spacing_mm) for plane in view.planes]
-    flat = label_images(run, [image for stack in images for image in stack], spacing_mm * n_phases)
+    flat = ensemble.find([image for stack in images for image in stack], spacing_mm * n_phases).labels
     labels = np.stack(flat).reshape(n_phases, n_slices, rows, columns)
     affines_mm = np.stack([plane.patient_from_pixel for plane in view.planes])
     _write_phases(
-        folder / LABELS, f"{subject}_{run.view.value}", labels, view.phases, affines_mm, is_positions=run.head is Head.POSITIONS
+        folder / LABELS,
+        f"{subject}_{ensemble.view.value}",
+        labels,
+        view.phases,
+        affines_mm,
+        is_positions=ensemble.head is Head.POSITIONS,
     )
     if with_pictures:
         sheet = Sheet(
             images=images,
             labels=labels,
             phases=view.phases,
-            classes=run.classes,
-            colour=structure_colour if run.head is Head.STRUCTURES else position_colour,
+            classes=ensemble.classes,
+            colour=structure_colour if ensemble.head is Head.STRUCTURES else position_colour,
             aspect=spacing_mm[0][0] / spacing_mm[0][1],
-            heading=f"{subject}, {run.view.title}",
+            heading=f"{subject}, {ensemble.view.title}",
         )
-        write_whole(folder / PICTURES / f"{subject}_{run.view.value}.png", encode_png(draw(sheet)))
+        write_whole(folder / PICTURES / f"{subject}_{ensemble.view.value}.png", encode_png(draw(sheet)))
     function = None
-    if run.view is CardiacView.SAX and run.head is Head.STRUCTURES:
+    if ensemble.view is CardiacView.SAX and ensemble.head is Head.STRUCTURES:
         voxels_ml = voxel_volumes_ml(affines_mm, np.array(spacing_mm))
-        function = VentricularFunction.measure(labels, view.phases, voxels_ml, structures=run.config.structures)
+        function = VentricularFunction.measure(labels, view.phases, voxels_ml, structures=ensemble.structures)
     return PredictedSubject(subject=subject, phases=view.phases, n_slices=n_slices, function=function)
 
 

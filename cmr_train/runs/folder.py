@@ -59,6 +59,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def is_run(path: Path) -> bool:
+    """Tell whether a path is the folder of a run, whole or damaged."""
+    return (path / CONFIG_NAME).is_file()
+
+
 def read_config(run: Path) -> RunConfig:
     """Read the configuration of a run.
 

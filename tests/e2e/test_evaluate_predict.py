@@ -515,6 +515,24 @@ def test_subjects_without_the_view_are_left_out_with_their_reason(tmp_path):
     assert [row["subject"] for row in rows_of(tmp_path / "out" / "volumes.csv")] == ["SYN-0001"]
 
 
+def test_runs_come_first_and_sources_after_them(tmp_path, dicom):
+    runs = [write_run(tmp_path / f"run{number}", rows=88, columns=88, threshold=0.7 + number / 20) for number in range(3)]
+    result = command("predict", *runs, dicom, "-o", tmp_path / "out", "--no-pictures", "--json")
+    assert result.exit_code == 0, result.output
+    assert sorted(json.loads(result.stdout)["runs"]) == ["run0", "run1", "run2"]
+    assert "the probabilities of 3 networks are averaged" in " ".join(result.stderr.split())
+    for arguments, words in (
+        ((runs[0],), "Missing argument 'SOURCE...'"),
+        ((runs[0], runs[1]), "is a run"),
+        ((runs[0], dicom, runs[1]), "give all runs before the sources"),
+    ):
+        result = command("predict", *arguments, "-o", tmp_path / "other")
+        assert result.exit_code == 2
+        assert words in " ".join(result.stderr.split())
+    other = write_run(tmp_path / "positions", rows=88, columns=88, recipe=Recipe.PRETEXT)
+    one_sentence(command("predict", runs[0], other, dicom, "-o", tmp_path / "other"), 1, "run0", "positions", "cannot be averaged")
+
+
 def test_long_axis_images_are_not_needed(tmp_path):
     write_study(tmp_path / "dicom" / "SYN-0001", small_study(views=("sax",)))
     run = write_run(tmp_path / "run", threshold=0.8)

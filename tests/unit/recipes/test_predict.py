@@ -1,5 +1,9 @@
 """Prediction called from Python, with networks whose answer is known."""
 
+import hashlib
+import json
+from pathlib import Path
+
 import nibabel
 import numpy as np
 import pytest
@@ -88,3 +92,26 @@ def test_nifti_images_are_segmented_where_they_lie(tmp_path, dicom, layout):
         placed = [{tuple(point) for point in (image.affine @ corners).T.round(1)[:, :3].tolist()} for image in (first, second)]
         assert placed[0] == placed[1]
         assert np.count_nonzero(first.dataobj) == np.count_nonzero(second.dataobj) > 0
+
+
+def test_several_runs_give_the_same_bytes_in_any_order(tmp_path, dicom):
+    runs = [write_run(tmp_path / f"run{rows}", rows=rows, columns=88, threshold=rows / 100) for rows in (72, 80, 88)]
+    said = []
+    prediction = cmr_train.predict(runs, dicom, tmp_path / "first", on_message=said.append)
+    again = cmr_train.predict(runs[::-1], dicom, tmp_path / "second")
+    assert sorted(prediction.runs) == ["run72", "run80", "run88"]
+    assert again.runs == prediction.runs
+    assert any("probabilities of 3 networks are averaged" in sentence for sentence in said)
+    first, second = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in (tmp_path / "first", tmp_path / "second")
+    )
+    stored = [json.loads(files.pop(Path("prediction.json"))) for files in (first, second)]
+    assert first == second
+    assert len(first) == 4
+    assert stored[0]["runs"] == stored[1]["runs"]
+    digests = {run.name: hashlib.sha256((run / "final.pt").read_bytes()).hexdigest() for run in runs}
+    assert {each["run"]: each["weights_sha256"] for each in stored[0]["runs"]} == digests
+    assert [each["run"] for each in stored[0]["runs"]] == list(prediction.runs)
+    with pytest.raises(cmr_train.TrainError, match="what another network made"):
+        cmr_train.predict(runs[:2], dicom, tmp_path / "first")
