@@ -64,6 +64,7 @@ def _pairs(context: click.Context, parameter: click.Parameter, value: tuple[str,
 @setting_option(STUDY_SETTINGS["modes"])
 @setting_option(STUDY_SETTINGS["seeds"])
 @setting_option(STUDY_SETTINGS["weights"])
+@setting_option(STUDY_SETTINGS["pretext_per_seed"])
 @setting_option(STUDY_SETTINGS["few_tested"])
 @click.option("--preset", type=EnumChoice([*Preset]), help="Source of the defaults.  [default: paper]")
 @click.option("--iterations", type=int, callback=_iterations, help="Iterations of the segmentation.  [default: the preset's]")
@@ -103,9 +104,9 @@ def study(
 ) -> ExitCode:
     """Compare the transfer modes at several numbers of annotated participants, and write the report.
 
-    One pretext is trained, then a network for each mode, number of participants and seed; all are evaluated on the same test
-    set. Smaller choices of participants are part of larger ones. The next start skips finished runs and resumes stopped ones.
-    A run that fails is tried once more, and the others go on without it. Command-line options override STUDY.toml.
+    One pretext is trained, or one per seed, then a network for each mode, number of participants and seed; all are evaluated on
+    the same test set. Smaller choices of participants are part of larger ones. The next start skips finished runs and resumes
+    stopped ones. A run that fails is tried once more, and the others go on without it. Command-line options override STUDY.toml.
 
     \b
     Example:
@@ -148,7 +149,7 @@ def study(
 def _document(file: Path | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """Lay the options over the study file."""
     document = {} if file is None else read_document(file)
-    for name in ("name", "view", "data", "subjects", "modes", "seeds", "weights", "few_tested", "preset"):
+    for name in ("name", "view", "data", "subjects", "modes", "seeds", "weights", "pretext_per_seed", "few_tested", "preset"):
         if given[name] is not None:
             document[name] = given[name]
     tables = {

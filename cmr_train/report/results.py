@@ -124,6 +124,15 @@ class StudyResults:
         """Every run once, the pretexts first."""
         return (*self.pretexts, *{cell.run.name: cell.run for cell in self.cells}.values())
 
+    @cached_property
+    def has_pretext_per_seed(self) -> bool:
+        """Whether no two seeds start from the same pretext, so that intervals over seeds hold the variance of the pretext."""
+        seeds: dict[str, set[int]] = {}
+        for cell in self.cells:
+            if cell.pretext is not None:
+                seeds.setdefault(cell.pretext, set()).add(cell.seed)
+        return all(len(of_pretext) == 1 for of_pretext in seeds.values())
+
     def select(self, variant: str, subjects: int, mode: TransferMode) -> tuple[CellResult, ...]:
         """Return the cells of all seeds, finished or not."""
         return tuple(cell for cell in self.cells if (cell.variant, cell.subjects, cell.mode) == (variant, subjects, mode))

@@ -41,7 +41,7 @@ def runs_table(results: StudyResults) -> ReportTable:
     seeds = {cell.run.name: str(cell.seed) for cell in results.cells}
     for run in results.runs:
         kind = "pretext" if run in results.pretexts else "cell"
-        seed = seeds.get(run.name, "0") if kind == "cell" else "0"
+        seed = seeds[run.name] if kind == "cell" else "" if run.config is None else str(run.config.training.seed)
         numbers = ["" if value is None else f"{value:,}" for value in (run.n_subjects, run.n_images, run.attempts)]
         time = "" if run.seconds is None else duration(run.seconds)
         texts = (f"{run.name}, {kind}", run.state, seed, *numbers, time, run.device or "")

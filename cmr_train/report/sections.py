@@ -110,7 +110,7 @@ def _tables(results: StudyResults, found: tuple[Entry, ...], paper: dict[int, Pa
         "the median over seeds. The best of a row is bold."
     ]
     if results.pretexts and len(results.seeds) > 1:
-        notes.append("All seeds of a variant start from one pretext, so that no interval holds the variance of the pretext.")
+        notes.append(wording.pretexts_of_seeds(results))
     if paper:
         notes.append(
             f"'paper' is {number} of Bai et al., MICCAI 2019: other people (UK Biobank) and other settings, so that only the "

@@ -19,13 +19,21 @@ def what_was_compared(results: StudyResults) -> str:
     modes, numbers = _listed([mode.value for mode in results.modes]), _listed([f"{n:,}" for n in results.subjects])
     variants = f" in {len(results.variants)} variants" if len(results.variants) > 1 else ""
     tested = f"{len(results.test_subjects):,} test subjects" if results.test_subjects else "the test subjects"
+    also = ", another pretext" if results.pretexts and len(results.seeds) > 1 and results.has_pretext_per_seed else ""
     scored = " Scored were the weights of each network's best validation." if results.weights is Weights.BEST else ""
     return (
         f"Networks that segment {results.view.title} images were trained with {modes} on {numbers} annotated "
         f"subject{'' if results.subjects == (1,) else 's'}, {counted(len(results.seeds), 'seed')} each{variants}. A seed is "
-        f"another choice of annotated subjects and other first weights. All were scored on the same {tested}, who were "
+        f"another choice of annotated subjects{also} and other first weights. All were scored on the same {tested}, who were "
         f"not trained on.{scored}"
     )
+
+
+def pretexts_of_seeds(results: StudyResults) -> str:
+    """Say whether the intervals hold the variance of the pretext."""
+    if results.has_pretext_per_seed:
+        return "Each seed starts from a pretext of its own, so that the intervals hold the variance of the pretext."
+    return "All seeds of a variant start from one pretext, so that no interval holds the variance of the pretext."
 
 
 def findings(results: StudyResults, found: Sequence[Entry], variant: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The plan of a study: its runs and their configurations. Nothing here reads images or imports torch."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -10,7 +11,7 @@ from cmr_train.config import DataConfig, RunConfig, TransferConfig, inherited
 from cmr_train.errors import ConfigError
 from cmr_train.presets import configure
 from cmr_train.settings.fields import settings_of
-from cmr_train.study.study_file import DEFAULT_VARIANT, Study
+from cmr_train.study.study_file import DEFAULT_VARIANT, Study, Variant
 
 PRETEXTS, NETWORKS = "pretexts", "cells"
 """Folders of a study's runs of each task."""
@@ -95,10 +96,16 @@ def plan_study(study: Study, folder: Path) -> StudyPlan:
     folders: dict[RunConfig, str] = {}
     for variant in study.variants:
         where = "" if variant.name == DEFAULT_VARIANT else f"variants.{variant.name}: "
-        source = _resolved(problems, f"{where}pretext: ", Recipe.PRETEXT, variant.preset, view=study.view, **variant.pretext)
-        pretext = None if source is None else pretexts.setdefault(source, Pretext(name=variant.name, config=source))
+        sources = [
+            _resolved(problems, f"{where}pretext: ", Recipe.PRETEXT, variant.preset, view=study.view, **given)
+            for given in _pretext_settings(study, variant)
+        ]
         for mode, subjects, seed in product(study.modes, study.subjects, range(study.seeds)):
-            needs = None if mode is TransferMode.SCRATCH else pretext
+            source = sources[seed if study.pretext_per_seed else 0]
+            needs = None
+            if mode is not TransferMode.SCRATCH and source is not None:
+                name = f"{variant.name}-s{seed}" if study.pretext_per_seed else variant.name
+                needs = pretexts.setdefault(source, Pretext(name=name, config=source))
             given = {} if source is None else inherited(source, mode)
             given |= {name: value for name, value in variant.finetune.items() if _matters(name, mode)}
             given |= {"view": study.view, "mode": mode, "subjects": subjects, "subjects_seed": seed, "seed": seed}
@@ -130,9 +137,16 @@ def plan_study(study: Study, folder: Path) -> StudyPlan:
         problems.append(f"the variants segment different structures ({'; '.join(structures)}), which one table cannot compare")
     if problems:
         raise ConfigError([*dict.fromkeys(problems)])
-    needed = {run.pretext for run in combinations}
-    used = tuple(pretext for pretext in pretexts.values() if pretext.name in needed)
-    return StudyPlan(study=study, pretexts=used, combinations=tuple(combinations))
+    return StudyPlan(study=study, pretexts=tuple(pretexts.values()), combinations=tuple(combinations))
+
+
+def _pretext_settings(study: Study, variant: Variant) -> Iterator[Mapping[str, Any]]:
+    """Give the settings of the pretexts of a variant, by seed; of one for all seeds unless the study has one per seed."""
+    if not study.pretext_per_seed:
+        yield variant.pretext
+        return
+    for seed in range(study.seeds):
+        yield {**variant.pretext, "seed": seed, "subjects_seed": seed}
 
 
 def _matters(name: str, mode: TransferMode) -> bool:

@@ -25,7 +25,8 @@ VARIANT_KEYS = ("data", "preset", "settings", "pretext", "finetune")
 """Keys of a study file in which its variants may differ."""
 
 _VARIED_BY_STUDY = ("view", "mode", "pretext")
-_VARIED_BY_RUN = (*_VARIED_BY_STUDY, "subjects", "subjects_seed", "seed")
+_VARIED_BY_SEED = ("subjects_seed", "seed")
+_VARIED_BY_RUN = (*_VARIED_BY_STUDY, "subjects", *_VARIED_BY_SEED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,9 @@ class Study:
         3, "Number of seeds: each draws another subset of participants and new initial weights.", interval=POSITIVE
     )
     weights: Weights = setting(Weights.LAST, "Weights that are scored, the same choice for every network: last or best.")
+    pretext_per_seed: bool = setting(
+        False, "Train one pretext per seed, in place of one for all seeds: intervals then hold the variance of the pretext too."
+    )
     few_tested: bool = setting(False, "Allow fewer than five test participants, who say little about others.")
     variants: tuple[Variant, ...]
     """At least one."""
@@ -74,6 +78,7 @@ class Study:
             "modes": [mode.value for mode in self.modes],
             "seeds": self.seeds,
             "weights": self.weights.value,
+            "pretext_per_seed": self.pretext_per_seed,
             "few_tested": self.few_tested,
             "variants": {
                 variant.name: to_plain({"preset": variant.preset, "pretext": variant.pretext, "finetune": variant.finetune})
@@ -117,14 +122,14 @@ def parse_study(document: Mapping[str, Any]) -> Study:
             _parsed(found, key, _distinct, values[key])
     view = values.get("view") or STUDY_SETTINGS["view"].default
     name = _parsed(found, "name", partial(convert, str), document.get("name", view.title))
-    variants = _variants(found, document)
+    variants = _variants(found, document, pretext_per_seed=bool(values.get("pretext_per_seed")))
     if found:
         raise ConfigError([*dict.fromkeys(found)])
     study = Study(name=name, variants=variants, **values)
     return dataclasses.replace(study, subjects=tuple(sorted(study.subjects)))
 
 
-def _variants(found: list[SettingProblem | str], document: Mapping[str, Any]) -> tuple[Variant, ...]:
+def _variants(found: list[SettingProblem | str], document: Mapping[str, Any], *, pretext_per_seed: bool) -> tuple[Variant, ...]:
     """Read the variants, or the only one where none is named."""
     base = {key: document[key] for key in VARIANT_KEYS if key in document}
     variants = document.get("variants", {})
@@ -135,13 +140,21 @@ def _variants(found: list[SettingProblem | str], document: Mapping[str, Any]) ->
         found += [_unknown(key, VARIANT_KEYS, f"variants.{name}") for key in given if key not in VARIANT_KEYS]
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
             found.append(f"a variant's name is made of letters, digits, - and _, got {name!r}")
-    return tuple(_variant(found, name, base, given) for name, given in (variants or {DEFAULT_VARIANT: {}}).items())
+    varied_in_pretext = (*_VARIED_BY_STUDY, *(_VARIED_BY_SEED if pretext_per_seed else ()))
+    varied = {"settings": _VARIED_BY_RUN, "pretext": varied_in_pretext, "finetune": _VARIED_BY_RUN}
+    return tuple(_variant(found, name, base, given, varied) for name, given in (variants or {DEFAULT_VARIANT: {}}).items())
 
 
-def _variant(found: list[SettingProblem | str], name: str, base: Mapping[str, Any], given: Mapping[str, Any]) -> Variant:
-    """Lay a variant's tables over those of the study."""
+def _variant(
+    found: list[SettingProblem | str],
+    name: str,
+    base: Mapping[str, Any],
+    given: Mapping[str, Any],
+    varied_by_study: Mapping[str, Collection[str]],
+) -> Variant:
+    """Lay a variant's tables over those of the study; the settings that the study varies itself are refused in each."""
     tables: dict[str, dict[str, Any]] = {}
-    for key, varied in (("settings", _VARIED_BY_RUN), ("pretext", _VARIED_BY_STUDY), ("finetune", _VARIED_BY_RUN)):
+    for key, varied in varied_by_study.items():
         tables[key] = {}
         for source, where in ((base, key), (given, f"variants.{name}.{key}")):
             table = source.get(key, {})

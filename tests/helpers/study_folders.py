@@ -41,6 +41,7 @@ def make_study(
     failed: Mapping[str, str] | None = None,
     empty: Sequence[str] = (),
     is_watched: bool = True,
+    pretext_per_seed: bool = False,
     data: Path = Path("absent/out.h5"),
     name: str = "SAX, positions or not",
 ) -> Path:
@@ -50,7 +51,7 @@ def make_study(
     cells = []
     for variant, mode, n, seed in product(variants, modes, subjects, range(seeds)):
         cell = f"{mode}-n{n}-s{seed}" if len(variants) == 1 else f"{variant}.{mode}-n{n}-s{seed}"
-        pretext = None if mode == "scratch" else variant
+        pretext = None if mode == "scratch" else f"{variant}-s{seed}" if pretext_per_seed else variant
         run = study / "cells" / cell
         cells.append(
             {
@@ -73,13 +74,14 @@ def make_study(
         dice = min(0.97, 0.55 + gains[mode] + 0.04 * np.log(n))
         write_run(run, config, structures, 0.0 if cell in empty else dice, test_subjects, seed, is_watched=is_watched)
         write_json(run / "cell.json", seal(run, n_subjects=n, n_images=6 * n))
-    for variant in variants:
-        run = study / "pretexts" / variant
+    pretexts = {f"{variant}-s{seed}": seed for variant in variants for seed in range(seeds)}
+    pretexts = pretexts if pretext_per_seed else dict.fromkeys(variants, 0)
+    for name_of_pretext, seed in pretexts.items():
+        run = study / "pretexts" / name_of_pretext
         run.mkdir(parents=True)
         names = [position_name(view, each) for each in PositionClass if each]
-        write_run(
-            run, configure(Recipe.PRETEXT, data=data, view=view, **SETTINGS), names, 0.7, test_subjects, 0, is_watched=is_watched
-        )
+        config = configure(Recipe.PRETEXT, data=data, view=view, seed=seed, **SETTINGS)
+        write_run(run, config, names, 0.7, test_subjects, seed, is_watched=is_watched)
         write_json(run / "cell.json", seal(run, n_subjects=40, n_images=240))
     digests = {data.as_posix(): hashlib.sha256(data.read_bytes()).hexdigest()} if data.exists() else {}
     described = {"name": name, "view": view.value, "subjects": list(subjects), "modes": list(modes), "seeds": seeds}
@@ -87,7 +89,7 @@ def make_study(
         study / "study.json",
         {
             "study": described | {"variants": {variant: {} for variant in variants}},
-            "pretexts": list(variants),
+            "pretexts": list(pretexts),
             "cells": cells,
             "versions": {"python": "3.11.0", "cmr-planes": "0.1.0"},
             "catalogue_sha256": digests,

@@ -22,6 +22,7 @@ from cmr_train.report.analysis import (
 )
 from cmr_train.report.learning import last_quarter_change, learning, mean_curve, needed, needed_for_scratch
 from cmr_train.report.results import Curve, read_curve, read_study
+from cmr_train.report.run_tables import runs_table
 from tests.helpers.study_folders import make_study, reseal
 
 SCRATCH, DECODER, ALL, MULTITASK = TransferMode
@@ -207,6 +208,16 @@ def test_damaged_curves_are_read_as_far_as_they_go(tmp_path):
     assert curve.iterations.tolist() == [4]
     assert curve.dice["LV"].tolist() == [0.5]
     assert np.isnan(curve.dice["mean"]).all()
+
+
+@pytest.mark.parametrize("per_seed", [False, True])
+def test_it_is_said_whether_intervals_hold_the_variance_of_the_pretext(tmp_path, per_seed):
+    results = read_study(make_study(tmp_path, modes=("scratch", "all"), subjects=(1,), pretext_per_seed=per_seed))
+    assert ("no interval holds the variance of the pretext" in wording.pretexts_of_seeds(results)) == (not per_seed)
+    assert ("another pretext and other first weights" in wording.what_was_compared(results)) == per_seed
+    pretexts = [[row[0].lines[0], row[2].lines[0]] for row in runs_table(results).rows if "pretext" in row[0].lines[0]]
+    one, each = [["default, pretext", "0"]], [["default-s0, pretext", "0"], ["default-s1, pretext", "1"]]
+    assert pretexts == (each if per_seed else one)
 
 
 def test_the_structures_of_a_study_are_those_of_its_networks(tmp_path):

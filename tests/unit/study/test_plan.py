@@ -94,6 +94,31 @@ def test_another_pretext_leaves_scratch_shared_and_makes_the_transfers_anew():
     assert {cell.pretext for cell in found.combinations if cell.variant == "b"} == {None, "b"}
 
 
+def test_a_pretext_per_seed_starts_the_networks_of_its_seed_and_leaves_scratch_as_it_is():
+    shared, found = plan(subjects=[1, 5], seeds=3), plan(subjects=[1, 5], seeds=3, pretext_per_seed=True)
+    configs = {each.name: each.config for each in found.pretexts}
+    assert {name: (config.training.seed, config.data.subjects_seed) for name, config in configs.items()} == {
+        f"default-s{seed}": (seed, seed) for seed in range(3)
+    }
+    assert configs["default-s0"] == shared.pretexts[0].config
+    for cell in found.combinations:
+        own = None if cell.mode is TransferMode.SCRATCH else f"default-s{cell.seed}"
+        assert cell.pretext == own
+        assert cell.config.transfer is not None
+        assert cell.config.transfer.pretext == (None if own is None else FOLDER / "pretexts" / own)
+    scratch = [[cell.config for cell in each.combinations if cell.mode is TransferMode.SCRATCH] for each in (shared, found)]
+    assert scratch[0] == scratch[1]
+    assert found.study.to_json()["pretext_per_seed"]
+
+
+def test_a_study_with_a_pretext_per_seed_varies_its_seed_itself():
+    given = {"pretext": {"seed": 5, "subjects_seed": 2}}
+    assert plan(**given).pretexts[0].config.training.seed == 5
+    assert problems(pretext_per_seed=True, **given) == tuple(
+        f"pretext.{name} is varied by the study itself; leave it out" for name in ("seed", "subjects_seed")
+    )
+
+
 def test_scratch_alone_needs_no_pretext():
     assert plan(modes=["scratch"]).pretexts == ()
 
