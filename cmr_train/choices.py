@@ -49,7 +49,7 @@ class Resampling(StrEnum):
     """Pixel sizes to which images are resampled, other than a number."""
 
     AUTO = "auto"
-    """That of the pretext; without one, the median of the training set where its sizes vary by more than a tenth."""
+    """That of the nnU-Net plan or the pretext; else the median of the training set where its sizes vary by more than a tenth."""
     NONE = "none"
     """Each image keeps its own."""
 

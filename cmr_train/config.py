@@ -4,7 +4,10 @@ A configuration is resolved once, by :mod:`cmr_train.presets`, and stored: it is
 """
 
 import dataclasses
-from collections.abc import Sequence
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -27,6 +30,7 @@ from cmr_train.choices import (
     Sharing,
     TransferMode,
 )
+from cmr_train.errors import ConfigError
 from cmr_train.settings.fields import read_group, setting, settings_of, to_plain
 from cmr_train.settings.interval import NOT_NEGATIVE, POSITIVE, Interval
 
@@ -39,6 +43,9 @@ VIEW_STRUCTURES = {
     CardiacView.FOUR_CHAMBER: (Structure.LV, Structure.MYO, Structure.RV, Structure.LA, Structure.RA),
 }
 """Structures of each view, in the order of their numbers."""
+
+PLANNED_NETWORKS = ("PlainConvUNet", "ResidualEncoderUNet")
+"""Networks of nnU-Net plans that can be built."""
 
 MOST_BLUR = 2.0
 """Largest standard deviation of a blur, in pixels."""
@@ -69,8 +76,8 @@ class DataConfig:
     columns: int = setting(208, "Columns of the common matrix, rounded up to what the network needs.", interval=_SIZE)
     resample_mm: float | Resampling = setting(
         Resampling.NONE,
-        "Pixel size in mm to which images are resampled; none keeps those of each image; auto takes that of the pretext, or the "
-        "training set's median where its pixel sizes vary by more than a tenth.",
+        "Pixel size in mm to which images are resampled; none keeps those of each image; auto takes that of the nnU-Net plan or of "
+        "the pretext, else the training set's median where its pixel sizes vary by more than a tenth.",
         flags=("--resample", "--resample-mm"),
         unit="mm",
         interval=POSITIVE,
@@ -194,6 +201,67 @@ class RuntimeConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanConfig:
+    """A two-dimensional configuration of an nnU-Net plan, as ``nnUNetPlans.json`` holds it (nnU-Net 2.4 or later)."""
+
+    configuration: str
+    """Its name in the plan, such as ``2d``."""
+    network_class: str
+    """``network_class_name`` of the architecture."""
+    arguments: Mapping[str, Any]
+    """``arch_kwargs`` of the architecture."""
+    patch_size: tuple[int, int]
+    """(rows, columns)."""
+    spacing_mm: tuple[float, float]
+    """Distance between rows and between columns to which images are resampled."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no two-dimensional U-Net of nnU-Net; raises ConfigError."""
+        found = []
+        if self.network_class.rpartition(".")[2] not in PLANNED_NETWORKS:
+            found.append(f"its network is {self.network_class!r:.80}, and {' or '.join(PLANNED_NETWORKS)} is expected")
+        if str(self.arguments.get("conv_op")).rpartition(".")[2] != "Conv2d":
+            found.append(f"its convolutions are {self.arguments.get('conv_op')!r:.80}, and Conv2d is expected")
+        if not _are_pairs(self.arguments.get("strides")):
+            found.append("its strides are no pairs of whole numbers from 1 to 16, one per stage")
+        if not all(number in _SIZE for number in self.patch_size):
+            found.append(f"its patch is {self.patch_size} pixels, and each side must be {_SIZE}")
+        if not all(0 < edge < math.inf for edge in self.spacing_mm):
+            found.append(f"its spacing is {self.spacing_mm} mm, and more than 0 is expected")
+        if found:
+            raise ConfigError([f"configuration {self.configuration!r:.40} of the nnU-Net plan cannot be used: {'; '.join(found)}"])
+
+    @property
+    def multiples(self) -> tuple[int, int]:
+        """What rows and columns of an image must be multiples of: the product of the strides."""
+        rows, columns = zip(*self.arguments["strides"], strict=True)
+        return math.prod(rows), math.prod(columns)
+
+    @property
+    def has_running_statistics(self) -> bool:
+        """Whether the network normalises over a batch."""
+        return "BatchNorm" in str(self.arguments.get("norm_op"))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the architecture, patch size and spacing; the name of the plan, or of its data set, does not change it."""
+        fields = (self.network_class.rpartition(".")[2], self.arguments, self.patch_size, self.spacing_mm)
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def _are_pairs(strides: object) -> bool:
+    """Tell whether a value is what a plan has as strides."""
+    return (
+        isinstance(strides, list | tuple)
+        and all(
+            isinstance(pair, list | tuple) and len(pair) == 2 and all(type(step) is int and 1 <= step <= 16 for step in pair)
+            for pair in strides
+        )
+        and len(strides) > 1
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
     """The resolved configuration of a run."""
 
@@ -201,15 +269,22 @@ class RunConfig:
     preset: Preset = Preset.PAPER
     data: DataConfig = field(default_factory=DataConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    plan: PlanConfig | None = None
+    """The nnU-Net plan whose network the run has in place of that of ``network``."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     transfer: TransferConfig | None = None
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
 
     @property
+    def multiples(self) -> tuple[int, int]:
+        """What rows and columns of an image must be multiples of."""
+        return self.plan.multiples if self.plan is not None else (1 << self.network.levels, 1 << self.network.levels)
+
+    @property
     def image_size(self) -> tuple[int, int]:
-        """(rows, columns) of the common matrix: what was asked for, rounded up to a multiple of 2 to the power of the levels."""
-        step = 1 << self.network.levels
-        return -(-self.data.rows // step) * step, -(-self.data.columns // step) * step
+        """(rows, columns) of the common matrix: what was asked for, rounded up to what the network needs."""
+        rows, columns = self.multiples
+        return -(-self.data.rows // rows) * rows, -(-self.data.columns // columns) * columns
 
     @property
     def heads(self) -> dict[str, int]:
@@ -303,8 +378,12 @@ INHERITED = {
 
 
 def inherited(source: RunConfig, mode: TransferMode) -> dict[str, Any]:
-    """Return what a transfer takes from the configuration of its pretext; the loss too where it continues the pretext task."""
-    values = {name: getattr(getattr(source, group), name) for group, names in INHERITED.items() for name in names}
+    """Return what a transfer takes from the configuration of its pretext; the loss too where it continues the pretext task.
+
+    The U-Net's settings are left out where the pretext has the network of a plan.
+    """
+    groups = {group: names for group, names in INHERITED.items() if source.plan is None or group != "network"}
+    values = {name: getattr(getattr(source, group), name) for group, names in groups.items() for name in names}
     return values | ({"pretext_loss": source.training.loss} if mode is TransferMode.MULTITASK else {})
 
 

@@ -17,7 +17,7 @@ from cmr_train.choices import (
     Sharing,
     TransferMode,
 )
-from cmr_train.config import GROUPS, SETTINGS, VIEW_STRUCTURES, RunConfig, are_shares
+from cmr_train.config import GROUPS, INHERITED, SETTINGS, VIEW_STRUCTURES, PlanConfig, RunConfig, are_shares
 from cmr_train.errors import ConfigError, SettingProblem
 from cmr_train.settings.fields import settings_of, to_plain
 
@@ -46,7 +46,13 @@ AUGMENTATIONS: dict[AugmentationKind, dict[str, float]] = {
 """Settings in which an augmentation differs from the defaults."""
 
 
-def configure(recipe: Recipe, preset: Preset = Preset.PAPER, **given: Any) -> RunConfig:  # noqa: ANN401  # values of any field
+def configure(
+    recipe: Recipe,
+    preset: Preset = Preset.PAPER,
+    *,
+    plan: PlanConfig | None = None,
+    **given: Any,  # noqa: ANN401  # values of any field
+) -> RunConfig:
     """Resolve a configuration: the preset, then the augmentation, then what was given.
 
     Parameters
@@ -55,6 +61,8 @@ def configure(recipe: Recipe, preset: Preset = Preset.PAPER, **given: Any) -> Ru
         The task to train.
     preset
         Source of the defaults.
+    plan
+        The nnU-Net plan whose network the run has; its patch size and spacing are the defaults of the matrix and the pixel size.
     given
         Settings by name, typed or plain (``view="sax"``); None means not given.
 
@@ -63,13 +71,31 @@ def configure(recipe: Recipe, preset: Preset = Preset.PAPER, **given: Any) -> Ru
     ConfigError
         A name is unknown or a value cannot be used; every problem is listed.
     """
-    values = PRESETS[preset][recipe] | parse_settings(given)
+    parsed = parse_settings(given)
+    values = PRESETS[preset][recipe] | _of_plan(plan, parsed) | parsed
     augmentation = AUGMENTATIONS[values.get("augmentation", AugmentationKind.PAPER)]
-    config = _with_structures(_grouped(recipe, preset, augmentation | values))
+    config = _with_structures(_grouped(recipe, preset, plan, augmentation | values))
     found = problems(config)
     if found:
         raise ConfigError(found)
     return config
+
+
+def _of_plan(plan: PlanConfig | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that come from a plan; raises ConfigError if some that a plan decides were given."""
+    if plan is None:
+        return {}
+    found = [
+        SettingProblem(name, "cannot be given with an nnU-Net plan, which decides the network")
+        for name in INHERITED["network"]
+        if name in given
+    ]
+    if given.get("resample_mm", Resampling.AUTO) is not Resampling.AUTO:
+        found.append(SettingProblem("resample_mm", "cannot be given with an nnU-Net plan, which has a spacing of its own"))
+    if found:
+        raise ConfigError(found)
+    rows, columns = plan.patch_size
+    return {"rows": rows, "columns": columns, "resample_mm": Resampling.AUTO}
 
 
 def parse_settings(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,13 +126,41 @@ def problems(config: RunConfig) -> list[SettingProblem]:
     found = []
     if not are_shares(config.data.fractions):
         found.append(SettingProblem("fractions", f"must sum to 1, got {config.data.fractions}"))
-    network, has_single_pixel = config.network, config.image_size == (1 << config.network.levels,) * 2
+    network, has_single_pixel = config.network, config.image_size == config.multiples
+    if config.plan is not None:
+        return [*found, *_plan_problems(config, config.plan), *_transfer_problems(config)]
     if network.norm is Norm.BATCH and config.training.batch_size == 1 and has_single_pixel:
         found.append(SettingProblem("batch_size", "must be 2 or more where images have a single pixel at the lowest level, got 1"))
     if network.norm is not Norm.BATCH and has_single_pixel:
         found.append(
             SettingProblem("norm", f"must be 'batch' where images have a single pixel at the lowest level, got {network.norm}")
         )
+    transfer = config.transfer
+    if transfer is not None and transfer.normalisation is Sharing.SEPARATE and network.norm is not Norm.BATCH:
+        found.append(
+            SettingProblem("normalisation", f"cannot be 'separate' with norm '{network.norm}', which has no running statistics")
+        )
+    return [*found, *_transfer_problems(config)]
+
+
+def _plan_problems(config: RunConfig, plan: PlanConfig) -> list[SettingProblem]:
+    """Return the settings that cannot be used with the network of a plan."""
+    found = [
+        SettingProblem(name, "must be 0 with an nnU-Net plan: it is for intensities of 0 to 1, and those of the plan are z-scores")
+        for name in ("gamma", "noise")
+        if getattr(config.training, name) > 0
+    ]
+    if config.image_size == plan.multiples:
+        found.append(SettingProblem("rows", "and columns leave a single pixel at the lowest level of the plan's network"))
+    transfer = config.transfer
+    if transfer is not None and transfer.normalisation is Sharing.SEPARATE and not plan.has_running_statistics:
+        found.append(SettingProblem("normalisation", "cannot be 'separate': the plan's network has no running statistics"))
+    return found
+
+
+def _transfer_problems(config: RunConfig) -> list[SettingProblem]:
+    """Return the settings of a transfer that cannot be used together."""
+    found = []
     view, known = config.data.view, VIEW_STRUCTURES[config.data.view]
     absent = ", ".join(structure.title for structure in config.structures if structure not in known)
     if absent:
@@ -115,10 +169,6 @@ def problems(config: RunConfig) -> list[SettingProblem]:
     transfer = config.transfer
     if transfer is not None and transfer.mode is TransferMode.SCRATCH and transfer.pretext is not None:
         found.append(SettingProblem("pretext", "has no use in mode 'scratch'; leave it out, or choose another mode"))
-    if transfer is not None and transfer.normalisation is Sharing.SEPARATE and network.norm is not Norm.BATCH:
-        found.append(
-            SettingProblem("normalisation", f"cannot be 'separate' with norm '{network.norm}', which has no running statistics")
-        )
     return found
 
 
@@ -158,14 +208,14 @@ def _with_structures(config: RunConfig) -> RunConfig:
     return dataclasses.replace(config, transfer=dataclasses.replace(config.transfer, structures=structures))
 
 
-def _grouped(recipe: Recipe, preset: Preset, values: Mapping[str, Any]) -> RunConfig:
+def _grouped(recipe: Recipe, preset: Preset, plan: PlanConfig | None, values: Mapping[str, Any]) -> RunConfig:
     """Put each value into its group."""
     groups = {
         name: kind(**{setting: values[setting] for setting in settings_of(kind) if setting in values})
         for name, kind in GROUPS.items()
         if name != "transfer" or recipe is Recipe.FINETUNE
     }
-    return RunConfig(recipe=recipe, preset=preset, **groups)
+    return RunConfig(recipe=recipe, preset=preset, plan=plan, **groups)
 
 
 def _values(group: object) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from cmr_train.choices import Preset
 from cmr_train.cli.options import (
     DATA_OPTIONS,
     NETWORK_OPTIONS,
+    PATH,
     RUN_OPTIONS,
     RUNS,
     RUNTIME_OPTIONS,
@@ -19,9 +20,17 @@ from cmr_train.cli.options import (
     view_of,
     with_options,
 )
+from cmr_train.errors import ConfigError
 
 
 @click.command()
+@click.option(
+    "--plans",
+    type=PATH,
+    default=None,
+    help="nnUNetPlans.json of an nnU-Net data set: train the network of its plan, at its patch size, spacing and z-scores.",
+)
+@click.option("--configuration", default=None, help="Configuration of --plans, a 2D one.  [default: 2d]")
 @with_options(RUN_OPTIONS, TRAINING_OPTIONS, NETWORK_OPTIONS, DATA_OPTIONS, RUNTIME_OPTIONS)
 @reports_errors(interrupted="checkpoints that are written are kept, and the same command with --resume resumes from the last one")
 @lists_problems
@@ -29,6 +38,8 @@ def pretext(
     *,
     out: Path | None,
     preset: Preset,
+    plans: Path | None,
+    configuration: str | None,
     resume: bool,
     overwrite: bool,
     dry_run: bool,
@@ -38,19 +49,25 @@ def pretext(
     """Learn the nine anatomical positions of a view from unannotated images.
 
     The run's folder gets config.json, split.json, metrics.jsonl, TensorBoard events and last.pt; in the end final.pt replaces
-    last.pt. Ctrl-C or SIGTERM writes a checkpoint and stops; --resume continues from it, to the same weights.
+    last.pt. Ctrl-C or SIGTERM writes a checkpoint and stops; --resume continues from it, to the same weights. With --plans the
+    network is that of nnU-Net, and 'cmr-train export --to nnunet' writes weights from which nnUNetv2_train starts.
 
     \b
     Example:
       cmr-train pretext --view sax
       cmr-train pretext --view 4ch --preset quick --out runs/try
+      cmr-train pretext --view sax --plans nnUNetPlans.json
       torchrun --nproc-per-node 4 -m cmr_train pretext --view sax
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     from cmr_train.cli.running import train_and_print
+    from cmr_train.models.nnunet_plan import read_plan
     from cmr_train.recipes.pretext import pretext_config, train_pretext
 
+    if plans is None and configuration is not None:
+        raise ConfigError(["--configuration is of a plan; give --plans as well"])
+    plan = None if plans is None else read_plan(plans, configuration or "2d")
     out = out or RUNS / f"pretext-{view_of(given).value}"
-    config = pretext_config(out, preset, given, resume=resume, overwrite=overwrite)
+    config = pretext_config(out, preset, given, plan=plan, resume=resume, overwrite=overwrite)
     if dry_run:
         print_json(config.to_json())
         return ExitCode.DONE

@@ -98,7 +98,7 @@ class PlaneDataset:
     def n_bytes(self) -> int:
         """Memory that all images and masks need, in bytes."""
         rows, columns = self.target.grid.size
-        pixel = 2 if self.target.grid.pixel_mm is None else 4
+        pixel = 2 if self.target.grid.keeps_stored_values else 4
         return len(self) * rows * columns * (pixel + 1)
 
     def batch(self, rows: Sequence[int]) -> Sample:
@@ -112,7 +112,7 @@ class PlaneDataset:
         Returns
         -------
         images
-            Shape (n, rows, columns), float32, 0 to 1.
+            Shape (n, rows, columns), float32, as the network sees them: 0 to 1, or z-scores.
         masks
             Shape (n, rows, columns), uint8.
 
@@ -125,15 +125,15 @@ class PlaneDataset:
         """
         if self._images is not None and self._masks is not None and self._windows is not None:
             numbers = np.asarray(rows, dtype=np.int64)
-            return scale(self._images[numbers], self._windows[numbers]), self._masks[numbers]
+            return scale(self._images[numbers], self._windows[numbers], self.target.grid), self._masks[numbers]
         raw = [self._read(row) for row in rows]
         images, masks, windows = (np.stack(column) for column in zip(*raw, strict=True))
-        return scale(images, windows), masks
+        return scale(images, windows, self.target.grid), masks
 
     def fill_cache(self) -> None:
         """Read every image once, and keep it as it is stored."""
         shape = (len(self), *self.target.grid.size)
-        images = np.zeros(shape, dtype=np.uint16 if self.target.grid.pixel_mm is None else np.float32)
+        images = np.zeros(shape, dtype=np.uint16 if self.target.grid.keeps_stored_values else np.float32)
         masks = np.zeros(shape, dtype=np.uint8)
         windows = np.zeros((len(self), 2), dtype=np.float32)
         for row in range(len(self)):

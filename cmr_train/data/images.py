@@ -5,13 +5,14 @@
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cmr_train.config import RunConfig
+if TYPE_CHECKING:
+    from cmr_train.config import RunConfig
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -19,6 +20,8 @@ LOW_PERCENT, HIGH_PERCENT = 1.0, 99.0
 """The percentiles of an image that become 0 and 1."""
 SAME_PIXELS = 0.01
 """Pixels that differ from the network's by at most this share are left as they are."""
+MIN_DEVIATION = 1e-8
+"""Least standard deviation by which intensities are divided, as in nnU-Net."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +32,20 @@ class Grid:
     """(rows, columns)."""
     pixel_mm: tuple[float, float] | None = None
     """Distance between rows and between columns in mm; None where each image keeps its own pixels."""
-    multiple: int = 1
+    multiples: tuple[int, int] = (1, 1)
     """What rows and columns must be multiples of."""
+    is_z_scored: bool = False
+    """Whether an image's mean becomes 0 and its standard deviation 1, as in nnU-Net; else its percentiles become 0 and 1."""
 
     @classmethod
-    def of(cls, config: RunConfig, pixel_mm: tuple[float, float] | None) -> Self:
+    def of(cls, config: "RunConfig", pixel_mm: tuple[float, float] | None) -> Self:
         """Return the grid of a run's network, with pixels of a size."""
-        return cls(config.image_size, pixel_mm, 1 << config.network.levels)
+        return cls(config.image_size, pixel_mm, config.multiples, config.plan is not None)
+
+    @property
+    def keeps_stored_values(self) -> bool:
+        """Whether :func:`prepare_image` returns the stored intensities, in their own type."""
+        return self.pixel_mm is None and not self.is_z_scored
 
     def keeps(self, spacing_mm: tuple[float, float] | None) -> bool:
         """Return whether an image of this spacing keeps its own pixels."""
@@ -53,8 +63,8 @@ class Grid:
     def holding(self, shape: tuple[int, int], spacing_mm: tuple[float, float] | None) -> "Grid":
         """Return this grid, enlarged where an image would be cut: a convolutional network takes any size."""
         sizes = (
-            max(own, -(-n // self.multiple) * self.multiple)
-            for own, n in zip(self.size, self.shape_of(shape, spacing_mm), strict=True)
+            max(own, -(-n // multiple) * multiple)
+            for own, n, multiple in zip(self.size, self.shape_of(shape, spacing_mm), self.multiples, strict=True)
         )
         rows, columns = sizes
         return replace(self, size=(rows, columns))
@@ -77,10 +87,12 @@ def prepare_image(
     Returns
     -------
     pixels
-        Shape ``grid.size``, stored intensities.
+        Shape ``grid.size``, stored intensities; z-scores where the grid has these.
     window
         Shape (2,), the intensities that :func:`scale` maps to 0 and 1: those of the image alone, not of what is padded or cut.
     """
+    if grid.is_z_scored:
+        return fit(_resampled(z_scored(image), spacing_mm, grid, is_mask=False), *grid.size)[0], np.array((0, 1), dtype=np.float32)
     resampled = _resampled(image, spacing_mm, grid, is_mask=False)
     return fit(resampled, *grid.size)[0], np.array(intensity_window(resampled), dtype=np.float32)
 
@@ -124,16 +136,41 @@ def count_cut(mask: NDArray[np.uint8], spacing_mm: tuple[float, float] | None, g
     return n_labelled - int(np.count_nonzero(fit(resampled, *grid.size)[0])), n_labelled
 
 
-def scale(images: NDArray[Any], windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Map each image's window to 0 to 1, and cut what lies outside.
+def scale(images: NDArray[Any], windows: NDArray[np.float32], grid: Grid) -> NDArray[np.float32]:
+    """Return what a network sees of images that were brought to its grid by :func:`prepare_image`.
 
     Parameters
     ----------
     images
-        Shape (n, rows, columns), stored intensities.
+        Shape (n, rows, columns).
     windows
-        Shape (n, 2), the intensities that become 0 and 1. An image whose two are equal becomes 0.
+        Shape (n, 2).
+    grid
+        The network's grid.
     """
+    return images.astype(np.float32, copy=False) if grid.is_z_scored else _to_windows(images, windows)
+
+
+def z_scored(image: NDArray[Any]) -> NDArray[np.float32]:
+    """Return an image less its mean, over its standard deviation; both are of the box around its pixels that are not 0.
+
+    As nnU-Net's ``ZScoreNormalization`` after its cropping, but over one image where nnU-Net takes a volume. An instance
+    normalisation after the first convolution, as nnU-Net's plans have it, takes that difference away.
+
+    Parameters
+    ----------
+    image
+        Shape (rows, columns).
+    """
+    rows, columns = (np.flatnonzero((image != 0).any(axis=axis)) for axis in (1, 0))
+    inside = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if rows.size else image
+    values = inside.astype(np.float64)
+    scores: NDArray[np.float32] = ((image - values.mean()) / max(float(values.std()), MIN_DEVIATION)).astype(np.float32)
+    return scores
+
+
+def _to_windows(images: NDArray[Any], windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Map each image's window to 0 to 1, and cut what lies outside; an image whose two are equal becomes 0."""
     low, width = windows[:, 0, None, None], (windows[:, 1] - windows[:, 0])[:, None, None]
     values = images.astype(np.float32)
     values -= low
@@ -145,7 +182,7 @@ def normalise(image: NDArray[Any]) -> NDArray[np.float32]:
     """Return images as the network sees them, on their own pixels, for pictures: the same shape (..., rows, columns), 0 to 1."""
     flat = image.reshape(-1, *image.shape[-2:])
     windows = np.array([intensity_window(single) for single in flat], dtype=np.float32)
-    return scale(flat, windows).reshape(image.shape)
+    return _to_windows(flat, windows).reshape(image.shape)
 
 
 def intensity_window(image: NDArray[Any]) -> tuple[float, float]:

@@ -1,13 +1,13 @@
 """The U-net (Ronneberger et al., MICCAI 2015); with batch normalisation, as the paper uses it, unless another is asked for."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from cmr_train.choices import Norm
+from cmr_train.models.network import Network, check_size
 
 ENCODER_PREFIX = "encoder."
 """Names of the encoder's tensors begin with this."""
@@ -72,7 +72,7 @@ def _decoder(channels: Sequence[int], norm: Norm) -> nn.ModuleList:
     return nn.ModuleList(UpBlock(width, norm) for width in reversed(channels[1:]))
 
 
-class UNet(nn.Module):
+class UNet(Network):
     """A U-Net with any number of heads on one encoder.
 
     Parameters
@@ -124,14 +124,6 @@ class UNet(nn.Module):
         self.has_decoder_per_head = has_decoder_per_head
         self.heads = nn.ModuleDict({name: nn.Conv2d(base_channels, classes, 1) for name, classes in heads.items()})
 
-    def decoder_of(self, head: str) -> nn.Module:
-        """Return the decoder in front of a head, its own or the shared one."""
-        return self.decoders[head] if self.has_decoder_per_head else self.decoder
-
-    def parameters_of(self, head: str) -> Iterator[nn.Parameter]:
-        """Return the parameters that a head's answer depends on: encoder, decoder and head."""
-        return chain.from_iterable(part.parameters() for part in (self.encoder, self.decoder_of(head), self.heads[head]))
-
     def forward(self, images: Tensor, head: str) -> Tensor:
         """Classify every pixel.
 
@@ -151,15 +143,10 @@ class UNet(nn.Module):
         ValueError
             The size does not fit.
         """
-        multiple = 1 << self.depth
-        if images.shape[-2] % multiple or images.shape[-1] % multiple:
-            raise ValueError(
-                f"images of {images.shape[-2]} × {images.shape[-1]} pixels do not fit a network of depth {self.depth}: "
-                f"rows and columns must be multiples of {multiple}; pad or crop them with cmr_train.data.images.fit"
-            )
+        check_size(images, (1 << self.depth, 1 << self.depth))
         skips: list[Tensor] = []
         features = images
-        for step, block in enumerate(self.encoder):
+        for step, block in enumerate(self.encoder.children()):
             features = block(features if step == 0 else self.pool(features))
             skips.append(features)
         skips.pop()

@@ -12,7 +12,7 @@ from cmr_train.choices import Head
 from cmr_train.compute.devices import Compute
 from cmr_train.data.images import Grid, prepare_image, restore_probabilities, scale, unfit
 from cmr_train.data.pixel_sizes import PixelSizes, pixel_text
-from cmr_train.models.unet import UNet
+from cmr_train.models.network import Network
 from cmr_train.runs.run import Run
 
 IMAGES_AT_ONCE = 16
@@ -21,7 +21,7 @@ PIXELS_AT_ONCE = IMAGES_AT_ONCE << 16
 """Pixels in a batch: fewer images of more than 256 × 256 are taken at once."""
 
 
-def probabilities(model: UNet, images: NDArray[np.float32], head: Head, compute: Compute) -> torch.Tensor:
+def probabilities(model: Network, images: NDArray[np.float32], head: Head, compute: Compute) -> torch.Tensor:
     """Return the probability of every class at every pixel: the one way from a network to classes, while training and after.
 
     Parameters
@@ -47,7 +47,7 @@ def probabilities(model: UNet, images: NDArray[np.float32], head: Head, compute:
 
 
 def find_classes(
-    model: UNet,
+    model: Network,
     images: Sequence[NDArray[Any]],
     spacing_mm: Sequence[tuple[float, float]],
     *,
@@ -89,7 +89,7 @@ def find_classes(
 
 
 def find_probabilities(
-    model: UNet,
+    model: Network,
     images: Sequence[NDArray[Any]],
     spacing_mm: Sequence[tuple[float, float]],
     *,
@@ -107,7 +107,7 @@ def find_probabilities(
 
 
 def _answers(
-    model: UNet,
+    model: Network,
     images: Sequence[NDArray[Any]],
     spacing_mm: Sequence[tuple[float, float]],
     *,
@@ -121,7 +121,7 @@ def _answers(
         own = grids[part.start]
         prepared = [prepare_image(image, spacing, own) for image, spacing in zip(images[part], spacing_mm[part], strict=True)]
         pixels, windows = (np.stack(column) for column in zip(*prepared, strict=True))
-        yield part, own, probabilities(model, scale(pixels, windows), head, compute)
+        yield part, own, probabilities(model, scale(pixels, windows, own), head, compute)
 
 
 def label_images(run: Run, images: Sequence[NDArray[Any]], spacing_mm: Sequence[tuple[float, float]]) -> list[NDArray[np.uint8]]:

@@ -17,7 +17,7 @@ from cmr_train.config import DataConfig, RunConfig, TransferConfig, inherited
 from cmr_train.data.splits import Split
 from cmr_train.errors import ConfigError, TrainError
 from cmr_train.models.initial_weights import initialise
-from cmr_train.models.unet import UNet
+from cmr_train.models.network import Network
 from cmr_train.presets import configure
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import LAST_NAME, has_people, newest_pretext, read_catalogues, read_config, read_split
@@ -159,10 +159,11 @@ def _new_config(runs: Path, preset: Preset, settings: Mapping[str, Any]) -> RunC
                 f"pretext, or use mode {TransferMode.SCRATCH.value}"
             ]
         )
-    taken = inherited(read_config(source), mode)
+    pretrained = read_config(source)
+    taken = inherited(pretrained, mode)
     if mode is TransferMode.MULTITASK and "pretext_data" not in given:
         taken |= {"pretext_data": _data_of_pretext(source, Path(given.get("data", DataConfig().data)))}
-    return configure(Recipe.FINETUNE, preset, **(taken | given | {"pretext": source}))
+    return configure(Recipe.FINETUNE, preset, plan=pretrained.plan, **(taken | given | {"pretext": source}))
 
 
 def _data_of_pretext(pretext: Path, data: Path) -> Path | None:
@@ -291,13 +292,16 @@ def _transfer(config: RunConfig) -> TransferConfig:
     return config.transfer
 
 
-def _load_pretext(model: UNet, transfer: TransferConfig, session: Session) -> LoadReport:
+def _load_pretext(model: Network, transfer: TransferConfig, session: Session) -> LoadReport:
     """Load the pretrained weights."""
     if transfer.pretext is None:
         session.reporter.on_message("from random weights")
         return load_weights(model, {}, TransferMode.SCRATCH)
     check_pretext(transfer.pretext, session.config.data.view)
-    norm, own = read_config(transfer.pretext).network.norm, session.config.network.norm
+    pretrained = read_config(transfer.pretext)
+    if pretrained.plan != session.config.plan:
+        raise TrainError(f"{str(transfer.pretext)!r} was trained with the network of another plan than this run; use the pretext's")
+    norm, own = pretrained.network.norm, session.config.network.norm
     if norm is not own:
         raise TrainError(f"{str(transfer.pretext)!r} was trained with norm {norm}, and this run has norm {own}; use the pretext's")
     report = load_weights(model, read_weights(transfer.pretext).tensors, transfer.mode)

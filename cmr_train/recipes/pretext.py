@@ -11,8 +11,10 @@ from cmr_planes.views import CardiacView
 from cmr_train.choices import Head, Preset, Recipe
 from cmr_train.compute.devices import choose_compute
 from cmr_train.compute.distributed import check_batch, joined, world_from_environment
-from cmr_train.config import RunConfig
+from cmr_train.config import PlanConfig, RunConfig
+from cmr_train.errors import ConfigError
 from cmr_train.models.initial_weights import initialise
+from cmr_train.models.nnunet_plan import plan_differences, read_plan
 from cmr_train.presets import configure
 from cmr_train.runs.identity import identities_of
 from cmr_train.runs.run import Run, make_network
@@ -31,6 +33,8 @@ def pretext(
     *,
     view: CardiacView | str = "sax",
     preset: Preset | str = "paper",
+    plans: PathLike | None = None,
+    configuration: str = "2d",
     resume: bool = False,
     overwrite: bool = False,
     on_record: OnRecord = ignore_record,
@@ -50,6 +54,10 @@ def pretext(
         The view.
     preset
         The defaults of all settings: ``paper``, or ``quick`` for a small network and a short run.
+    plans
+        ``nnUNetPlans.json`` of a data set of nnU-Net: its network is trained in place of the U-Net, at its patch size and spacing.
+    configuration
+        The configuration in it; a two-dimensional one.
     resume
         Resume the run in ``out``; start one if there is none.
     overwrite
@@ -70,7 +78,7 @@ def pretext(
     Raises
     ------
     ConfigError
-        A setting is unknown or cannot be used, or ``out`` holds a run and neither ``resume`` nor ``overwrite`` is set.
+        A setting or the plan is unknown or cannot be used, or ``out`` holds a run and neither ``resume`` nor ``overwrite`` is set.
     TrainError
         The catalogue has no images to train on.
     StoppedError
@@ -83,13 +91,20 @@ def pretext(
     >>> run = pretext("out.h5", "runs/pretext-sax", iterations=300, rotation_deg=10)  # doctest: +SKIP
     """
     folder, given = Path(out), {"data": Path(data), "view": view, **settings}
-    config = pretext_config(folder, preset, given, resume=resume, overwrite=overwrite)
+    plan = None if plans is None else read_plan(Path(plans), configuration)
+    config = pretext_config(folder, preset, given, plan=plan, resume=resume, overwrite=overwrite)
     reporter = Reporter(on_progress=on_progress, on_record=on_record, on_message=on_message)
     return run_training(train_pretext, config, folder, resume=resume, overwrite=overwrite, reporter=reporter)
 
 
 def pretext_config(
-    out: Path, preset: Preset | str, settings: Mapping[str, Any], *, resume: bool = False, overwrite: bool = False
+    out: Path,
+    preset: Preset | str,
+    settings: Mapping[str, Any],
+    *,
+    plan: PlanConfig | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
 ) -> RunConfig:
     """Resolve the configuration of a pretext: that of the run to resume, else the preset and the settings.
 
@@ -101,6 +116,8 @@ def pretext_config(
         The defaults.
     settings
         Fields of any group, by name; None means not given.
+    plan
+        The nnU-Net plan whose network the run has.
     resume, overwrite
         Resume or delete a run that is in the folder.
 
@@ -113,9 +130,13 @@ def pretext_config(
     """
 
     def new(given: Mapping[str, Any]) -> RunConfig:
-        return configure(Recipe.PRETEXT, member_of(Preset, preset, "preset"), **given)
+        return configure(Recipe.PRETEXT, member_of(Preset, preset, "preset"), plan=plan, **given)
 
-    return resolve(out, settings, new, resume=resume, overwrite=overwrite)
+    config = resolve(out, settings, new, resume=resume, overwrite=overwrite)
+    if plan is not None and config.plan != plan:
+        found = ["it has none"] if config.plan is None else plan_differences(config.plan, plan)
+        raise ConfigError([f"run {str(out)!r} was begun with another nnU-Net plan than the given one: {'; '.join(found)}"])
+    return config
 
 
 def train_pretext(config: RunConfig, out: Path, *, resume: bool = False, overwrite: bool = False, reporter: Reporter) -> bool:

@@ -14,6 +14,8 @@ from cmr_train.config import RunConfig
 from cmr_train.data.images import Grid
 from cmr_train.data.splits import Split
 from cmr_train.errors import CheckpointError, ConfigError
+from cmr_train.models.network import Network
+from cmr_train.models.planned_unet import PlannedUNet
 from cmr_train.models.unet import UNet
 from cmr_train.runs.checkpoint import load_checkpoint
 from cmr_train.runs.folder import (
@@ -39,7 +41,7 @@ class Run:
 
     folder: Path
     """The run's folder."""
-    model: UNet
+    model: Network
     """On the device of ``compute``, in evaluation mode."""
     compute: Compute
     """The device, and the number format that the run was trained in."""
@@ -103,8 +105,16 @@ class Run:
         return f"{self.weights} weights, after {self.iteration:,} iterations{validated}"
 
 
-def make_network(config: RunConfig) -> UNet:
-    """Build the network of a configuration, with torch's random weights."""
+def make_network(config: RunConfig) -> Network:
+    """Build the network of a configuration, with torch's random weights.
+
+    Raises
+    ------
+    TrainError
+        It is that of an nnU-Net plan, and cannot be built.
+    """
+    if config.plan is not None:
+        return PlannedUNet(config.plan, heads=config.heads, has_decoder_per_head=config.has_decoder_per_task)
     network = config.network
     return UNet(
         1,

@@ -130,6 +130,8 @@ def convert(kind: Any, value: object, members: Iterable[Enum] = ()) -> Any:  # n
             number, words = kinds
             return _number_or_member(number, words, value)
         kind = kinds[0]
+    if get_origin(kind) is Mapping:
+        return _named_values(value)
     if get_origin(kind) is tuple:
         return _convert_items(get_args(kind), value, members)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
@@ -229,6 +231,13 @@ def _convert_items(kinds: tuple[Any, ...], value: object, members: Iterable[Enum
     if not isinstance(value, list | tuple) or (length is not None and len(value) != length):
         raise ValueError(f"a list{'' if length is None else f' of {length}'}, got {value!r}")
     return tuple(convert(kinds[0], item, members) for item in value)
+
+
+def _named_values(value: object) -> Mapping[str, object]:
+    """Return values by name as they are."""
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"values by name, got {value!r:.40}")
+    return value
 
 
 def _from_text(kind: type, text: str) -> object:

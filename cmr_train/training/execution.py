@@ -12,7 +12,7 @@ from cmr_planes.system.progress import Progress
 from cmr_train.choices import Weights
 from cmr_train.compute.distributed import share_statistics
 from cmr_train.errors import CheckpointError
-from cmr_train.models.unet import UNet
+from cmr_train.models.network import Network
 from cmr_train.runs.checkpoint import save_checkpoint
 from cmr_train.runs.folder import BEST_NAME, CLASSES_FIELD, CONFIG_NAME, FINAL_NAME, LAST_NAME
 from cmr_train.training.best import Best, is_better
@@ -142,7 +142,7 @@ def _classes(session: Session) -> dict[str, dict[int, str]]:
     return {CLASSES_FIELD: session.config.class_names(session.config.head)}
 
 
-def _wrap(model: UNet, session: Session) -> nn.Module:
+def _wrap(model: Network, session: Session) -> nn.Module:
     """Let processes share their gradients, and torch compile, where that was asked for."""
     network: nn.Module = model
     if session.world.size > 1:

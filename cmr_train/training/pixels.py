@@ -60,7 +60,9 @@ def choose_pixels(
     cohort = spacings_of(catalogues[config.head], training_set)
     others = [values for head, values in spacings.items() if head is not config.head]
     varies = PixelSizes.of(np.concatenate([cohort, *others])).varies
-    resampled_mm = _resampled_mm(config.data.resample_mm, PixelSizes.of(cohort).square_mm if varies else None, pretext_mm)
+    median_mm = PixelSizes.of(cohort).square_mm if varies else None
+    plan = config.plan
+    resampled_mm = _resampled_mm(config.data.resample_mm, median_mm, pretext_mm) if plan is None else plan.spacing_mm
     if resampled_mm is None:
         if everything.varies:
             on_message(

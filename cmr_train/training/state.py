@@ -11,7 +11,7 @@ from cmr_train.choices import Head, Sharing
 from cmr_train.compute.devices import Compute
 from cmr_train.compute.distributed import World
 from cmr_train.config import RunConfig, TrainingConfig
-from cmr_train.models.unet import UNet
+from cmr_train.models.network import Network
 from cmr_train.training.best import Best
 from cmr_train.training.transfer import StatisticsBank, set_training
 
@@ -20,7 +20,7 @@ from cmr_train.training.transfer import StatisticsBank, set_training
 class TrainState:
     """All that changes while training."""
 
-    model: UNet
+    model: Network
     """The network."""
     scaler: torch.amp.GradScaler
     """Scales the losses in float16; else it does nothing."""
@@ -40,7 +40,7 @@ class TrainState:
     """Steps that were summed."""
 
 
-def make_state(model: UNet, config: RunConfig, compute: Compute) -> TrainState:
+def make_state(model: Network, config: RunConfig, compute: Compute) -> TrainState:
     """Put a network on the device, and make what is needed to train it.
 
     Parameters

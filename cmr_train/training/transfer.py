@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from cmr_train.choices import TransferMode
 from cmr_train.errors import CheckpointError
-from cmr_train.models.unet import DECODER_PREFIX, DECODERS_PREFIX, ENCODER_PREFIX, HEAD_PREFIX, UNet
+from cmr_train.models.network import Network
+from cmr_train.models.unet import DECODER_PREFIX, DECODERS_PREFIX, ENCODER_PREFIX, HEAD_PREFIX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class LoadReport:
         return ", ".join(parts)
 
 
-def load_weights(model: UNet, weights: Mapping[str, Tensor], mode: TransferMode) -> LoadReport:
+def load_weights(model: Network, weights: Mapping[str, Tensor], mode: TransferMode) -> LoadReport:
     """Take over pretrained weights; :func:`freeze` keeps those that the mode does not train.
 
     Where each task has its own decoder, each of them gets the pretrained one.
@@ -72,12 +73,12 @@ def load_weights(model: UNet, weights: Mapping[str, Tensor], mode: TransferMode)
     )
 
 
-def freeze(model: UNet, mode: TransferMode) -> None:
+def freeze(model: Network, mode: TransferMode) -> None:
     """Keep the encoder as it is where the mode asks for it."""
     model.encoder.requires_grad_(mode is not TransferMode.DECODER)
 
 
-def set_training(model: UNet) -> None:
+def set_training(model: Network) -> None:
     """Put a network into training mode, but for an encoder that is frozen: its normalisation neither learns nor remembers."""
     model.train()
     if not any(parameter.requires_grad for parameter in model.encoder.parameters()):
@@ -139,7 +140,7 @@ def _check(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
             raise CheckpointError(
                 f"the pretrained network is another one: its tensor {name!r} is "
                 f"{'missing' if found is None else tuple(found.shape)}, and {tuple(tensor.shape)} is expected; "
-                "base_channels and levels must be those of the pretext"
+                "base_channels and levels, or the plan, must be those of the pretext"
             )
 
 

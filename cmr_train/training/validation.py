@@ -11,7 +11,7 @@ from cmr_train.compute.devices import Compute
 from cmr_train.data.datasets import PlaneDataset
 from cmr_train.data.drawn import keep_drawn
 from cmr_train.data.selection import participants
-from cmr_train.models.unet import UNet
+from cmr_train.models.network import Network
 from cmr_train.prediction.inference import IMAGES_AT_ONCE, find_classes
 from cmr_train.training.state import TrainState, enter
 from cmr_train.training.tracking import VALIDATION_MEAN
@@ -32,7 +32,7 @@ class Validation:
         """Participants of the validation set."""
         return len(participants(self.dataset.index))
 
-    def __call__(self, model: UNet, compute: Compute) -> dict[str, float]:
+    def __call__(self, model: Network, compute: Compute) -> dict[str, float]:
         """Return the Dice of each class, and their mean.
 
         A structure that no participant has, in truth or prediction, counts 0 in the mean; such a position is left out, since
@@ -57,7 +57,7 @@ class Validation:
         n_counted = len(self.names) if self.dataset.target.head is Head.STRUCTURES else max(1, len(values))
         return {**values, VALIDATION_MEAN: sum(values.values()) / n_counted}
 
-    def _find(self, model: UNet, rows: Sequence[int], compute: Compute) -> list[NDArray[np.uint8]]:
+    def _find(self, model: Network, rows: Sequence[int], compute: Compute) -> list[NDArray[np.uint8]]:
         """Return what the network finds on some images, on their own pixels; without what was not drawn on them."""
         dataset, target = self.dataset, self.dataset.target
         images = [dataset.own_image(row) for row in rows]

@@ -42,7 +42,7 @@ def test_coarser_pixels_hold_what_finer_ones_lose(opened):
 
 def test_a_cut_is_said_or_refused(opened):
     said: list[str] = []
-    dataset = dataset_on(opened, Grid((24, 24), None, 8))
+    dataset = dataset_on(opened, Grid((24, 24), None, (8, 8)))
     share = max(cut_shares(dataset).values())
     check_cut(dataset, 1.0, said.append)
     assert len(said) == 1
