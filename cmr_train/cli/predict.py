@@ -1,5 +1,6 @@
 """``cmr-train predict``: segment new scans."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from itertools import takewhile
@@ -40,10 +41,20 @@ _DOUBT = "doubt"
     show_default=True,
     help="Frames of DICOM and NIfTI: end-diastole and end-systole, or all.",
 )
+@click.option(
+    "--rotate",
+    "rotate_deg",
+    type=click.FloatRange(0, 45),
+    default=0.0,
+    help="Average over images turned by this many degrees either way too, such as 10.  [default: do not]",
+)
+@click.option("--largest-component", is_flag=True, help="Keep the largest connected part of each structure alone.")
 @click.option("--pictures/--no-pictures", default=True, show_default=True, help="Draw contact sheets.")
 @device_option
 @weights_option
-@click.option("--overwrite", is_flag=True, help="Remove what another run, or the same of other data, left in the folder.")
+@click.option(
+    "--overwrite", is_flag=True, help="Remove what another run, or the same of other data or options, left in the folder."
+)
 @unfinished_option("Use")
 @json_option()
 @verbose_option("Print subjects' keys, and why subjects were left out.")
@@ -54,6 +65,8 @@ def predict(
     *,
     out: Path,
     phases: PhaseChoice,
+    rotate_deg: float,
+    largest_component: bool,
     pictures: bool,
     device: DeviceKind,
     weights: Weights,
@@ -69,8 +82,8 @@ def predict(
 
     Writes label maps as NIfTI in the scanner's coordinates, contact sheets as PNG and, for short-axis stacks, volumes.csv: volumes
     of both ventricles in ml, ejection fraction in %, mass of the left ventricle in g (1.05 g/ml). A cell is empty where a structure
-    was not found, or is larger at end-systole; the column doubt says so. File names hold subjects' keys. Exit code 3 if no subject
-    has the view of RUN. For research only; not a medical device.
+    was not found, or is not smaller at end-systole. The column doubt says why, and what else to look at. File names hold subjects'
+    keys. Exit code 3 if no subject has the view of RUN. For research only; not a medical device.
 
     \b
     Example:
@@ -87,6 +100,8 @@ def predict(
             sources,
             out,
             phases=phases,
+            rotate_deg=rotate_deg,
+            largest_component=largest_component,
             pictures=pictures,
             device=device,
             weights=weights,
@@ -125,12 +140,14 @@ def _split_arguments(paths: Sequence[Path]) -> tuple[Sequence[Path], Sequence[Pa
 
 def _to_json(prediction: "Prediction", *, with_keys: bool) -> dict[str, Any]:
     """Return what was done; subjects' keys only if they were asked for."""
-    from cmr_train.recipes.predict import function_values
+    from cmr_train.recipes.predict import volume_values
 
     subjects: list[dict[str, Any]] = []
     for number, subject in enumerate(prediction.subjects, start=1):
         key = {"key": subject.subject} if with_keys else {}
-        values = {} if subject.function is None else function_values(subject.function)
+        removed = {f"{structure.name.lower()}_removed_voxels": n for structure, n in subject.removed_voxels.items()}
+        dice = {} if math.isnan(subject.runs_dice) else {"runs_dice": subject.runs_dice}
+        values = {**dice, **removed, **volume_values(subject)}
         subjects.append({"subject": number, **key, "phases": list(subject.phases), "n_slices": subject.n_slices, **values})
     left_out = [
         {
@@ -168,6 +185,10 @@ def _print(prediction: "Prediction", out: Path, *, with_keys: bool) -> None:
     if not subjects:
         say(f"no subject has images of view {prediction.view.title}; there is nothing to segment", style="red")
         return
+    n_removed = sum(sum(subject.removed_voxels.values()) for subject in subjects)
+    if n_removed:
+        n_cleaned = sum(any(subject.removed_voxels.values()) for subject in subjects)
+        click.echo(f"{n_removed:,} voxels outside the largest parts of structures were removed, in {counted(n_cleaned, 'subject')}")
     n_images = sum(len(subject.phases) * subject.n_slices for subject in subjects)
     view = prediction.view.title
     click.echo(f"{counted(len(subjects), 'subject')} segmented, {counted(n_images, 'image')} of view {view}; see {out}")

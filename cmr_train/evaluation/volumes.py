@@ -17,7 +17,7 @@ MM3_PER_ML = 1000.0
 
 
 class Doubt(StrEnum):
-    """Why a measure does not exist. The values are stable."""
+    """Why a measure does not exist, or should be looked at before it is used. The values are stable."""
 
     LV_NOT_SEGMENTED = "lv_not_segmented"
     """The network does not find the left ventricle."""
@@ -30,19 +30,27 @@ class Doubt(StrEnum):
     LV_MISSING_ES = "lv_missing_es"
     """No left ventricle was found at end-systole."""
     LV_LARGER_AT_ES = "lv_larger_at_es"
-    """The left ventricle is larger at end-systole than at end-diastole."""
+    """The left ventricle is as large at end-systole as at end-diastole, or larger."""
     RV_MISSING_ED = "rv_missing_ed"
     """No right ventricle was found at end-diastole."""
     RV_MISSING_ES = "rv_missing_es"
     """No right ventricle was found at end-systole."""
     RV_LARGER_AT_ES = "rv_larger_at_es"
-    """The right ventricle is larger at end-systole than at end-diastole."""
+    """The right ventricle is as large at end-systole as at end-diastole, or larger."""
     NO_MYOCARDIUM = "no_myocardium"
     """No myocardium was found at end-diastole."""
     NO_PHASES = "no_phases"
     """End-diastole and end-systole are not told apart: no left ventricle in any phase, or a single phase without a name."""
     SINGLE_SLICE = "single_slice"
     """A single slice has no volume: nothing says how far it reaches."""
+    LV_MISSING_MID = "lv_missing_mid"
+    """The left ventricle is missing on a slice of the middle third of the stack, or between two on which it was found."""
+    STACK_GAP = "stack_gap"
+    """Two neighbouring slices are much farther apart than the others."""
+    RUNS_DIFFER = "runs_differ"
+    """The networks whose probabilities are averaged differ in a structure."""
+    MUCH_REMOVED = "much_removed"
+    """Much of a structure lay outside its largest connected part, and was removed."""
 
 
 _NOT_SEGMENTED = {
@@ -88,7 +96,7 @@ class VentricularFunction:
     es_phase: str
     """Name of the end-systolic phase; empty if there is none."""
     doubts: tuple[Doubt, ...]
-    """Why measures do not exist."""
+    """Why measures do not exist, or should be looked at."""
 
     @classmethod
     def measure(
@@ -116,7 +124,7 @@ class VentricularFunction:
         Returns
         -------
             The measures. A structure that the network does not find, or did not find here, has no volume, and a ventricle that is
-            larger at end-systole than at end-diastole has none: such segmentations are wrong, and a number would hide it.
+            not smaller at end-systole than at end-diastole has none: such segmentations are wrong, and a number would hide it.
         """
         volumes = {structure: structure_volumes_ml(labels, structure, voxels_ml) for structure in _MEASURED}
         diastole, systole = _choose_phases(volumes[Structure.LV], phases)
@@ -146,9 +154,9 @@ class VentricularFunction:
 
 
 def _measure_ventricle(ed_ml: float, es_ml: float, names: tuple[Doubt, Doubt, Doubt]) -> tuple[Ventricle, tuple[Doubt, ...]]:
-    """Return a ventricle, and why volumes of it do not exist: it is missing at ED, missing at ES, larger at ES."""
+    """Return a ventricle, and why volumes of it do not exist: it is missing at ED, missing at ES, not smaller at ES."""
     missing_at_ed, missing_at_es, is_larger = names
-    if es_ml > ed_ml > 0:
+    if es_ml >= ed_ml > 0:
         return Ventricle(end_diastolic_ml=np.nan, end_systolic_ml=np.nan), (is_larger,)
     doubts = tuple(name for name, volume_ml in ((missing_at_ed, ed_ml), (missing_at_es, es_ml)) if volume_ml == 0)
     ventricle = Ventricle(end_diastolic_ml=ed_ml or np.nan, end_systolic_ml=es_ml or np.nan)
@@ -195,9 +203,14 @@ def slice_distances_mm(affines_lps_mm: NDArray[np.float64]) -> NDArray[np.float6
     """
     if len(affines_lps_mm) < 2:
         return np.full(len(affines_lps_mm), np.nan)
-    along_normal_mm = affines_lps_mm[:, :3, 3] @ affines_lps_mm[0, :3, 2]
-    gaps_mm = np.abs(np.diff(along_normal_mm))
+    gaps_mm = plane_distances_mm(affines_lps_mm)
     return np.asarray((np.append(gaps_mm[:1], gaps_mm) + np.append(gaps_mm, gaps_mm[-1:])) / 2)
+
+
+def plane_distances_mm(affines_lps_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the distance between the planes of neighbouring slices along the normal, mm, shape (slices - 1,)."""
+    along_normal_mm: NDArray[np.float64] = affines_lps_mm[:, :3, 3] @ affines_lps_mm[0, :3, 2]
+    return np.abs(np.diff(along_normal_mm))
 
 
 def _choose_phases(lv_ml: NDArray[np.float64], phases: tuple[str, ...]) -> tuple[int | None, int | None]:

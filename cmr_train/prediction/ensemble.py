@@ -88,7 +88,7 @@ class Ensemble:
         """The class of each output of any network; one of an earlier release has outputs for classes without a name."""
         return np.unique([number for run in self.runs for number in run.config.class_numbers(run.head)]).astype(np.uint8)
 
-    def find(self, images: Sequence[NDArray[Any]], spacing_mm: Sequence[tuple[float, float]]) -> Found:
+    def find(self, images: Sequence[NDArray[Any]], spacing_mm: Sequence[tuple[float, float]], *, rotate_deg: float = 0.0) -> Found:
         """Classify every pixel of some images.
 
         Parameters
@@ -97,13 +97,17 @@ class Ensemble:
             Each of shape (rows, columns), stored intensities; sizes may differ.
         spacing_mm
             Distance between rows and between columns of each.
+        rotate_deg
+            As of :func:`cmr_train.prediction.inference.find_classes`.
         """
         if len(self.runs) == 1:
-            return Found(labels=label_images(self.runs[0], images, spacing_mm), by_run=[])
+            return Found(labels=label_images(self.runs[0], images, spacing_mm, rotate_deg=rotate_deg), by_run=[])
         outputs = [np.array(run.config.class_numbers(run.head), dtype=np.uint8) for run in self.runs]
         places = [np.searchsorted(self._numbers, numbers) for numbers in outputs]
         answers = [
-            find_probabilities(run.model, images, spacing_mm, grid=run.grid, head=run.head, compute=run.compute)
+            find_probabilities(
+                run.model, images, spacing_mm, grid=run.grid, head=run.head, compute=run.compute, rotate_deg=rotate_deg
+            )
             for run in self.runs
         ]
         found = Found(labels=[], by_run=[[] for _ in self.runs])

@@ -1,6 +1,7 @@
 """The folder of a prediction: its files, and whose they are."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ LABELS, PICTURES, VOLUMES_NAME, PREDICTION_NAME = "labels", "pictures", "volumes
 """Files of a prediction's folder; the last says which networks made them of which data."""
 
 
-def prediction_origin(ensemble: Ensemble, catalogue: CatalogueIdentity) -> dict[str, Any]:
-    """Return what tells a prediction from another: the networks, their task and the data."""
+def prediction_origin(ensemble: Ensemble, catalogue: CatalogueIdentity, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells a prediction from another: the networks, their task, the data and the options that are not the default."""
     networks = [
         {"run": run.name, "weights_sha256": digest} for run, digest in zip(ensemble.runs, ensemble.weights_sha256, strict=True)
     ]
@@ -24,6 +25,7 @@ def prediction_origin(ensemble: Ensemble, catalogue: CatalogueIdentity) -> dict[
         "task": ensemble.head.value,
         "view": ensemble.view.value,
         "catalogue_sha256": catalogue.sha256,
+        **options,
     }
 
 
@@ -48,8 +50,8 @@ def claim_folder(folder: Path, origin: dict[str, Any], *, overwrite: bool) -> No
     if path.exists() and read_json(path) != origin:
         if not overwrite:
             raise TrainError(
-                f"{str(folder)!r} holds what another network made, or the same of other data; choose another folder, or overwrite "
-                "what is there"
+                f"{str(folder)!r} holds what another network made, or the same of other data or with other options; choose another "
+                "folder, or overwrite what is there"
             )
         for name in (LABELS, PICTURES):
             shutil.rmtree(folder / name, ignore_errors=True)

@@ -13,6 +13,7 @@ from cmr_train.compute.devices import Compute
 from cmr_train.data.images import Grid, prepare_image, restore_probabilities, scale, unfit
 from cmr_train.data.pixel_sizes import PixelSizes, pixel_text
 from cmr_train.models.network import Network
+from cmr_train.prediction.rotations import turn
 from cmr_train.runs.run import Run
 
 IMAGES_AT_ONCE = 16
@@ -39,11 +40,42 @@ def probabilities(model: Network, images: NDArray[np.float32], head: Head, compu
     -------
         Shape (n, classes, rows, columns), on the device, in single precision.
     """
+    return _answer(model, torch.from_numpy(images)[:, None].to(compute.device), head, compute)
+
+
+def rotated_probabilities(
+    model: Network, images: NDArray[np.float32], head: Head, compute: Compute, *, rotate_deg: float, pixel_mm: NDArray[np.float64]
+) -> torch.Tensor:
+    """Return the mean of :func:`probabilities` on images as they are and turned by an angle either way, brought back.
+
+    Parameters
+    ----------
+    model, images, head, compute
+        As of :func:`probabilities`.
+    rotate_deg
+        The angle.
+    pixel_mm
+        Shape (n, 2): distance between rows and between columns of each image.
+
+    Returns
+    -------
+        As :func:`probabilities` does. Where a turned image does not reach, the others count.
+    """
+    upright = torch.from_numpy(images)[:, None].to(compute.device)
+    total = _answer(model, upright, head, compute)
+    weight = torch.ones_like(upright)
+    for degrees in (-rotate_deg, rotate_deg):
+        total = total + turn(_answer(model, turn(upright, degrees, pixel_mm), head, compute), -degrees, pixel_mm)
+        weight = weight + turn(torch.ones_like(upright), -degrees, pixel_mm)
+    return total / weight
+
+
+def _answer(model: Network, batch: torch.Tensor, head: Head, compute: Compute) -> torch.Tensor:
+    """Return the probabilities of a batch that is on the device, shape (n, 1, rows, columns)."""
     model.eval()
-    batch = torch.from_numpy(images)[:, None].to(compute.device, memory_format=compute.memory_format)
     with torch.inference_mode(), compute.autocast():
-        logits: torch.Tensor = model(batch, head.value)
-    return logits.float().softmax(dim=1)
+        logits: torch.Tensor = model(batch.contiguous(memory_format=compute.memory_format), head.value)
+        return logits.float().softmax(dim=1)
 
 
 def find_classes(
@@ -54,6 +86,7 @@ def find_classes(
     grid: Grid,
     head: Head,
     compute: Compute,
+    rotate_deg: float = 0.0,
 ) -> list[NDArray[np.uint8]]:
     """Return the most likely class of every pixel of some images, on their own pixels.
 
@@ -70,13 +103,15 @@ def find_classes(
         Distance between rows and between columns of each.
     grid
         The network's grid.
+    rotate_deg
+        The angle of :func:`rotated_probabilities`; 0 for images as they are.
 
     Returns
     -------
         One label map per image, of its shape.
     """
     labels: list[NDArray[np.uint8]] = []
-    for part, own, found in _answers(model, images, spacing_mm, grid=grid, head=head, compute=compute):
+    for part, own, found in _answers(model, images, spacing_mm, grid=grid, head=head, compute=compute, rotate_deg=rotate_deg):
         if own.keeps(spacing_mm[part.start]):
             classes = found.argmax(dim=1).to(torch.uint8).cpu().numpy()
             labels.extend(unfit(each, *_shape(image)) for each, image in zip(classes, images[part], strict=True))
@@ -96,12 +131,13 @@ def find_probabilities(
     grid: Grid,
     head: Head,
     compute: Compute,
+    rotate_deg: float = 0.0,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the probability of every class at every pixel of each image, on its own pixels: shape (classes, rows, columns).
 
     Arguments as of :func:`find_classes`. Only one batch is held at a time.
     """
-    for part, own, found in _answers(model, images, spacing_mm, grid=grid, head=head, compute=compute):
+    for part, own, found in _answers(model, images, spacing_mm, grid=grid, head=head, compute=compute, rotate_deg=rotate_deg):
         for each, image, spacing in zip(found.cpu().numpy(), images[part], spacing_mm[part], strict=True):
             yield restore_probabilities(each, _shape(image), spacing, own)
 
@@ -114,6 +150,7 @@ def _answers(
     grid: Grid,
     head: Head,
     compute: Compute,
+    rotate_deg: float = 0.0,
 ) -> Iterator[tuple[slice, Grid, torch.Tensor]]:
     """Yield, batch by batch, which images, on which grid, and the probabilities there; arguments as of :func:`find_classes`."""
     grids = [grid.holding(_shape(image), spacing) for image, spacing in zip(images, spacing_mm, strict=True)]
@@ -121,13 +158,20 @@ def _answers(
         own = grids[part.start]
         prepared = [prepare_image(image, spacing, own) for image, spacing in zip(images[part], spacing_mm[part], strict=True)]
         pixels, windows = (np.stack(column) for column in zip(*prepared, strict=True))
-        yield part, own, probabilities(model, scale(pixels, windows, own), head, compute)
+        seen = scale(pixels, windows, own)
+        if rotate_deg:
+            pixel_mm = np.array([spacing if own.pixel_mm is None else own.pixel_mm for spacing in spacing_mm[part]])
+            yield part, own, rotated_probabilities(model, seen, head, compute, rotate_deg=rotate_deg, pixel_mm=pixel_mm)
+        else:
+            yield part, own, probabilities(model, seen, head, compute)
 
 
-def label_images(run: Run, images: Sequence[NDArray[Any]], spacing_mm: Sequence[tuple[float, float]]) -> list[NDArray[np.uint8]]:
+def label_images(
+    run: Run, images: Sequence[NDArray[Any]], spacing_mm: Sequence[tuple[float, float]], *, rotate_deg: float = 0.0
+) -> list[NDArray[np.uint8]]:
     """Classify every pixel of some images with a trained network: :func:`find_classes` on the grid of its run."""
     numbers = np.array(run.config.class_numbers(run.head), dtype=np.uint8)
-    found = find_classes(run.model, images, spacing_mm, grid=run.grid, head=run.head, compute=run.compute)
+    found = find_classes(run.model, images, spacing_mm, grid=run.grid, head=run.head, compute=run.compute, rotate_deg=rotate_deg)
     return [numbers[outputs] for outputs in found]
 
 

@@ -1,9 +1,10 @@
 """Segment subjects: label maps, pictures, and the volumes of the ventricles from a short-axis stack."""
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,12 +21,14 @@ from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
 from cmr_planes.system.run_lock import only_run
 from cmr_planes.system.whole_file import write_whole
-from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice
+from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice, Structure
 from cmr_train.choices import Head, Weights
 from cmr_train.data.pixel_sizes import spacings_of
 from cmr_train.data.selection import n_subjects_of, participants
-from cmr_train.errors import TrainError
+from cmr_train.errors import ConfigError, TrainError
+from cmr_train.evaluation.doubts import pairwise_dice, stack_doubts
 from cmr_train.evaluation.volumes import VentricularFunction, voxel_volumes_ml
+from cmr_train.prediction.components import keep_largest
 from cmr_train.prediction.ensemble import Ensemble
 from cmr_train.prediction.folder import LABELS, PICTURES, VOLUMES_NAME, claim_folder, prediction_origin
 from cmr_train.prediction.inference import pixels_sentence
@@ -51,8 +54,15 @@ VOLUME_COLUMNS = (
     "rv_sv_ml",
     "rv_ef_percent",
     "doubt",
+    "runs_dice",
+    "lv_removed_voxels",
+    "myo_removed_voxels",
+    "rv_removed_voxels",
 )
 """Columns of ``volumes.csv``; a cell is empty where a measure does not exist, and ``doubt`` says why."""
+
+MOST_ROTATION_DEG = 45.0
+"""Of images on which networks answer: beyond it the sides of the heart change places."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +77,10 @@ class PredictedSubject:
     """Slices of the view."""
     function: VentricularFunction | None
     """Volumes, where the view and the run's task allow them."""
+    runs_dice: float
+    """Mean Dice between two runs over all pairs, phases and classes; NaN for a single run."""
+    removed_voxels: Mapping[Structure, int]
+    """Voxels outside the largest part of each structure that were removed; empty where that was not asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +109,8 @@ def predict(
     out: PathLike,
     *,
     phases: PhaseChoice | str = "ed,es",
+    rotate_deg: float = 0.0,
+    largest_component: bool = False,
     pictures: bool = True,
     device: torch.device | str = "auto",
     weights: Weights | str = "last",
@@ -120,6 +136,10 @@ def predict(
         network and the data. Names of position maps end in ``_positions``. Made if it does not exist.
     phases
         Frames to segment where ``sources`` is no catalogue: ``ed,es`` or ``all``.
+    rotate_deg
+        Average each run's probabilities over images as they are and turned by this angle either way, up to 45°; 0 for none.
+    largest_component
+        Keep the largest connected part of each structure alone, in each phase; not of the myocardium of a single slice.
     pictures
         Whether to draw pictures.
     device
@@ -146,7 +166,10 @@ def predict(
     SourceError
         A source holds no subject.
     TrainError
-        ``out`` holds what another network made, or the same of other data; or two runs cannot be averaged.
+        ``out`` holds what another network made, or the same of other data; or two runs cannot be averaged; or
+        ``largest_component`` was asked for where the runs find positions.
+    ConfigError
+        ``phases`` or ``rotate_deg`` cannot be used.
     CheckpointError
         ``run`` is a folder without a run, or its weights cannot be used.
     ShardError
@@ -164,12 +187,14 @@ def predict(
     named = [run] if isinstance(run, Run | str | os.PathLike) else run
     ensemble = Ensemble.of([loaded(each, device, weights, unfinished=unfinished) for each in named])
     folder = Path(out)
-    for said in _network_sentences(ensemble):
-        on_message(said)
     frames = member_of(PhaseChoice, phases, "phases")
+    options = _Options(rotate_deg=rotate_deg, largest_component=largest_component, pictures=pictures)
+    _check(options, ensemble)
+    for said in (*_network_sentences(ensemble), *_rotation_sentences(ensemble.runs, rotate_deg)):
+        on_message(said)
     with only_run(folder), opened_sources(sources, ensemble.view, frames, folder, on_extract) as catalogue:
         identity = CatalogueIdentity.of(catalogue)
-        claim_folder(folder, prediction_origin(ensemble, identity), overwrite=overwrite)
+        claim_folder(folder, prediction_origin(ensemble, identity, options.to_json()), overwrite=overwrite)
         (folder / LABELS).mkdir(parents=True, exist_ok=True)
         if pictures:
             (folder / PICTURES).mkdir(exist_ok=True)
@@ -182,12 +207,11 @@ def predict(
         on_progress(Progress(0, len(keys)))
         subjects = []
         for key in keys:
-            subjects.append(_predict_subject(ensemble, catalogue, folder, key, with_pictures=pictures))
+            subjects.append(_predict_subject(ensemble, catalogue, folder, key, options))
             on_progress(Progress(len(subjects), len(keys)))
         left_out = tuple(rejection for rejection in catalogue.rejections() if rejection.view in ("", ensemble.view.value))
-    functions = {subject.subject: subject.function for subject in subjects if subject.function is not None}
-    if functions:
-        write_whole(folder / VOLUMES_NAME, _volumes_csv(ensemble.view, functions).encode())
+    if any(subject.function is not None for subject in subjects):
+        write_whole(folder / VOLUMES_NAME, _volumes_csv(ensemble.view, subjects).encode())
     return Prediction(
         runs=tuple(each.name for each in ensemble.runs),
         view=ensemble.view,
@@ -218,8 +242,11 @@ def _n_seen(runs: Sequence[Run], catalogue: CatalogueIdentity, index: ImageIndex
     return n_subjects_of(index, known)
 
 
-def function_values(function: VentricularFunction) -> dict[str, str | float]:
-    """Return the cells of one row of ``volumes.csv``, the subject and the view left out; NaN where a measure does not exist."""
+def volume_values(subject: PredictedSubject) -> dict[str, str | float]:
+    """Return the cells of a subject's row of ``volumes.csv`` after the view, NaN where there is no value; none without a row."""
+    function, removed = subject.function, subject.removed_voxels
+    if function is None:
+        return {}
     values = (
         function.ed_phase,
         function.es_phase,
@@ -233,23 +260,58 @@ def function_values(function: VentricularFunction) -> dict[str, str | float]:
         function.rv.stroke_ml,
         function.rv.ejection_fraction_percent,
         " ".join(function.doubts),
+        subject.runs_dice,
+        *(removed.get(structure, np.nan) for structure in (Structure.LV, Structure.MYO, Structure.RV)),
     )
     return dict(zip(VOLUME_COLUMNS[2:], values, strict=True))
 
 
-def _predict_subject(
-    ensemble: Ensemble, catalogue: Catalogue, folder: Path, subject: str, *, with_pictures: bool
-) -> PredictedSubject:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Options:
+    """How subjects are segmented."""
+
+    rotate_deg: float
+    largest_component: bool
+    pictures: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what decides the label maps, where it is not the default."""
+        rotation = {"rotate_deg": self.rotate_deg} if self.rotate_deg else {}
+        return rotation | ({"largest_component": True} if self.largest_component else {})
+
+
+def _check(options: _Options, ensemble: Ensemble) -> None:
+    """Refuse options that cannot be used."""
+    if not 0 <= options.rotate_deg <= MOST_ROTATION_DEG:
+        raise ConfigError([f"rotate_deg must be from 0 to {MOST_ROTATION_DEG:g}, got {options.rotate_deg:g}"])
+    if options.largest_component and ensemble.head is not Head.STRUCTURES:
+        raise TrainError(
+            f"run {ensemble.runs[0].name!r} finds positions, which are boxes; the largest component can only be kept of structures"
+        )
+
+
+def _rotation_sentences(runs: Sequence[Run], rotate_deg: float) -> Iterator[str]:
+    """Name the runs that have not learnt from images turned as far."""
+    for run in runs:
+        if rotate_deg > run.config.training.rotation_deg:
+            yield (
+                f"run {run.name!r} has learnt from images turned by up to {run.config.training.rotation_deg:g}°; its answers on "
+                f"images turned by {rotate_deg:g}° may be worse"
+            )
+
+
+def _predict_subject(ensemble: Ensemble, catalogue: Catalogue, folder: Path, subject: str, options: _Options) -> PredictedSubject:
     """Segment one subject and write its files."""
     view = catalogue.view_attributes(subject, ensemble.view)
-    n_phases, n_slices, rows, columns = view.shape
+    n_phases, n_slices, *_ = view.shape
     images = [
         [catalogue.image(subject, ensemble.view, phase, slice_index) for slice_index in range(n_slices)]
         for phase in range(n_phases)
     ]
     spacing_mm = [(plane.row_spacing_mm, plane.column_spacing_mm) for plane in view.planes]
-    flat = ensemble.find([image for stack in images for image in stack], spacing_mm * n_phases).labels
-    labels = np.stack(flat).reshape(n_phases, n_slices, rows, columns)
+    found = ensemble.find([image for stack in images for image in stack], spacing_mm * n_phases, rotate_deg=options.rotate_deg)
+    raw = np.stack(found.labels).reshape(view.shape)
+    labels, removed = keep_largest(raw, ensemble.structures) if options.largest_component else (raw, {})
     affines_mm = np.stack([plane.patient_from_pixel for plane in view.planes])
     _write_phases(
         folder / LABELS,
@@ -259,7 +321,7 @@ def _predict_subject(
         affines_mm,
         is_positions=ensemble.head is Head.POSITIONS,
     )
-    if with_pictures:
+    if options.pictures:
         sheet = Sheet(
             images=images,
             labels=labels,
@@ -270,11 +332,28 @@ def _predict_subject(
             heading=f"{subject}, {ensemble.view.title}",
         )
         write_whole(folder / PICTURES / f"{subject}_{ensemble.view.value}.png", encode_png(draw(sheet)))
+    by_run = [np.stack(each).reshape(view.shape) for each in found.by_run]
+    runs_dice = pairwise_dice(by_run, tuple(ensemble.classes)) if by_run else None
     function = None
     if ensemble.view is CardiacView.SAX and ensemble.head is Head.STRUCTURES:
         voxels_ml = voxel_volumes_ml(affines_mm, np.array(spacing_mm))
         function = VentricularFunction.measure(labels, view.phases, voxels_ml, structures=ensemble.structures)
-    return PredictedSubject(subject=subject, phases=view.phases, n_slices=n_slices, function=function)
+        measured = [view.phases.index(name) for name in (function.ed_phase, function.es_phase) if name]
+        doubts = stack_doubts(
+            raw[measured],
+            affines_mm,
+            cleaned=labels[measured],
+            runs_dice=None if runs_dice is None else runs_dice[measured],
+        )
+        function = replace(function, doubts=(*function.doubts, *doubts))
+    return PredictedSubject(
+        subject=subject,
+        phases=view.phases,
+        n_slices=n_slices,
+        function=function,
+        runs_dice=np.nan if runs_dice is None or np.isnan(runs_dice).all() else float(np.nanmean(runs_dice)),
+        removed_voxels=removed,
+    )
 
 
 def _write_phases(
@@ -295,13 +374,13 @@ def _write_phases(
         write_label_map(folder, f"{stem}{suffix}", labels, affines_mm, description)
 
 
-def _volumes_csv(view: CardiacView, functions: dict[str, VentricularFunction]) -> str:
-    """Return the table of volumes; numbers with two decimals, cells of NaN empty."""
-    rows = [(subject, view.value, *map(_cell, function_values(function).values())) for subject, function in functions.items()]
+def _volumes_csv(view: CardiacView, subjects: Sequence[PredictedSubject]) -> str:
+    """Return the table of volumes; numbers with two decimals, counts as they are, cells of NaN empty."""
+    rows = [(subject.subject, view.value, *map(_cell, volume_values(subject).values())) for subject in subjects if subject.function]
     return csv_text(VOLUME_COLUMNS, rows)
 
 
 def _cell(value: str | float) -> str:
-    if isinstance(value, str):
-        return value
+    if isinstance(value, str | int):
+        return str(value)
     return "" if np.isnan(value) else f"{value:.2f}"

@@ -109,6 +109,7 @@ NAN_RV = [name.replace("lv", "rv") for name in NAN_LV]
         ([100, 0], [50, 50], [80, 40], ("ed", "es"), ["lv_missing_es"], NAN_LV[1:]),
         ([0, 60], [50, 50], [80, 40], ("ed", "es"), ["lv_missing_ed"], [NAN_LV[0], *NAN_LV[2:]]),
         ([60, 100], [50, 50], [80, 40], ("ed", "es"), ["lv_larger_at_es"], NAN_LV),
+        ([100, 100], [50, 50], [80, 40], ("ed", "es"), ["lv_larger_at_es"], NAN_LV),
         ([100, 60], [50, 50], [40, 80], ("ed", "es"), ["rv_larger_at_es"], NAN_RV),
         ([100, 60], [0, 50], [40, 0], ("ed", "es"), ["rv_missing_es", "no_myocardium"], [*NAN_RV[1:], "lv_mass_g"]),
         ([100, 0, 60], [50, 50, 50], [80, 40, 50], ("000", "001", "002"), ["lv_missing_es"], NAN_LV[1:]),

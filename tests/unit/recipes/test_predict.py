@@ -1,5 +1,6 @@
 """Prediction called from Python, with networks whose answer is known."""
 
+import csv
 import hashlib
 import json
 from pathlib import Path
@@ -14,6 +15,7 @@ from cmr_planes import Catalogue
 from cmr_planes.errors import InUseError
 from cmr_planes.phantom.small_study import simple_study, write_study
 from cmr_planes.system.run_lock import only_run
+from cmr_train.choices import Recipe
 from tests.helpers.cohorts import small_study
 from tests.helpers.threshold_runs import write_run
 from tests.helpers.training import annotate, small_catalogue
@@ -115,3 +117,50 @@ def test_several_runs_give_the_same_bytes_in_any_order(tmp_path, dicom):
     assert [each["run"] for each in stored[0]["runs"]] == list(prediction.runs)
     with pytest.raises(cmr_train.TrainError, match="what another network made"):
         cmr_train.predict(runs[:2], dicom, tmp_path / "first")
+
+
+def volumes_of(folder):
+    """The only row of ``volumes.csv``."""
+    with (folder / "volumes.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    return row
+
+
+def test_options_change_maps_are_counted_and_named(tmp_path, dicom):
+    """Papillary muscles and vessels are bright too: a threshold finds parts outside the largest."""
+    run = write_run(tmp_path / "run", rows=88, columns=88, threshold=0.42)
+    others = [write_run(tmp_path / f"run{number}", rows=88, columns=88, threshold=number / 10) for number in (6, 9)]
+    plain = cmr_train.predict(run, dicom, tmp_path / "plain", pictures=False)
+    cleaned = cmr_train.predict(run, dicom, tmp_path / "cleaned", pictures=False, largest_component=True)
+    assert plain.subjects[0].removed_voxels == {}
+    volumes = []
+    for folder in ("plain", "cleaned"):
+        maps = [nibabel.load(tmp_path / folder / "labels" / f"SYN-0001_sax_{phase}.nii.gz") for phase in ("ed", "es")]
+        volumes.append(sum(np.count_nonzero(np.asarray(each.dataobj) == 1) for each in maps))
+    removed = cleaned.subjects[0].removed_voxels
+    assert removed == {1: volumes[0] - volumes[1], 2: 0, 3: 0}
+    assert removed[1] > 0
+    row = volumes_of(tmp_path / "cleaned")
+    assert (row["lv_removed_voxels"], row["rv_removed_voxels"], row["runs_dice"]) == (str(removed[1]), "0", "")
+    together = cmr_train.predict([run, *others], dicom, tmp_path / "together", pictures=False, rotate_deg=10.0)
+    row = volumes_of(tmp_path / "together")
+    assert 0 < together.subjects[0].runs_dice < 0.7
+    assert float(row["runs_dice"]) == pytest.approx(together.subjects[0].runs_dice, abs=0.005)
+    assert "runs_differ" in row["doubt"].split()
+    assert row["lv_removed_voxels"] == ""
+    assert json.loads((tmp_path / "together" / "prediction.json").read_text())["rotate_deg"] == 10.0
+    with pytest.raises(cmr_train.TrainError, match="with other options"):
+        cmr_train.predict(run, dicom, tmp_path / "cleaned")
+
+
+def test_options_that_cannot_be_used_and_angles_that_were_not_learnt(tmp_path, dicom):
+    run = write_run(tmp_path / "run", rows=88, columns=88, threshold=0.8)
+    positions = write_run(tmp_path / "positions", recipe=Recipe.PRETEXT)
+    with pytest.raises(cmr_train.ConfigError, match="rotate_deg must be from 0 to 45, got 50"):
+        cmr_train.predict(run, dicom, tmp_path / "out", rotate_deg=50)
+    with pytest.raises(cmr_train.TrainError, match="'positions' finds positions"):
+        cmr_train.predict(positions, dicom, tmp_path / "out", largest_component=True)
+    assert not (tmp_path / "out").exists()
+    said = []
+    cmr_train.predict(run, dicom, tmp_path / "out", pictures=False, rotate_deg=20, on_message=said.append)
+    assert "turned by up to 15°; its answers on images turned by 20° may be worse" in said[0]
