@@ -1,6 +1,8 @@
-"""The example scripts on a small cohort."""
+"""The example scripts on a small cohort, and the study files."""
 
 import importlib.util
+from collections import Counter
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,10 @@ from cmr_planes.cli import main as planes_main
 from cmr_planes.geometry import LPS_AXES, DecidingAxis, angle_between_normals_deg
 from cmr_planes.nifti.plane_table import read_plane_table
 from cmr_planes.views import CardiacView
+from cmr_train.choices import DecoderSharing, LossKind, TransferMode
+from cmr_train.data.splits import read_split_file
+from cmr_train.study.plan import plan_study
+from cmr_train.study.study_file import parse_study, read_document
 from tests.helpers.training import SMALL, annotate, small_catalogue
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -76,3 +82,30 @@ def test_networks_are_trained_scored_and_used(data, tmp_path, capsys):
     assert "LV at end-diastole: Dice " in said
     assert "10 subjects segmented" in said
     assert len(list((tmp_path / "results" / "segmented" / "labels").iterdir())) == 20
+
+
+@pytest.mark.parametrize("path", sorted((EXAMPLES / "studies").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_setting_of_a_study_file_is_known(path):
+    plan = plan_study(parse_study(read_document(path)), Path("studies"))
+    combinations = {(run.variant, run.mode, run.subjects, run.seed) for run in plan.combinations}
+    study = plan.study
+    assert len(combinations) == len(study.variants) * len(study.modes) * len(study.subjects) * study.seeds
+    for run in plan.everything:
+        assert run.config.data.split is None or (path.parent / run.config.data.split).is_file()
+
+
+def test_the_decoders_on_acdc_are_compared_on_people_whom_the_other_study_does_not_score():
+    studies = EXAMPLES / "studies"
+    runs = plan_study(parse_study(read_document(studies / "decoders_acdc.toml")), Path("studies")).combinations
+    pairs = {(run.config.transfer.decoder, run.config.training.loss) for run in runs if run.mode is TransferMode.MULTITASK}
+    assert pairs == set(product(DecoderSharing, (LossKind.CROSS_ENTROPY, LossKind.DICE)))
+    assert {run.config.network.base_channels for run in runs} == {16}
+    other, own = (read_split_file(studies / f"{name}.csv") for name in ("acdc_split", "decoders_acdc_split"))
+    with_planes, annotated, scored = (
+        {key for key, place in other.items() if place == name} for name in ("pretext", "train", "test")
+    )
+    assert not scored & own.keys()
+    assert {key for key, place in own.items() if place == "train"} == annotated
+    assert {key for key, place in own.items() if place != "train"} == with_planes
+    groups = Counter((place, (int(key.removeprefix("patient")) - 1) // 20) for key, place in own.items() if place != "train")
+    assert groups == {(place, group): n for place, n in (("pretext", 8), ("validation", 3), ("test", 1)) for group in range(5)}
