@@ -84,6 +84,11 @@ class DicomSlice:
         return _number(self.cine.header.field_strength_t)
 
     @property
+    def slice_thickness_mm(self) -> float:
+        """SliceThickness in mm, NaN if not given."""
+        return _number(self.cine.header.slice_thickness_mm)
+
+    @property
     def frames_of_reference(self) -> frozenset[str]:
         """FrameOfReferenceUID of its frames, empty ones left out."""
         return frozenset(frame.frame_of_reference_uid for frame in self.cine.frames) - {""}

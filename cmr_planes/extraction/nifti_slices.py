@@ -30,6 +30,7 @@ class NiftiSlice:
     source_index: int
     manufacturer: str = ""
     field_strength_t: float = float("nan")
+    slice_thickness_mm: float = float("nan")
     frames_of_reference: frozenset[str] = frozenset()
 
     @property

@@ -214,6 +214,7 @@ def _record(
         rescale=np.array([[one.rescale(frame) for one, frame in row] for row in frames]),
         manufacturer=slices[0].manufacturer,
         field_strength_t=slices[0].field_strength_t,
+        slice_thickness_mm=np.array([one.slice_thickness_mm for one in slices]),
         has_directions=slices[0].has_directions,
         source_order=_source_order(slices),
         instances=_instances(frames),

@@ -30,6 +30,10 @@ class ReadSlice(Slice, Protocol):
         """MagneticFieldStrength in tesla, NaN if not known."""
 
     @property
+    def slice_thickness_mm(self) -> float:
+        """SliceThickness in mm, NaN if not known."""
+
+    @property
     def frames_of_reference(self) -> frozenset[str]:
         """FrameOfReferenceUID of its frames, empty ones left out."""
 

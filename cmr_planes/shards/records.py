@@ -87,6 +87,8 @@ class ViewRecord:
     """One of nine vendor names in lower case, such as ``siemens`` or ``united imaging``; empty for any other, or if not given."""
     field_strength_t: float
     """MagneticFieldStrength in tesla, NaN if not given."""
+    slice_thickness_mm: FloatArray | None = None
+    """Shape (slice,): SliceThickness, NaN where not given; None if it is not known of any slice."""
     has_stated_planes: bool = False
     """Whether a plane that leaves a line on the images is of a table, and not of the files."""
     has_directions: bool = True

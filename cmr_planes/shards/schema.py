@@ -99,6 +99,8 @@ class Attribute:
     """One of nine vendor names in lower case, such as ``siemens`` or ``united imaging``; empty for any other, or if not given."""
     FIELD_STRENGTH_T = "field_strength_t"
     """Tesla, NaN if not known."""
+    SLICE_THICKNESS_MM = "slice_thickness_mm"
+    """(slice,): SliceThickness, NaN where not known; absent where no slice's is known."""
     HAS_DIRECTIONS = "has_directions"
     """Bool: whether the source says where anterior, left and head are; absent where it does."""
     SOURCE_ORDER = "source_order"

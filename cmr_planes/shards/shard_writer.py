@@ -181,6 +181,7 @@ def _check_view(view: ViewRecord) -> None:
         "trigger_time_ms": (view.trigger_time_ms.shape, (n_phases, n_slices)),
         "rescale": (view.rescale.shape, (n_phases, n_slices, 2)),
         "planes": ((len(view.planes),), (n_slices,)),
+        "slice_thickness_mm": ((n_slices,) if view.slice_thickness_mm is None else view.slice_thickness_mm.shape, (n_slices,)),
         "source_order": ((n_slices if view.source_order is None else len(view.source_order),), (n_slices,)),
     }
     if view.positions is not None:
@@ -236,6 +237,8 @@ def view_attributes(view: ViewRecord) -> dict[str, Any]:
         Attribute.MANUFACTURER: view.manufacturer,
         Attribute.FIELD_STRENGTH_T: view.field_strength_t,
     }
+    if view.slice_thickness_mm is not None and np.isfinite(view.slice_thickness_mm).any():
+        attributes[Attribute.SLICE_THICKNESS_MM] = view.slice_thickness_mm.astype(np.float64)
     if not view.has_directions:
         attributes[Attribute.HAS_DIRECTIONS] = False
     if view.source_order is not None:

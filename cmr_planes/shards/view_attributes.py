@@ -61,6 +61,8 @@ class ViewAttributes:
     """One of nine vendor names in lower case, such as ``siemens`` or ``united imaging``; empty for any other, or if not given."""
     field_strength_t: float
     """Tesla, NaN if not known."""
+    slice_thickness_mm: FloatArray
+    """Shape (slice,): SliceThickness, NaN where not known, as in files of earlier versions."""
     has_directions: bool
     """Whether the source says where anterior, left and head are."""
     source_order: tuple[int, ...] | None
@@ -113,6 +115,9 @@ def _read(group: h5py.Group) -> ViewAttributes:
         rescale=_rescale(group, shape),
         manufacturer=str(values[Attribute.MANUFACTURER]),
         field_strength_t=float(values[Attribute.FIELD_STRENGTH_T]),
+        slice_thickness_mm=np.asarray(
+            values.get(Attribute.SLICE_THICKNESS_MM, np.full(shape[1], np.nan)), dtype=np.float64
+        ).reshape(shape[1]),
         has_directions=bool(values.get(Attribute.HAS_DIRECTIONS, True)),
         source_order=tuple(values[Attribute.SOURCE_ORDER].tolist()) if Attribute.SOURCE_ORDER in values else None,
         boxes=_boxes(values) if Attribute.BOXES_PX in values else None,
