@@ -21,12 +21,15 @@ if TYPE_CHECKING:
         ClusterError,
         CmrPlanesError,
         DicomError,
+        ExportError,
         GeometryError,
         InUseError,
         ShardError,
         SourceError,
         StudyError,
     )
+    from cmr_planes.exports.job import ExportSummary, export
+    from cmr_planes.exports.options import ExportForm, ExportOptions
     from cmr_planes.extraction.annotating import AnnotateSummary, annotate
     from cmr_planes.extraction.job import ExtractSummary, extract
     from cmr_planes.extraction.options import ExtractOptions
@@ -48,6 +51,10 @@ __all__ = [
     "CmrPlanesError",
     "DecidingAxis",
     "DicomError",
+    "ExportError",
+    "ExportForm",
+    "ExportOptions",
+    "ExportSummary",
     "ExtractOptions",
     "ExtractSummary",
     "GeometryError",
@@ -64,6 +71,7 @@ __all__ = [
     "annotate",
     "compute_positions",
     "draw_mask",
+    "export",
     "extract",
 ]
 
@@ -74,12 +82,15 @@ _MODULES = {
         "ClusterError",
         "CmrPlanesError",
         "DicomError",
+        "ExportError",
         "GeometryError",
         "InUseError",
         "ShardError",
         "SourceError",
         "StudyError",
     ),
+    "cmr_planes.exports.job": ("ExportSummary", "export"),
+    "cmr_planes.exports.options": ("ExportForm", "ExportOptions"),
     "cmr_planes.extraction.annotating": ("AnnotateSummary", "annotate"),
     "cmr_planes.extraction.job": ("ExtractSummary", "extract"),
     "cmr_planes.extraction.options": ("ExtractOptions",),

@@ -22,6 +22,7 @@ The tree::
     ├── SourceError           nothing usable was found at the given path
     ├── AnnotationError       an annotation file that cannot be used
     ├── ShardError            the output is not ours, differs, or is damaged
+    ├── ExportError           a catalogue cannot be exported as asked, or not to that folder
     ├── ClusterError          a cluster cannot be reached, or its workers cannot do the work
     └── InUseError            another run works on the output
 
@@ -332,6 +333,10 @@ class AnnotationError(CmrPlanesError):
 
 class ShardError(CmrPlanesError):
     """An output is not ours, was made with another configuration, or is damaged."""
+
+
+class ExportError(CmrPlanesError):
+    """A catalogue cannot be exported in the form that was asked for, or not to the folder that was given."""
 
 
 class ClusterError(CmrPlanesError):

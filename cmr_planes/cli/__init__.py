@@ -12,6 +12,7 @@ COMMANDS = {
     "annotate": LazyCommand("cmr_planes.cli.annotate", "Add manual annotations: cvi42, NIfTI, DICOM SEG, Sunnybrook."),
     "inspect": LazyCommand("cmr_planes.cli.inspect", "Count what a catalogue holds, and what was left out and why."),
     "show": LazyCommand("cmr_planes.cli.show", "Draw images with their lines and boxes as contact sheets."),
+    "export": LazyCommand("cmr_planes.cli.export", "Write images and label maps as NIfTI for other programs."),
     "verify": LazyCommand("cmr_planes.cli.verify", "Find shards that are missing or damaged."),
     "phantom": LazyCommand("cmr_planes.cli.phantom", "Write a synthetic cohort with known truth, as DICOM."),
 }

@@ -48,7 +48,7 @@ _CONVENTIONS = (
     (r"lvsa_seg_(ed|es)", "ukbb-sax"),
     (r"(label|seg)_la_2ch(_(ed|es))?", "ukbb-2ch"),
     (r"(label|seg)_la_4ch(_(ed|es))?", "ukbb-4ch-atria"),
-    (r"(label|seg)4_la_4ch(_(ed|es))?", "ukbb-4ch"),
+    (r"(label|seg)4_la_[234]ch(_(ed|es))?", "ukbb-4ch"),
     (r"(sax|2ch|4ch)_(ed|es)", "catalogue"),
 )
 """Names that a public data set or tool gives its label maps, and the convention of their values. Something may stand before a name:

@@ -1,10 +1,11 @@
-"""Label maps as NIfTI: from slices in LPS to one volume in RAS."""
+"""Images and label maps as NIfTI: from slices in LPS to one volume in RAS."""
 
 import gzip
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cmr_planes.geometry.arrays import FloatArray, LabelArray
 from cmr_planes.nifti.volumes import RAS_FROM_LPS
@@ -27,22 +28,71 @@ def is_regular_stack(affines_lps_mm: FloatArray) -> bool:
     return bool(is_spaced and is_parallel)
 
 
-def stack_affine_ras(affines_lps_mm: FloatArray) -> FloatArray:
+def stack_affine_ras(affines_lps_mm: FloatArray, thickness_mm: float = 1.0) -> FloatArray:
     """Return the affine of a regular stack of slices.
 
     Parameters
     ----------
     affines_lps_mm
         Shape (slices, 4, 4): (column, row, 0, 1) to LPS of each slice; the third column is the unit normal.
+    thickness_mm
+        The extent of a single slice along its normal; not used where there are several.
 
     Returns
     -------
-        Shape (4, 4): (column, row, slice, 1) to RAS in mm. A single slice is given a thickness of 1 mm along its normal.
+        Shape (4, 4): (column, row, slice, 1) to RAS in mm.
     """
     volume: FloatArray = affines_lps_mm[0].copy()
     if len(affines_lps_mm) > 1:
         volume[:, 2] = (affines_lps_mm[-1, :, 3] - volume[:, 3]) / (len(affines_lps_mm) - 1)
+    else:
+        volume[:, 2] *= thickness_mm
     return RAS_FROM_LPS @ volume
+
+
+def encode_image(
+    image: NDArray[np.uint16] | NDArray[np.int16] | NDArray[np.float32] | LabelArray,
+    affine_ras: FloatArray,
+    *,
+    rescale: tuple[float, float] = (1.0, 0.0),
+    interval_s: float | None = None,
+    has_directions: bool = True,
+) -> bytes:
+    """Encode a volume or a cine; equal arguments give equal bytes.
+
+    Parameters
+    ----------
+    image
+        Shape (slices, rows, columns), or (phases, slices, rows, columns) for a cine.
+    affine_ras
+        Shape (4, 4): (column, row, slice, 1) to RAS in mm.
+    rescale
+        Slope and intercept that readers apply to the stored values.
+    interval_s
+        Time between two frames of a cine in seconds; None if not known.
+    has_directions
+        Whether the affine's directions are the patient's. If not, the file states lengths only (sform and qform code 0).
+
+    Returns
+    -------
+        A compressed NIfTI-1 file: axes column, row, slice, and phase if there is one.
+    """
+    import nibabel
+    from isal import igzip
+
+    make_image: Any = nibabel.Nifti1Image  # nibabel has no types
+    nifti = make_image(image.transpose(range(image.ndim)[::-1]), affine_ras, dtype=image.dtype)
+    code = "scanner" if has_directions else "unknown"
+    nifti.set_sform(affine_ras, code=code)
+    nifti.set_qform(affine_ras, code=code, strip_shears=True)
+    is_timed = image.ndim == 4 and interval_s is not None
+    if is_timed:
+        nifti.header["pixdim"][4] = interval_s
+    nifti.header.set_xyzt_units("mm", "sec" if is_timed else "unknown")
+    if rescale != (1.0, 0.0):
+        nifti.header.set_slope_inter(*rescale)
+    compressed: bytes = igzip.compress(nifti.to_bytes(), mtime=0)
+    return compressed
 
 
 def encode_label_map(labels: LabelArray, affine_ras: FloatArray, description: str = "") -> bytes:

@@ -1,0 +1,96 @@
+"""An output folder whose parts appear complete: written under a temporary name, then renamed."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmr_planes.errors import ExportError
+from cmr_planes.system.reasons import reason
+from cmr_planes.system.whole_file import PART_SUFFIX, sync_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """A temporary folder in the output folder."""
+
+    folder: Path
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file and bring it to the disk; ``name`` is its path from the output folder, with ``/``. Raises OSError."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def staged(out: Path, *, overwrite: bool) -> Iterator[Staging]:
+    """Fill a temporary folder in ``out``; at the end its files and folders get their places, or nothing is left behind.
+
+    Parameters
+    ----------
+    out
+        The output folder; made if it does not exist.
+    overwrite
+        Whether what has the same name in ``out`` is replaced.
+
+    Yields
+    ------
+        Where to write.
+
+    Raises
+    ------
+    ExportError
+        Something of the same name is there and is not to be replaced, or a file cannot be written.
+    """
+    is_new = not out.exists()
+    part = out / f".export-{secrets.token_hex(4)}{PART_SUFFIX}"
+    try:
+        (part / "new").mkdir(parents=True)
+        yield Staging(part / "new")
+        check_free(out, [path.name for path in (part / "new").iterdir()], overwrite=overwrite)
+        for path in sorted((part / "new").iterdir()):
+            _put(path, out / path.name, part / "old")
+        sync_folder(out)
+    except OSError as error:
+        raise ExportError(
+            f"{str(out)!r} could not be written ({reason(error)}); check the free space and permissions there and run the same "
+            "command again"
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        if is_new:
+            with suppress(OSError):
+                out.rmdir()  # only where nothing was put into it
+
+
+def _put(path: Path, target: Path, attic: Path) -> None:
+    """Rename a file or folder; what is in its place goes to another folder, and comes back if that fails. Raises OSError."""
+    attic.mkdir(exist_ok=True)
+    old = attic / target.name
+    if target.exists():
+        target.replace(old)
+    try:
+        path.replace(target)
+    except OSError:
+        if old.exists():
+            old.replace(target)
+        raise
+
+
+def check_free(out: Path, names: list[str], *, overwrite: bool) -> None:
+    """Raise ExportError where ``out`` holds something of one of the names, unless it is to be replaced."""
+    if out.exists() and not out.is_dir():
+        raise ExportError(f"{str(out)!r} is a file, and the folder of the export is expected; choose another")
+    if overwrite:
+        return
+    present = [name for name in names if (out / name).exists()]
+    if present:
+        what = "one of the names" if len(present) == 1 else f"{len(present)} of the names"
+        raise ExportError(f"{str(out)!r} already holds {what} that the export writes; choose another folder, or overwrite them")
