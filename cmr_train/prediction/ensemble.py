@@ -9,12 +9,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.system.whole_file import file_sha256
 from cmr_planes.views import CardiacView, Structure
 from cmr_train.choices import Head
 from cmr_train.errors import TrainError
 from cmr_train.prediction.inference import find_probabilities, label_images
-from cmr_train.runs.run import Run, weights_path
+from cmr_train.runs.trained_network import TrainedNetwork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,13 +30,13 @@ class Found:
 class Ensemble:
     """Trained networks of one view, task and set of classes; they may differ in matrix, pixel size and size of the network."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[TrainedNetwork, ...]
     """In the order of their weights' checksums, so that results do not depend on the order in which they are named."""
     weights_sha256: tuple[str, ...]
     """The checksum of each one's weights."""
 
     @classmethod
-    def of(cls, runs: Sequence[Run]) -> Self:
+    def of(cls, runs: Sequence[TrainedNetwork]) -> Self:
         """Put networks together.
 
         Parameters
@@ -52,7 +51,7 @@ class Ensemble:
         CheckpointError
             The weights of one are not there.
         """
-        ordered = sorted(((_digest(run), run) for run in runs), key=lambda pair: pair[0])
+        ordered = sorted(((run.weights_sha256, run) for run in runs), key=lambda pair: pair[0])
         for run in runs[1:]:
             _check_pair(runs[0], run)
         for (digest, run), (next_digest, other) in pairwise(ordered):
@@ -81,12 +80,12 @@ class Ensemble:
     @property
     def structures(self) -> tuple[Structure, ...]:
         """The structures that the networks find, where their task is to find structures."""
-        return self.runs[0].config.structures
+        return self.runs[0].structures
 
     @cached_property
     def _numbers(self) -> NDArray[np.uint8]:
         """The class of each output of any network; one of an earlier release has outputs for classes without a name."""
-        return np.unique([number for run in self.runs for number in run.config.class_numbers(run.head)]).astype(np.uint8)
+        return np.unique([number for run in self.runs for number in run.class_numbers]).astype(np.uint8)
 
     def find(self, images: Sequence[NDArray[Any]], spacing_mm: Sequence[tuple[float, float]], *, rotate_deg: float = 0.0) -> Found:
         """Classify every pixel of some images.
@@ -102,14 +101,9 @@ class Ensemble:
         """
         if len(self.runs) == 1:
             return Found(labels=label_images(self.runs[0], images, spacing_mm, rotate_deg=rotate_deg), by_run=[])
-        outputs = [np.array(run.config.class_numbers(run.head), dtype=np.uint8) for run in self.runs]
+        outputs = [np.array(run.class_numbers, dtype=np.uint8) for run in self.runs]
         places = [np.searchsorted(self._numbers, numbers) for numbers in outputs]
-        answers = [
-            find_probabilities(
-                run.model, images, spacing_mm, grid=run.grid, head=run.head, compute=run.compute, rotate_deg=rotate_deg
-            )
-            for run in self.runs
-        ]
+        answers = [find_probabilities(run, images, spacing_mm, rotate_deg=rotate_deg) for run in self.runs]
         found = Found(labels=[], by_run=[[] for _ in self.runs])
         for of_image in zip(*answers, strict=True):
             total = np.zeros((len(self._numbers), *of_image[0].shape[1:]), dtype=np.float32)
@@ -120,11 +114,7 @@ class Ensemble:
         return found
 
 
-def _digest(run: Run) -> str:
-    return file_sha256(weights_path(run.folder, run.weights, unfinished=True))
-
-
-def _check_pair(first: Run, other: Run) -> None:
+def _check_pair(first: TrainedNetwork, other: TrainedNetwork) -> None:
     """Refuse two runs whose probabilities cannot be averaged."""
     names = f"runs {str(first.folder)!r} and {str(other.folder)!r}"
     if (first.view, first.head) != (other.view, other.head):

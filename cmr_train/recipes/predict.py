@@ -1,13 +1,11 @@
 """Segment subjects: label maps, pictures, and the volumes of the ventricles from a short-axis stack."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from cmr_planes.errors import CatalogueFinding
@@ -36,8 +34,13 @@ from cmr_train.prediction.overlays import Sheet, draw
 from cmr_train.prediction.sources import opened_sources
 from cmr_train.runs.identity import CatalogueIdentity
 from cmr_train.runs.known_people import known_people
-from cmr_train.runs.run import Run, loaded
+from cmr_train.runs.trained_network import TrainedNetwork, WithPeople
 from cmr_train.settings.fields import member_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from cmr_train.runs.run import Run
 
 VOLUME_COLUMNS = (
     "subject",
@@ -104,7 +107,7 @@ class Prediction:
 
 
 def predict(
-    run: Run | PathLike | Sequence[Run | PathLike],
+    run: "Run | PathLike | Sequence[Run | PathLike]",
     sources: PathLike | Sequence[PathLike],
     out: PathLike,
     *,
@@ -112,7 +115,7 @@ def predict(
     rotate_deg: float = 0.0,
     largest_component: bool = False,
     pictures: bool = True,
-    device: torch.device | str = "auto",
+    device: "torch.device | str" = "auto",
     weights: Weights | str = "last",
     overwrite: bool = False,
     unfinished: bool = False,
@@ -184,8 +187,8 @@ def predict(
     >>> prediction = predict("runs/finetune", "new_scans/", "segmented")  # doctest: +SKIP
     >>> prediction.subjects[0].function.lv.ejection_fraction_percent  # doctest: +SKIP
     """
-    named = [run] if isinstance(run, Run | str | os.PathLike) else run
-    ensemble = Ensemble.of([loaded(each, device, weights, unfinished=unfinished) for each in named])
+    named = run if isinstance(run, Sequence) and not isinstance(run, str) else [run]
+    ensemble = Ensemble.of([_opened(each, device, weights, unfinished=unfinished) for each in named])
     folder = Path(out)
     frames = member_of(PhaseChoice, phases, "phases")
     options = _Options(rotate_deg=rotate_deg, largest_component=largest_component, pictures=pictures)
@@ -223,6 +226,13 @@ def predict(
     )
 
 
+def _opened(run: "Run | PathLike", device: "torch.device | str", weights: Weights | str, *, unfinished: bool) -> TrainedNetwork:
+    """Return a run, loaded where its folder is given."""
+    from cmr_train.runs.run import loaded
+
+    return loaded(run, device, weights, unfinished=unfinished)
+
+
 def _network_sentences(ensemble: Ensemble) -> Iterator[str]:
     """Say which networks are averaged, and with which weights."""
     runs = ensemble.runs
@@ -233,7 +243,7 @@ def _network_sentences(ensemble: Ensemble) -> Iterator[str]:
             yield run.weights_sentence if len(runs) == 1 else f"{run.name}: {run.weights_sentence}"
 
 
-def _n_seen(runs: Sequence[Run], catalogue: CatalogueIdentity, index: ImageIndex) -> int | None:
+def _n_seen(runs: Sequence[WithPeople], catalogue: CatalogueIdentity, index: ImageIndex) -> int | None:
     """Count the subjects whom any run has seen in its training; None where keys do not tell."""
     try:
         known = frozenset[str]().union(*(known_people(run, catalogue, participants(index), None).all for run in runs))
@@ -290,12 +300,12 @@ def _check(options: _Options, ensemble: Ensemble) -> None:
         )
 
 
-def _rotation_sentences(runs: Sequence[Run], rotate_deg: float) -> Iterator[str]:
+def _rotation_sentences(runs: Sequence[TrainedNetwork], rotate_deg: float) -> Iterator[str]:
     """Name the runs that have not learnt from images turned as far."""
     for run in runs:
-        if rotate_deg > run.config.training.rotation_deg:
+        if rotate_deg > run.rotation_deg:
             yield (
-                f"run {run.name!r} has learnt from images turned by up to {run.config.training.rotation_deg:g}°; its answers on "
+                f"run {run.name!r} has learnt from images turned by up to {run.rotation_deg:g}°; its answers on "
                 f"images turned by {rotate_deg:g}° may be worse"
             )
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cmr_planes.shards.columns import ImageIndex
 from cmr_planes.system.whole_file import file_sha256
@@ -10,7 +11,10 @@ from cmr_train.choices import People, Subset
 from cmr_train.data.selection import of_participants, participants, split_of
 from cmr_train.errors import TrainError
 from cmr_train.runs.identity import CatalogueIdentity
-from cmr_train.runs.run import Run
+from cmr_train.runs.trained_network import WithPeople
+
+if TYPE_CHECKING:
+    from cmr_train.runs.run import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +32,7 @@ class KnownPeople:
         return self.learnt_from | self.seen_by_pretext
 
 
-def own_catalogue(run: Run) -> Path:
+def own_catalogue(run: "Run") -> Path:
     """Return the catalogue that a run was trained on; raises TrainError if it is not there, or is another one by now."""
     identity = run.catalogue
     advice = "give the catalogue to evaluate on"
@@ -41,12 +45,12 @@ def own_catalogue(run: Run) -> Path:
     return identity.path
 
 
-def known_people(run: Run, catalogue: CatalogueIdentity, keys: Sequence[str], people: People | None) -> KnownPeople:
+def known_people(run: WithPeople, catalogue: CatalogueIdentity, keys: Sequence[str], people: People | None) -> KnownPeople:
     """Return whom of a catalogue's participants a run has seen; raises TrainError where that cannot be told."""
     if not run.has_people:
         check_are_others(f"network {run.name!r}", people)
         return KnownPeople(learnt_from=frozenset(), seen_by_pretext=frozenset())
-    said = people or (None if run.config.transfer is None else run.config.transfer.people)
+    said = people or run.people
     return KnownPeople(
         learnt_from=run.learnt_from.among(catalogue, keys, people),
         seen_by_pretext=frozenset().union(*(group.among(catalogue, keys, said) for group in run.seen_by_pretext)),
@@ -68,7 +72,7 @@ def check_are_others(network: str, people: People | None) -> None:
         )
 
 
-def choose_subset(run: Run, index: ImageIndex, subset: Subset, known: KnownPeople, *, is_own: bool) -> ImageIndex:
+def choose_subset(run: "Run", index: ImageIndex, subset: Subset, known: KnownPeople, *, is_own: bool) -> ImageIndex:
     """Return the images of a subset of the participants; raises TrainError if there are none."""
     keys = participants(index)
     if subset is Subset.ALL:

@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 
 from cmr_planes.system.names import PathLike
-from cmr_planes.views import CardiacView
-from cmr_train.choices import DeviceKind, Head, Weights
+from cmr_planes.system.whole_file import file_sha256
+from cmr_planes.views import CardiacView, Structure
+from cmr_train.choices import DeviceKind, Head, People, Weights
 from cmr_train.compute.devices import Compute, choose_device, compute_on
 from cmr_train.config import RunConfig
 from cmr_train.data.images import Grid
@@ -32,6 +33,7 @@ from cmr_train.runs.folder import (
     read_split,
 )
 from cmr_train.runs.identity import CatalogueIdentity, Seen
+from cmr_train.runs.torch_classifier import TorchClassifier
 from cmr_train.settings.fields import member_of
 
 
@@ -91,6 +93,36 @@ class Run:
     def classes(self) -> dict[int, str]:
         """The classes that the network finds, without the background, and their names."""
         return self.config.class_names(self.head)
+
+    @property
+    def class_numbers(self) -> tuple[int, ...]:
+        """The class of each output of the network, the background first."""
+        return self.config.class_numbers(self.head)
+
+    @property
+    def structures(self) -> tuple[Structure, ...]:
+        """The structures that the network finds, where its task is to find structures."""
+        return self.config.structures
+
+    @property
+    def rotation_deg(self) -> float:
+        """The angle by which the images that the network has learnt from were turned at most."""
+        return self.config.training.rotation_deg
+
+    @property
+    def people(self) -> People | None:
+        """Whether equal keys were said to be the same persons when the network was trained."""
+        return None if self.config.transfer is None else self.config.transfer.people
+
+    @property
+    def weights_sha256(self) -> str:
+        """Checksum of the file of the weights; raises CheckpointError if that is gone."""
+        return file_sha256(weights_path(self.folder, self.weights, unfinished=True))
+
+    @property
+    def classifier(self) -> TorchClassifier:
+        """The network's own head, to be used."""
+        return TorchClassifier(self.model, self.head, self.compute)
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from cmr_train.data.drawn import keep_drawn
 from cmr_train.data.selection import participants
 from cmr_train.models.network import Network
 from cmr_train.prediction.inference import IMAGES_AT_ONCE, find_classes
+from cmr_train.runs.torch_classifier import TorchClassifier
 from cmr_train.training.state import TrainState, enter
 from cmr_train.training.tracking import VALIDATION_MEAN
 from cmr_train.training.transfer import set_training
@@ -62,7 +63,7 @@ class Validation:
         dataset, target = self.dataset, self.dataset.target
         images = [dataset.own_image(row) for row in rows]
         spacing_mm = [dataset.spacing_mm(row) for row in rows]
-        found = find_classes(model, images, spacing_mm, grid=target.grid, head=target.head, compute=compute)
+        found = find_classes(TorchClassifier(model, target.head, compute), images, spacing_mm, grid=target.grid)
         if dataset.undrawn is None:
             return found
         known = ~dataset.undrawn[list(rows)]

@@ -76,10 +76,7 @@ def test_probabilities_of_networks_of_other_pixels_are_averaged_on_the_images_ow
     image = picture(3)
     arguments = ([image], [SPACING_MM])
     found = Ensemble.of(runs).find(*arguments)
-    each = [
-        next(find_probabilities(run.model, *arguments, grid=run.grid, head=run.head, compute=run.compute)).astype(np.float64)
-        for run in runs
-    ]
+    each = [next(find_probabilities(run, *arguments)).astype(np.float64) for run in runs]
     for run, own in zip(runs, each, strict=True):
         assert own.shape == (10, *image.shape)
         np.testing.assert_allclose(own.sum(axis=0), 1, atol=1e-5)

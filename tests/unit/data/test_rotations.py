@@ -9,9 +9,9 @@ from scipy import ndimage
 
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Recipe
+from cmr_train.data.rotations import turn
 from cmr_train.models.initial_weights import initialise
 from cmr_train.prediction.inference import label_images
-from cmr_train.prediction.rotations import turn
 from cmr_train.runs.run import load_run
 from tests.helpers.threshold_runs import write_run
 
