@@ -5,14 +5,17 @@ from collections import Counter
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 
+from cmr_planes import Catalogue
 from cmr_planes.cli import main as planes_main
 from cmr_planes.geometry import LPS_AXES, DecidingAxis, angle_between_normals_deg
 from cmr_planes.nifti.plane_table import read_plane_table
 from cmr_planes.views import CardiacView
+from cmr_train import finetune, pretext
 from cmr_train.choices import DecoderSharing, LossKind, TransferMode
 from cmr_train.data.splits import read_split_file
 from cmr_train.study.plan import plan_study
@@ -43,23 +46,30 @@ def test_a_catalogue_is_read(data, capsys):
     assert lines[0].startswith("SYN-0001 SAX: 48 × 48; first pixel at [")
 
 
-def test_planes_are_prescribed_on_labelled_stacks(tmp_path):
-    """Drawn from the labels of phantoms, they run like the planes that were acquired, up to the technologist's errors."""
-    arguments = ["phantom", tmp_path / "coh", "-n", 3, "--frames", 8, "--slices", 7, "--rows", 96, "--columns", 96, "--spacing", 3]
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory):
+    """Three labelled phantoms: the catalogue, ``out.h5``, lies beside the folder of the cohort, ``coh``."""
+    folder = tmp_path_factory.mktemp("phantoms")
+    arguments = ["phantom", folder / "coh", "-n", 3, "--frames", 8, "--slices", 7, "--rows", 96, "--columns", 96, "--spacing", 3]
     assert CliRunner().invoke(planes_main, [*map(str, arguments), "--workers", "1"]).exit_code == 0
-    out = tmp_path / "out.h5"
-    labels = ["--annotations", str(tmp_path / "coh/truth/labels")]
-    assert CliRunner().invoke(planes_main, ["extract", str(tmp_path / "coh/dicom"), str(out), *labels]).exit_code == 0
+    labels = ["--annotations", str(folder / "coh/truth/labels")]
+    arguments = ["extract", str(folder / "coh/dicom"), str(folder / "out.h5"), "--units", "mm", *labels]
+    assert CliRunner().invoke(planes_main, arguments).exit_code == 0
+    return folder / "out.h5"
+
+
+def test_planes_are_prescribed_on_labelled_stacks(phantoms, tmp_path):
+    """Drawn from the labels of phantoms, they run like the planes that were acquired, up to the technologist's errors."""
     example = load("simulated_planes")
     (tmp_path / "subjects.txt").write_text("SYN-0001\nSYN-0003\n")
     for name in ("first", "second"):
         result = CliRunner().invoke(
-            example.main, [str(out), str(tmp_path / f"{name}.csv"), "--subjects", str(tmp_path / "subjects.txt")]
+            example.main, [str(phantoms), str(tmp_path / f"{name}.csv"), "--subjects", str(tmp_path / "subjects.txt")]
         )
         assert result.output == "2 of 2 subjects have planes\n"
     assert (tmp_path / "first.csv").read_bytes() == (tmp_path / "second.csv").read_bytes()
     drawn, acquired = (
-        read_plane_table(path).subjects for path in (tmp_path / "first.csv", tmp_path / "coh/truth/stated_planes.csv")
+        read_plane_table(path).subjects for path in (tmp_path / "first.csv", phantoms.parent / "coh/truth/stated_planes.csv")
     )
     assert sorted(drawn) == ["SYN-0001", "SYN-0003"]
     for subject, stated in drawn.items():
@@ -72,6 +82,48 @@ def test_planes_are_prescribed_on_labelled_stacks(tmp_path):
         assert stated.axes is not None
         assert stated.axes.left @ LPS_AXES.left > 0.5
         assert stated.axes.anterior @ LPS_AXES.along(DecidingAxis.ANTERIOR_SUPERIOR) > 0.5
+
+
+def slices_of(catalogue, subject, *, n=None):
+    """Return the planes of a subject's first slices, and their positions."""
+    planes = catalogue.view_attributes(subject, "sax").planes[:n]
+    return planes, [catalogue.positions(subject, "sax", 0, number) for number in range(len(planes))]
+
+
+def test_planes_are_fitted_to_positions(phantoms):
+    """Boxes drawn from headers lead to the planes of the headers, also where one slice's boxes lie elsewhere."""
+    example = load("planes_from_positions")
+    truth = read_plane_table(phantoms.parent / "coh/truth/stated_planes.csv").subjects
+    with Catalogue(phantoms) as catalogue:
+        for subject in ("SYN-0001", "SYN-0002", "SYN-0003"):
+            planes, maps = slices_of(catalogue, subject)
+            maps[1] = np.roll(maps[1], 9, axis=1)
+            fitted = example.fit(example.find_centres(planes, maps))
+            for view, plane in fitted.planes.items():
+                true = truth[subject].planes[CardiacView(view)]
+                assert angle_between_normals_deg(plane.normal, true.normal) < 4
+                assert abs(true.signed_distance_mm(plane.centre_mm)) < 2
+            assert fitted.left @ LPS_AXES.left > 0.3
+            assert fitted.anterior @ LPS_AXES.along(DecidingAxis.ANTERIOR_SUPERIOR) > 0.5
+
+
+def test_no_planes_are_fitted_to_the_boxes_of_two_slices(phantoms):
+    example = load("planes_from_positions")
+    with Catalogue(phantoms) as catalogue:
+        assert example.fit(example.find_centres(*slices_of(catalogue, "SYN-0001", n=2))) is None
+
+
+def test_planes_are_found_by_the_network_of_a_pretext(phantoms, tmp_path):
+    """One that has learnt nothing finds none; one of structures is refused."""
+    settings = SMALL | {"rows": 96, "columns": 96}
+    pretrained = pretext(phantoms, tmp_path / "pretext", **settings)
+    arguments = [str(pretrained.folder), str(phantoms), str(tmp_path / "planes.csv")]
+    result = CliRunner().invoke(load("planes_from_positions").main, arguments)
+    assert result.output == "0 of 3 subjects have planes\n"
+    run = finetune(phantoms, tmp_path / "scratch", mode="scratch", **settings)
+    result = CliRunner().invoke(load("planes_from_positions").main, [str(run.folder), *arguments[1:]])
+    assert result.exit_code == 1
+    assert "finds structures, not positions" in result.output
 
 
 def test_networks_are_trained_scored_and_used(data, tmp_path, capsys):
