@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cmr_planes.exports.job import ExportSummary, export
     from cmr_planes.exports.options import ExportForm, ExportOptions
     from cmr_planes.extraction.annotating import AnnotateSummary, annotate
+    from cmr_planes.extraction.instances import SourceInstances
     from cmr_planes.extraction.job import ExtractSummary, extract
     from cmr_planes.extraction.options import ExtractOptions
     from cmr_planes.geometry import BoxLayout, BoxUnits, DecidingAxis, ImagePlane, Positions, compute_positions, draw_mask
@@ -66,6 +67,7 @@ __all__ = [
     "Positions",
     "ShardError",
     "SourceError",
+    "SourceInstances",
     "Structure",
     "StudyError",
     "annotate",
@@ -92,6 +94,7 @@ _MODULES = {
     "cmr_planes.exports.job": ("ExportSummary", "export"),
     "cmr_planes.exports.options": ("ExportForm", "ExportOptions"),
     "cmr_planes.extraction.annotating": ("AnnotateSummary", "annotate"),
+    "cmr_planes.extraction.instances": ("SourceInstances",),
     "cmr_planes.extraction.job": ("ExtractSummary", "extract"),
     "cmr_planes.extraction.options": ("ExtractOptions",),
     "cmr_planes.geometry": ("BoxLayout", "BoxUnits", "DecidingAxis", "ImagePlane", "Positions", "compute_positions", "draw_mask"),

@@ -1,0 +1,108 @@
+"""What a DICOM object is made of: the images that it is about, whose they are, and the network that made it."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+
+from cmr_planes.dicom.frames import FrameHeader
+from cmr_planes.dicom.quiet import quiet_pydicom
+from cmr_planes.dicom_output.identifiers import derived_uid
+from cmr_planes.errors import MissingAttributeError
+from cmr_planes.views import CardiacView
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class SourceImages:
+    """The DICOM images of one view of a subject, and their patient and study. They identify a person, and stay in memory.
+
+    Raises
+    ------
+    MissingAttributeError
+        The images have no UIDs by which they could be referred to, or those of several studies.
+    """
+
+    view: CardiacView
+    """The view."""
+    phases: tuple[str, ...]
+    """Name of each phase."""
+    frames: tuple[tuple[FrameHeader, ...], ...]
+    """By phase and slice; each has a plane."""
+    header: Dataset
+    """As :func:`cmr_planes.dicom.study_header.read_study_header` returns it."""
+
+    def __post_init__(self) -> None:
+        frames = self.flat
+        for value, name in (
+            ("sop_instance_uid", "SOPInstanceUID (0008,0018)"),
+            ("series_uid", "SeriesInstanceUID (0020,000E)"),
+            ("study_uid", "StudyInstanceUID (0020,000D)"),
+        ):
+            n_empty = sum(not getattr(frame, value) for frame in frames)
+            if n_empty:
+                raise MissingAttributeError(
+                    f"{n_empty} of {len(frames)} images of view {self.view.title} have no {name}, so that a DICOM object cannot "
+                    "refer to them; give files that still have their UIDs"
+                )
+        n_studies = len({frame.study_uid for frame in frames})
+        if n_studies > 1:
+            raise MissingAttributeError(
+                f"the images of view {self.view.title} have {n_studies} values of StudyInstanceUID (0020,000D), and a DICOM object "
+                "belongs to one study; give files that still have their UIDs"
+            )
+
+    @property
+    def flat(self) -> list[FrameHeader]:
+        """All images, phase by phase."""
+        return [frame for row in self.frames for frame in row]
+
+    @property
+    def study_uid(self) -> str:
+        """The images' study."""
+        return self.frames[0][0].study_uid
+
+    @property
+    def frame_of_reference_uid(self) -> str:
+        """The images' frame of reference; one of their own where they state none, or several."""
+        stated = {frame.frame_of_reference_uid for frame in self.flat}
+        if len(stated) == 1 and "" not in stated:
+            return stated.pop()
+        return derived_uid("frame of reference", *references_of(self.flat))
+
+
+def references_of(frames: Sequence[FrameHeader]) -> list[str]:
+    """Return what names each image: its instance and frame."""
+    return [f"{frame.sop_instance_uid} {frame_number(frame)}" for frame in frames]
+
+
+def frame_number(frame: FrameHeader) -> int:
+    """Return the number of a frame in its instance, from 1; 0 for the only frame of another."""
+    return frame.frame_index + 1 if frame.n_frames > 1 else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """What made labels and measures."""
+
+    version: str
+    """Of the software."""
+    weights_sha256: str
+    """Of the file of its weights."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class DicomObject:
+    """A DICOM object and the end of its file's name."""
+
+    name: str
+    """For example ``sax_ed``."""
+    dataset: Dataset
+    """The object."""
+
+    def encode(self) -> bytes:
+        """Return the bytes of a DICOM file."""
+        buffer = io.BytesIO()
+        with quiet_pydicom():
+            self.dataset.save_as(buffer, enforce_file_format=True)
+        return buffer.getvalue()
