@@ -104,6 +104,8 @@ class RejectionCode(StrEnum):
     """A table of planes was given, and it has no usable row for a plane that is needed."""
     UNUSABLE_LABELS = "unusable_labels"
     """An annotation file cannot be read, or does not lie on the subject's images."""
+    OTHER_GRID = "other_grid"
+    """The image on whose grid label maps are wanted is missing, or its voxels are not those of the slices."""
     UNEXPECTED_ERROR = "unexpected_error"
     """An error that the software did not foresee; please report it."""
 

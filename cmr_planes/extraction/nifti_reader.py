@@ -229,6 +229,7 @@ def _oriented(
             for view, one in found.items()
         },
         named_phases={view: one.named for view, one in found.items() if one.named},
+        source_headers={view: one.volume.grid.header for view, one in found.items()},
         stated_planes=stated.planes,
         axes=stated.axes or LPS_AXES,
         annotations=annotations,

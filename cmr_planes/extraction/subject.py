@@ -189,7 +189,7 @@ def _make_view(view: CardiacView, assembly: Assembly) -> tuple[ViewRecord | None
     findings += repair_findings(view, slices, frame_index)
     record = _record(view, slices, phases, frame_index, positions, agreement)
     is_stated = positions is not None and any(line.view in subject.stated_planes for line in VIEW_LINES[view])
-    return replace(record, has_stated_planes=is_stated), findings
+    return replace(record, has_stated_planes=is_stated, source_header=subject.source_headers.get(view)), findings
 
 
 def _record(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from cmr_planes.geometry.arrays import FloatArray
+from cmr_planes.nifti.geometry_header import geometry_header
 
 SAME_SIZE = 0.01
 """Voxel sizes that differ by a smaller share are the same: headers round them."""
@@ -34,6 +35,8 @@ class VolumeGrid:
     """What in the header is contradictory or not plausible, and what was taken; parts of a sentence."""
     other_affine_ras: FloatArray | None = None
     """The matrix that was not taken where the header has two of equal voxel sizes that contradict each other; else None."""
+    header: bytes = b""
+    """What the header says, as :func:`cmr_planes.nifti.geometry_header.geometry_header` keeps it."""
 
     @property
     def sizes_mm(self) -> FloatArray:
@@ -81,6 +84,7 @@ def read_grid(header: Any, shape: tuple[int, ...]) -> VolumeGrid:  # noqa: ANN40
         has_directions=(sform is not None or qform is not None) and not _is_aligned(affine),
         remarks=tuple(remarks),
         other_affine_ras=None if other is None else _scaled(other, scale),
+        header=geometry_header(header, shape),
     )
 
 

@@ -118,6 +118,33 @@ def encode_label_map(labels: LabelArray, affine_ras: FloatArray, description: st
     image.set_sform(affine_ras, code="scanner")
     image.set_qform(affine_ras, code="scanner", strip_shears=True)
     image.header.set_xyzt_units("mm")
+    return _compressed(image, description)
+
+
+def encode_on_header(labels: LabelArray, header: bytes, description: str = "") -> bytes:
+    """Encode a label map that lies where a header says, bit for bit; equal arguments give equal bytes.
+
+    Parameters
+    ----------
+    labels
+        Shape (i, j, k), or (i, j, k, phases) for a cine.
+    header
+        As :func:`cmr_planes.nifti.geometry_header.geometry_header` returns it.
+    description
+        As of :func:`encode_label_map`.
+
+    Returns
+    -------
+        A compressed NIfTI-1 file.
+    """
+    import nibabel
+
+    place: Any = nibabel.Nifti1Header(header, endianness="<", check=False)  # type: ignore[no-untyped-call]
+    make_image: Any = nibabel.Nifti1Image  # nibabel has no types
+    return _compressed(make_image(labels, None, place, dtype=np.uint8), description)
+
+
+def _compressed(image: Any, description: str) -> bytes:  # noqa: ANN401  # nibabel has no types
     image.header["descrip"] = description.encode("ascii")
     return gzip.compress(image.to_bytes(), mtime=0)
 

@@ -108,7 +108,12 @@ _TEXT_IN_FILE = h5t.py_create(_TEXT, logical=True)
 _TEXT_IN_MEMORY = h5t.py_create(_TEXT)
 
 
-_NUMBER_TYPES = {"f8": h5t.IEEE_F64LE, "i4": h5t.STD_I32LE, "b1": h5t.py_create(np.dtype(np.bool_), logical=True)}
+_NUMBER_TYPES = {
+    "f8": h5t.IEEE_F64LE,
+    "i4": h5t.STD_I32LE,
+    "u1": h5t.STD_U8LE,
+    "b1": h5t.py_create(np.dtype(np.bool_), logical=True),
+}
 
 
 _SCALAR = h5s.create(h5s.SCALAR)

@@ -95,6 +95,8 @@ class ViewRecord:
     """False where the source does not say where anterior, left and head are: the planes' directions are not the patient's."""
     source_order: tuple[int, ...] | None = None
     """By slice, its index in the source's own order where the source is one volume (NIfTI), else None."""
+    source_header: bytes | None = None
+    """Where the voxels of that volume lie: a NIfTI-1 header without anything else; None where the source is not one volume."""
     instances: tuple[tuple[InstanceRef, ...], ...] | None = None
     """By phase and slice: the DICOM instance of each image; None where the images are not DICOM. UIDs are stored as digests."""
 

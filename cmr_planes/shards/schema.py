@@ -105,6 +105,8 @@ class Attribute:
     """Bool: whether the source says where anterior, left and head are; absent where it does."""
     SOURCE_ORDER = "source_order"
     """(slice,) int32: index of each slice in the source's own order, from 0; absent where the source is not one volume."""
+    SOURCE_HEADER = "source_header"
+    """(348,) uint8: a NIfTI-1 header with size and place of the source's voxels and nothing else; absent likewise."""
     LINE_VIEWS = "line_views"
     """(2,): the views whose planes leave the line of classes 2 to 5 and that of classes 6 to 9."""
     POSITION_CLASSES = "position_classes"

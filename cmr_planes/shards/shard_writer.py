@@ -243,6 +243,8 @@ def view_attributes(view: ViewRecord) -> dict[str, Any]:
         attributes[Attribute.HAS_DIRECTIONS] = False
     if view.source_order is not None:
         attributes[Attribute.SOURCE_ORDER] = np.array(view.source_order, dtype=np.int32)
+    if view.source_header is not None:
+        attributes[Attribute.SOURCE_HEADER] = np.frombuffer(view.source_header, dtype=np.uint8)
     if view.positions is not None:
         attributes |= _position_attributes(view, view.positions)
     if view.line_agreement is not None:

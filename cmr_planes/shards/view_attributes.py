@@ -1,5 +1,6 @@
 """What is stored beside the images of a view: from HDF5 back to planes and boxes."""
 
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +68,9 @@ class ViewAttributes:
     """Whether the source says where anterior, left and head are."""
     source_order: tuple[int, ...] | None
     """By slice, its index in the source's own order; None where the source is not one volume."""
+    source_header: bytes | None
+    """A NIfTI-1 header with size and place of the source's voxels; None where the source is not one volume, and in catalogues of
+    earlier releases."""
     boxes: BoxAttributes | None
     """The positions, None if the view has none."""
     line_agreement: FloatArray | None
@@ -120,6 +124,7 @@ def _read(group: h5py.Group) -> ViewAttributes:
         ).reshape(shape[1]),
         has_directions=bool(values.get(Attribute.HAS_DIRECTIONS, True)),
         source_order=tuple(values[Attribute.SOURCE_ORDER].tolist()) if Attribute.SOURCE_ORDER in values else None,
+        source_header=_source_header(values, shape) if Attribute.SOURCE_HEADER in values else None,
         boxes=_boxes(values) if Attribute.BOXES_PX in values else None,
         line_agreement=agreement,
         instance_numbers=group[Dataset.INSTANCE_NUMBERS][()].astype(np.int64, casting="same_kind")
@@ -129,12 +134,26 @@ def _read(group: h5py.Group) -> ViewAttributes:
     )
 
 
+_HEADER_BYTES, _DIM_OFFSET = 348, 40
+"""Of NIfTI-1: the header's length, and where it states the number of axes and their sizes."""
+
+
 def _rescale(group: h5py.Group, shape: tuple[int, int, int, int]) -> FloatArray:
     """Return slope and intercept of each image; shards of earlier versions state them once for the view."""
     if Dataset.RESCALE in group:
         return np.asarray(group[Dataset.RESCALE][()], dtype=np.float64).reshape(*shape[:2], 2)
     shared = [float(group.attrs[name]) for name in (Attribute.RESCALE_SLOPE, Attribute.RESCALE_INTERCEPT)]
     return np.tile(shared, (*shape[:2], 1))
+
+
+def _source_header(values: dict[str, Any], shape: tuple[int, int, int, int]) -> bytes:
+    """Return the header of the source's volume; raises ValueError where it is not of these images."""
+    header: bytes = values[Attribute.SOURCE_HEADER].astype(np.uint8, casting="equiv").tobytes()
+    n_axes, columns, rows, n_slices = struct.unpack_from("<4h", header, _DIM_OFFSET) if len(header) == _HEADER_BYTES else (0,) * 4
+    places = values[Attribute.SOURCE_ORDER].tolist()
+    if n_axes != 3 or (rows, columns) != shape[2:] or len(set(places)) < shape[1] or not set(places) <= set(range(n_slices)):
+        raise ValueError("the header of the source is not one of these images")
+    return header
 
 
 def _digests(group: h5py.Group) -> tuple[tuple[str, ...], ...] | None:

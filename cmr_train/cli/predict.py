@@ -49,6 +49,11 @@ _DOUBT = "doubt"
     help="Average over images turned by this many degrees either way too, such as 10.  [default: do not]",
 )
 @click.option("--largest-component", is_flag=True, help="Keep the largest connected part of each structure alone.")
+@click.option(
+    "--like",
+    type=click.Path(path_type=Path),
+    help="NIfTI image of the same slices on whose grid label maps are written; {subject} in its path stands for the subject's key.",
+)
 @click.option("--pictures/--no-pictures", default=True, show_default=True, help="Draw contact sheets.")
 @device_option
 @weights_option
@@ -67,6 +72,7 @@ def predict(
     phases: PhaseChoice,
     rotate_deg: float,
     largest_component: bool,
+    like: Path | None,
     pictures: bool,
     device: DeviceKind,
     weights: Weights,
@@ -102,6 +108,7 @@ def predict(
             phases=phases,
             rotate_deg=rotate_deg,
             largest_component=largest_component,
+            like=like,
             pictures=pictures,
             device=device,
             weights=weights,
@@ -146,9 +153,10 @@ def _to_json(prediction: "Prediction", *, with_keys: bool) -> dict[str, Any]:
     for number, subject in enumerate(prediction.subjects, start=1):
         key = {"key": subject.subject} if with_keys else {}
         removed = {f"{structure.name.lower()}_removed_voxels": n for structure, n in subject.removed_voxels.items()}
+        empty = {"n_empty_slices": subject.n_empty_slices} if subject.n_empty_slices else {}
         dice = {} if math.isnan(subject.runs_dice) else {"runs_dice": subject.runs_dice}
         values = {**dice, **removed, **volume_values(subject)}
-        subjects.append({"subject": number, **key, "phases": list(subject.phases), "n_slices": subject.n_slices, **values})
+        subjects.append({"subject": number, **key, "phases": list(subject.phases), "n_slices": subject.n_slices, **empty, **values})
     left_out = [
         {
             **({"subject": rejection.subject} if with_keys else {}),

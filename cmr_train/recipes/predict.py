@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cmr_planes.errors import CatalogueFinding
-from cmr_planes.nifti.writing import write_label_map
+from cmr_planes.errors import AnnotationError, CatalogueFinding, RejectionCode
 from cmr_planes.pictures.palette import position_colour, structure_colour
 from cmr_planes.pictures.png import encode_png
 from cmr_planes.shards.catalogue import Catalogue
@@ -19,7 +17,7 @@ from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
 from cmr_planes.system.run_lock import only_run
 from cmr_planes.system.whole_file import write_whole
-from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice, Structure
+from cmr_planes.views import CardiacView, PhaseChoice, Structure
 from cmr_train.choices import Head, Weights
 from cmr_train.data.pixel_sizes import spacings_of
 from cmr_train.data.selection import n_subjects_of, participants
@@ -30,6 +28,7 @@ from cmr_train.prediction.components import keep_largest
 from cmr_train.prediction.ensemble import Ensemble
 from cmr_train.prediction.folder import LABELS, PICTURES, VOLUMES_NAME, claim_folder, prediction_origin
 from cmr_train.prediction.inference import pixels_sentence
+from cmr_train.prediction.label_files import SUBJECT_FIELD, LikeImages, own_grid, write_label_files
 from cmr_train.prediction.overlays import Sheet, draw
 from cmr_train.prediction.sources import opened_sources
 from cmr_train.runs.identity import CatalogueIdentity
@@ -78,6 +77,8 @@ class PredictedSubject:
     """Name of each phase."""
     n_slices: int
     """Slices of the view."""
+    n_empty_slices: int
+    """Further slices of the subject's NIfTI file, on which the label maps are empty: nothing was segmented there."""
     function: VentricularFunction | None
     """Volumes, where the view and the run's task allow them."""
     runs_dice: float
@@ -114,6 +115,7 @@ def predict(
     phases: PhaseChoice | str = "ed,es",
     rotate_deg: float = 0.0,
     largest_component: bool = False,
+    like: PathLike | None = None,
     pictures: bool = True,
     device: "torch.device | str" = "auto",
     weights: Weights | str = "last",
@@ -143,6 +145,10 @@ def predict(
         Average each run's probabilities over images as they are and turned by this angle either way, up to 45°; 0 for none.
     largest_component
         Keep the largest connected part of each structure alone, in each phase; not of the myocardium of a single slice.
+    like
+        The NIfTI image on whose grid label maps are written, for a single subject; or its path with ``{subject}`` in the place of
+        the subject's key. It must be of the same slices: axes may run in other order or direction, and nothing is interpolated.
+        None for the grid of the subject's own NIfTI file, or from DICOM for slices from base to apex.
     pictures
         Whether to draw pictures.
     device
@@ -158,7 +164,7 @@ def predict(
     on_progress
         Called with the number of subjects segmented.
     on_message
-        Called with sentences about the weights and the pixel sizes.
+        Called with sentences about the networks, the pixel sizes, and slices that are not segmented.
 
     Returns
     -------
@@ -191,28 +197,40 @@ def predict(
     ensemble = Ensemble.of([_opened(each, device, weights, unfinished=unfinished) for each in named])
     folder = Path(out)
     frames = member_of(PhaseChoice, phases, "phases")
-    options = _Options(rotate_deg=rotate_deg, largest_component=largest_component, pictures=pictures)
+    options = _Options(
+        rotate_deg=rotate_deg,
+        largest_component=largest_component,
+        like=None if like is None else LikeImages(str(like)),
+        pictures=pictures,
+    )
     _check(options, ensemble)
     for said in (*_network_sentences(ensemble), *_rotation_sentences(ensemble.runs, rotate_deg)):
         on_message(said)
     with only_run(folder), opened_sources(sources, ensemble.view, frames, folder, on_extract) as catalogue:
-        identity = CatalogueIdentity.of(catalogue)
+        identity, index = CatalogueIdentity.of(catalogue), catalogue.index(ensemble.view)
+        keys = list(dict.fromkeys(index.subject(row) for row in range(len(index))))
+        without_grid = _without_grid(catalogue, ensemble.view, keys, options.like)
         claim_folder(folder, prediction_origin(ensemble, identity, options.to_json()), overwrite=overwrite)
         (folder / LABELS).mkdir(parents=True, exist_ok=True)
         if pictures:
             (folder / PICTURES).mkdir(exist_ok=True)
-        index = catalogue.index(ensemble.view)
         spacings_mm = spacings_of(catalogue, index)
         for sentence in dict.fromkeys(pixels_sentence(each, spacings_mm) for each in ensemble.runs):
             if sentence is not None:
                 on_message(sentence)
-        keys = list(dict.fromkeys(index.subject(row) for row in range(len(index))))
-        on_progress(Progress(0, len(keys)))
+        wanted = [key for key in keys if key not in without_grid]
+        on_progress(Progress(0, len(wanted)))
         subjects = []
-        for key in keys:
+        for key in wanted:
             subjects.append(_predict_subject(ensemble, catalogue, folder, key, options))
-            on_progress(Progress(len(subjects), len(keys)))
+            on_progress(Progress(len(subjects), len(wanted)))
         left_out = tuple(rejection for rejection in catalogue.rejections() if rejection.view in ("", ensemble.view.value))
+    n_partial = sum(subject.n_empty_slices > 0 for subject in subjects)
+    if n_partial:
+        on_message(
+            f"the NIfTI files of {n_partial} subjects have slices that were not extracted; label maps have the files' grids and "
+            "are empty on these slices"
+        )
     if any(subject.function is not None for subject in subjects):
         write_whole(folder / VOLUMES_NAME, _volumes_csv(ensemble.view, subjects).encode())
     return Prediction(
@@ -221,7 +239,7 @@ def predict(
         head=ensemble.head,
         weights=ensemble.runs[0].weights,
         subjects=tuple(subjects),
-        left_out=left_out,
+        left_out=(*left_out, *without_grid.values()),
         n_seen=_n_seen(ensemble.runs, identity, index),
     )
 
@@ -282,12 +300,14 @@ class _Options:
 
     rotate_deg: float
     largest_component: bool
+    like: LikeImages | None
     pictures: bool
 
     def to_json(self) -> dict[str, Any]:
         """Return what decides the label maps, where it is not the default."""
         rotation = {"rotate_deg": self.rotate_deg} if self.rotate_deg else {}
-        return rotation | ({"largest_component": True} if self.largest_component else {})
+        component = {"largest_component": True} if self.largest_component else {}
+        return rotation | component | ({} if self.like is None else {"like": self.like.pattern})
 
 
 def _check(options: _Options, ensemble: Ensemble) -> None:
@@ -310,6 +330,34 @@ def _rotation_sentences(runs: Sequence[TrainedNetwork], rotate_deg: float) -> It
             )
 
 
+def _without_grid(
+    catalogue: Catalogue, view: CardiacView, keys: Sequence[str], like: LikeImages | None
+) -> dict[str, CatalogueFinding]:
+    """Return the subjects whose slices do not lie on the grid of the image that stands for them, and why.
+
+    Raises
+    ------
+    TrainError
+        One image is to stand for several subjects, or for one whose slices do not lie on its grid.
+    """
+    if like is None:
+        return {}
+    if like.is_of_one and len(keys) > 1:
+        raise TrainError(
+            f"{like.pattern!r} is one image, and {len(keys)} subjects have view {view.title}; give the path of each one's "
+            f"image, with {SUBJECT_FIELD} in the place of the subject's key"
+        )
+    found = {}
+    for key in keys:
+        try:
+            like.grid(key, catalogue.view_attributes(key, view))
+        except AnnotationError as error:
+            if like.is_of_one:
+                raise TrainError(str(error)) from error
+            found[key] = CatalogueFinding(key, view.value, RejectionCode.OTHER_GRID, str(error))
+    return found
+
+
 def _predict_subject(ensemble: Ensemble, catalogue: Catalogue, folder: Path, subject: str, options: _Options) -> PredictedSubject:
     """Segment one subject and write its files."""
     view = catalogue.view_attributes(subject, ensemble.view)
@@ -323,14 +371,8 @@ def _predict_subject(ensemble: Ensemble, catalogue: Catalogue, folder: Path, sub
     raw = np.stack(found.labels).reshape(view.shape)
     labels, removed = keep_largest(raw, ensemble.structures) if options.largest_component else (raw, {})
     affines_mm = np.stack([plane.patient_from_pixel for plane in view.planes])
-    _write_phases(
-        folder / LABELS,
-        f"{subject}_{ensemble.view.value}",
-        labels,
-        view.phases,
-        affines_mm,
-        is_positions=ensemble.head is Head.POSITIONS,
-    )
+    grid = own_grid(view) if options.like is None else options.like.grid(subject, view)
+    write_label_files(folder / LABELS, f"{subject}_{ensemble.view.value}", labels, view, ensemble.head, grid)
     if options.pictures:
         sheet = Sheet(
             images=images,
@@ -360,28 +402,11 @@ def _predict_subject(ensemble: Ensemble, catalogue: Catalogue, folder: Path, sub
         subject=subject,
         phases=view.phases,
         n_slices=n_slices,
+        n_empty_slices=0 if grid is None else grid.n_slices - n_slices,
         function=function,
         runs_dice=np.nan if runs_dice is None or np.isnan(runs_dice).all() else float(np.nanmean(runs_dice)),
         removed_voxels=removed,
     )
-
-
-def _write_phases(
-    folder: Path,
-    stem: str,
-    labels: NDArray[np.uint8],
-    phases: Sequence[str],
-    affines_mm: NDArray[np.float64],
-    *,
-    is_positions: bool,
-) -> None:
-    """Write one volume for each named phase, or one cine."""
-    suffix, description = ("_positions", "cmr-train positions") if is_positions else ("", "cmr-train structures")
-    if set(phases) <= set(CardiacPhase):
-        for name, volume in zip(phases, labels, strict=True):
-            write_label_map(folder, f"{stem}_{name}{suffix}", volume, affines_mm, description)
-    else:
-        write_label_map(folder, f"{stem}{suffix}", labels, affines_mm, description)
 
 
 def _volumes_csv(view: CardiacView, subjects: Sequence[PredictedSubject]) -> str:
