@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from cmr_planes.errors import ExitCode, SourceError
 from cmr_planes.phantom.acquisition import Protocol
@@ -12,6 +13,7 @@ from cmr_planes.phantom.cohort import CohortOptions, make_cohort
 from cmr_planes.phantom.layouts import ArchiveStyle
 from cmr_planes.phantom.people import Pathology
 from cmr_planes.phantom.quirks import Quirk
+from cmr_planes.phantom.variety import HARD_FRACTIONS
 from cmr_planes.system.cores import n_cores
 from cmr_planes.terminal.console import print_json, reports_errors
 from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option
@@ -57,6 +59,11 @@ def _quirks(context: click.Context, parameter: click.Parameter, value: str) -> t
     "--spacing", type=click.FloatRange(min=0.1), default=_PROTOCOL.spacing_mm, show_default=True, help="Pixel size in mm."
 )
 @click.option("--mixed", is_flag=True, help="Matrix and pixel size differ between subjects, as between hospitals.")
+@click.option(
+    "--hard",
+    is_flag=True,
+    help="People, scanners, planes and artefacts differ as in real sets; matrix, pixel size and slices are drawn.",
+)
 @click.option("--pathology", type=EnumChoice([*Pathology]), help="Pathology of every subject.  [default: a mixture]")
 @click.option("--quirks", default="", callback=_quirks, help=f"Faults and extras: all, or of {', '.join(Quirk)}.")
 @click.option("--no-names", is_flag=True, help="Leave series descriptions empty.")
@@ -84,6 +91,7 @@ def phantom(
     columns: int,
     spacing: float,
     mixed: bool,
+    hard: bool,
     pathology: Pathology | None,
     quirks: tuple[Quirk, ...],
     no_names: bool,
@@ -102,7 +110,10 @@ def phantom(
       cmr-planes phantom cohort -n 20 --seed 0
       cmr-planes phantom biobank -n 4 --layout ukb --private-bytes 90000
       cmr-planes phantom messy -n 4 --quirks all
+      cmr-planes phantom hard -n 96 --hard --frames 2
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
+    if hard:
+        _refuse_drawn(click.get_current_context())
     _clear(folder, overwrite=overwrite)
     options = CohortOptions(
         n_subjects=n_subjects,
@@ -110,8 +121,9 @@ def phantom(
         layout=layout,
         protocol=Protocol(n_slices=slices, n_frames=frames, rows=rows, columns=columns, spacing_mm=spacing, is_mixed=mixed),
         quirks=quirks,
-        fractions=_COHORT.fractions if pathology is None else {pathology: 1.0},
+        fractions={pathology: 1.0} if pathology else HARD_FRACTIONS if hard else _COHORT.fractions,
         has_names=not no_names,
+        is_hard=hard,
         private_bytes=private_bytes,
     )
     start = time.perf_counter()
@@ -127,6 +139,15 @@ def phantom(
         )
         click.echo(f"Next: cmr-planes extract {folder / 'dicom'} out.h5")
     return ExitCode.DONE
+
+
+def _refuse_drawn(context: click.Context) -> None:
+    """Refuse options whose values a hard cohort draws for each subject."""
+    drawn = ("slices", "rows", "columns", "spacing", "mixed")
+    given = [name for name in drawn if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        names = " and ".join(f"--{name}" for name in given)
+        raise click.UsageError(f"--hard draws matrix, pixel size and number of slices for each subject; leave out {names}")
 
 
 def _clear(folder: Path, *, overwrite: bool) -> None:

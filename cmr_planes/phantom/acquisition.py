@@ -44,6 +44,10 @@ class Protocol:
     """Standard deviation of each plane's shift along its normal, and of the field of view within the plane."""
     turn_deg: float = 8.0
     """Standard deviation of the field of view's rotation in its plane."""
+    field_turn_deg: float = 0.0
+    """Rotation of the field of view that all planes of a subject share, in their planes."""
+    off_centre_mm: tuple[float, float] = (0.0, 0.0)
+    """Where the middle of the field of view lies from the heart, to the right and downwards on the image."""
     breath_mm: float = 2.0
     """Standard deviation of the organs' shift from breath-hold to breath-hold, mostly towards head and feet."""
     vendors: tuple[Vendor, ...] = (Vendor.SIEMENS,)
@@ -96,7 +100,7 @@ class Examination:
         return tuple(prescription for prescription in self.prescriptions if prescription.view is view)
 
 
-def examine(subject: Subject, protocol: Protocol, seed: np.random.SeedSequence) -> Examination:
+def examine(subject: Subject, protocol: Protocol, seed: np.random.SeedSequence, *, scanner: Scanner | None = None) -> Examination:
     """Prescribe all planes of an examination.
 
     Parameters
@@ -107,6 +111,8 @@ def examine(subject: Subject, protocol: Protocol, seed: np.random.SeedSequence) 
         How.
     seed
         Source of all that differs from the ideal.
+    scanner
+        What the images are like; None draws a usual one.
     """
     planning, *seeds = seed.spawn(1 + 3 + protocol.n_slices)
     rng = np.random.default_rng(planning)
@@ -115,9 +121,10 @@ def examine(subject: Subject, protocol: Protocol, seed: np.random.SeedSequence) 
         spacing_mm = float(rng.choice([1.4, 1.6, 1.82, 2.0]))
         rows, columns = (16 * round(extent_mm / spacing_mm / 16) for extent_mm in (rng.choice([328.0, 352.0]), 378.0))
         protocol = replace(protocol, spacing_mm=spacing_mm, rows=rows, columns=columns)
-    scanner = Scanner(
-        noise=float(rng.uniform(6.0, 12.0)), gain=float(rng.uniform(0.7, 1.6)), bias=tuple(rng.uniform(-0.12, 0.12, 3).tolist())
-    )
+    if scanner is None:
+        scanner = Scanner(
+            noise=float(rng.uniform(6.0, 12.0)), gain=float(rng.uniform(0.7, 1.6)), bias=tuple(rng.uniform(-0.12, 0.12, 3).tolist())
+        )
     planes = {view: _long_axis_plane(subject, protocol, view, rng) for view in LINE_ANGLES_DEG}
     order = (CardiacView.TWO_CHAMBER, CardiacView.THREE_CHAMBER, CardiacView.FOUR_CHAMBER)
     placed = [(view, 0, planes[view], 6.0) for view in order]
@@ -235,10 +242,11 @@ def _plane(
     row = unit(usual_row - (usual_row @ normal) * normal)
     column = np.cross(normal, row)
     tilt, nod, turn = rng.normal(0.0, [protocol.angle_error_deg, protocol.angle_error_deg, protocol.turn_deg])
-    rotation = _about(row, tilt) @ _about(column, nod) @ _about(normal, turn)
+    rotation = _about(row, tilt) @ _about(column, nod) @ _about(normal, turn + protocol.field_turn_deg)
     row, column, normal = rotation @ row, rotation @ column, rotation @ normal
     shift_mm = rng.normal(0.0, protocol.position_error_mm, 3) * np.array([2.0, 2.0, 1.0])
     middle_mm = middle_mm + shift_mm[0] * row + shift_mm[1] * column + shift_mm[2] * normal
+    middle_mm = middle_mm + protocol.off_centre_mm[0] * row + protocol.off_centre_mm[1] * column
     half = np.array([protocol.columns - 1, protocol.rows - 1]) / 2 * protocol.spacing_mm
     return ImagePlane(
         position_mm=middle_mm - half[0] * row - half[1] * column,

@@ -32,6 +32,7 @@ from cmr_planes.phantom.truth import (
     subject_row,
     write_truth_labels,
 )
+from cmr_planes.phantom.variety import sample_protocol, sample_scanner, sample_varied_subject
 from cmr_planes.system.csv_text import csv_text
 from cmr_planes.system.pool import starting_workers, worker_pool
 from cmr_planes.system.progress import OnProgress, Progress, ignore_progress
@@ -55,6 +56,8 @@ class CohortOptions:
     """Parts of the cohort by pathology."""
     has_names: bool = True
     """Whether series have descriptions."""
+    is_hard: bool = False
+    """Whether people, scanners and prescriptions differ as :mod:`variety` has it; matrix, pixels and slices are drawn then."""
     private_bytes: int = 0
     """Size of the private group 0029 in each file."""
 
@@ -78,11 +81,15 @@ def make_examination(options: CohortOptions, index: int) -> Examination:
     index
         The subject's number, from 0.
     """
-    anatomy, acquisition = np.random.SeedSequence([options.seed, index]).spawn(2)
+    anatomy, acquisition, appearance = np.random.SeedSequence([options.seed, index]).spawn(3)
     pathology = choose_pathology(index, options.seed, options.fractions)
+    protocol = replace(options.protocol, vendors=VENDORS.get(options.layout, tuple(Vendor)))
+    if options.is_hard:
+        subject = sample_varied_subject(np.random.default_rng(anatomy), pathology)
+        rng = np.random.default_rng(appearance)
+        return examine(subject, sample_protocol(rng, subject, protocol), acquisition, scanner=sample_scanner(rng, subject))
     subject = sample_subject(np.random.default_rng(anatomy), pathology)
-    vendors = VENDORS.get(options.layout, tuple(Vendor))
-    protocol = replace(options.protocol, vendors=vendors, is_mixed=options.protocol.is_mixed or options.layout is ArchiveStyle.FLAT)
+    protocol = replace(protocol, is_mixed=protocol.is_mixed or options.layout is ArchiveStyle.FLAT)
     return examine(subject, protocol, acquisition)
 
 

@@ -7,6 +7,7 @@ ellipsoids: right where it matters, near the surface.
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -18,6 +19,49 @@ Coordinates: TypeAlias = tuple[Field, Field, Field]
 """x, y and z in mm, arrays of one shape."""
 Vector: TypeAlias = tuple[float, float, float]
 """A point or three lengths, mm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ripple:
+    """A wavy displacement along one axis that depends on the other two alone: it bends shapes and keeps every volume."""
+
+    axis: int
+    """Displaced coordinate: 0, 1 or 2."""
+    amplitude_mm: float
+    wave: Vector
+    """Radians per mm along x, y and z; 0 along the displaced axis."""
+    phase: float
+    """Radians."""
+
+    def __post_init__(self) -> None:
+        if self.wave[self.axis] != 0:
+            raise ValueError(f"a displacement along axis {self.axis} that depends on it changes volumes; got the wave {self.wave}")
+
+
+def rippled(points: Coordinates, ripples: Sequence[Ripple]) -> Coordinates:
+    """Displace coordinates, one ripple after the other."""
+    moved = list(points)
+    for ripple in ripples:
+        moved[ripple.axis] = moved[ripple.axis] + ripple.amplitude_mm * wave_at(
+            (moved[0], moved[1], moved[2]), ripple.wave, ripple.phase
+        )
+    x, y, z = moved
+    return x, y, z
+
+
+def wave_at(points: Coordinates, wave: Vector, phase: float) -> Field:
+    """Return the sine of a plane wave, -1 to 1: ``wave`` in radians per mm, ``phase`` in radians."""
+    x, y, z = points
+    return single(np.sin(x * wave[0] + y * wave[1] + z * wave[2] + phase))
+
+
+def turned(points: Coordinates, angle_deg: float) -> Coordinates:
+    """Turn coordinates about the z axis: a shape measured at the result is turned by ``angle_deg`` from x to y."""
+    if angle_deg == 0:
+        return points
+    x, y, z = points
+    cosine, sine = float(np.cos(np.radians(angle_deg))), float(np.sin(np.radians(angle_deg)))
+    return x * cosine + y * sine, y * cosine - x * sine, z
 
 
 def ellipsoid(points: Coordinates, centre: Vector, semi_axes: Vector) -> Field:

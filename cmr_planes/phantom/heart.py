@@ -11,7 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmr_planes.geometry.arrays import LabelArray
-from cmr_planes.phantom.fields import Coordinates, Field, Vector, blend, ellipsoid, intersection, tube, union, vessel
+from cmr_planes.phantom.fields import (
+    Coordinates,
+    Field,
+    Vector,
+    blend,
+    ellipsoid,
+    intersection,
+    single,
+    tube,
+    turned,
+    union,
+    vessel,
+)
 from cmr_planes.views import Structure
 
 BASE_FRACTION = 0.28
@@ -46,6 +58,22 @@ class HeartShape:
     """Size of the atria relative to usual ones."""
     fat_mm: float = 4.0
     """Thickness of the epicardial fat over the right ventricle."""
+    effusion_mm: float = 0.0
+    """Thickness of the fluid in the pericardium, twice as thick behind the heart as before it."""
+    septal_shift_mm: float = 0.0
+    """How far the cavity lies from the middle of the wall, away from the septum: asymmetric hypertrophy."""
+    flattening: float = 1.0
+    """Width of the left ventricle across the septum relative to a round one of the same volume; a loaded right one flattens it."""
+    right_turn_deg: float = 0.0
+    """Turn of the right heart about the left ventricle's axis, towards the front."""
+    papillary_scale: float = 1.0
+    """Thickness of the papillary muscles relative to usual ones."""
+    papillary_turn_deg: float = 0.0
+    """Turn of the papillary muscles about the left ventricle's axis."""
+    trabeculae_mm: float = 0.9
+    """How far trabeculae stand into the left ventricle's cavity, of which they count as part."""
+    rv_trabeculae_mm: float = 0.0
+    """The same in the right ventricle."""
 
     @property
     def esv_ml(self) -> float:
@@ -79,6 +107,10 @@ class HeartState:
     """Centre line and radius."""
     outflow: tuple[tuple[Vector, float], ...]
     """Right ventricular outflow tract up to the pulmonary valve: centre line and radius."""
+    right_turn_deg: float
+    """Turn of the right heart about the left ventricle's axis."""
+    papillary_scale: float
+    papillary_turn_deg: float
     mitral_is_open: bool
 
     @property
@@ -127,6 +159,9 @@ def heart_state(shape: HeartShape, filling: float, *, mitral_is_open: bool = Fal
             ((-0.40 * wide, 1.02 * wide, 2.0 + 0.6 * base), 13.0 - 2.0 * pull),
             ((-0.12 * wide, 1.18 * wide, -13.0 + 0.3 * base), 12.5),
         ),
+        right_turn_deg=-shape.right_turn_deg,
+        papillary_scale=shape.papillary_scale,
+        papillary_turn_deg=shape.papillary_turn_deg,
         mitral_is_open=mitral_is_open,
     )
 
@@ -141,8 +176,12 @@ def _spheroids(shape: HeartShape, filling: float, base_mm: float) -> tuple[tuple
     length = shape.length_mm + apex_wall - base_mm
     unit_ml = _cut_volume_ml(1.0, depth, length)
     epi_radius = ((shape.volume_ml(filling) + myocardium_ml) / unit_ml) ** 0.5
-    centre = (0.0, 0.0, base_mm + depth)
-    return (centre, (radius, radius, half_length)), (centre, (epi_radius, epi_radius, length - depth))
+    inner, outer = (shape.septal_shift_mm, 0.0, base_mm + depth), (0.0, 0.0, base_mm + depth)
+    across, along = shape.flattening, 1.0 / shape.flattening
+    return (
+        (inner, (radius * across, radius * along, half_length)),
+        (outer, (epi_radius * across, epi_radius * along, length - depth)),
+    )
 
 
 def _cut_spheroid(volume_ml: float, length_mm: float) -> tuple[float, float, float]:
@@ -170,10 +209,10 @@ def lv_epicardium(points: Coordinates, state: HeartState) -> Field:
 
 def rv_cavity(points: Coordinates, state: HeartState) -> Field:
     """Right ventricular cavity with its outflow tract; the left ventricle is to be cut out of it."""
-    x, y, z = points
+    x, y, z = right = turned(points, state.right_turn_deg)
     bent = x - 0.25 * np.clip(z - 20.0, 0.0, None)
     body = intersection(ellipsoid((bent, y, z), *state.rv), state.tricuspid_mm - z)
-    return blend(body, vessel(points, state.outflow), 6.0)
+    return blend(body, vessel(right, state.outflow), 6.0)
 
 
 def left_atrium(points: Coordinates, state: HeartState) -> Field:
@@ -183,7 +222,7 @@ def left_atrium(points: Coordinates, state: HeartState) -> Field:
 
 def right_atrium(points: Coordinates, state: HeartState) -> Field:
     """Right atrial cavity."""
-    return intersection(ellipsoid(points, *state.ra), points[2] - state.tricuspid_mm)
+    return intersection(ellipsoid(turned(points, state.right_turn_deg), *state.ra), points[2] - state.tricuspid_mm)
 
 
 def aortic_root(points: Coordinates, state: HeartState) -> Field:
@@ -193,15 +232,17 @@ def aortic_root(points: Coordinates, state: HeartState) -> Field:
 
 def papillary_muscles(points: Coordinates, state: HeartState) -> Field:
     """The two papillary muscles, anterolateral and posteromedial, and a few trabeculae near the apex."""
-    (_, _, middle), (radius, _, half_length) = state.endo
+    (shift, _, middle), (radius, _, half_length) = state.endo
+    points = (points[0] - shift, points[1], points[2])
     pieces = []
-    for angle_deg, size in ((25.0, 1.0), (245.0, 1.0), (70.0, 0.5), (200.0, 0.45), (310.0, 0.45)):
+    for usual_deg, size in ((25.0, 1.0), (245.0, 1.0), (70.0, 0.5), (200.0, 0.45), (310.0, 0.45)):
+        angle_deg = usual_deg + state.papillary_turn_deg
         direction = (float(np.cos(np.radians(angle_deg))), float(np.sin(np.radians(angle_deg))))
         start = (0.60 * radius * direction[0], 0.60 * radius * direction[1], middle + 0.16 * half_length)
         stop = (0.66 * radius * direction[0], 0.66 * radius * direction[1], middle + 0.62 * half_length)
         if size < 1:
             start = (0.88 * radius * direction[0], 0.88 * radius * direction[1], middle + 0.30 * half_length)
-        thick = size * (3.6 + 1.2 * state.contraction)
+        thick = size * state.papillary_scale * (3.6 + 1.2 * state.contraction)
         pieces.append(tube(points, start, stop, 0.8 * thick, 1.25 * thick))
     return union(*pieces)
 
@@ -209,7 +250,18 @@ def papillary_muscles(points: Coordinates, state: HeartState) -> Field:
 def moderator_band(points: Coordinates, state: HeartState) -> Field:
     """A muscle bundle across the right ventricle near its apex."""
     (x, _, _), (width, _, _) = state.rv
-    return tube(points, (x + 0.45 * width, -6.0, 46.0), (x - 0.62 * width, 6.0, 40.0), 2.2, 2.8)
+    return tube(turned(points, state.right_turn_deg), (x + 0.45 * width, -6.0, 46.0), (x - 0.62 * width, 6.0, 40.0), 2.2, 2.8)
+
+
+def pacing_lead(points: Coordinates, state: HeartState) -> Field:
+    """The void around a pacing lead, from the right atrium to the right ventricle's apex."""
+    (x, _, _), (width, _, length) = state.rv
+    upper, valve, tip = (
+        (*state.ra[0][:2], state.ra[0][2] - 25.0),
+        (x - 0.3 * width, -6.0, state.tricuspid_mm),
+        (x, -4.0, 0.72 * length),
+    )
+    return vessel(turned(points, state.right_turn_deg), [(upper, 3.0), (valve, 3.0), (tip, 4.5)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -241,6 +293,11 @@ def sac(fields: HeartFields, fat_mm: float) -> Field:
     ventricles = blend(fields.epi - 2.5, fields.rv - (RV_WALL_MM + fat_mm), 10.0)
     atria = blend(fields.la - 3.5, fields.ra - 4.0, 10.0)
     return blend(blend(ventricles, atria, 26.0), fields.aorta - 4.0, 14.0)
+
+
+def effusion(pericardium: Field, points: Coordinates, effusion_mm: float) -> Field:
+    """Return the outer surface of the fluid around a heart whose sac without fluid is ``pericardium``."""
+    return single(pericardium - effusion_mm * (1.0 - np.tanh(points[1] * (1.0 / 30.0)) / 3.0))
 
 
 def heart_labels(points: Coordinates, state: HeartState) -> LabelArray:

@@ -6,20 +6,22 @@ import numpy as np
 
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray
-from cmr_planes.phantom import tissues
-from cmr_planes.phantom.fields import Coordinates, Field, intersection, paint, single
+from cmr_planes.phantom.fields import Coordinates, Field, intersection, paint, rippled, single
 from cmr_planes.phantom.heart import (
     ATRIAL_WALL_MM,
     RV_WALL_MM,
     HeartFields,
     HeartState,
+    effusion,
     heart_fields,
     heart_state,
     moderator_band,
+    pacing_lead,
     papillary_muscles,
     sac,
 )
 from cmr_planes.phantom.people import Subject
+from cmr_planes.phantom.tissues import Tissues
 from cmr_planes.phantom.torso import great_vessels, paint_torso
 
 HEART_MARGIN_MM = 4.0
@@ -37,6 +39,7 @@ class SliceScene:
     """One slice of a subject, ready to be painted at any filling. Arrays have shape (sheets, rows, columns)."""
 
     subject: Subject
+    tissues: Tissues
     edge_mm: float
     chest: Field
     """The chest without heart and great vessels."""
@@ -50,7 +53,7 @@ class SliceScene:
     """Heart coordinates of the window."""
 
 
-def plan_scene(subject: Subject, plane: ImagePlane, offsets_mm: FloatArray, breath_mm: FloatArray) -> SliceScene:
+def plan_scene(subject: Subject, plane: ImagePlane, offsets_mm: FloatArray, breath_mm: FloatArray, tissues: Tissues) -> SliceScene:
     """Paint what does not beat.
 
     Parameters
@@ -61,14 +64,16 @@ def plan_scene(subject: Subject, plane: ImagePlane, offsets_mm: FloatArray, brea
         Distances of the sheets from the plane, shape (sheets,).
     breath_mm
         Shift of the organs in this breath-hold, shape (3,), LPS.
+    tissues
+        How bright each tissue is.
     """
     edge_mm = 0.5 * (plane.row_spacing_mm + plane.column_spacing_mm)
     points = plane_points(plane, offsets_mm)
     x, y, z = (coordinate - float(shift) for coordinate, shift in zip(points, breath_mm, strict=True))
-    chest = np.full(x.shape, tissues.AIR, dtype=np.float32)
-    paint_torso(chest, points, (x, y, z), subject.torso, edge_mm)
+    chest = np.full(x.shape, tissues.air, dtype=np.float32)
+    paint_torso(chest, points, (x, y, z), subject.torso, tissues, edge_mm)
     dark, bright = np.zeros_like(chest), np.full_like(chest, _PROBE)
-    for field, value in great_vessels((x, y, z), subject.torso):
+    for field, value in great_vessels((x, y, z), subject.torso, tissues):
         for ground in (dark, bright):
             paint(ground, field, value, edge_mm)
     in_heart = to_heart(subject, points, breath_mm)
@@ -76,6 +81,7 @@ def plan_scene(subject: Subject, plane: ImagePlane, offsets_mm: FloatArray, brea
     px, py, pz = (coordinate[:, window[0], window[1]].copy() for coordinate in in_heart)
     return SliceScene(
         subject=subject,
+        tissues=tissues,
         edge_mm=edge_mm,
         chest=chest,
         vessels_keep=(bright - dark) / _PROBE,
@@ -97,13 +103,17 @@ def paint_window(scene: SliceScene, filling: float, *, mitral_is_open: bool) -> 
     state = heart_state(scene.subject.heart, filling, mitral_is_open=mitral_is_open)
     fields = heart_fields(scene.points, state)
     image = scene.chest[window].copy()
-    pericardium = sac(fields, scene.subject.heart.fat_mm)
-    paint(image, pericardium - 1.2, tissues.PERICARDIUM, scene.edge_mm)
-    paint(image, pericardium, tissues.EPICARDIAL_FAT, scene.edge_mm)
+    heart, tissues = scene.subject.heart, scene.tissues
+    fat = sac(fields, heart.fat_mm)
+    fluid = effusion(fat, scene.points, heart.effusion_mm)
+    paint(image, fluid - 1.2, tissues.pericardium, scene.edge_mm)
+    if heart.effusion_mm:
+        paint(image, fluid, tissues.fluid, scene.edge_mm)
+    paint(image, fat, tissues.epicardial_fat, scene.edge_mm)
     image *= scene.vessels_keep[window]
     image += scene.vessels_add[window]
-    _paint_right_heart(image, scene.points, state, fields, scene.edge_mm)
-    _paint_left_heart(image, scene.points, state, fields, scene.edge_mm)
+    _paint_right_heart(image, scene, state, fields)
+    _paint_left_heart(image, scene, state, fields)
     average: Field = image.mean(axis=0)
     return average
 
@@ -129,7 +139,7 @@ def to_heart(subject: Subject, points: Coordinates, breath_mm: FloatArray) -> Co
         shifted[0] * float(axis[0]) + shifted[1] * float(axis[1]) + shifted[2] * float(axis[2])
         for axis in subject.patient_from_heart.T
     )
-    return x, y, z
+    return rippled((x, y, z), subject.ripples)
 
 
 def _window(subject: Subject, points: Coordinates) -> tuple[slice, slice]:
@@ -138,7 +148,8 @@ def _window(subject: Subject, points: Coordinates) -> tuple[slice, slice]:
     inside = np.zeros(x.shape[1:], dtype=np.bool_)
     for filling in (1.0, 0.0):
         fields = heart_fields((x, y, z), heart_state(subject.heart, filling))
-        inside |= (sac(fields, subject.heart.fat_mm) < HEART_MARGIN_MM).any(axis=0)
+        outer = effusion(sac(fields, subject.heart.fat_mm), (x, y, z), subject.heart.effusion_mm)
+        inside |= (outer < HEART_MARGIN_MM).any(axis=0)
     rows, columns = np.flatnonzero(inside.any(axis=1)) * _WINDOW_STRIDE, np.flatnonzero(inside.any(axis=0)) * _WINDOW_STRIDE
     if not len(rows):
         return slice(0), slice(0)
@@ -149,33 +160,41 @@ def _window(subject: Subject, points: Coordinates) -> tuple[slice, slice]:
     )
 
 
-def _paint_right_heart(image: Field, points: Coordinates, state: HeartState, fields: HeartFields, edge_mm: float) -> None:
-    paint(image, fields.ra - ATRIAL_WALL_MM, tissues.WALL, edge_mm)
-    paint(image, fields.ra, tissues.VENOUS_BLOOD, edge_mm)
+def _paint_right_heart(image: Field, scene: SliceScene, state: HeartState, fields: HeartFields) -> None:
+    points, tissues, edge_mm = scene.points, scene.tissues, scene.edge_mm
+    paint(image, fields.ra - ATRIAL_WALL_MM, tissues.wall, edge_mm)
+    paint(image, fields.ra, tissues.venous_blood, edge_mm)
     wall = fields.rv - RV_WALL_MM
-    paint(image, intersection(wall, -(fields.ra + 0.5)), tissues.WALL, edge_mm)
-    paint(image, fields.rv, tissues.RV_BLOOD, edge_mm)
+    paint(image, intersection(wall, -(fields.ra + 0.5)), tissues.wall, edge_mm)
+    paint(image, _trabeculated(fields.rv, points, scene.subject.heart.rv_trabeculae_mm), tissues.rv_blood, edge_mm)
     if not state.mitral_is_open:
         meet = np.maximum(fields.rv, fields.ra) - np.float32(3.0)
         valve = intersection(np.abs(points[2] - state.tricuspid_mm) - 0.8, meet)
-        paint(image, valve, tissues.WALL, edge_mm)
-    paint(image, intersection(moderator_band(points, state), wall), tissues.MYOCARDIUM, edge_mm)
+        paint(image, valve, tissues.wall, edge_mm)
+    paint(image, intersection(moderator_band(points, state), wall), tissues.myocardium, edge_mm)
+    if scene.subject.has_device:
+        paint(image, intersection(pacing_lead(points, state), single(np.minimum(fields.rv, fields.ra) - 3.0)), tissues.air, edge_mm)
 
 
-def _paint_left_heart(image: Field, points: Coordinates, state: HeartState, fields: HeartFields, edge_mm: float) -> None:
-    x, y, z = points
-    paint(image, fields.la - ATRIAL_WALL_MM, tissues.WALL, edge_mm)
-    paint(image, fields.la, tissues.LV_BLOOD, edge_mm)
-    paint(image, fields.aorta - ATRIAL_WALL_MM, tissues.WALL, edge_mm)
-    paint(image, fields.aorta, tissues.ARTERIAL_BLOOD, edge_mm)
-    paint(image, fields.epi, tissues.MYOCARDIUM, edge_mm)
-    trabeculae = 0.9 * np.sin(0.55 * x + 0.11 * z) * np.sin(0.52 * y - 0.13 * z)
-    paint(image, single(fields.lv + trabeculae), tissues.LV_BLOOD, edge_mm)
-    muscles = intersection(papillary_muscles(points, state), fields.lv + 0.5)
-    paint(image, muscles, tissues.MYOCARDIUM, edge_mm)
-    ring = intersection(np.abs(z - (state.base_mm - 0.5)) - 1.2, fields.lv - 3.0)
+def _paint_left_heart(image: Field, scene: SliceScene, state: HeartState, fields: HeartFields) -> None:
+    tissues, edge_mm = scene.tissues, scene.edge_mm
+    paint(image, fields.la - ATRIAL_WALL_MM, tissues.wall, edge_mm)
+    paint(image, fields.la, tissues.lv_blood, edge_mm)
+    paint(image, fields.aorta - ATRIAL_WALL_MM, tissues.wall, edge_mm)
+    paint(image, fields.aorta, tissues.arterial_blood, edge_mm)
+    paint(image, fields.epi, tissues.myocardium, edge_mm)
+    paint(image, _trabeculated(fields.lv, scene.points, scene.subject.heart.trabeculae_mm), tissues.lv_blood, edge_mm)
+    muscles = intersection(papillary_muscles(scene.points, state), fields.lv + 0.5)
+    paint(image, muscles, tissues.myocardium, edge_mm)
+    ring = intersection(np.abs(scene.points[2] - (state.base_mm - 0.5)) - 1.2, fields.lv - 3.0)
     if state.mitral_is_open:
         ring = intersection(ring, -(fields.la + 1.5))
     elif state.aorta_is_open:
         ring = intersection(ring, -(fields.aorta + 1.0))
-    paint(image, ring, tissues.WALL, edge_mm)
+    paint(image, ring, tissues.wall, edge_mm)
+
+
+def _trabeculated(cavity: Field, points: Coordinates, height_mm: float) -> Field:
+    """Roughen a cavity's wall by trabeculae of a height."""
+    x, y, z = points
+    return single(cavity + height_mm * np.sin(0.55 * x + 0.11 * z) * np.sin(0.52 * y - 0.13 * z)) if height_mm else cavity

@@ -8,6 +8,7 @@ import numpy as np
 
 from cmr_planes.geometry.arrays import FloatArray, unit
 from cmr_planes.phantom.cycle import CardiacCycle
+from cmr_planes.phantom.fields import Ripple
 from cmr_planes.phantom.heart import HeartShape
 from cmr_planes.phantom.torso import TorsoShape
 
@@ -57,6 +58,10 @@ class Subject:
     """Middle of the mitral annulus at end-diastole, shape (3,), LPS."""
     patient_from_heart: FloatArray = field(default_factory=lambda: heart_axes(np.zeros(3)))
     """Rotation, shape (3, 3): its columns are the heart's axes in patient coordinates (LPS)."""
+    ripples: tuple[Ripple, ...] = ()
+    """What makes the heart irregular, in heart coordinates; its base stays flat and its volumes stay."""
+    has_device: bool = False
+    """Whether there is a pacemaker."""
 
 
 def heart_axes(tilt_deg: FloatArray) -> FloatArray:

@@ -62,3 +62,18 @@ def test_values_are_taken_in_any_case(tmp_path: Path, options: tuple[str, str]) 
     result = CliRunner().invoke(main, ["phantom", str(tmp_path), "-n", "1", *SMALL, *options])
     assert (result.exit_code, result.stderr) == (ExitCode.DONE, "")
     assert result.stdout.startswith("1 subject, ")
+
+
+def test_a_hard_cohort_is_written_with_its_truth(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["phantom", str(tmp_path), "-n", "1", "--hard", "--frames", "2", "--pathology", "normal"])
+    assert (result.exit_code, result.stderr) == (ExitCode.DONE, "")
+    assert {path.name for path in (tmp_path / "truth" / "labels" / "SYN-0001").iterdir()} == {
+        f"{view}_{phase}.nii.gz" for view in ("sax", "2ch", "4ch") for phase in ("ed", "es")
+    }
+
+
+def test_what_a_hard_cohort_draws_cannot_be_given(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["phantom", str(tmp_path), "--hard", "--rows", "64", "--mixed"])
+    assert result.exit_code == ExitCode.BAD_ARGUMENTS
+    assert "--hard draws matrix, pixel size and number of slices for each subject; leave out --rows and --mixed" in result.stderr
+    assert not list(tmp_path.iterdir())

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from cmr_planes.phantom import tissues
 from cmr_planes.phantom.acquisition import Protocol, examine, image_series
 from cmr_planes.phantom.cycle import CardiacCycle
 from cmr_planes.phantom.fields import FAR_MM, ellipsoid, tube
@@ -11,6 +10,7 @@ from cmr_planes.phantom.heart import heart_fields, heart_labels, heart_state
 from cmr_planes.phantom.painting import paint_window, plan_scene
 from cmr_planes.phantom.people import DEFAULT_FRACTIONS, Pathology, Subject, choose_pathology, heart_axes, sample_subject
 from cmr_planes.phantom.rendering import label_plane
+from cmr_planes.phantom.tissues import USUAL_TISSUES
 from cmr_planes.views import CardiacView, Structure
 
 STEP_MM = 1.5
@@ -59,7 +59,7 @@ def test_the_right_ventricle_is_parted_from_fat_by_its_wall():
     subject = Subject()
     protocol = Protocol(spacing_mm=0.6, rows=480, columns=480)
     four_chamber = examine(subject, protocol, np.random.SeedSequence(1)).slices(CardiacView.FOUR_CHAMBER)[0]
-    scene = plan_scene(subject, four_chamber.plane, np.zeros(1), four_chamber.breath_mm)
+    scene = plan_scene(subject, four_chamber.plane, np.zeros(1), four_chamber.breath_mm, USUAL_TISSUES)
     image = paint_window(scene, 1.0, mitral_is_open=False)
     state = heart_state(subject.heart, 1.0)
     fields = heart_fields(scene.points, state)
@@ -67,20 +67,20 @@ def test_the_right_ventricle_is_parted_from_fat_by_its_wall():
     wall = image[(free & (fields.rv > 1.0) & (fields.rv < 2.0))[0]]
     fat = image[(free & (fields.rv > 4.2) & (fields.rv < 5.5))[0]]
     assert len(wall) > 50
-    assert wall.max() < 0.4 * tissues.RV_BLOOD
+    assert wall.max() < 0.4 * USUAL_TISSUES.rv_blood
     assert np.median(fat) > 2 * wall.max()
 
 
 @pytest.mark.parametrize(
     ("bright", "dark"),
     [
-        (tissues.LV_BLOOD, tissues.MYOCARDIUM),
-        (tissues.RV_BLOOD, tissues.MYOCARDIUM),
-        (tissues.EPICARDIAL_FAT, tissues.MYOCARDIUM),
-        (tissues.EPICARDIAL_FAT, tissues.PERICARDIUM),
-        (tissues.MYOCARDIUM, tissues.LUNG),
-        (tissues.LIVER, tissues.LUNG),
-        (tissues.FAT, tissues.MUSCLE),
+        (USUAL_TISSUES.lv_blood, USUAL_TISSUES.myocardium),
+        (USUAL_TISSUES.rv_blood, USUAL_TISSUES.myocardium),
+        (USUAL_TISSUES.epicardial_fat, USUAL_TISSUES.myocardium),
+        (USUAL_TISSUES.epicardial_fat, USUAL_TISSUES.pericardium),
+        (USUAL_TISSUES.myocardium, USUAL_TISSUES.lung),
+        (USUAL_TISSUES.liver, USUAL_TISSUES.lung),
+        (USUAL_TISSUES.fat, USUAL_TISSUES.muscle),
     ],
 )
 def test_neighbours_differ_by_a_third_of_the_brighter(bright, dark):
