@@ -4,13 +4,13 @@ Without a file that names the sets, a participant's set depends on the key and t
 and stays when others join.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from cmr_planes.system.csv_text import read_csv
+from cmr_planes.system.draws import unit_hash
 from cmr_train.config import DEFAULT_FRACTIONS, are_shares
 from cmr_train.errors import TrainError
 
@@ -89,12 +89,6 @@ def split_by_file(participants: Iterable[str], sets: Mapping[str, str], *, with_
         validation=tuple(key for key in known if sets[key] == "validation"),
         test=tuple(key for key in known if sets[key] == "test"),
     )
-
-
-def unit_hash(key: str, seed: int) -> float:
-    """Return a number from 0 up to 1 that depends on the key and the seed, and on nothing else."""
-    digest = hashlib.sha256(f"{seed}:{key}".encode()).digest()
-    return int.from_bytes(digest[:7], "big") / (1 << 56)
 
 
 def split_participants(
