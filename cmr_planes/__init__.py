@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         StudyError,
     )
     from cmr_planes.exports.job import ExportSummary, export
-    from cmr_planes.exports.options import ExportForm, ExportOptions
+    from cmr_planes.exports.options import ExportForm, ExportLabels, ExportOptions
     from cmr_planes.extraction.annotating import AnnotateSummary, annotate
     from cmr_planes.extraction.instances import SourceInstances
     from cmr_planes.extraction.job import ExtractSummary, extract
@@ -54,6 +54,7 @@ __all__ = [
     "DicomError",
     "ExportError",
     "ExportForm",
+    "ExportLabels",
     "ExportOptions",
     "ExportSummary",
     "ExtractOptions",
@@ -92,7 +93,7 @@ _MODULES = {
         "StudyError",
     ),
     "cmr_planes.exports.job": ("ExportSummary", "export"),
-    "cmr_planes.exports.options": ("ExportForm", "ExportOptions"),
+    "cmr_planes.exports.options": ("ExportForm", "ExportLabels", "ExportOptions"),
     "cmr_planes.extraction.annotating": ("AnnotateSummary", "annotate"),
     "cmr_planes.extraction.instances": ("SourceInstances",),
     "cmr_planes.extraction.job": ("ExtractSummary", "extract"),

@@ -1,20 +1,21 @@
 """The export of a catalogue: all files under a temporary name, then in their place."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmr_planes.errors import ExportError, SourceError
 from cmr_planes.exports.folder import check_free, staged
 from cmr_planes.exports.names import safe_names
-from cmr_planes.exports.options import ExportOptions
-from cmr_planes.exports.series import ImageSeries, read_series
+from cmr_planes.exports.nnunet import check_number, next_step, plan_dataset, write_dataset
+from cmr_planes.exports.options import ExportForm, ExportOptions
+from cmr_planes.exports.selection import annotated_views, choose_subjects
+from cmr_planes.exports.series import read_series
+from cmr_planes.exports.tally import Tally
 from cmr_planes.exports.ukbb import ukbb_files
-from cmr_planes.exports.volumes import volumes_of
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnProgress, Progress, ignore_progress
-from cmr_planes.views import CardiacPhase, CardiacView
+from cmr_planes.views import CardiacView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,37 +32,6 @@ class ExportSummary:
     """What is worth knowing, in sentences that name no subject."""
     next_step: str = ""
     """What to do with the folder, in a sentence; empty where there is nothing to say."""
-
-
-@dataclass(slots=True)
-class _Tally:
-    """Counts what a reader of the export should know."""
-
-    n_subjects: int = 0
-    n_files: int = 0
-    n_renamed: int = 0
-    n_divided: int = 0
-    n_without_es: int = 0
-
-    def add(self, series: ImageSeries) -> None:
-        """Count a view."""
-        self.n_divided += len(series.affines_lps_mm) > 1 and len(volumes_of(series)) > 1
-        self.n_without_es += CardiacPhase.ED in series.phases and CardiacPhase.ES not in series.phases
-
-    def notes(self) -> Iterator[str]:
-        """Say what was counted."""
-        if self.n_renamed:
-            yield (
-                f"{self.n_renamed:,} subjects' keys hold characters other than letters, digits, '.', '_' and '-', which became '-' "
-                "in the names of files"
-            )
-        if self.n_divided:
-            yield (
-                f"the slices of {self.n_divided:,} views are no regular stack (a slice is missing, or lies more than 0.1 mm off): "
-                "each slice has a file of its own, …_slice00 and so on"
-            )
-        if self.n_without_es:
-            yield f"{self.n_without_es:,} views have no end-systole in the catalogue; 'cmr-planes inspect' says why"
 
 
 def export(
@@ -105,52 +75,63 @@ def export(
     folder = Path(out)
     with Catalogue(Path(catalogue)) as opened:
         subjects = choose_subjects(opened, options.subjects)
-        names = safe_names(list(subjects))
-        tally = _Tally(n_renamed=sum(key != name for key, name in names.items()))
-        check_free(folder, list(names.values()), overwrite=overwrite)
-        annotated = annotated_views(opened)
-        with staged(folder, overwrite=overwrite) as staging:
-            for done, (key, views) in enumerate(subjects.items(), start=1):
-                for view in views:
-                    series = read_series(opened, key, view, with_labels=view in annotated.get(key, ()))
-                    tally.add(series)
-                    for path, data in ukbb_files(names[key], series):
-                        staging.write(path, data)
-                        tally.n_files += 1
-                tally.n_subjects += 1
-                on_progress(Progress(done, len(subjects)))
-    return ExportSummary(out=folder, n_subjects=tally.n_subjects, n_files=tally.n_files, notes=tuple(tally.notes()))
+        if options.form is ExportForm.NNUNET:
+            return _export_dataset(opened, folder, subjects, options, overwrite=overwrite, on_progress=on_progress)
+        return _export_folders(opened, folder, subjects, overwrite=overwrite, on_progress=on_progress)
 
 
-def choose_subjects(catalogue: Catalogue, keys: tuple[str, ...]) -> dict[str, tuple[CardiacView, ...]]:
-    """Return the views of each subject with images, of those that are named, or of all.
+def _export_folders(
+    catalogue: Catalogue,
+    out: Path,
+    subjects: Mapping[str, tuple[CardiacView, ...]],
+    *,
+    overwrite: bool,
+    on_progress: OnProgress,
+) -> ExportSummary:
+    """Write a folder for each subject."""
+    names = safe_names(list(subjects))
+    tally = Tally(n_renamed=_n_renamed(names))
+    check_free(out, list(names.values()), overwrite=overwrite)
+    annotated = annotated_views(catalogue)
+    with staged(out, overwrite=overwrite) as staging:
+        for done, (key, views) in enumerate(subjects.items(), start=1):
+            for view in views:
+                series = read_series(catalogue, key, view, with_labels=view in annotated.get(key, ()))
+                tally.add(series)
+                for path, data in ukbb_files(names[key], series):
+                    staging.write(path, data)
+                    tally.n_files += 1
+            tally.n_subjects += 1
+            on_progress(Progress(done, len(subjects)))
+    return ExportSummary(out=out, n_subjects=tally.n_subjects, n_files=tally.n_files, notes=tuple(tally.notes()))
 
-    Raises
-    ------
-    ExportError
-        A key names no subject with images.
-    SourceError
-        The catalogue has no images.
-    """
-    table = catalogue.views()
-    views: dict[str, tuple[CardiacView, ...]] = {}
-    for key, view in zip(table.subject, table.view, strict=True):
-        views[key] = (*views.get(key, ()), CardiacView(view))
-    if not views:
-        raise SourceError(f"{str(catalogue.path)!r} holds no images; 'cmr-planes inspect' says what was left out and why")
-    unknown = [key for key in keys if key not in views]
-    if unknown:
-        raise ExportError(
-            f"{len(unknown)} of the subjects that were asked for have no images in {str(catalogue.path)!r}; 'cmr-planes inspect "
-            "-v' lists what was left out"
-        )
-    return {key: views[key] for key in dict.fromkeys(keys)} if keys else views
+
+def _export_dataset(
+    catalogue: Catalogue,
+    out: Path,
+    subjects: Mapping[str, tuple[CardiacView, ...]],
+    options: ExportOptions,
+    *,
+    overwrite: bool,
+    on_progress: OnProgress,
+) -> ExportSummary:
+    """Write a data set of nnU-Net."""
+    check_free(out, [options.dataset], overwrite=overwrite)
+    check_number(out, options.dataset)
+    plan = plan_dataset(catalogue, subjects, options)
+    names = safe_names(list(plan.participants))
+    tally = Tally(n_renamed=_n_renamed(names))
+    with staged(out, overwrite=overwrite) as staging:
+        write_dataset(catalogue, staging, names, plan, options, tally, on_progress)
+    return ExportSummary(
+        out=out / options.dataset,
+        n_subjects=tally.n_subjects,
+        n_files=tally.n_files,
+        notes=(*plan.notes, *tally.notes()),
+        next_step=next_step(options, out.as_posix()),
+    )
 
 
-def annotated_views(catalogue: Catalogue) -> Mapping[str, frozenset[CardiacView]]:
-    """Return the annotated views of each subject."""
-    table = catalogue.annotations()
-    found: dict[str, frozenset[CardiacView]] = {}
-    for key, view in zip(table.subject, table.view, strict=True):
-        found[key] = found.get(key, frozenset()) | {CardiacView(view)}
-    return found
+def _n_renamed(names: Mapping[str, str]) -> int:
+    """Count the subjects whose key is not the name of their files."""
+    return sum(key != name for key, name in names.items())
