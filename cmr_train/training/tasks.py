@@ -71,6 +71,11 @@ def choose_images(session: Session, head: Head) -> TaskImages:
             )
         split = dataclasses.replace(split, train=choose_participants(split.train, data.subjects, seed=data.subjects_seed))
     train, validation = of_participants(index, split.train), of_participants(index, split.validation)
+    if not len(train) and data.split is not None:
+        raise TrainError(
+            f"{str(data.split)!r} has none of the {n_people} participants with {head.value} in {where} in the training set; it is "
+            "to name those of every catalogue of the run, people who are for the pretext alone with the set 'pretext'"
+        )
     if not len(train):
         raise TrainError(
             f"none of the {n_people} participants with {head.value} in {where} falls into the training set; "

@@ -1,10 +1,5 @@
 """The training set of ACDC, where it is at hand: ``../shared/acdc`` beside the checkout. It is never part of the repository."""
 
-import gzip
-import importlib.util
-import itertools
-import shutil
-import tarfile
 from pathlib import Path
 
 import nibabel
@@ -15,44 +10,19 @@ from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 from tests.helpers.cohorts import run
 from tests.helpers.labels import LV, RV
+from tests.helpers.public_sets import REAL_ACDC, unpack_real_acdc
 
-DATA = Path(__file__).parents[3] / "shared" / "acdc"
 SAX = CardiacView.SAX
 SUBJECTS = ("patient001", "patient002")
 LV_EDV_ML = 295.5
 """Of patient001, from its labels and pixdim."""
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the training set of ACDC is not at hand")
+pytestmark = pytest.mark.skipif(not REAL_ACDC.is_dir(), reason="the training set of ACDC is not at hand")
 
 
 @pytest.fixture(scope="module")
 def training(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Unpack the first subjects, which stand first in the archive, and the one whole cine with the frames that readers chose."""
-    folder = tmp_path_factory.mktemp("acdc")
-    spec = importlib.util.spec_from_file_location("unpack", DATA / "unpack.py")
-    assert spec is not None
-    assert spec.loader is not None
-    unpack = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(unpack)
-    parts = unpack.Parts(sorted(DATA.glob(unpack.ARCHIVE + "*")))
-    with tarfile.open(fileobj=parts, mode="r|xz") as archive:
-        wanted = itertools.takewhile(lambda member: "patient003" not in member.name, archive)
-        for member in wanted:
-            stream = archive.extractfile(member)
-            if stream is None or "patient" not in member.name:
-                continue
-            path = folder / member.name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.suffix == ".vox":
-                path.with_suffix(".nii.gz").write_bytes(gzip.compress(unpack.nifti(stream.read()), compresslevel=1))
-            else:
-                path.write_bytes(stream.read())
-    parts.file.close()
-    cine = folder / "training" / "patient090"
-    cine.mkdir(parents=True)
-    shutil.copy(DATA / "patient090_4d.nii.gz", cine)
-    (cine / "Info.cfg").write_text("ED: 4\nES: 11\n")
-    return folder / "training"
+    return unpack_real_acdc(tmp_path_factory.mktemp("acdc"))
 
 
 @pytest.fixture(scope="module")

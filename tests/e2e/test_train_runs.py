@@ -379,6 +379,23 @@ def test_multitask_without_the_pretext_s_catalogue_is_refused(data, unlabelled, 
         moved.rename(path)
 
 
+def test_a_file_of_sets_names_the_people_of_both_catalogues(data, unlabelled, tmp_path):
+    path, pretext = unlabelled
+    annotated = "participant,set\n" + "".join(f"SYN-{number:04d},train\n" for number in range(1, 5))
+    (tmp_path / "split.csv").write_text(annotated)
+    arguments = ("finetune", "--mode", "multitask", "--data", data, "--pretext", pretext, "--split", tmp_path / "split.csv")
+    refused = train(*arguments, "--out", tmp_path / "run", *options(iterations=2))
+    assert refused.exit_code == 1
+    sentence = " ".join(refused.stderr.split())
+    assert f"has none of the 12 participants with positions in '{path}' in the training set" in sentence
+    assert "with the set 'pretext'" in sentence
+    (tmp_path / "split.csv").write_text(annotated + "SYN-0041,pretext\nSYN-0042,pretext\n")
+    done = train(*arguments, "--out", tmp_path / "run", *options(iterations=2))
+    assert done.exit_code == 0, done.output
+    assert "structures: 24 images of 4 participants" in done.stderr
+    assert "positions: 12 images of 2 participants" in done.stderr
+
+
 def test_the_sets_of_a_file_are_those_of_the_run_and_of_its_scores(data, tmp_path):
     sets = {"SYN-0001": "train", "SYN-0002": "train", "SYN-0003": "pretext", "SYN-0004": "test", "SYN-0005": "validation"}
     (tmp_path / "split.csv").write_text("participant,set\n" + "".join(f"{key},{name}\n" for key, name in sets.items()))
