@@ -37,6 +37,9 @@ from cmr_train.settings.interval import NOT_NEGATIVE, POSITIVE, Interval
 DEFAULT_FRACTIONS = (0.7, 0.1, 0.2)
 """Training, validation, test."""
 
+DEFAULT_HELD_BACK = 0.05
+"""Share of the participants without annotations who are held back."""
+
 VIEW_STRUCTURES = {
     CardiacView.SAX: (Structure.LV, Structure.MYO, Structure.RV),
     CardiacView.TWO_CHAMBER: (Structure.LV, Structure.MYO, Structure.LA),
@@ -92,7 +95,15 @@ class DataConfig:
     )
     split_seed: int = setting(0, "Seed of the random split by participant.")
     fractions: tuple[float, float, float] = setting(
-        DEFAULT_FRACTIONS, "Expected shares of training, validation and test set.", interval=NOT_NEGATIVE
+        DEFAULT_FRACTIONS,
+        "Expected shares of training, validation and test set among annotated participants.",
+        interval=NOT_NEGATIVE,
+    )
+    unlabelled_held_back: float = setting(
+        DEFAULT_HELD_BACK,
+        "Share of the participants without annotations who are held back to score the pretext task, two at least; 1 for the shares "
+        "of annotated ones, where annotations come later.",
+        interval=Interval(high=1),
     )
 
 
@@ -352,9 +363,15 @@ class RunConfig:
             A key is unknown or missing, or a value cannot be used.
         """
         match value:
-            case {"data": {"resample_mm": None, **data}, **rest}:  # as releases before 'auto' wrote it
-                value = {**rest, "data": {**data, "resample_mm": Resampling.NONE}}
+            case {"data": dict(data), **rest}:
+                value = {**rest, "data": _data_of_any_release(data)}
         return read_group(cls, value)
+
+
+def _data_of_any_release(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return stored settings of the data with what earlier releases, which did not write it all, did."""
+    data = {"unlabelled_held_back": 1.0, **stored}  # they held everybody back alike
+    return data | {"resample_mm": Resampling.NONE} if data.get("resample_mm", "") is None else data
 
 
 GROUPS = {
@@ -372,7 +389,7 @@ SETTINGS = {name: setting for group in GROUPS.values() for name, setting in sett
 
 INHERITED = {
     "network": ("base_channels", "levels", "norm"),
-    "data": ("rows", "columns", "resample_mm", "max_cut", "split", "split_seed", "fractions"),
+    "data": ("rows", "columns", "resample_mm", "max_cut", "split", "split_seed", "fractions", "unlabelled_held_back"),
 }
 """Settings that a transfer inherits from its pretext unless given: the network, the matrix, and the split into sets."""
 

@@ -9,7 +9,7 @@ from cmr_planes.shards.columns import ImageIndex
 from cmr_train.choices import Head, Subset
 from cmr_train.config import RunConfig
 from cmr_train.data.drawn import drawn_sentence, drawn_structures, has_any
-from cmr_train.data.splits import Split, read_split_file, split_by_file, split_participants
+from cmr_train.data.splits import Split, joined, read_split_file, split_by_file, split_participants, split_unlabelled
 from cmr_train.errors import TrainError
 
 
@@ -25,8 +25,8 @@ def select_images(config: RunConfig, catalogue: Catalogue, head: Head, subset: S
     head
         The task: images with positions, or annotated ones.
     subset
-        The set of participants. It follows from a participant's key and the run's seed or split file, so that it is the same in
-        every catalogue.
+        The set of participants. It follows from a participant's key, the run's seed or split file and, for positions, whether the
+        participant is annotated.
 
     Raises
     ------
@@ -58,7 +58,8 @@ def select_images(config: RunConfig, catalogue: Catalogue, head: Head, subset: S
             raise TrainError(f"{where} has no phase {', '.join(config.data.phases)} of view {title}; it has {_in_short(phases)}")
     if subset is Subset.ALL:
         return index
-    chosen = of_participants(index, getattr(split_of(config, index, head), subset.value))
+    split = split_of(config, index, head, annotated_participants(catalogue))
+    chosen = of_participants(index, getattr(split, subset.value))
     if not len(chosen):
         raise TrainError(
             f"none of the {len(participants(index))} participants with {head.value} in {where} belongs to the {subset.value} set "
@@ -72,12 +73,40 @@ def participants(index: ImageIndex) -> tuple[str, ...]:
     return tuple(dict.fromkeys(index.participant(row) for row in range(len(index))))
 
 
-def split_of(config: RunConfig, index: ImageIndex, head: Head) -> Split:
-    """Return the sets of a run to which the participants of a task's images belong; raises TrainError for an unusable file."""
+def annotated_participants(catalogue: Catalogue) -> frozenset[str]:
+    """Return the participants of whom a catalogue has annotations, of whichever view."""
+    subjects, table = catalogue.subjects(), catalogue.annotations()
+    participant = dict(zip(subjects.key, subjects.participant, strict=True))
+    return frozenset(participant[key] for key, n in zip(table.subject, table.n_images, strict=True) if n)
+
+
+def split_of(config: RunConfig, index: ImageIndex, head: Head, annotated: frozenset[str]) -> Split:
+    """Return the sets of a run to which the participants of a task's images belong.
+
+    Parameters
+    ----------
+    config
+        The run's configuration.
+    index
+        The images.
+    head
+        The task.
+    annotated
+        Participants with annotations. They have the same set in both tasks; of the others, a small share is held back.
+
+    Raises
+    ------
+    TrainError
+        The file that names the sets cannot be used.
+    """
     data, people = config.data, participants(index)
     if data.split is not None:
         return split_by_file(people, read_split_file(data.split), with_positions=head is Head.POSITIONS)
-    return split_participants(people, seed=data.split_seed, fractions=data.fractions)
+    labelled = split_participants(annotated & {*people}, seed=data.split_seed, fractions=data.fractions)
+    unlabelled = split_unlabelled(
+        {*people} - annotated, seed=data.split_seed, fractions=data.fractions, share=data.unlabelled_held_back
+    )
+    return joined(labelled, unlabelled)
 
 
 def of_participants(index: ImageIndex, chosen: Collection[str]) -> ImageIndex:

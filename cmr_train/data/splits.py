@@ -1,17 +1,17 @@
 """Training, validation and test sets of participants.
 
-Without a file that names the sets, a participant's set depends on the key and the seed alone, so it is the same on every machine
-and stays when others join.
+Without a file that names the sets, the set of an annotated participant depends on the key and the seed alone, so it is the same on
+every machine and stays when others join. Of participants without annotations a small share is held back.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from cmr_planes.system.csv_text import read_csv
 from cmr_planes.system.draws import unit_hash
-from cmr_train.config import DEFAULT_FRACTIONS, are_shares
+from cmr_train.config import DEFAULT_FRACTIONS, DEFAULT_HELD_BACK, are_shares
 from cmr_train.errors import TrainError
 
 
@@ -123,6 +123,60 @@ def split_participants(
         draw = unit_hash(key, seed)
         sets[0 if draw < first else 1 if draw < second else 2].append(key)
     return Split(*(tuple(keys) for keys in sets))
+
+
+MIN_HELD_BACK = 2
+"""Least number of participants without annotations who are held back, one for validation and one for the test; of fewer than four,
+half of them."""
+
+
+def split_unlabelled(
+    participants: Iterable[str],
+    *,
+    seed: int,
+    fractions: tuple[float, float, float] = DEFAULT_FRACTIONS,
+    share: float = DEFAULT_HELD_BACK,
+) -> Split:
+    """Hold back a share of the participants without annotations; the others are the training set.
+
+    Those held back have the set that :func:`split_participants` gives them, so that it stays when they are annotated. Each is drawn
+    independently. Only where too few are drawn, those who come next are held back too.
+
+    Parameters
+    ----------
+    participants
+        Keys of persons, in any order, repeated or not.
+    seed, fractions
+        As of :func:`split_participants`. The validation and the test set share those who are held back in the ratio of their
+        fractions.
+    share
+        Expected share that is held back, at least :data:`MIN_HELD_BACK` participants and at most the validation and test set of
+        :func:`split_participants`; 0 for none, 1 for these very sets.
+    """
+    full = split_participants(participants, seed=seed, fractions=fractions)
+    first, of_validation, of_test = fractions
+    if share == 1 or of_validation + of_test == 0:
+        return full
+    drawn_share = min(1.0, share / (of_validation + of_test))
+    by_default = frozenset(full.train)
+    draws = {key: unit_hash(key, seed) for key in (*full.train, *full.validation, *full.test)}
+    n_least = min(MIN_HELD_BACK, len(draws) // 2) if share else 0
+    n_least_of_test = 0 if not of_test else n_least if not of_validation else (n_least + 1) // 2
+
+    def held_back(own: frozenset[str], end: float, n_least: int, taken: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Return those of a set who are drawn, or come next: others of the set, then of the training set."""
+        ranked = sorted(draws.keys() - {*taken}, key=lambda key: (key not in own, key not in by_default, draws[key]))
+        return tuple(sorted(ranked[: max(n_least, sum(draws[key] < end for key in own))]))
+
+    test = held_back(frozenset(full.test), 1 - of_test * (1 - drawn_share), n_least_of_test)
+    n_least_of_validation, end = n_least - n_least_of_test, first + of_validation * drawn_share
+    validation = held_back(frozenset(full.validation), end, n_least_of_validation, test)
+    return Split(tuple(sorted(draws.keys() - {*test, *validation})), validation, test)
+
+
+def joined(*splits: Split) -> Split:
+    """Return the sets of several splits of different participants as one."""
+    return Split(*(tuple(sorted(key for keys in sets for key in keys)) for sets in zip(*map(astuple, splits), strict=True)))
 
 
 def choose_participants(participants: Iterable[str], n: int, *, seed: int) -> tuple[str, ...]:

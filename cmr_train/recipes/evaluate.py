@@ -189,7 +189,8 @@ def evaluate(
         chosen = (Subset.TEST if is_own else Subset.UNSEEN) if subset is None else member_of(Subset, subset, "subset")
         everyone = select_images(scored_run.config, catalogue, scored_run.head, Subset.ALL)
         known = known_people(scored_run, identity, participants(everyone), said)
-        index = choose_subset(scored_run, everyone, chosen, known, is_own=is_own)
+        scored = choose_subset(scored_run, catalogue, everyone, chosen, known, is_own=is_own)
+        index = scored.index
         known_to_baseline = None if other is None else known_people(other, identity, participants(everyone), said)
         if other is not None and known_to_baseline is not None:
             _check_baseline(scored_run, other, known, known_to_baseline, participants(index))
@@ -216,7 +217,7 @@ def evaluate(
         classes=scored_run.classes,
         unwanted_pixels=unwanted,
         table=tables[0],
-        n_subjects_left_out=n_subjects_of(everyone, known.all) if chosen is Subset.UNSEEN else 0,
+        n_subjects_left_out=n_subjects_of(everyone, scored.left_out),
         n_trained_on=n_subjects_of(index, known.learnt_from),
         n_seen_by_pretext=n_subjects_of(index, known.seen_by_pretext - known.learnt_from),
         n_baseline_trained_on=0 if known_to_baseline is None else n_subjects_of(index, known_to_baseline.learnt_from),

@@ -209,7 +209,7 @@ def train_finetune(config: RunConfig, out: Path, *, resume: bool = False, overwr
         images = {head: choose_images(session, head) for head in heads}
         split = images[Head.STRUCTURES].split
         seen = _seen(transfer, identities, images)
-        _check_held_out(transfer, identities[Head.STRUCTURES], split, seen)
+        _check_held_out(config, identities[Head.STRUCTURES], split, seen)
         model = make_network(config)
         initialise(model, config.training.seed)
         is_begun = resume and (out / LAST_NAME).exists()
@@ -264,7 +264,7 @@ def _seen(
     return tuple(seen)
 
 
-def _check_held_out(transfer: TransferConfig, catalogue: CatalogueIdentity, split: Split, seen: Sequence[Seen]) -> None:
+def _check_held_out(config: RunConfig, catalogue: CatalogueIdentity, split: Split, seen: Sequence[Seen]) -> None:
     """Refuse to hold back participants whom the weights have seen, or will see.
 
     Raises
@@ -272,13 +272,32 @@ def _check_held_out(transfer: TransferConfig, catalogue: CatalogueIdentity, spli
     TrainError
         There are such, or it cannot be told.
     """
+    transfer = _transfer(config)
     for group in seen:
         found = group.among(catalogue, {*split.test, *split.validation}, transfer.people)
         if found:
-            raise TrainError(
-                f"the pretext was trained on {len(found)} participants who are in the validation or test set here; use the "
-                "split_seed and fractions of the pretext"
-            )
+            source = config if transfer.pretext is None else read_config(transfer.pretext)
+            raise TrainError(held_out_sentence(len(found), config, source))
+
+
+def held_out_sentence(n: int, config: RunConfig, pretext: RunConfig) -> str:
+    """Say that a pretext has seen participants who are held back from a transfer, and what to do.
+
+    Parameters
+    ----------
+    n
+        Their number.
+    config, pretext
+        The configurations of the transfer and of its pretext.
+    """
+    found = f"the pretext was trained on {n} participants who are in the validation or test set here"
+    names = [name for name in ("split", "split_seed", "fractions") if getattr(config.data, name) != getattr(pretext.data, name)]
+    if names:
+        return f"{found}; use the pretext's {' and '.join(names)}"
+    return (
+        f"{found}: they were not annotated in the catalogue of the pretext when it was trained; train the pretext again, with "
+        "unlabelled_held_back 1 if more annotations will come or if they are in another catalogue, or name the sets in a split file"
+    )
 
 
 def _origin(pretext: Path | None) -> dict[str, str]:

@@ -102,7 +102,7 @@ def examples(results: StudyResults, variant: str) -> tuple[Example, ...]:
         raise TrainError("no test subject has a Dice")
     chosen = {"median": ranked[(len(ranked) - 1) // 2]} | ({"worst": ranked[0]} if len(ranked) > 1 else {})
     with _open(results, config) as catalogue:
-        index = select_images(config, catalogue, config.head, Subset.TEST)
+        index = select_images(config, catalogue, config.head, Subset.ALL)
         return tuple(_example(catalogue, index, config, cells, rank, *scored) for rank, scored in chosen.items())
 
 
@@ -113,7 +113,7 @@ def pretext_example(results: StudyResults, run: RunResult) -> PretextExample:
         raise TrainError("it has no weights in the folder of the study, or was not scored")
     subject, mean_dice = ranked[(len(ranked) - 1) // 2]
     with _open(results, run.config) as catalogue:
-        index = select_images(run.config, catalogue, run.config.head, Subset.TEST)
+        index = select_images(run.config, catalogue, run.config.head, Subset.ALL)
         address, truth = _choose(index, subject, _reader(catalogue.positions, run.config))
         image, aspect, spacing_mm = _image(catalogue, run.config, address)
         predicted = label_images(load_run(run.folder, "cpu"), [image], [spacing_mm])[0]

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
 from cmr_planes.system.whole_file import file_sha256
 from cmr_train.choices import People, Subset
-from cmr_train.data.selection import of_participants, participants, split_of
+from cmr_train.data.selection import annotated_participants, of_participants, participants, split_of
 from cmr_train.errors import TrainError
 from cmr_train.runs.identity import CatalogueIdentity
 from cmr_train.runs.trained_network import WithPeople
@@ -30,6 +31,16 @@ class KnownPeople:
     def all(self) -> frozenset[str]:
         """All of them."""
         return self.learnt_from | self.seen_by_pretext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The images that a run is scored on."""
+
+    index: ImageIndex
+    """The images."""
+    left_out: frozenset[str]
+    """Participants who are not scored because the run has seen them."""
 
 
 def own_catalogue(run: "Run") -> Path:
@@ -72,13 +83,16 @@ def check_are_others(network: str, people: People | None) -> None:
         )
 
 
-def choose_subset(run: "Run", index: ImageIndex, subset: Subset, known: KnownPeople, *, is_own: bool) -> ImageIndex:
-    """Return the images of a subset of the participants; raises TrainError if there are none."""
+def choose_subset(
+    run: "Run", catalogue: Catalogue, index: ImageIndex, subset: Subset, known: KnownPeople, *, is_own: bool
+) -> Chosen:
+    """Choose the images of a subset of the participants; raises TrainError if there are none."""
     keys = participants(index)
+    left_out = frozenset[str]()
     if subset is Subset.ALL:
-        return index
+        return Chosen(index=index, left_out=left_out)
     if subset is Subset.UNSEEN:
-        wanted = frozenset(keys) - known.all
+        wanted, left_out = frozenset(keys) - known.all, known.all
     elif not is_own:
         raise TrainError(
             f"the catalogue is of another cohort than that of run {run.name!r}, which has no {subset.value} set in it; "
@@ -88,13 +102,15 @@ def choose_subset(run: "Run", index: ImageIndex, subset: Subset, known: KnownPeo
         wanted = known.learnt_from
     else:
         wanted = frozenset(getattr(run.split, subset.value))
-        if run.config.data.split is None:  # subjects that were added since have a set too
-            drawn = split_of(run.config, index, run.head)
-            wanted |= frozenset(getattr(drawn, subset.value)) - known.learnt_from
+        if run.config.data.split is None:  # subjects or labels that were added since have a set too
+            drawn = split_of(run.config, index, run.head, annotated_participants(catalogue))
+            before = frozenset({*run.split.train, *run.split.validation, *run.split.test})
+            added = frozenset(getattr(drawn, subset.value)) - before
+            wanted, left_out = wanted | (added - known.all), added & known.all
     chosen = of_participants(index, wanted)
     if not len(chosen):
         raise TrainError(
             f"none of the {len(keys)} participants with a truth belongs to the {subset.value} set of run {run.name!r}; choose "
             "another subset"
         )
-    return chosen
+    return Chosen(index=chosen, left_out=left_out)

@@ -19,6 +19,8 @@ from cmr_train.data.drawn import drawn_structures
 from cmr_train.data.selection import participants, select_images
 from cmr_train.data.splits import choose_participants
 from cmr_train.errors import ConfigError, TrainError
+from cmr_train.recipes.finetune import held_out_sentence
+from cmr_train.runs.identity import CatalogueIdentity, Seen
 from cmr_train.study.plan import Pretext, StudyPlan, StudyRun
 from cmr_train.training.best import MIN_PARTICIPANTS
 from cmr_train.training.session import Reporter, Session
@@ -32,10 +34,14 @@ MIN_TESTED = 5
 class Cohort:
     """The participants of one choice of data."""
 
+    catalogue: CatalogueIdentity
+    """Where they are."""
     train: Mapping[str, int]
     """Images of each participant of the training set."""
     test: frozenset[str]
     """Participants of the test set."""
+    held_back: frozenset[str]
+    """Participants of the validation and the test set with images that a run could be trained on."""
     n_validation: int
     """Participants of the validation set."""
     drawn: Mapping[str, frozenset[Structure]]
@@ -43,15 +49,15 @@ class Cohort:
 
     def learnt_from(self, config: RunConfig) -> dict[str, int]:
         """Return the numbers of participants and images that a run is trained on."""
-        chosen = self._chosen(config)
+        chosen = self.chosen(config)
         return {"n_subjects": len(chosen), "n_images": sum(self.train[key] for key in chosen)}
 
     def undrawn(self, config: RunConfig) -> tuple[str, ...]:
         """Return the names of the structures of a run that were drawn on none of the images that it is trained on."""
-        drawn = frozenset[Structure]().union(*(self.drawn[key] for key in self._chosen(config)))
+        drawn = frozenset[Structure]().union(*(self.drawn[key] for key in self.chosen(config)))
         return tuple(structure.title for structure in config.structures if structure not in drawn)
 
-    def _chosen(self, config: RunConfig) -> tuple[str, ...]:
+    def chosen(self, config: RunConfig) -> tuple[str, ...]:
         """Return the participants that a run is trained on."""
         return choose_participants(self.train, config.data.subjects or len(self.train), seed=config.data.subjects_seed)
 
@@ -66,12 +72,13 @@ def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
     Raises
     ------
     ConfigError
-        A run needs more participants than there are, none of its participants shows one of its structures, or the variants have
-        different test sets.
+        A run needs more participants than there are, none of its participants shows one of its structures, its pretext learns from
+        participants who are held back from it, or the variants have different test sets.
     TrainError
         A catalogue has no images, annotations or positions of the view, or no test set.
     """
     cohorts: dict[tuple[DataConfig, Path, Head, bool], Cohort] = {}
+    pretexts = {pretext.name: pretext.config for pretext in plan.pretexts}
     found: dict[str, dict[str, int]] = {}
     problems: list[str] = []
     tests = set()
@@ -90,6 +97,9 @@ def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
             tests.add(people.test)
             if run.mode is TransferMode.MULTITASK:
                 cohort(run.config, Head.POSITIONS)
+            if run.pretext is not None:
+                source = pretexts[run.pretext]
+                problems += _problems_of_pretext(run, people, source, cohort(source, Head.POSITIONS))
         found[run.folder] = people.learnt_from(run.config) | {"n_test": len(people.test)}
     problems += _problems_of_tests(tests, few_tested=plan.study.few_tested)
     if problems:
@@ -134,6 +144,14 @@ def _problems_of_run(plan: StudyPlan, run: Pretext | StudyRun, people: Cohort) -
         )
 
 
+def _problems_of_pretext(run: StudyRun, people: Cohort, source: RunConfig, seen: Cohort) -> Iterator[str]:
+    """Say that a pretext learns from participants held back from a network; raises TrainError where that cannot be told."""
+    group = Seen(catalogue=seen.catalogue, participants=frozenset(seen.chosen(source)))
+    found = group.among(people.catalogue, people.held_back, None if run.config.transfer is None else run.config.transfer.people)
+    if found:
+        yield held_out_sentence(len(found), run.config, source)
+
+
 def _cohort(config: RunConfig, head: Head) -> Cohort:
     """Find the training images of a task and the test set."""
     with Catalogue(config.data_of(head)) as catalogue:
@@ -146,7 +164,15 @@ def _cohort(config: RunConfig, head: Head) -> Cohort:
         keys = [index.participant(row) for row in range(len(index))]
         tested = _test_set(config, catalogue) if head is config.head else frozenset()
         drawn = _drawn_by_participant(catalogue, index, keys, config) if head is Head.STRUCTURES else {}
-    return Cohort(train=Counter(keys), test=tested, n_validation=len(participants(images.validation)), drawn=drawn)
+        identity = CatalogueIdentity.of(catalogue)
+    return Cohort(
+        catalogue=identity,
+        train=Counter(keys),
+        test=tested,
+        held_back=frozenset({*images.split.validation, *images.split.test}),
+        n_validation=len(participants(images.validation)),
+        drawn=drawn,
+    )
 
 
 def _drawn_by_participant(

@@ -35,6 +35,7 @@ from cmr_train.runs.folder import (
     SPLIT_NAME,
     read_catalogues,
     read_config,
+    read_split,
 )
 from cmr_train.runs.identity import CatalogueIdentity, Seen
 from cmr_train.runs.versions import versions
@@ -201,11 +202,16 @@ def open_folder(
     ConfigError
         There is a run, and neither was asked for.
     TrainError
-        The catalogue is not the one that the run was begun with.
+        The catalogue is not the one that the run was begun with, or the sets are others.
     """
     out = session.out
     if is_begun(out) and resume:
         _check_catalogues(session, identities)
+        if read_split(out) != split:
+            raise TrainError(
+                f"the sets of participants are others than when run {str(out)!r} began: the split file has changed, or another "
+                "catalogue has other annotations; overwrite the run to start over"
+            )
         return load_checkpoint(out / LAST_NAME) if (out / LAST_NAME).exists() else None
     if is_begun(out) and not overwrite:
         raise ConfigError([f"{str(out)!r} holds a run already; resume it, overwrite it, or choose another folder"])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
 from cmr_planes.views import Structure
-from cmr_train.choices import Head, LossKind, Subset
+from cmr_train.choices import Head, LossKind, People, Subset
 from cmr_train.config import RunConfig
 from cmr_train.data.batches import Order
 from cmr_train.data.cut import check_cut
@@ -18,7 +18,7 @@ from cmr_train.data.datasets import PlaneDataset, Target, choose_cache, class_fr
 from cmr_train.data.drawn import drawn_sentence, drawn_structures, has_all, unwanted_pixels
 from cmr_train.data.images import Grid
 from cmr_train.data.memory import free_bytes
-from cmr_train.data.selection import of_participants, participants, select_images, split_of
+from cmr_train.data.selection import annotated_participants, of_participants, participants, select_images, split_of
 from cmr_train.data.splits import Split, choose_participants
 from cmr_train.errors import TrainError
 from cmr_train.training.best import MIN_PARTICIPANTS
@@ -56,12 +56,15 @@ def choose_images(session: Session, head: Head) -> TaskImages:
     index = select_images(config, catalogue, head, Subset.ALL)
     if head is Head.STRUCTURES:
         index = _usable(session, index)
-    split, n_people = split_of(config, index, head), len(participants(index))
+    annotated = _annotated(session, head)
+    split, n_people = split_of(config, index, head, annotated), len(participants(index))
     n_without_set = n_people - len({*split.train, *split.validation, *split.test})
     if n_without_set:
         session.reporter.on_message(
             f"{head.value}: {n_without_set} participants are left out, for whom {str(data.split)!r} has no set"
         )
+    if head is Head.POSITIONS and data.split is None:
+        session.reporter.on_message(_held_back_sentence(split, annotated, data.unlabelled_held_back))
     training_set = of_participants(index, split.train)
     if head is config.head and data.subjects is not None:
         if data.subjects > len(split.train):
@@ -89,6 +92,32 @@ def choose_images(session: Session, head: Head) -> TaskImages:
             "validation set; use another split seed, more subjects or other fractions"
         )
     return TaskImages(train=train, training_set=training_set, validation=validation, split=split)
+
+
+def _annotated(session: Session, head: Head) -> frozenset[str]:
+    """Return the participants with annotations: in any catalogue of the run, unless equal keys in two are of other persons."""
+    transfer, catalogue = session.config.transfer, session.catalogues[head]
+    are_others = transfer is not None and transfer.people is People.OTHER
+    catalogues = [catalogue] if are_others else [*session.catalogues.values()]
+    return frozenset().union(*map(annotated_participants, catalogues))
+
+
+def _held_back_sentence(split: Split, annotated: frozenset[str], share: float) -> str:
+    """Say how many participants with positions are held back, and why."""
+    everyone = frozenset({*split.train, *split.validation, *split.test})
+    held_back, unlabelled = everyone.difference(split.train), everyone - annotated
+    counts = [
+        f"{len(held_back & group):,} of {len(group):,} {what}"
+        for group, what in (
+            (everyone & annotated, "annotated participants, for the segmentation"),
+            (unlabelled, "participants without annotations, to score the pretext task"),
+        )
+        if group
+    ]
+    advice = ""
+    if unlabelled == everyone and share < 1:
+        advice = "; if you annotate them later, set unlabelled_held_back to 1, or the pretext will have seen test participants"
+    return f"{Head.POSITIONS}: held back are {', and '.join(counts)}{advice}"
 
 
 def _usable(session: Session, index: ImageIndex) -> ImageIndex:

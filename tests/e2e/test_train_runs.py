@@ -514,7 +514,7 @@ def test_a_pretext_that_has_seen_the_test_subjects_is_refused(data, pretext_run,
         "finetune", "--data", data, "--out", tmp_path / "run", "--pretext", pretext_run, *options(), "--fractions", 0.2, 0.2, 0.6
     )
     assert done.exit_code == 1
-    assert "participants who are in the validation or test set here; use the split_seed" in done.stderr
+    assert "participants who are in the validation or test set here; use the pretext's fractions" in done.stderr
 
 
 def test_a_pretext_of_another_architecture_is_refused(data, pretext_run, tmp_path):

@@ -39,6 +39,7 @@ def write_run(
     Its pixels are those of its catalogue; without one and without ``pixel_mm``, it is as one of an earlier release.
     """
     settings = {"rows": 48, "columns": 48, "base_channels": 2, "levels": 1, "fractions": (0.0, 0.0, 1.0)} | given
+    settings = {"unlabelled_held_back": 1.0} | settings
     if recipe is Recipe.FINETUNE:
         settings["mode"] = TransferMode.SCRATCH
     config = configure(recipe, data=data, view=view, **settings)

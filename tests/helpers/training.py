@@ -1,6 +1,6 @@
 """Small catalogues and networks, for the tests of the trainer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +63,15 @@ def annotate(
     view: CardiacView = CardiacView.SAX,
     at_es: Sequence[Structure] | None = None,
     also: Mapping[str, Sequence[Structure]] | None = None,
+    keys: Collection[str] | None = None,
 ) -> Path:
-    """Give every image of a view labels, as if some structures had been drawn; at end-systole others, on some subjects also others."""
+    """Give every image of a view labels, as if some structures had been drawn; at end-systole others, on some subjects also others.
+
+    With ``keys``, only these subjects get labels.
+    """
     labels = {}
     with Catalogue(path) as catalogue:
-        for key in catalogue.subjects().key:
+        for key in catalogue.subjects().key if keys is None else keys:
             phases, slices = catalogue.view_attributes(key, view).shape[:2]
             images = [[catalogue.image(key, view, phase, level) for level in range(slices)] for phase in range(phases)]
             classes = labels_of(np.array(images))

@@ -64,6 +64,13 @@ def test_a_configuration_survives_json(recipe, preset):
     assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 
+def test_a_stored_configuration_without_the_share_of_the_unlabelled_held_everybody_back_alike():
+    stored = configure(Recipe.PRETEXT).to_json()
+    del stored["data"]["unlabelled_held_back"]
+    assert RunConfig.from_json(stored).data.unlabelled_held_back == 1
+    assert configure(Recipe.PRETEXT).data.unlabelled_held_back == 0.05
+
+
 def test_heads_are_those_that_the_way_of_transfer_needs():
     heads = {mode: configure(Recipe.FINETUNE, mode=mode).heads for mode in TransferMode}
     assert heads[TransferMode.MULTITASK] == {"structures": 4, "positions": 10}

@@ -4,9 +4,10 @@ import pytest
 
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_train.choices import Head, Subset
-from cmr_train.data.selection import participants, select_images
+from cmr_train.data.selection import annotated_participants, participants, select_images, split_of
+from cmr_train.data.splits import split_participants
 from cmr_train.errors import TrainError
-from tests.helpers.training import small_catalogue, small_config
+from tests.helpers.training import annotate, small_catalogue, small_config
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +25,24 @@ def test_the_sets_share_nobody_and_make_up_all(catalogue):
     people = [person for chosen in sets for person in chosen]
     assert len(people) == len(set(people)) == 8
     assert set(people) == set(participants(select_images(config, catalogue, Head.POSITIONS, Subset.ALL)))
+
+
+def test_annotated_participants_have_one_set_in_both_tasks_and_few_of_the_others_are_held_back(tmp_path):
+    path = small_catalogue(tmp_path, 40)
+    labelled = [f"SYN-{number:04}" for number in range(1, 13)]
+    annotate(path, keys=labelled)
+    expected, config = split_participants(labelled, seed=0), small_config(path)
+    with Catalogue(path) as catalogue:
+        assert annotated_participants(catalogue) == {*labelled}
+        index = {head: select_images(config, catalogue, head, Subset.ALL) for head in Head}
+        positions, structures = (
+            split_of(config, index[head], head, annotated_participants(catalogue)) for head in (Head.POSITIONS, Head.STRUCTURES)
+        )
+    assert structures == expected
+    for name in ("train", "validation", "test"):
+        assert {*getattr(positions, name)} & {*labelled} == {*getattr(expected, name)}
+    assert len({*positions.validation, *positions.test} - {*labelled}) == 2
+    assert len(positions.train) == len(expected.train) + 28 - 2
 
 
 def test_only_the_phases_of_the_run_are_taken(catalogue):

@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmr_train.data.splits import Split, choose_participants, read_split_file, split_by_file, split_participants
+from cmr_train.data.splits import (
+    Split,
+    choose_participants,
+    joined,
+    read_split_file,
+    split_by_file,
+    split_participants,
+    split_unlabelled,
+)
 from cmr_train.errors import TrainError
 
 KEYS = st.lists(st.text(min_size=1, max_size=8), max_size=40, unique=True)
@@ -26,6 +34,46 @@ def test_the_split_is_the_same_on_every_machine():
     split = split_participants([f"SYN-{number:04}" for number in range(1, 11)], seed=0)
     assert split.test == ("SYN-0003", "SYN-0006", "SYN-0008")
     assert len(split_participants(map(str, range(10000)), seed=3).test) == pytest.approx(2000, abs=150)
+
+
+FRACTIONS = st.sampled_from([(0.7, 0.1, 0.2), (0.5, 0.0, 0.5), (0.5, 0.5, 0.0), (0.96, 0.02, 0.02), (1.0, 0.0, 0.0)])
+
+
+@given(KEYS, st.integers(0, 9), FRACTIONS)
+def test_at_least_two_of_those_without_annotations_are_held_back(keys, seed, fractions):
+    split = split_unlabelled(keys, seed=seed, fractions=fractions)
+    assert sorted([*split.train, *split.validation, *split.test]) == sorted(keys)
+    n_held_back = len(split.validation) + len(split.test)
+    if fractions[0] < 1 and len(keys) >= 4:
+        assert n_held_back >= 2
+        assert (bool(split.validation), bool(split.test)) == (fractions[1] > 0, fractions[2] > 0)
+    assert split_unlabelled(keys, seed=seed, fractions=fractions, share=1) == split_participants(
+        keys, seed=seed, fractions=fractions
+    )
+    assert split_unlabelled(keys, seed=seed, fractions=fractions, share=0).train == tuple(sorted(keys))
+
+
+@given(KEYS.filter(lambda keys: len(keys) > 3), KEYS, st.integers(0, 9))
+def test_those_who_join_hold_nobody_back_who_was_trained_on(keys, others, seed):
+    before, after = split_unlabelled(keys, seed=seed), split_unlabelled({*keys, *others}, seed=seed)
+    assert set(before.train) <= set(after.train)
+
+
+def test_a_twentieth_of_many_without_annotations_is_held_back_within_the_sets_that_they_have_when_annotated():
+    keys = [f"{number}" for number in range(20000)]
+    split, annotated = split_unlabelled(keys, seed=3), split_participants(keys, seed=3)
+    assert len(split.validation) == pytest.approx(20000 * 0.05 / 3, abs=75)
+    assert len(split.test) == pytest.approx(20000 * 0.05 * 2 / 3, abs=105)
+    assert {*split.validation} <= {*annotated.validation}
+    assert {*split.test} <= {*annotated.test}
+    larger = split_unlabelled(keys, seed=3, share=0.1)
+    assert {*split.validation} <= {*larger.validation}
+    assert {*split.test} <= {*larger.test}
+
+
+def test_splits_of_different_people_are_joined():
+    first, second = Split(train=("b",), validation=(), test=("d",)), Split(train=("a",), validation=("c",), test=())
+    assert joined(first, second) == Split(train=("a", "b"), validation=("c",), test=("d",))
 
 
 @given(KEYS, st.integers(0, 20), st.integers(0, 20))

@@ -11,6 +11,7 @@ from cmr_planes.views import CardiacView
 from cmr_train.choices import LossKind, Preset, Sharing, TransferMode, Weights
 from cmr_train.data.splits import choose_participants
 from cmr_train.errors import ConfigError
+from cmr_train.runs.identity import CatalogueIdentity
 from cmr_train.study.plan import StudyPlan, plan_study
 from cmr_train.study.study_file import parse_study, read_document
 from cmr_train.study.survey import Cohort
@@ -203,7 +204,9 @@ KEYS = st.sets(st.text("0123456789abc", min_size=1, max_size=4), min_size=1, max
 
 @given(keys=KEYS, numbers=st.sets(st.integers(1, 20), min_size=2, max_size=5), seeds=st.integers(1, 3))
 def test_smaller_choices_of_subjects_are_part_of_larger_ones_and_seeds_differ_only_in_who(keys, numbers, seeds):
-    cohort = Cohort(train={key: len(key) for key in keys}, test=frozenset(), n_validation=0, drawn={})
+    identity = CatalogueIdentity(path=FOLDER, sha256="")
+    train = {key: len(key) for key in keys}
+    cohort = Cohort(catalogue=identity, train=train, test=frozenset(), held_back=frozenset(), n_validation=0, drawn={})
     found = plan(subjects=[*numbers], seeds=seeds, modes=["scratch", "all"])
     for seed in range(seeds):
         before: set[str] = set()
