@@ -85,9 +85,7 @@ def walk_files(folder: Path, on_error: Callable[[OSError], None]) -> Iterator[Pa
     on_error
         Called with what went wrong for every folder that cannot be listed; the others are listed all the same.
     """
-    seen: set[tuple[int, int]] = set()
-    for parent in {*folder.absolute().parents, *folder.resolve().parents}:
-        is_new(parent, seen)
+    seen = parents_of(folder)
     pending = [folder]
     while pending:
         current = pending.pop()
@@ -100,6 +98,14 @@ def walk_files(folder: Path, on_error: Callable[[OSError], None]) -> Iterator[Pa
             continue
         yield from (current / name for name in files)
         pending.extend(current / name for name in reversed(folders))
+
+
+def parents_of(folder: Path) -> set[tuple[int, int]]:
+    """Return what :func:`is_new` remembers of a folder's parents, by its path and by its real one."""
+    seen: set[tuple[int, int]] = set()
+    for parent in {*folder.absolute().parents, *folder.resolve().parents}:
+        is_new(parent, seen)
+    return seen
 
 
 def is_new(folder: Path, seen: set[tuple[int, int]]) -> bool:

@@ -12,7 +12,7 @@ from cmr_planes.dicom.archive import Archive, ByteSource, FileBytes
 from cmr_planes.dicom.elements import read_elements
 from cmr_planes.dicom.examinations import Origin, read_identity
 from cmr_planes.dicom.headers import IDENTITY_TAGS
-from cmr_planes.dicom.listing import is_candidate, is_member_candidate, is_new, is_zip, scan_folder
+from cmr_planes.dicom.listing import is_candidate, is_member_candidate, is_new, is_zip, parents_of, scan_folder
 from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.dicom.values import integer, text
 from cmr_planes.errors import UnreadableFileError
@@ -82,7 +82,7 @@ class Folder:
 
 
 def walk(root: Path, is_part_name: Callable[[str], bool]) -> Folder:
-    """Walk a folder without opening any file; each real folder is visited once, so that links cannot lead in circles.
+    """Walk a folder without opening any file; each real folder is visited once, and none of its parents, whatever links say.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def walk(root: Path, is_part_name: Callable[[str], bool]) -> Folder:
     OSError
         The root cannot be listed; folders below it that cannot be are marked.
     """
-    seen: set[tuple[int, int]] = set()
+    seen = parents_of(root)
     top = Folder(root, ())
     found = [top]
     for folder in found:  # grows while it is walked

@@ -322,6 +322,13 @@ def test_links_in_circles_end_and_links_to_subjects_are_followed(tmp_path: Path)
     assert [n_frames(subject) for subject in subjects] == [4, 4]
 
 
+def test_a_link_to_a_folder_above_brings_in_no_others(tmp_path: Path) -> None:
+    write_series(tmp_path / "archive" / "cohort" / "p1", "A")
+    write_series(tmp_path / "archive" / "others" / "p9", "B")
+    (tmp_path / "archive" / "cohort" / "up").symlink_to(tmp_path / "archive")
+    assert keys(find_subjects([tmp_path / "archive" / "cohort"])) == ["p1"]
+
+
 # real scans
 
 
