@@ -81,14 +81,17 @@ def export(
     nnunet has the folder of a raw data set of nnU-Net version 2, with ED and ES of each subject as cases, dataset.json, and
     splits_final.json by participant. Test participants are in imagesTs.
 
-    Beside each image of ukbb lies a JSON file with trigger times and scanner, and no identifiers. An export is written whole or not
-    at all.
+    bids has folders and JSON files like those of BIDS, with names of ours for what BIDS has no text for yet.
+
+    Beside each image of ukbb and bids lies a JSON file with trigger times and scanner, and no identifiers. An export is written
+    whole or not at all.
 
     \b
     Example:
       cmr-planes export out.h5 -o ukbb --to ukbb
       cmr-planes export out.h5 -o nnUNet_raw --to nnunet --dataset Dataset501_SAX
       cmr-planes export out.h5 -o nnUNet_raw --to nnunet --dataset Dataset502_Positions --labels positions
+      cmr-planes export out.h5 -o bids --to bids
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     given = [name for name in NNUNET_OPTIONS if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     if given and form is not ExportForm.NNUNET:

@@ -3,7 +3,7 @@
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +54,10 @@ def staged(out: Path, *, overwrite: bool) -> Iterator[Staging]:
     try:
         (part / "new").mkdir(parents=True)
         yield Staging(part / "new")
-        check_free(out, [path.name for path in (part / "new").iterdir()], overwrite=overwrite)
-        for path in sorted((part / "new").iterdir()):
-            _put(path, out / path.name, part / "old")
+        units = sorted(_units(part / "new"))
+        check_free(out, units, overwrite=overwrite)
+        for unit in units:
+            _put(part / "new" / unit, out / unit, part / "old" / unit)
         sync_folder(out)
     except OSError as error:
         raise ExportError(
@@ -70,11 +71,21 @@ def staged(out: Path, *, overwrite: bool) -> Iterator[Staging]:
                 out.rmdir()  # only where nothing was put into it
 
 
-def _put(path: Path, target: Path, attic: Path) -> None:
-    """Rename a file or folder; what is in its place goes to another folder, and comes back if that fails. Raises OSError."""
-    attic.mkdir(exist_ok=True)
-    old = attic / target.name
+SHARED_FOLDER = "derivatives"
+"""A folder of many programs' results: only what an export has in it is put there or replaced."""
+
+
+def _units(folder: Path) -> Iterator[str]:
+    """Return what is renamed as a whole, as paths from the folder."""
+    for path in folder.iterdir():
+        yield from (f"{path.name}/{child.name}" for child in path.iterdir()) if path.name == SHARED_FOLDER else [path.name]
+
+
+def _put(path: Path, target: Path, old: Path) -> None:
+    """Rename a file or folder; what is in its place is renamed to ``old``, and comes back if that fails. Raises OSError."""
+    target.parent.mkdir(exist_ok=True)
     if target.exists():
+        old.parent.mkdir(parents=True, exist_ok=True)
         target.replace(old)
     try:
         path.replace(target)
@@ -84,7 +95,7 @@ def _put(path: Path, target: Path, attic: Path) -> None:
         raise
 
 
-def check_free(out: Path, names: list[str], *, overwrite: bool) -> None:
+def check_free(out: Path, names: Sequence[str], *, overwrite: bool) -> None:
     """Raise ExportError where ``out`` holds something of one of the names, unless it is to be replaced."""
     if out.exists() and not out.is_dir():
         raise ExportError(f"{str(out)!r} is a file, and the folder of the export is expected; choose another")

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmr_planes.exports.folder import check_free, staged
+from cmr_planes.exports.bids import bids_files, bids_names, check_alone, root_files
+from cmr_planes.exports.folder import SHARED_FOLDER, check_free, staged
 from cmr_planes.exports.names import safe_names
 from cmr_planes.exports.nnunet import check_number, next_step, plan_dataset, write_dataset
 from cmr_planes.exports.options import ExportForm, ExportOptions
@@ -77,32 +78,50 @@ def export(
         subjects = choose_subjects(opened, options.subjects)
         if options.form is ExportForm.NNUNET:
             return _export_dataset(opened, folder, subjects, options, overwrite=overwrite, on_progress=on_progress)
-        return _export_folders(opened, folder, subjects, overwrite=overwrite, on_progress=on_progress)
+        return _export_folders(opened, folder, subjects, options.form, overwrite=overwrite, on_progress=on_progress)
 
 
 def _export_folders(
     catalogue: Catalogue,
     out: Path,
     subjects: Mapping[str, tuple[CardiacView, ...]],
+    form: ExportForm,
     *,
     overwrite: bool,
     on_progress: OnProgress,
 ) -> ExportSummary:
     """Write a folder for each subject."""
-    names = safe_names(list(subjects))
-    tally = Tally(n_renamed=_n_renamed(names))
-    check_free(out, list(names.values()), overwrite=overwrite)
     annotated = annotated_views(catalogue)
+    tally = Tally()
+    described: dict[str, bytes] = {}
+    if form is ExportForm.BIDS:
+        table = catalogue.subjects()
+        people = dict(zip(table.key, table.participant, strict=True))
+        names = bids_names({key: people[key] for key in subjects})
+        described = root_files(names, has_labels=not annotated.keys().isdisjoint(subjects))
+        files_of = bids_files
+    else:
+        names = safe_names(list(subjects))
+        tally.n_renamed = _n_renamed(names)
+        files_of = ukbb_files
+    entries = {path.partition("/")[0] for path in (*names.values(), *described)} - {SHARED_FOLDER}
+    entries |= {path.rpartition("/")[0] for path in described if path.startswith(SHARED_FOLDER)}
+    check_free(out, sorted(entries), overwrite=overwrite)
+    if form is ExportForm.BIDS:
+        check_alone(out, entries)
     with staged(out, overwrite=overwrite) as staging:
         for done, (key, views) in enumerate(subjects.items(), start=1):
             for view in views:
                 series = read_series(catalogue, key, view, with_labels=view in annotated.get(key, ()))
                 tally.add(series)
-                for path, data in ukbb_files(names[key], series):
+                for path, data in files_of(names[key], series):
                     staging.write(path, data)
                     tally.n_files += 1
             tally.n_subjects += 1
             on_progress(Progress(done, len(subjects)))
+        for path, data in described.items():
+            staging.write(path, data)
+            tally.n_files += 1
     return ExportSummary(out=out, n_subjects=tally.n_subjects, n_files=tally.n_files, notes=tuple(tally.notes()))
 
 

@@ -15,6 +15,8 @@ class ExportForm(StrEnum):
     """One folder per subject with the names of ukbb_cardiac: ``sa.nii.gz``, ``sa_ED.nii.gz``, ``la_4ch_ES.nii.gz``."""
     NNUNET = "nnunet"
     """A raw data set of nnU-Net version 2."""
+    BIDS = "bids"
+    """Folders and sidecars like those of BIDS, which has no text for cardiac MR yet."""
 
 
 class ExportLabels(StrEnum):
