@@ -6,10 +6,10 @@ INTEROP := .venv-interop
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= 1500
 
-.PHONY: help setup test lint types unit demo bench fuzz faults interop format clean
+.PHONY: help setup test lint types unit demo pretext-synthetic bench fuzz faults interop format clean
 
 help:          ## show this list
-	@grep -E '^[a-z]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 setup: $(VENV)/.done   ## create .venv with the tested versions
 
@@ -46,6 +46,9 @@ demo: setup    ## the main job and a small study on a synthetic cohort, in ./dem
 	@echo 'Look at the pictures in demo/pictures, and at the report of the study.'
 	@echo 'Next, your own scans: $(BIN)/cmr-planes extract YOUR_DICOM_FOLDER out.h5'
 
+pretext-synthetic: setup   ## pretext networks learnt on a hard synthetic cohort, in ./synthetic; made for a GPU
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/synthetic_pretext.sh synthetic
+
 bench: setup   ## speed beside peers; see benchmarks/README.md
 	$(BIN)/python benchmarks/extract.py
 	$(BIN)/python benchmarks/metrics.py
@@ -68,5 +71,5 @@ $(INTEROP)/.done: pyproject.toml constraints.txt tests/interop/requirements.txt
 	$(INTEROP)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]' -r tests/interop/requirements.txt
 	touch $@
 
-clean:         ## remove what the commands above made
+clean:         ## remove what the commands above made, ./synthetic excepted
 	rm -rf $(VENV) $(INTEROP) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
