@@ -136,6 +136,21 @@ class DecoderSharing(StrEnum):
     """One per task; both begin as copies of the pretext's."""
 
 
+class NetworkForm(StrEnum):
+    """Form in which a network is given away."""
+
+    RUN = "run"
+    """A run without its people, for cmr-train."""
+    NNUNET = "nnunet"
+    """Pretrained weights for nnU-Net."""
+    SAFETENSORS = "safetensors"
+    """Weights and a card, one file."""
+    ONNX = "onnx"
+    """A network that runs without torch, one file."""
+    MONAI = "monai"
+    """A MONAI bundle."""
+
+
 class Weights(StrEnum):
     """Weights of a run that was validated while it trained."""
 
@@ -154,15 +169,6 @@ class CacheKind(StrEnum):
     """Every image is read once, and kept."""
     DISK = "disk"
     """Every image is read from disk whenever it is used."""
-
-
-class MapFormat(StrEnum):
-    """How a prediction writes label maps."""
-
-    NIFTI = "nifti"
-    """NIfTI volumes in the scanner's coordinates."""
-    SEG = "seg"
-    """DICOM segmentations that refer to their source images, and a structured report of the volumes."""
 
 
 class DeviceKind(StrEnum):

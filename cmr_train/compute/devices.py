@@ -10,7 +10,7 @@ from torch import nn
 from cmr_train.choices import DeviceKind, Precision
 from cmr_train.compute.random_numbers import use_deterministic_kernels
 from cmr_train.config import RuntimeConfig
-from cmr_train.errors import TrainError
+from cmr_train.errors import ConfigError, TrainError
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,26 @@ def choose_device(kind: DeviceKind, local_rank: int = 0) -> torch.device:
     if kind is DeviceKind.CUDA:
         return torch.device("cuda", local_rank % torch.cuda.device_count())
     return torch.device(kind.value)
+
+
+def find_device(device: object) -> torch.device:
+    """Return a device of torch; a :class:`DeviceKind` is looked up on this machine.
+
+    Raises
+    ------
+    ConfigError
+        There is no such device.
+    TrainError
+        The machine has no such device.
+    """
+    if isinstance(device, torch.device):
+        return device
+    if device in [*DeviceKind]:
+        return choose_device(DeviceKind(str(device)))
+    try:
+        return torch.device(str(device))
+    except RuntimeError as error:
+        raise ConfigError([f"there is no device {device!r}; give one of {', '.join(DeviceKind)}"]) from error
 
 
 def compute_on(device: torch.device, precision: Precision) -> Compute:

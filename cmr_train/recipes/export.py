@@ -1,4 +1,4 @@
-"""Give a network away: its weights, its configuration without paths, and a card; no participant's key."""
+"""Give a network away, in one of several forms: its weights and a card, without paths and participants' keys."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -7,11 +7,22 @@ from typing import Any
 
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.whole_file import file_sha256, write_whole
-from cmr_train.choices import Head, Weights
+from cmr_train.choices import Head, NetworkForm, Weights
 from cmr_train.config import RunConfig
 from cmr_train.data.pixel_sizes import pixel_text
 from cmr_train.errors import CheckpointError, ConfigError, TrainError
 from cmr_train.evaluation.score_files import SUMMARY_NAME
+from cmr_train.interchange.card import CARD_NAME as JSON_CARD_NAME
+from cmr_train.interchange.card import ONNX_NAME, SAFETENSORS_NAME
+from cmr_train.interchange.describing import describe
+from cmr_train.interchange.monai_bundle import FILES as BUNDLE_FILES
+from cmr_train.interchange.monai_bundle import write_bundle
+from cmr_train.interchange.nnunet_file import WEIGHTS_NAME as NNUNET_NAME
+from cmr_train.interchange.nnunet_file import planned
+from cmr_train.interchange.nnunet_file import write_weights as write_nnunet
+from cmr_train.interchange.onnx_file import write_model as write_onnx
+from cmr_train.interchange.safetensors_file import write_weights as write_safetensors
+from cmr_train.models.nnunet_plan import read_plan
 from cmr_train.runs.checkpoint import save_checkpoint
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import (
@@ -26,6 +37,7 @@ from cmr_train.runs.folder import (
 )
 from cmr_train.runs.identity import in_groups
 from cmr_train.runs.run import Run, loaded, weights_path
+from cmr_train.settings.fields import member_of
 
 CARD_NAME = "card.md"
 """What a network is and what it was trained on, for readers."""
@@ -33,22 +45,46 @@ CARD_NAME = "card.md"
 NO_PATH = Path("-")
 """Stands for a path in an exported configuration."""
 
+FILES = {
+    NetworkForm.RUN: (FINAL_NAME, CONFIG_NAME, SPLIT_NAME, CARD_NAME),
+    NetworkForm.NNUNET: (NNUNET_NAME, JSON_CARD_NAME),
+    NetworkForm.SAFETENSORS: (SAFETENSORS_NAME, JSON_CARD_NAME),
+    NetworkForm.ONNX: (ONNX_NAME, JSON_CARD_NAME),
+    NetworkForm.MONAI: BUNDLE_FILES,
+}
+"""The files of each form."""
+
 
 def export(
-    run: Run | PathLike, out: PathLike, *, weights: Weights | str = "last", unfinished: bool = False, overwrite: bool = False
+    run: Run | PathLike,
+    out: PathLike,
+    *,
+    to: NetworkForm | str = "run",
+    plans: PathLike | None = None,
+    licence: str = "",
+    weights: Weights | str = "last",
+    unfinished: bool = False,
+    overwrite: bool = False,
 ) -> Path:
     """Write a network without the people whom it was trained on.
 
-    ``evaluate``, ``predict`` and a transfer take the folder as they take a run. Since it does not say whom the network has seen,
-    they want to be told that they are given other people.
+    ``predict`` takes every form but that for nnU-Net; ``evaluate`` and a transfer take ``run``, as they take a run. Since none says
+    whom the network has seen, they want to be told that they are given other people.
 
     Parameters
     ----------
     run
         A trained network, or its folder.
     out
-        The folder for ``final.pt``, ``config.json``, ``split.json`` without participants, and ``card.md``; made if it does not
-        exist.
+        The folder; made if it does not exist.
+    to
+        The form: ``run`` for ``final.pt``, ``config.json``, ``split.json`` without participants, and ``card.md``; ``nnunet`` for
+        ``pretrained_weights.pth``, which ``nnUNetv2_train -pretrained_weights`` takes; ``safetensors`` for ``model.safetensors``;
+        ``onnx`` for ``model.onnx``; ``monai`` for a MONAI bundle. All but the first get ``card.json``.
+    plans
+        ``nnUNetPlans.json`` of the data set that nnU-Net is to be trained on, to be compared with the run's (``nnunet`` only).
+    licence
+        Terms under which the network is given away, for the card.
     weights
         Weights of a run that is given as a folder: ``last`` or ``best``.
     unfinished
@@ -63,9 +99,11 @@ def export(
     Raises
     ------
     ConfigError
-        ``out`` holds such files, and ``overwrite`` is not set.
+        ``out`` holds such files, and ``overwrite`` is not set; or the plan is another one than the run's.
     CheckpointError
         ``run`` is no run, or its weights cannot be used.
+    TrainError
+        The run cannot have this form, or a library is not installed.
     OSError
         A file cannot be written.
 
@@ -73,13 +111,52 @@ def export(
     --------
     >>> export("runs/finetune", "network")  # doctest: +SKIP
     PosixPath('network')
+    >>> export("runs/finetune", "network", to="onnx", licence="CC BY 4.0")  # doctest: +SKIP
+    PosixPath('network')
     """
+    form = member_of(NetworkForm, to, "to")
+    if plans is not None and form is not NetworkForm.NNUNET:
+        raise ConfigError([f"plans are compared where the form is {NetworkForm.NNUNET.value}; leave them out"])
+    if licence and form is NetworkForm.RUN:
+        raise ConfigError([f"the form {form.value} has no place for a licence; leave it out, or choose another form"])
     network, folder = loaded(run, "cpu", weights, unfinished=unfinished), Path(out)
-    there = [name for name in (FINAL_NAME, CONFIG_NAME, SPLIT_NAME, CARD_NAME) if (folder / name).exists()]
+    if form is NetworkForm.NNUNET:
+        plan = None if plans is None else read_plan(Path(plans), _configuration(network))
+        planned(network, plan)  # before anything is written
+    there = [name for name in FILES[form] if (folder / name).exists()]
     if there and not overwrite:
         raise ConfigError([f"{str(folder)!r} holds {there[0]} already; choose another folder, or overwrite it"])
-    stored = read_json(network.folder / CONFIG_NAME)
     folder.mkdir(parents=True, exist_ok=True)
+    if form is NetworkForm.RUN:
+        _write_run(network, folder)
+        return folder
+    card = describe(network, licence)
+    match form:
+        case NetworkForm.NNUNET:
+            write_nnunet(network, folder / NNUNET_NAME)
+        case NetworkForm.SAFETENSORS:
+            write_safetensors(network.model, card, folder / SAFETENSORS_NAME)
+        case NetworkForm.ONNX:
+            write_onnx(network.model, card, folder / ONNX_NAME)
+        case NetworkForm.MONAI:
+            write_bundle(network.model, card, folder)
+    write_whole(folder / JSON_CARD_NAME, card.to_text().encode())
+    return folder
+
+
+def card_name(form: NetworkForm) -> str:
+    """Return the name of the file that describes a network of a form."""
+    return CARD_NAME if form is NetworkForm.RUN else JSON_CARD_NAME
+
+
+def _configuration(run: Run) -> str:
+    """Return the configuration of the run's plan."""
+    return "2d" if run.config.plan is None else run.config.plan.configuration
+
+
+def _write_run(network: Run, folder: Path) -> None:
+    """Write the files of a run that has no people."""
+    stored = read_json(network.folder / CONFIG_NAME)
     content = {"iteration": network.iteration, "model": network.model.state_dict(), CLASSES_FIELD: network.classes}
     save_checkpoint(folder / FINAL_NAME, content)
     catalogues = {head.value: {**identity.to_json(), "path": str(NO_PATH)} for head, identity in network.catalogues.items()}
@@ -87,7 +164,6 @@ def export(
     write_json(folder / CONFIG_NAME, {"config": _without_paths(network.config).to_json(), **kept, CATALOGUES_FIELD: catalogues})
     write_json(folder / SPLIT_NAME, EXPORTED_SPLIT)
     write_whole(folder / CARD_NAME, "\n".join(_card(network, folder, stored)).encode())
-    return folder
 
 
 def _without_paths(config: RunConfig) -> RunConfig:
@@ -100,7 +176,7 @@ def _without_paths(config: RunConfig) -> RunConfig:
 
 def _card(run: Run, folder: Path, stored: dict[str, Any]) -> Iterator[str]:
     """Write the card, line by line."""
-    network, classes = run.config.network, run.classes
+    classes = run.classes
     task = "nine anatomical positions" if run.head is Head.POSITIONS else ", ".join(classes.values())
     yield f"# A network for {run.view.title} images: {task}"
     yield ""
@@ -113,8 +189,8 @@ def _card(run: Run, folder: Path, stored: dict[str, Any]) -> Iterator[str]:
         ("classes", "0 background, " + ", ".join(f"{number} {name}" for number, name in classes.items())),
         ("matrix", f"{run.image_size[0]} × {run.image_size[1]} pixels"),
         ("pixel size", "not known" if run.pixel_mm is None else pixel_text(run.pixel_mm)),
-        ("intensities", "the 1st percentile of an image becomes 0, the 99th becomes 1"),
-        ("network", f"U-net, {network.base_channels} channels, {network.levels} levels, {network.norm.value} normalisation"),
+        ("intensities", _intensities(run)),
+        ("network", _network(run.config)),
         ("training", _training(run)),
         ("learnt from", f"{len(run.split.train)} participants"),
         *(("positions of", f"{len(people)} participants") for people in _seen_by_catalogue(run)),
@@ -129,6 +205,20 @@ def _card(run: Run, folder: Path, stored: dict[str, Any]) -> Iterator[str]:
     yield "No participant's key is in this folder, so that it cannot be told whom the network has seen: use it on other people, and"
     yield "say so (`people = other`). Weights can, in principle, still tell something of the images that they were trained on."
     yield ""
+
+
+def _intensities(run: Run) -> str:
+    if run.grid.is_z_scored:
+        return "an image's mean becomes 0, its standard deviation 1"
+    return "the 1st percentile of an image becomes 0, the 99th becomes 1"
+
+
+def _network(config: RunConfig) -> str:
+    plan, network = config.plan, config.network
+    if plan is not None:
+        name = plan.network_class.rpartition(".")[2]
+        return f"{name} of an nnU-Net plan, configuration {plan.configuration}, SHA-256 {in_groups(plan.digest)}"
+    return f"U-net, {network.base_channels} channels, {network.levels} levels, {network.norm.value} normalisation"
 
 
 def _seen_by_catalogue(run: Run) -> list[frozenset[str]]:

@@ -9,12 +9,12 @@ import torch
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.whole_file import file_sha256
 from cmr_planes.views import CardiacView, Structure
-from cmr_train.choices import DeviceKind, Head, People, Weights
-from cmr_train.compute.devices import Compute, choose_device, compute_on
+from cmr_train.choices import Head, People, Weights
+from cmr_train.compute.devices import Compute, compute_on, find_device
 from cmr_train.config import RunConfig
 from cmr_train.data.images import Grid
 from cmr_train.data.splits import Split
-from cmr_train.errors import CheckpointError, ConfigError
+from cmr_train.errors import CheckpointError
 from cmr_train.models.network import Network
 from cmr_train.models.planned_unet import PlannedUNet
 from cmr_train.models.unet import UNet
@@ -247,7 +247,7 @@ def load_run(
     TrainError
         The machine has no such device.
     """
-    run, chosen, wanted = Path(run), _find_device(device), member_of(Weights, weights, "weights")
+    run, chosen, wanted = Path(run), find_device(device), member_of(Weights, weights, "weights")
     config = read_config(run)
     trained = read_weights(run, wanted, unfinished=unfinished)
     with torch.device("meta"):  # takes no memory, whatever the configuration says
@@ -288,13 +288,3 @@ def loaded(
 ) -> Run:
     """Return a run as it is, or load it from its folder (:func:`load_run`)."""
     return run if isinstance(run, Run) else load_run(run, device, weights=weights, unfinished=unfinished)
-
-
-def _find_device(device: torch.device | str) -> torch.device:
-    """Return a device of torch; a :class:`DeviceKind` is looked up on this machine."""
-    if isinstance(device, str) and device in [*DeviceKind]:
-        return choose_device(DeviceKind(device))
-    try:
-        return torch.device(device)
-    except RuntimeError as error:
-        raise ConfigError([f"there is no device {device!r}; give one of {', '.join(DeviceKind)}"]) from error

@@ -23,6 +23,11 @@ class TorchClassifier:
     compute: Compute
     """The device and the number format."""
 
+    @property
+    def turns_images(self) -> bool:
+        """Whether it takes an angle: it does."""
+        return True
+
     def probabilities(
         self, images: NDArray[np.float32], *, rotate_deg: float = 0.0, pixel_mm: NDArray[np.float64] | None = None
     ) -> NDArray[np.float32]:

@@ -21,6 +21,11 @@ class Classifier(Protocol):
     between rows and between columns of each image, is needed.
     """
 
+    @property
+    def turns_images(self) -> bool:
+        """Whether it takes an angle."""
+        ...
+
     def probabilities(
         self, images: NDArray[np.float32], *, rotate_deg: float = 0.0, pixel_mm: NDArray[np.float64] | None = None
     ) -> NDArray[np.float32]:

@@ -1,0 +1,1 @@
+"""Trained networks as files for other programs: nnU-Net, safetensors, ONNX, MONAI. Training does not belong here."""

@@ -1,0 +1,81 @@
+"""A network as TorchScript, which torch alone can run."""
+
+import io
+import warnings
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from cmr_planes.system.whole_file import write_whole
+from cmr_train.errors import CheckpointError
+from cmr_train.interchange.card import NetworkCard
+from cmr_train.interchange.one_head import OneHead
+from cmr_train.models.network import Network
+
+_SOURCE_NOTES = ".debug_pkl"
+"""Members of a TorchScript file that say from which lines of which files, by their paths, the code was made."""
+
+
+def write_model(model: Network, card: NetworkCard, path: Path) -> None:
+    """Write a network for images of any number and any size that its multiples allow, whole or not at all; without paths.
+
+    Parameters
+    ----------
+    model
+        The network; it is left as it is.
+    card
+        Its card.
+    path
+        The file.
+    """
+    rows, columns = card.grid.multiples
+    example = torch.zeros(2, 1, 2 * rows, 3 * columns, device=next(model.parameters()).device)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # that TorchScript is to be replaced one day, and that checks of sizes are not kept
+        traced = torch.jit.trace(  # type: ignore[no-untyped-call]
+            OneHead(model, card.head.value).eval(), example, check_trace=False
+        )
+        torch.jit.save(traced.cpu(), buffer)
+    write_whole(path, _without_notes(buffer.getvalue()))
+
+
+class ScriptedNetwork(Network):
+    """A network that answers for one head, whatever the head is called.
+
+    Parameters
+    ----------
+    script
+        What :func:`write_model` wrote.
+    """
+
+    def __init__(self, script: nn.Module) -> None:
+        super().__init__()
+        self.script = script
+
+    def forward(self, images: Tensor, head: str) -> Tensor:  # noqa: ARG002  # it has one
+        """Classify every pixel, as :meth:`cmr_train.models.network.Network.forward`."""
+        logits: Tensor = self.script(images)
+        return logits
+
+
+def read_model(path: Path) -> ScriptedNetwork:
+    """Read what :func:`write_model` wrote, onto the CPU; raises CheckpointError if it is missing or damaged."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ScriptedNetwork(torch.jit.load(path, map_location="cpu")).eval()  # type: ignore[no-untyped-call]
+    except (OSError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{str(path)!r} cannot be read: it is damaged, or no TorchScript") from error
+
+
+def _without_notes(content: bytes) -> bytes:
+    """Return a TorchScript file without the paths of the code's files."""
+    result = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as given, zipfile.ZipFile(result, "w", zipfile.ZIP_STORED) as kept:
+        for name in given.namelist():
+            if not name.endswith(_SOURCE_NOTES):
+                kept.writestr(zipfile.ZipInfo(name), given.read(name))
+    return result.getvalue()
