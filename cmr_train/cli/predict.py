@@ -84,8 +84,7 @@ def predict(
     """Segment SOURCE with RUN: what 'cmr-planes extract' takes, DICOM or NIfTI, or one catalogue (.h5).
 
     The arguments that come first and hold a config.json, or a network that 'cmr-train export' wrote, are RUNs; ONNX needs no torch.
-    The probabilities of several are averaged on each image's own
-    pixels; they must be of one view, task and set of structures.
+    The probabilities of several are averaged on each image's own pixels; they must be of one view, task and set of structures.
 
     Writes label maps as NIfTI in the scanner's coordinates, contact sheets as PNG and, for short-axis stacks, volumes.csv: volumes
     of both ventricles in ml, ejection fraction in %, mass of the left ventricle in g (1.05 g/ml). A cell is empty where a structure

@@ -1,13 +1,18 @@
 """The network of an nnU-Net plan: the same as nnU-Net's own, and a run like any other."""
 
+import json
 import signal
 
+import numpy as np
 import pytest
 import torch
 
 import cmr_train
+from cmr_train.interchange.exported_network import open_exported
 from cmr_train.models.nnunet_plan import read_plan
 from cmr_train.models.planned_unet import PlannedUNet
+from cmr_train.prediction.inference import find_probabilities
+from tests.helpers.exports import pictures
 from tests.helpers.interop import NEEDS_NNUNET
 from tests.helpers.plans import architecture, plan_json, write_plan
 from tests.helpers.training import SMALL, annotate, small_catalogue
@@ -93,3 +98,49 @@ def test_a_stopped_run_is_resumed_to_the_same_weights(pretrained, plans, data, t
     resumed = cmr_train.pretext(data, tmp_path / "run", plans=plans, resume=True, **settings)
     expected = pretrained.model.state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in resumed.model.state_dict().items())
+
+
+def test_nnunets_loader_takes_every_tensor_but_the_heads(pretrained, plans, tmp_path):
+    from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
+
+    folder = cmr_train.export(pretrained, tmp_path / "weights", to="nnunet", plans=plans)
+    card = json.loads((folder / "card.json").read_text())
+    assert card["network"]["nnunet_plan"]["arguments"]["n_stages"] == 3
+    assert card["about"]["plan_sha256"].replace(" ", "") == read_plan(plans).digest
+    network = theirs(pretrained.config.plan.network_class.rpartition(".")[2], 4)
+    heads = {name: tensor.clone() for name, tensor in network.state_dict().items() if ".seg_layers." in name}
+    load_pretrained_weights(network, folder / "pretrained_weights.pth")
+    saved = torch.load(folder / "pretrained_weights.pth", weights_only=True)["network_weights"]
+    taken = network.state_dict()
+    assert len(saved) == len(taken) - len(heads) > 60
+    assert all(torch.equal(taken[name], tensor) for name, tensor in saved.items())
+    assert all(torch.equal(taken[name], tensor) for name, tensor in heads.items())
+    own = pretrained.model.state_dict()
+    for name, tensor in own.items():
+        if not name.startswith("heads."):
+            assert torch.equal(taken[name], tensor)
+            if name.startswith("encoder."):
+                assert torch.equal(taken[f"decoder.{name}"], tensor)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"architecture": architecture(features_per_stage=[4, 8, 32])}, "features_per_stage is"),
+        ({"spacing": [5.0, 5.0]}, r"spacing is \[7\.0, 7\.0\] and \[5\.0, 5\.0\]"),
+        ({"patch_size": [64, 64]}, r"patch_size is \[48, 40\] and \[64, 64\]"),
+    ],
+)
+def test_another_plan_is_refused_before_anything_is_written(pretrained, tmp_path, changes, sentence):
+    other = write_plan(tmp_path / "other.json", **changes)
+    with pytest.raises(cmr_train.ConfigError, match=sentence):
+        cmr_train.export(pretrained, tmp_path / "weights", to="nnunet", plans=other)
+    assert not (tmp_path / "weights").exists()
+
+
+@pytest.mark.parametrize("form", ["safetensors", "onnx", "monai"])
+def test_every_form_finds_what_the_run_finds(pretrained, data, tmp_path, form):
+    network = open_exported(cmr_train.export(pretrained, tmp_path / form, to=form))
+    images = pictures(2, (50, 75))
+    own = list(find_probabilities(pretrained, images, [(7.0, 7.0)] * 2))
+    np.testing.assert_allclose(list(find_probabilities(network, images, [(7.0, 7.0)] * 2)), own, atol=1e-5)
