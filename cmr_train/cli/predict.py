@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.table import Table
 
-from cmr_planes.errors import CatalogueFinding, ExitCode
+from cmr_planes.errors import CatalogueFinding, ExitCode, RejectionCode
 from cmr_planes.terminal.console import print_json, remark, reports_errors, say, stdout
 from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
@@ -183,7 +183,7 @@ def _to_json(prediction: "Prediction", *, with_keys: bool) -> dict[str, Any]:
 
 def _print(prediction: "Prediction", out: Path, *, with_keys: bool) -> None:
     """Print volumes, what was left out, and where the files are."""
-    console, subjects = stdout(), prediction.subjects
+    console, subjects, view = stdout(), prediction.subjects, prediction.view.title
     rows = [
         _volume_row(subject.subject if with_keys else number, subject.function)
         for number, subject in enumerate(subjects, start=1)
@@ -195,14 +195,15 @@ def _print(prediction: "Prediction", out: Path, *, with_keys: bool) -> None:
     if prediction.left_out:
         console.print(_left_out(prediction.left_out, with_keys=with_keys))
     if not subjects:
-        say(f"no subject has images of view {prediction.view.title}; there is nothing to segment", style="red")
+        without_grid = any(rejection.code is RejectionCode.OTHER_GRID for rejection in prediction.left_out)
+        reason = "has an image of its slices to write a label map like" if without_grid else f"has images of view {view}"
+        say(f"no subject {reason}; there is nothing to segment", style="red")
         return
     n_removed = sum(sum(subject.removed_voxels.values()) for subject in subjects)
     if n_removed:
         n_cleaned = sum(any(subject.removed_voxels.values()) for subject in subjects)
         click.echo(f"{n_removed:,} voxels outside the largest parts of structures were removed, in {counted(n_cleaned, 'subject')}")
     n_images = sum(len(subject.phases) * subject.n_slices for subject in subjects)
-    view = prediction.view.title
     click.echo(f"{counted(len(subjects), 'subject')} segmented, {counted(n_images, 'image')} of view {view}; see {out}")
 
 

@@ -138,6 +138,9 @@ def test_maps_like_another_image_of_the_slices(tmp_path: Path, run: Path) -> Non
     ).read_bytes()
     assert "other_grid" in both.stdout
     assert not list((tmp_path / "both" / "labels").glob("patient002*"))
+    none = predict(run, source, "-o", tmp_path / "none", "--like", tmp_path / "nowhere" / "{subject}.nii.gz")
+    assert none.exit_code == 3
+    assert "no subject has an image of its slices to write a label map like" in " ".join(none.stderr.split())
     refused = predict(run, source, "-o", tmp_path / "refused", "--like", tmp_path / "peers" / f"{KEY}.nii.gz")
     assert (refused.exit_code, list((tmp_path / "refused").iterdir())) == (1, [])
     assert "is one image, and 2 subjects have view SAX" in " ".join(refused.stderr.split())
