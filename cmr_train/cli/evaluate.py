@@ -19,7 +19,7 @@ from cmr_train.cli.options import RUN, device_option, run_argument, unfinished_o
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME
 from cmr_train.evaluation.scores import Comparison, GroupSummary, Spread
-from cmr_train.runs.folder import EVALUATION_PREFIX
+from cmr_train.runs.folder import EVALUATION_PREFIX, holds_scores_of_study
 
 if TYPE_CHECKING:
     from cmr_train.recipes.evaluate import Evaluation
@@ -83,7 +83,7 @@ def evaluate(
     phases. A run of the pretext task is scored on positions.
 
     Without --data the run's own catalogue is scored, if it is as it was when the run was trained. Scores of other data than the
-    run's test set go to RUN/evaluation-DATA-SUBSET, so that those of the test set stay.
+    run's test set go to RUN/evaluation-DATA-SUBSET, so that those of the test set stay; so do all scores of a study's networks.
 
     \b
     Example:
@@ -122,8 +122,8 @@ def evaluate(
 
 
 def _folder_of(run: Path, evaluation: "Evaluation") -> Path:
-    """Return where scores go by default: into the run if they are of its test set, else into a folder of their own."""
-    if evaluation.subset is Subset.TEST and evaluation.is_own_catalogue:
+    """Return where scores go by default: into the run if they are of its test set and no study's are there, else beside them."""
+    if evaluation.subset is Subset.TEST and evaluation.is_own_catalogue and not holds_scores_of_study(run):
         return run
     return run / f"{EVALUATION_PREFIX}{evaluation.catalogue.path.stem}-{evaluation.subset.value}"
 

@@ -25,7 +25,7 @@ from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME, com
 from cmr_train.evaluation.scores import Comparison, ScoredVolume, ScoreTable, compare_tables
 from cmr_train.prediction.inference import label_images, pixels_sentence
 from cmr_train.runs.files import write_json
-from cmr_train.runs.folder import CLASSES_FIELD
+from cmr_train.runs.folder import CLASSES_FIELD, holds_scores_of_study
 from cmr_train.runs.identity import CatalogueIdentity
 from cmr_train.runs.known_people import KnownPeople, choose_subset, known_people, own_catalogue
 from cmr_train.runs.run import Run, loaded
@@ -232,7 +232,17 @@ def evaluate(
 
 
 def write_scores(evaluation: Evaluation, folder: Path) -> None:
-    """Write ``per_subject.csv`` and ``summary.json``; raises OSError if they cannot be written."""
+    """Write ``per_subject.csv`` and ``summary.json``.
+
+    Raises
+    ------
+    TrainError
+        The folder holds the scores of a study, which its report reads.
+    OSError
+        They cannot be written.
+    """
+    if holds_scores_of_study(folder):
+        raise TrainError(f"{str(folder)!r} holds the scores of a study, which its report reads; choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / PER_SUBJECT_NAME, per_subject_csv(evaluation.table, evaluation.view).encode())
     write_json(folder / SUMMARY_NAME, evaluation.to_json())

@@ -29,6 +29,7 @@ from cmr_train.training.execution import carry_out
 from cmr_train.training.job import resolve, run_training
 from cmr_train.training.pixels import choose_pixels
 from cmr_train.training.session import (
+    ORIGIN_FIELD,
     WEIGHTS_NAME,
     OnRecord,
     Reporter,
@@ -302,7 +303,7 @@ def held_out_sentence(n: int, config: RunConfig, pretext: RunConfig) -> str:
 
 def _origin(pretext: Path | None) -> dict[str, str]:
     """Return the checksum of the weights that a run began from; nothing for random ones."""
-    return {} if pretext is None else {"pretext_sha256": file_sha256(weights_path(pretext))}
+    return {} if pretext is None else {ORIGIN_FIELD: file_sha256(weights_path(pretext))}
 
 
 def _transfer(config: RunConfig) -> TransferConfig:

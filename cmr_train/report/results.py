@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,17 @@ from cmr_train.errors import CheckpointError
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, read_per_subject_csv
 from cmr_train.evaluation.scores import MEAN, POOLED, ScoreTable
-from cmr_train.runs.folder import CONFIG_NAME, RESULT_NAME, read_config, read_json
-from cmr_train.study.job import SCORES_FIELD, State
+from cmr_train.runs.folder import CONFIG_NAME, RESULT_NAME, SCORES_FIELD, read_config, read_json
+from cmr_train.study.job import State
 from cmr_train.study.plan import PRETEXTS
-from cmr_train.study.run import STUDY_NAME
+from cmr_train.study.run import STUDY_NAME, began_from_others, pretext_digests
 from cmr_train.training.tracking import METRICS_NAME
 
 MISSING = "missing"
 """State of a run that has not ended."""
 
 _VALIDATION = "validation_"
+_BEGAN_FROM_OTHERS = "it began from other weights than those of its pretext now; delete its folder and start the study again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -175,11 +176,14 @@ def read_study(folder: Path) -> StudyResults:
     try:
         study = value["study"]
         runs: dict[str, RunResult] = {}
+        pretexts = pretext_digests(folder, value["pretexts"])
         cells = []
         for cell in value["cells"]:
             where = cell["folder"]
             if where not in runs:
                 runs[where] = _read_run(folder / where)
+                if cell["pretext"] is not None and began_from_others(folder / where, pretexts.get(cell["pretext"])):
+                    runs[where] = replace(runs[where], state=State.FAILED.value, error=_BEGAN_FROM_OTHERS, table=None)
             names = ("name", "variant", "subjects", "seed", "pretext")
             cells.append(CellResult(**{name: cell[name] for name in names}, mode=TransferMode(cell["mode"]), run=runs[where]))
         return StudyResults(

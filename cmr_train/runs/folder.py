@@ -22,6 +22,8 @@ CONFIG_NAME, SPLIT_NAME = "config.json", "split.json"
 LAST_NAME, FINAL_NAME, BEST_NAME = "last.pt", "final.pt", "best.pt"
 RESULT_NAME = "cell.json"
 """What a study writes of a run that has ended."""
+SCORES_FIELD = "scores_sha256"
+"""Field of ``cell.json``: the checksum of the scores that the study wrote; absent where nobody was tested."""
 EVALUATION_PREFIX = "evaluation-"
 """Folders of a run's scores on other data than its own test set begin so."""
 SEEN_FIELD = "seen_by_pretext"
@@ -57,6 +59,11 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CheckpointError(f"{str(path)!r} does not hold what cmr-train writes there")
     return value
+
+
+def holds_scores_of_study(folder: Path) -> bool:
+    """Tell whether the scores in a folder are those that a study's report reads."""
+    return (folder / RESULT_NAME).is_file() and SCORES_FIELD in read_json(folder / RESULT_NAME)
 
 
 def is_run(path: Path) -> bool:

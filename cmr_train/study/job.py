@@ -26,13 +26,10 @@ from cmr_train.choices import Weights
 from cmr_train.config import RunConfig
 from cmr_train.errors import CheckpointError, TrainError
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME
-from cmr_train.runs.folder import RESULT_NAME
+from cmr_train.runs.folder import RESULT_NAME, SCORES_FIELD
 
 LOG_NAME = "log.txt"
 """The output of a run's process."""
-
-SCORES_FIELD = "scores_sha256"
-"""Field of ``cell.json``: the checksum of the scores that the study wrote; absent where nobody was tested."""
 
 _POLL_SECONDS = 0.1
 _LOCK_SECONDS = 60.0

@@ -3,7 +3,7 @@
 import dataclasses
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from cmr_train.choices import Head
 from cmr_train.config import RunConfig, RuntimeConfig
 from cmr_train.errors import ConfigError
 from cmr_train.runs.files import write_json
-from cmr_train.runs.folder import CONFIG_NAME, RESULT_NAME, read_catalogues, read_config, read_json
+from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME, RESULT_NAME, read_catalogues, read_config, read_json
 from cmr_train.runs.versions import versions
 from cmr_train.study.engines import Handle, Submit
 from cmr_train.study.job import Job, Outcome, State, is_done
 from cmr_train.study.plan import NETWORKS, PRETEXTS, Pretext, StudyPlan, StudyRun
 from cmr_train.training.loop import stop_signal
+from cmr_train.training.session import ORIGIN_FIELD, WEIGHTS_NAME
 
 STUDY_NAME, STOP_NAME = "study.json", "stop"
 """The resolved study; the file whose existence asks its runs to stop."""
@@ -40,7 +41,7 @@ def check_folder(plan: StudyPlan, folder: Path, digests: Mapping[Path, str]) -> 
     Raises
     ------
     ConfigError
-        It holds such runs.
+        It holds such runs, or networks whose pretext was trained anew.
     """
     wanted = plan.study.weights.value
     stored = read_json(folder / STUDY_NAME)["study"].get("weights", wanted) if (folder / STUDY_NAME).is_file() else wanted
@@ -51,6 +52,17 @@ def check_folder(plan: StudyPlan, folder: Path, digests: Mapping[Path, str]) -> 
                 "study, or choose another folder"
             ]
         )
+    pretexts = pretext_digests(folder, [pretext.name for pretext in plan.pretexts])
+    began = [
+        run.folder for run in plan.runs if run.pretext is not None and began_from_others(folder / run.folder, pretexts[run.pretext])
+    ]
+    if began:
+        raise ConfigError(
+            [
+                f"{str(folder / began[0])!r} began from other weights than those of its pretext now ({len(began)} such in all); "
+                "delete these folders, overwrite the study, or choose another folder"
+            ]
+        )
     others = [run.folder for run in plan.everything if _is_another(folder / run.folder, run.config, digests)]
     if others:
         raise ConfigError(
@@ -59,6 +71,19 @@ def check_folder(plan: StudyPlan, folder: Path, digests: Mapping[Path, str]) -> 
                 "overwrite the study, or choose another folder"
             ]
         )
+
+
+def pretext_digests(folder: Path, names: Iterable[str]) -> dict[str, str | None]:
+    """Return the SHA-256 of the weights of each pretext of a study's folder, by name; None for one that is not finished."""
+    weights = {name: folder / PRETEXTS / name / FINAL_NAME for name in names}
+    return {name: file_sha256(path) if path.is_file() else None for name, path in weights.items()}
+
+
+def began_from_others(run: Path, pretext_sha256: str | None) -> bool:
+    """Return whether a network began from other weights than its pretext has now; False for one that does not say."""
+    if not (run / WEIGHTS_NAME).is_file():
+        return False
+    return read_json(run / WEIGHTS_NAME).get(ORIGIN_FIELD, pretext_sha256) != pretext_sha256
 
 
 def prepare_folder(plan: StudyPlan, folder: Path, digests: Mapping[Path, str], *, overwrite: bool = False) -> None:

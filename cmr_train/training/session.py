@@ -44,6 +44,8 @@ from cmr_train.training.tracking import EVENTS_NAME, METRICS_NAME, Record
 
 WEIGHTS_NAME = "weights.json"
 """Which pretrained tensors were taken over."""
+ORIGIN_FIELD = "pretext_sha256"
+"""Field of ``weights.json``: the checksum of the weights that a run began from; absent where these were random."""
 RUN_FILES = (
     CONFIG_NAME,
     SPLIT_NAME,

@@ -139,16 +139,6 @@ def test_networks_are_trained_scored_and_used(data, tmp_path, capsys):
     assert len(list((tmp_path / "results" / "segmented" / "labels").iterdir())) == 20
 
 
-@pytest.mark.parametrize("path", sorted((EXAMPLES / "studies").glob("*.toml")), ids=lambda path: path.stem)
-def test_every_setting_of_a_study_file_is_known(path):
-    plan = plan_study(parse_study(read_document(path)), Path("studies"))
-    combinations = {(run.variant, run.mode, run.subjects, run.seed) for run in plan.combinations}
-    study = plan.study
-    assert len(combinations) == len(study.variants) * len(study.modes) * len(study.subjects) * study.seeds
-    for run in plan.everything:
-        assert run.config.data.split is None or (path.parent / run.config.data.split).is_file()
-
-
 def test_the_decoders_on_acdc_are_compared_on_people_whom_the_other_study_does_not_score():
     studies = EXAMPLES / "studies"
     runs = plan_study(parse_study(read_document(studies / "decoders_acdc.toml")), Path("studies")).combinations
