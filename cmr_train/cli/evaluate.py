@@ -45,6 +45,11 @@ HEADS = {
     help="Subjects to evaluate.  [default: test; unseen in a catalogue of another cohort]",
 )
 @click.option(
+    "--split",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV file of participants and their sets, in place of the run's: --subset is one of these.",
+)
+@click.option(
     "--people",
     type=EnumChoice([*People]),
     help="Whether equal keys in a catalogue of another cohort are the same persons.  [default: refuse to guess]",
@@ -67,6 +72,7 @@ def evaluate(
     *,
     data: Path | None,
     subset: Subset | None,
+    split: Path | None,
     people: People | None,
     unfinished: bool,
     baseline: Path | None,
@@ -90,6 +96,7 @@ def evaluate(
       cmr-train evaluate runs/finetune-sax
       cmr-train evaluate runs/finetune-sax --baseline runs/scratch-sax
       cmr-train evaluate runs/finetune-sax --data hospital.h5 --subset all --json
+      cmr-train evaluate runs/finetune-sax --data mnms.h5 --split official.csv
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     from cmr_train.recipes.evaluate import evaluate as evaluate_run
     from cmr_train.recipes.evaluate import write_scores
@@ -99,6 +106,7 @@ def evaluate(
             run,
             data,
             subset=subset,
+            split=split,
             baseline=baseline,
             people=people,
             unfinished=unfinished,
@@ -123,9 +131,11 @@ def evaluate(
 
 def _folder_of(run: Path, evaluation: "Evaluation") -> Path:
     """Return where scores go by default: into the run if they are of its test set and no study's are there, else beside them."""
-    if evaluation.subset is Subset.TEST and evaluation.is_own_catalogue and not holds_scores_of_study(run):
+    is_of_run = evaluation.subset is Subset.TEST and evaluation.is_own_catalogue and evaluation.split_file is None
+    if is_of_run and not holds_scores_of_study(run):
         return run
-    return run / f"{EVALUATION_PREFIX}{evaluation.catalogue.path.stem}-{evaluation.subset.value}"
+    by_file = "" if evaluation.split_file is None else f"-of-{evaluation.split_file.stem}"
+    return run / f"{EVALUATION_PREFIX}{evaluation.catalogue.path.stem}-{evaluation.subset.value}{by_file}"
 
 
 def _cautions(evaluation: "Evaluation") -> Iterator[str]:

@@ -196,7 +196,8 @@ def _print_plan(plan: StudyPlan, facts: Mapping[str, Mapping[str, int]], done: s
     columns = {"run": Kind.TEXT, **dict.fromkeys(("subjects", "images", "runs", "finished", "to do"), Kind.NUMBER)}
     stdout().print(table(f"{plan.study.name}: {len(plan.runs)} networks on {plan.study.view.title}", columns, shown))
     n_test = facts[plan.runs[0].folder]["n_test"]
-    click.echo(f"All are tested on the same {n_test:,} participants.")
+    where = "" if plan.study.test is None else f" of {str(plan.study.test.data)!r}"
+    click.echo(f"All are tested on the same {n_test:,} participants{where}.")
 
 
 def _local_slots(plan: StudyPlan, jobs: int | None) -> tuple[int, tuple[str, ...]]:

@@ -19,6 +19,7 @@ from cmr_train.choices import Head, People, Subset, Weights
 from cmr_train.data.drawn import keep_drawn, unwanted_pixels
 from cmr_train.data.pixel_sizes import spacings_of
 from cmr_train.data.selection import n_subjects_of, participants, select_images
+from cmr_train.data.splits import read_split_file
 from cmr_train.errors import TrainError
 from cmr_train.evaluation.metrics import score_volume
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME, comparisons_json, per_subject_csv, summary_json
@@ -27,7 +28,7 @@ from cmr_train.prediction.inference import label_images, pixels_sentence
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import CLASSES_FIELD, holds_scores_of_study
 from cmr_train.runs.identity import CatalogueIdentity
-from cmr_train.runs.known_people import KnownPeople, choose_subset, known_people, own_catalogue
+from cmr_train.runs.known_people import KnownPeople, choose_set, choose_subset, known_people, own_catalogue
 from cmr_train.runs.run import Run, loaded
 from cmr_train.settings.fields import member_of
 
@@ -52,6 +53,8 @@ class Evaluation:
     """The catalogue that was evaluated."""
     is_own_catalogue: bool
     """Whether it is the one that the run was trained on, perhaps with subjects or labels added."""
+    split_file: Path | None
+    """The file that names the evaluated set, where it is not one of the run's."""
     is_finished: bool
     """Whether the run had done all its iterations."""
     classes: Mapping[int, str]
@@ -86,6 +89,7 @@ class Evaluation:
             CLASSES_FIELD: dict(self.classes),
             "drawn_and_not_scored_pixels": dict(self.unwanted_pixels),
             "catalogue": {"path": self.catalogue.path.as_posix(), "sha256": self.catalogue.sha256},
+            "split": None if self.split_file is None else self.split_file.as_posix(),
             "is_finished": self.is_finished,
             "n_subjects_left_out": self.n_subjects_left_out,
             "n_trained_on": self.n_trained_on,
@@ -119,6 +123,7 @@ def evaluate(
     data: PathLike | None = None,
     *,
     subset: Subset | str | None = None,
+    split: PathLike | None = None,
     baseline: Run | PathLike | None = None,
     out: PathLike | None = None,
     people: People | str | None = None,
@@ -140,6 +145,9 @@ def evaluate(
         The subjects to evaluate: ``train`` (whose masks were learnt from), ``validation``, ``test``, ``all`` or ``unseen``
         (whom the run has seen neither with labels nor with positions). None for ``test`` in the run's own catalogue, and for
         ``unseen`` in one of another cohort, which has no such sets.
+    split
+        A CSV file of participants and their sets, in place of the run's: ``subset`` is one of its sets, None for ``test``. For the
+        official sets of another catalogue.
     baseline
         Another network for the same task, or its folder.
     out
@@ -165,7 +173,7 @@ def evaluate(
     Raises
     ------
     TrainError
-        No subject of the subset has a truth that the run knows, or the baseline cannot be compared.
+        No subject of the subset has a truth that the run knows, the baseline cannot be compared, or ``split`` is no such file.
     CheckpointError
         A folder holds no run, or its weights cannot be used.
     ShardError
@@ -183,13 +191,19 @@ def evaluate(
     if scored_run.validation_dice:
         on_message(scored_run.weights_sentence)
     said = None if people is None else member_of(People, people, "people")
+    sets = None if split is None else read_split_file(Path(split))
     with Catalogue(own_catalogue(scored_run) if data is None else Path(data)) as catalogue:
         identity = CatalogueIdentity.of(catalogue)
         is_own = scored_run.has_people and identity.is_of_one_cohort(scored_run.catalogue)
-        chosen = (Subset.TEST if is_own else Subset.UNSEEN) if subset is None else member_of(Subset, subset, "subset")
+        by_default = Subset.TEST if is_own or sets is not None else Subset.UNSEEN
+        chosen = by_default if subset is None else member_of(Subset, subset, "subset")
         everyone = select_images(scored_run.config, catalogue, scored_run.head, Subset.ALL)
         known = known_people(scored_run, identity, participants(everyone), said)
-        scored = choose_subset(scored_run, catalogue, everyone, chosen, known, is_own=is_own)
+        scored = (
+            choose_subset(scored_run, catalogue, everyone, chosen, known, is_own=is_own)
+            if sets is None
+            else choose_set(everyone, chosen, sets)
+        )
         index = scored.index
         known_to_baseline = None if other is None else known_people(other, identity, participants(everyone), said)
         if other is not None and known_to_baseline is not None:
@@ -213,6 +227,7 @@ def evaluate(
         weights=scored_run.weights,
         catalogue=identity,
         is_own_catalogue=is_own,
+        split_file=None if split is None else Path(split).absolute(),
         is_finished=scored_run.is_finished,
         classes=scored_run.classes,
         unwanted_pixels=unwanted,

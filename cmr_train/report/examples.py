@@ -101,7 +101,7 @@ def examples(results: StudyResults, variant: str) -> tuple[Example, ...]:
     if not ranked:
         raise TrainError("no test subject has a Dice")
     chosen = {"median": ranked[(len(ranked) - 1) // 2]} | ({"worst": ranked[0]} if len(ranked) > 1 else {})
-    with _open(results, config) as catalogue:
+    with _open(results, next(iter(results.other_test_set), config.data.data)) as catalogue:
         index = select_images(config, catalogue, config.head, Subset.ALL)
         return tuple(_example(catalogue, index, config, cells, rank, *scored) for rank, scored in chosen.items())
 
@@ -112,7 +112,7 @@ def pretext_example(results: StudyResults, run: RunResult) -> PretextExample:
     if run.config is None or not ranked or not (run.folder / FINAL_NAME).is_file():
         raise TrainError("it has no weights in the folder of the study, or was not scored")
     subject, mean_dice = ranked[(len(ranked) - 1) // 2]
-    with _open(results, run.config) as catalogue:
+    with _open(results, run.config.data.data) as catalogue:
         index = select_images(run.config, catalogue, run.config.head, Subset.ALL)
         address, truth = _choose(index, subject, _reader(catalogue.positions, run.config))
         image, aspect, spacing_mm = _image(catalogue, run.config, address)
@@ -138,9 +138,8 @@ def _ranked(runs: Sequence[RunResult]) -> list[tuple[str, float]]:
     return sorted(((key, float(np.mean(dice))) for key, dice in values.items()), key=lambda pair: (pair[1], pair[0]))
 
 
-def _open(results: StudyResults, config: RunConfig) -> Catalogue:
-    """Open the catalogue of a run, if it is the one that the study was run on."""
-    path = config.data.data
+def _open(results: StudyResults, path: Path) -> Catalogue:
+    """Open a catalogue, if it is the one that the study was run on."""
     if not path.is_file():
         raise TrainError(f"the catalogue {path.name!r} is not where it was when the study ran; start from the same folder")
     expected = results.catalogues.get(Path(path).as_posix())

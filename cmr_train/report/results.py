@@ -20,7 +20,7 @@ from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, read_per_subject_csv
 from cmr_train.evaluation.scores import MEAN, POOLED, ScoreTable
 from cmr_train.runs.folder import CONFIG_NAME, RESULT_NAME, SCORES_FIELD, read_config, read_json
-from cmr_train.study.job import State
+from cmr_train.study.job import TEST_FIELD, State
 from cmr_train.study.plan import PRETEXTS
 from cmr_train.study.run import STUDY_NAME, began_from_others, pretext_digests
 from cmr_train.training.tracking import METRICS_NAME
@@ -96,6 +96,8 @@ class StudyResults:
     versions: Mapping[str, str]
     catalogues: Mapping[str, str]
     """SHA-256 of each, by path."""
+    other_test_set: Mapping[Path, str]
+    """SHA-256, by path, of another catalogue that the networks were tested on, and of the split file that names its test set."""
     pretexts: tuple[RunResult, ...]
     cells: tuple[CellResult, ...]
 
@@ -175,13 +177,15 @@ def read_study(folder: Path) -> StudyResults:
     value = read_json(path)
     try:
         study = value["study"]
+        test = study.get("test") or {}
+        files = [Path(test[name]) for name in ("data", "split") if test.get(name)]
         runs: dict[str, RunResult] = {}
         pretexts = pretext_digests(folder, value["pretexts"])
         cells = []
         for cell in value["cells"]:
             where = cell["folder"]
             if where not in runs:
-                runs[where] = _read_run(folder / where)
+                runs[where] = _read_run(folder / where, value.get(TEST_FIELD))
                 if cell["pretext"] is not None and began_from_others(folder / where, pretexts.get(cell["pretext"])):
                     runs[where] = replace(runs[where], state=State.FAILED.value, error=_BEGAN_FROM_OTHERS, table=None)
             names = ("name", "variant", "subjects", "seed", "pretext")
@@ -196,6 +200,7 @@ def read_study(folder: Path) -> StudyResults:
             weights=Weights(study.get("weights", Weights.LAST)),
             versions=value.get("versions", {}),
             catalogues=value.get("catalogue_sha256", {}),
+            other_test_set=dict(zip(files, value[TEST_FIELD], strict=True)) if files else {},
             pretexts=tuple(_read_run(folder / PRETEXTS / name) for name in value["pretexts"]),
             cells=tuple(cells),
         )
@@ -230,11 +235,17 @@ def read_curve(path: Path) -> Curve | None:
     )
 
 
-def _read_run(folder: Path) -> RunResult:
+def _read_run(folder: Path, test: list[str] | None = None) -> RunResult:
+    """Read a run; scores on another test set than that of these checksums are none."""
     seal, table = _read_seal(folder), None
     state, error = seal.get("state"), seal.get("error")
     if state not in (State.DONE, State.FAILED):
         state, error = MISSING, "it has not ended; start the study again to go on with it"
+    elif state == State.DONE and seal.get(TEST_FIELD) != test:
+        state, error = (
+            State.FAILED,
+            "it was scored on another test set than the study's; delete its folder and start the study again",
+        )
     elif state == State.DONE and SCORES_FIELD in seal:
         try:
             table = _read_scores(folder / PER_SUBJECT_NAME, seal[SCORES_FIELD])

@@ -266,7 +266,8 @@ def _setup(results: StudyResults) -> Iterator[Section]:
     settings = tuple(run_tables.settings_table(results, variant) for variant in results.variants)
     versions = ", ".join(f"{name} {version}" for name, version in results.versions.items()) or "not known"
     data = ", ".join(f"{Path(path).name} ({in_groups(digest)})" for path, digest in results.catalogues.items()) or "not known"
-    words = (f"Versions: {versions}.", f"Catalogues and their SHA-256: {data}.")
+    tested = ", ".join(f"{path.name} ({in_groups(digest)})" for path, digest in results.other_test_set.items())
+    words = (f"Versions: {versions}.", f"Catalogues and their SHA-256: {data}.", *([f"Test set: {tested}."] if tested else []))
     yield Section(name="configuration", title="Configuration", text=words, parts=settings, is_folded=True)
 
 

@@ -20,12 +20,14 @@ def what_was_compared(results: StudyResults) -> str:
     variants = f" in {len(results.variants)} variants" if len(results.variants) > 1 else ""
     tested = f"{len(results.test_subjects):,} test subjects" if results.test_subjects else "the test subjects"
     also = ", another pretext" if results.pretexts and len(results.seeds) > 1 and results.has_pretext_per_seed else ""
+    files = [repr(path.name) for path in results.other_test_set]
+    where = f" of another catalogue, {' and the split file '.join(files)}" if files else ""
     scored = " Scored were the weights of each network's best validation." if results.weights is Weights.BEST else ""
     return (
         f"Networks that segment {results.view.title} images were trained with {modes} on {numbers} annotated "
         f"subject{'' if results.subjects == (1,) else 's'}, {counted(len(results.seeds), 'seed')} each{variants}. A seed is "
-        f"another choice of annotated subjects{also} and other first weights. All were scored on the same {tested}, who were "
-        f"not trained on.{scored}"
+        f"another choice of annotated subjects{also} and other first weights. All were scored on the same {tested}{where}, who "
+        f"were not trained on.{scored}"
     )
 
 

@@ -1,6 +1,6 @@
 """Whom a run has seen, and which subjects of a catalogue it is scored on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,3 +114,14 @@ def choose_subset(
             "another subset"
         )
     return Chosen(index=chosen, left_out=left_out)
+
+
+def choose_set(index: ImageIndex, subset: Subset, sets: Mapping[str, str]) -> Chosen:
+    """Choose the images of the participants whom a split file puts into a set; raises TrainError if there are none."""
+    if subset in (Subset.ALL, Subset.UNSEEN):
+        raise TrainError(f"a split file has no set {subset.value}; choose train, validation or test")
+    keys = participants(index)
+    chosen = of_participants(index, [key for key in keys if sets.get(key) == subset.value])
+    if not len(chosen):
+        raise TrainError(f"the split file puts none of the {len(keys)} participants with a truth into the {subset.value} set")
+    return Chosen(index=chosen, left_out=frozenset())

@@ -31,6 +31,9 @@ from cmr_train.runs.folder import RESULT_NAME, SCORES_FIELD
 LOG_NAME = "log.txt"
 """The output of a run's process."""
 
+TEST_FIELD = "test_set_sha256"
+"""Field of ``cell.json`` and ``study.json``: the checksums of the catalogue and of the split file of another test set."""
+
 _POLL_SECONDS = 0.1
 _LOCK_SECONDS = 60.0
 """A run whose starter was killed just before ends within this time."""
@@ -62,6 +65,8 @@ class Job:
     """Further values of ``cell.json``: the numbers of participants and images that are trained on."""
     weights: str = Weights.LAST.value
     """The weights that are scored."""
+    test: dict[str, str | None] | None = None
+    """Another test set as the study file has it; None for the run's own."""
     gpu: str | None = None
     """The only visible GPU; None for all."""
 
@@ -83,6 +88,11 @@ def is_done(run: Path) -> bool:
         return bool(json.loads((run / RESULT_NAME).read_text(encoding="utf-8"))["state"] == State.DONE)
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def test_set_digests(data: Path, split: Path | None) -> list[str]:
+    """Return the checksums of the catalogue of another test set and, if there is one, of its split file."""
+    return [file_sha256(path) for path in (data, split) if path is not None]
 
 
 def run_job(job: Job) -> Outcome:
@@ -183,8 +193,12 @@ def _train_and_evaluate(job: Job) -> bool:
     compute = choose_compute(config.runtime)
     scores: dict[str, Any] = {}
     if job.facts.get("n_test", 1):
-        evaluate(load_run(out, compute.device, weights=job.weights), subset=Subset.TEST, out=out, on_message=_log)
+        other: dict[str, Any] = job.test or {}
+        subset = Subset.ALL if other and not other["split"] else Subset.TEST
+        evaluate(load_run(out, compute.device, weights=job.weights), subset=subset, out=out, on_message=_log, **other)
         scores = {SCORES_FIELD: file_sha256(out / PER_SUBJECT_NAME)}
+        if other:
+            scores[TEST_FIELD] = test_set_digests(Path(other["data"]), other["split"] and Path(other["split"]))
     seal = {"state": State.DONE.value, "error": None, "attempts": job.attempt, "seconds": round(time.perf_counter() - start, 1)}
     write_json(out / RESULT_NAME, seal | scores | {"device": compute.description, "weights": job.weights} | job.facts)
     return True

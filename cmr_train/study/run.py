@@ -16,8 +16,9 @@ from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import CONFIG_NAME, FINAL_NAME, RESULT_NAME, read_catalogues, read_config, read_json
 from cmr_train.runs.versions import versions
 from cmr_train.study.engines import Handle, Submit
-from cmr_train.study.job import Job, Outcome, State, is_done
+from cmr_train.study.job import TEST_FIELD, Job, Outcome, State, is_done, test_set_digests
 from cmr_train.study.plan import NETWORKS, PRETEXTS, Pretext, StudyPlan, StudyRun
+from cmr_train.study.study_file import OtherTestSet
 from cmr_train.training.loop import stop_signal
 from cmr_train.training.session import ORIGIN_FIELD, WEIGHTS_NAME
 
@@ -32,6 +33,7 @@ _POLL_SECONDS = 0.1
 def catalogue_digests(plan: StudyPlan) -> dict[Path, str]:
     """Return the SHA-256 of each catalogue that the plan reads."""
     paths = {run.config.data_of(Head(head)) for run in plan.everything for head in run.config.heads}
+    paths |= set() if plan.study.test is None else {plan.study.test.data}
     return {path: file_sha256(path) for path in sorted(paths)}
 
 
@@ -61,6 +63,16 @@ def check_folder(plan: StudyPlan, folder: Path, digests: Mapping[Path, str]) -> 
             [
                 f"{str(folder / began[0])!r} began from other weights than those of its pretext now ({len(began)} such in all); "
                 "delete these folders, overwrite the study, or choose another folder"
+            ]
+        )
+    tested = _tested(plan)
+    if any(
+        is_done(folder / run.folder) and read_json(folder / run.folder / RESULT_NAME).get(TEST_FIELD) != tested for run in plan.runs
+    ):
+        raise ConfigError(
+            [
+                f"networks in {str(folder)!r} were scored on another test set than this study's; overwrite the study, or choose "
+                "another folder"
             ]
         )
     others = [run.folder for run in plan.everything if _is_another(folder / run.folder, run.config, digests)]
@@ -96,8 +108,18 @@ def prepare_folder(plan: StudyPlan, folder: Path, digests: Mapping[Path, str], *
     write_json(
         folder / STUDY_NAME,
         study_json(plan)
-        | {"versions": versions(), "catalogue_sha256": {path.as_posix(): digest for path, digest in digests.items()}},
+        | {
+            "versions": versions(),
+            "catalogue_sha256": {path.as_posix(): digest for path, digest in digests.items()},
+            TEST_FIELD: _tested(plan),
+        },
     )
+
+
+def _tested(plan: StudyPlan) -> list[str] | None:
+    """Return the checksums of another test set than that of the catalogue that is trained on; None without one."""
+    test = plan.study.test
+    return None if test is None else test_set_digests(test.data, test.split)
 
 
 def study_json(plan: StudyPlan) -> dict[str, Any]:
@@ -161,7 +183,8 @@ def run_study(
             for run in queue.ready():
                 attempt = queue.attempts.get(run.folder, 0) + 1
                 queue.attempts[run.folder] = attempt
-                queue.under_way[run.folder] = submit(_job(run, folder, attempt, facts[run.folder], threads))
+                test = plan.study.test if isinstance(run, StudyRun) else None
+                queue.under_way[run.folder] = submit(_job(run, folder, attempt, facts[run.folder], threads, test))
             queue.take_in()
             time.sleep(_POLL_SECONDS)
     return queue.outcomes
@@ -253,7 +276,14 @@ def _is_another(run: Path, config: RunConfig, digests: Mapping[Path, str]) -> bo
     return any(identity.sha256 != digests[config.data_of(head)] for head, identity in read_catalogues(run).items())
 
 
-def _job(run: Pretext | StudyRun, folder: Path, attempt: int, facts: Mapping[str, int], threads: int | None) -> Job:
+def _job(
+    run: Pretext | StudyRun,
+    folder: Path,
+    attempt: int,
+    facts: Mapping[str, int],
+    threads: int | None,
+    test: OtherTestSet | None,
+) -> Job:
     config = run.config
     if config.runtime.threads is None and threads is not None:
         config = dataclasses.replace(config, runtime=dataclasses.replace(config.runtime, threads=threads))
@@ -265,4 +295,5 @@ def _job(run: Pretext | StudyRun, folder: Path, attempt: int, facts: Mapping[str
         attempt=attempt,
         facts=dict(facts),
         weights=run.weights.value,
+        test=None if test is None else test.to_json(),
     )

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from cmr_planes.system.suggestion import suggest
 from cmr_planes.views import TARGET_VIEWS, CardiacView
-from cmr_train.choices import Preset, TransferMode, Weights
+from cmr_train.choices import People, Preset, TransferMode, Weights
 from cmr_train.config import SETTINGS
 from cmr_train.errors import ConfigError, SettingProblem
 from cmr_train.settings.fields import convert, setting, settings_of, to_plain
@@ -40,6 +40,23 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OtherTestSet:
+    """Participants of another catalogue on whom every network is scored, in place of the test set of its own."""
+
+    data: Path
+    """The catalogue."""
+    split: Path | None = None
+    """A file of participants and sets: those of ``test`` are scored; None for all annotated ones."""
+    people: People | None = None
+    """Whether equal keys in this catalogue and in those of the training are the same persons."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what JSON can hold."""
+        value: dict[str, Any] = to_plain(dataclasses.asdict(self))
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     """A comparison of networks."""
 
@@ -61,6 +78,8 @@ class Study:
         False, "Train one pretext per seed, in place of one for all seeds: intervals then hold the variance of the pretext too."
     )
     few_tested: bool = setting(False, "Allow fewer than five test participants, who say little about others.")
+    test: OtherTestSet | None = None
+    """None for the test set of the catalogue that is trained on."""
     variants: tuple[Variant, ...]
     """At least one."""
 
@@ -80,6 +99,7 @@ class Study:
             "weights": self.weights.value,
             "pretext_per_seed": self.pretext_per_seed,
             "few_tested": self.few_tested,
+            "test": None if self.test is None else self.test.to_json(),
             "variants": {
                 variant.name: to_plain({"preset": variant.preset, "pretext": variant.pretext, "finetune": variant.finetune})
                 for variant in self.variants
@@ -89,7 +109,7 @@ class Study:
 
 STUDY_SETTINGS = settings_of(Study)
 """The settings of a study by name, its variants' aside."""
-STUDY_KEYS = ("name", *STUDY_SETTINGS, *VARIANT_KEYS, "variants")
+STUDY_KEYS = ("name", *STUDY_SETTINGS, "test", *VARIANT_KEYS, "variants")
 """Keys of a study file."""
 
 
@@ -123,10 +143,22 @@ def parse_study(document: Mapping[str, Any]) -> Study:
     view = values.get("view") or STUDY_SETTINGS["view"].default
     name = _parsed(found, "name", partial(convert, str), document.get("name", view.title))
     variants = _variants(found, document, pretext_per_seed=bool(values.get("pretext_per_seed")))
+    test = _other_test_set(found, document["test"]) if "test" in document else None
     if found:
         raise ConfigError([*dict.fromkeys(found)])
-    study = Study(name=name, variants=variants, **values)
+    study = Study(name=name, variants=variants, test=test, **values)
     return dataclasses.replace(study, subjects=tuple(sorted(study.subjects)))
+
+
+def _other_test_set(found: list[SettingProblem | str], table: object) -> OtherTestSet | None:
+    """Read the table of another test set."""
+    known = [field.name for field in dataclasses.fields(OtherTestSet)]
+    if not isinstance(table, dict) or "data" not in table:
+        found.append(f'test must be a table with the catalogue to score on, data = "other.h5", got {table!r}')
+        return None
+    found += [_unknown(name, known, "test") for name in table if name not in known]
+    values = {name: _parsed(found, f"test.{name}", SETTINGS[name].parse, table[name]) for name in known if name in table}
+    return OtherTestSet(**values)
 
 
 def _variants(found: list[SettingProblem | str], document: Mapping[str, Any], *, pretext_per_seed: bool) -> tuple[Variant, ...]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +17,13 @@ from cmr_train.compute.distributed import World
 from cmr_train.config import DataConfig, RunConfig
 from cmr_train.data.drawn import drawn_structures
 from cmr_train.data.selection import participants, select_images
-from cmr_train.data.splits import choose_participants
+from cmr_train.data.splits import choose_participants, read_split_file
 from cmr_train.errors import ConfigError, TrainError
 from cmr_train.recipes.finetune import held_out_sentence
 from cmr_train.runs.identity import CatalogueIdentity, Seen
+from cmr_train.runs.known_people import choose_set
 from cmr_train.study.plan import Pretext, StudyPlan, StudyRun
+from cmr_train.study.study_file import OtherTestSet
 from cmr_train.training.best import MIN_PARTICIPANTS
 from cmr_train.training.session import Reporter, Session
 from cmr_train.training.tasks import choose_images
@@ -42,7 +44,7 @@ class Cohort:
     """Participants of the test set."""
     held_back: frozenset[str]
     """Participants of the validation and the test set with images that a run could be trained on."""
-    n_validation: int
+    validation: frozenset[str]
     """Participants of the validation set."""
     drawn: Mapping[str, frozenset[Structure]]
     """Structures that were drawn on the training images of each participant; empty for positions."""
@@ -57,9 +59,21 @@ class Cohort:
         drawn = frozenset[Structure]().union(*(self.drawn[key] for key in self.chosen(config)))
         return tuple(structure.title for structure in config.structures if structure not in drawn)
 
+    def used(self, config: RunConfig) -> frozenset[str]:
+        """Return the participants whom a run is trained or validated on."""
+        return frozenset(self.chosen(config)) | self.validation
+
     def chosen(self, config: RunConfig) -> tuple[str, ...]:
         """Return the participants that a run is trained on."""
         return choose_participants(self.train, config.data.subjects or len(self.train), seed=config.data.subjects_seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """Participants of another test set."""
+
+    catalogue: CatalogueIdentity
+    keys: frozenset[str]
 
 
 def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
@@ -77,6 +91,7 @@ def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
     TrainError
         A catalogue has no images, annotations or positions of the view, or no test set.
     """
+    other_tests: dict[tuple[object, ...], Tested] = {}
     cohorts: dict[tuple[DataConfig, Path, Head, bool], Cohort] = {}
     pretexts = {pretext.name: pretext.config for pretext in plan.pretexts}
     found: dict[str, dict[str, int]] = {}
@@ -87,20 +102,32 @@ def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
         ignores_undrawn = config.transfer is not None and config.transfer.ignore_undrawn
         key = dataclasses.replace(config.data, subjects=None, subjects_seed=0), config.data_of(head), head, ignores_undrawn
         if key not in cohorts:
-            cohorts[key] = _cohort(dataclasses.replace(config, data=key[0]), head)
+            has_test_set = head is Head.POSITIONS or plan.study.test is None
+            cohorts[key] = _cohort(dataclasses.replace(config, data=key[0]), head, has_test_set=has_test_set)
         return cohorts[key]
 
     for run in plan.everything:
         people = cohort(run.config, run.config.head)
         problems += _problems_of_run(plan, run, people)
+        tested = people.test
         if isinstance(run, StudyRun):
-            tests.add(people.test)
+            learnt = [(people.catalogue, people.used(run.config))]
             if run.mode is TransferMode.MULTITASK:
-                cohort(run.config, Head.POSITIONS)
+                positions = cohort(run.config, Head.POSITIONS)
+                learnt.append((positions.catalogue, frozenset(positions.train)))
             if run.pretext is not None:
                 source = pretexts[run.pretext]
-                problems += _problems_of_pretext(run, people, source, cohort(source, Head.POSITIONS))
-        found[run.folder] = people.learnt_from(run.config) | {"n_test": len(people.test)}
+                seen = cohort(source, Head.POSITIONS)
+                learnt.append((seen.catalogue, seen.used(source)))
+                problems += _problems_of_pretext(run, people, source, seen)
+            if plan.study.test is not None:
+                key = run.config.data.view, run.config.data.phases, run.config.structures
+                if key not in other_tests:
+                    other_tests[key] = _other_test_set(plan.study.test, run.config)
+                tested = other_tests[key].keys
+                problems += _problems_of_other_test_set(plan.study.test, other_tests[key], learnt)
+            tests.add(tested)
+        found[run.folder] = people.learnt_from(run.config) | {"n_test": len(tested)}
     problems += _problems_of_tests(tests, few_tested=plan.study.few_tested)
     if problems:
         raise ConfigError([*dict.fromkeys(problems)])
@@ -137,9 +164,9 @@ def _problems_of_run(plan: StudyPlan, run: Pretext | StudyRun, people: Cohort) -
             f"{run.name}: none of the images of the {run.subjects} participants chosen with seed {run.seed} shows "
             f"{', '.join(undrawn)}, which it is to segment; ask for more participants, or other structures"
         )
-    if plan.study.weights is Weights.BEST and people.n_validation < MIN_PARTICIPANTS:
+    if plan.study.weights is Weights.BEST and len(people.validation) < MIN_PARTICIPANTS:
         yield (
-            f"the validation set of {str(data.data)!r} has {people.n_validation} annotated participants, and "
+            f"the validation set of {str(data.data)!r} has {len(people.validation)} annotated participants, and "
             f"{MIN_PARTICIPANTS} are needed to choose the best weights; use the last ones, or other fractions"
         )
 
@@ -152,8 +179,34 @@ def _problems_of_pretext(run: StudyRun, people: Cohort, source: RunConfig, seen:
         yield held_out_sentence(len(found), run.config, source)
 
 
-def _cohort(config: RunConfig, head: Head) -> Cohort:
-    """Find the training images of a task and the test set."""
+def _other_test_set(test: OtherTestSet, config: RunConfig) -> Tested:
+    """Find the participants of another test set whom a run is scored on; raises TrainError if there are none."""
+    with Catalogue(test.data) as catalogue:
+        index = select_images(config, catalogue, config.head, Subset.ALL)
+        if test.split is not None:
+            index = choose_set(index, Subset.TEST, read_split_file(test.split)).index
+        return Tested(catalogue=CatalogueIdentity.of(catalogue), keys=frozenset(participants(index)))
+
+
+def _problems_of_other_test_set(
+    test: OtherTestSet, tested: Tested, learnt: Iterable[tuple[CatalogueIdentity, frozenset[str]]]
+) -> Iterator[str]:
+    """Say that participants of another test set are trained or validated on; raises TrainError where that cannot be told."""
+    common = frozenset[str]().union(
+        *(
+            Seen(catalogue=catalogue, participants=keys).among(tested.catalogue, tested.keys, test.people)
+            for catalogue, keys in learnt
+        )
+    )
+    if common:
+        yield (
+            f"{len(common)} of the {len(tested.keys)} test participants in {str(test.data)!r} are trained or validated on; "
+            "name the test set in a split file without them, or train on others"
+        )
+
+
+def _cohort(config: RunConfig, head: Head, *, has_test_set: bool) -> Cohort:
+    """Find the training images of a task and the test set, if it is used."""
     with Catalogue(config.data_of(head)) as catalogue:
         compute = Compute(torch.device("cpu"))
         session = Session(
@@ -162,7 +215,7 @@ def _cohort(config: RunConfig, head: Head) -> Cohort:
         images = choose_images(session, head)
         index = images.train
         keys = [index.participant(row) for row in range(len(index))]
-        tested = _test_set(config, catalogue) if head is config.head else frozenset()
+        tested = _test_set(config, catalogue) if head is config.head and has_test_set else frozenset()
         drawn = _drawn_by_participant(catalogue, index, keys, config) if head is Head.STRUCTURES else {}
         identity = CatalogueIdentity.of(catalogue)
     return Cohort(
@@ -170,7 +223,7 @@ def _cohort(config: RunConfig, head: Head) -> Cohort:
         train=Counter(keys),
         test=tested,
         held_back=frozenset({*images.split.validation, *images.split.test}),
-        n_validation=len(participants(images.validation)),
+        validation=frozenset(participants(images.validation)),
         drawn=drawn,
     )
 

@@ -120,6 +120,24 @@ def test_another_cohort_goes_to_a_folder_of_its_own_and_is_named(tmp_path, ours,
     assert "has no test set in it" in said(result)
 
 
+def test_the_official_set_of_another_catalogue_is_scored_in_a_folder_of_its_own(tmp_path, ours, others):
+    run = pretext_run(tmp_path / "run", ours)
+    file = tmp_path / "official.csv"
+    file.write_text("participant,set\nSYN-0011,test\nSYN-0012,train\nSYN-0013,test\nSYN-0001,test\n")
+    result = evaluate(run, "--data", others, "--split", file)
+    assert result.exit_code == 0, result.output
+    assert scored(run / "evaluation-out-test-of-official") == {"SYN-0011", "SYN-0013"}
+    assert json.loads((run / "evaluation-out-test-of-official" / "summary.json").read_text())["split"] == file.as_posix()
+    assert evaluate(run, "--split", file).exit_code == 0
+    assert scored(run / "evaluation-out-test-of-official") == {"SYN-0001"}
+    assert not (run / "per_subject.csv").exists()
+    result = evaluate(run, "--data", others, "--split", file, "--subset", "validation")
+    assert "puts none of the 3 participants with a truth into the validation set" in said(result)
+    result = evaluate(run, "--data", others, "--split", file, "--subset", "all")
+    assert result.exit_code == 1
+    assert "a split file has no set all; choose train, validation or test" in said(result)
+
+
 def test_equal_keys_of_another_cohort_are_not_guessed_about(tmp_path, ours, namesakes):
     run = pretext_run(tmp_path / "run", ours, trained_on=("SYN-0001", "SYN-0003", "SYN-0004"))
     result = evaluate(run, "--data", namesakes)

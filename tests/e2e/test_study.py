@@ -1,5 +1,6 @@
 """A small study as a user runs it: killed and interrupted, with cells that fail, and on other engines than this machine."""
 
+import hashlib
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from distributed import LocalCluster
 
 from cmr_train.recipes.finetune import train_finetune
 from cmr_train.recipes.pretext import train_pretext
+from cmr_train.runs.identity import in_groups
 from cmr_train.study.engines import dask_executor, slurm_executor
 from cmr_train.study.job import State
 from cmr_train.study.plan import Pretext, plan_study
@@ -171,6 +173,40 @@ def test_a_study_of_too_few_test_participants_is_refused_unless_allowed(data, tm
     assert "the test set has " in refused.stderr
     assert "fewer than 5 say little about others" in " ".join(refused.stderr.split())
     assert train("study", path, "--out", tmp_path / "out", "--dry-run", "--few-tested").exit_code == 0
+
+
+def test_the_networks_of_a_study_are_scored_on_the_test_set_of_another_catalogue(data, tmp_path):
+    other = annotate(small_catalogue(tmp_path / "other", 5, first=41))
+    split = tmp_path / "official.csv"
+    split.write_text("participant,set\n" + "".join(f"SYN-{n:04},{'test' if n < 44 else 'train'}\n" for n in range(41, 46)))
+    more = f"[test]\ndata = {str(other)!r}\nsplit = {str(split)!r}\n"
+    keys = {"settings": {**SETTINGS, "iterations": 1}, "modes": ["scratch"], "subjects": [1]}
+    study, out = write_study(tmp_path, data, more=more, **keys), tmp_path / "out"
+    done = train("study", study, "--out", out)
+    assert done.exit_code == 0, done.output
+    assert f"All are tested on the same 3 participants of {str(other)!r}." in " ".join(done.stdout.split())
+    cell = out / "cells/scratch-n1-s0"
+    scored = {line.split(",")[0] for line in (cell / "per_subject.csv").read_text().splitlines()[1:]}
+    assert scored == {"SYN-0041", "SYN-0042", "SYN-0043"}
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (other, split)]
+    assert json.loads((cell / "cell.json").read_text())["test_set_sha256"] == digests
+    text = (out / "report.md").read_text()
+    assert "3 test subjects of another catalogue, 'out.h5' and the split file 'official.csv', who were not trained on" in text
+    assert f"official.csv ({in_groups(digests[1])})" in text
+    assert "The median test subject" in text
+
+    split.write_text(split.read_text().replace("SYN-0044,train", "SYN-0044,test"))
+    changed = train("study", study, "--out", out)
+    assert changed.exit_code == 2
+    assert "were scored on another test set than this study's" in " ".join(changed.stderr.split())
+
+    split.write_text("participant,set\n" + "".join(f"SYN-{n:04},test\n" for n in range(1, 13)))
+    more = f"[test]\ndata = {str(data)!r}\nsplit = {str(split)!r}\n"
+    keys["modes"] = ["all"]
+    leak = train("study", write_study(tmp_path, data, more=more, **keys), "--out", tmp_path / "leak")
+    assert leak.exit_code == 2
+    assert "of the 12 test participants in" in " ".join(leak.stderr.split())
+    assert not (tmp_path / "leak").exists()
 
 
 def test_options_alone_make_a_study(data, monkeypatch):

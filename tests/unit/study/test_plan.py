@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmr_planes.views import CardiacView
-from cmr_train.choices import LossKind, Preset, Sharing, TransferMode, Weights
+from cmr_train.choices import LossKind, People, Preset, Sharing, TransferMode, Weights
 from cmr_train.data.splits import choose_participants
 from cmr_train.errors import ConfigError
 from cmr_train.runs.identity import CatalogueIdentity
 from cmr_train.study.plan import StudyPlan, plan_study
-from cmr_train.study.study_file import parse_study, read_document
+from cmr_train.study.study_file import OtherTestSet, parse_study, read_document
 from cmr_train.study.survey import Cohort
 
 FOLDER = Path("studies/s")
@@ -120,6 +120,18 @@ def test_a_study_with_a_pretext_per_seed_varies_its_seed_itself():
     )
 
 
+def test_another_test_set_is_read_from_its_table():
+    found = plan(test={"data": "mnms.h5", "split": "official.csv", "people": "other"}).study
+    assert found.test == OtherTestSet(data=Path("mnms.h5"), split=Path("official.csv"), people=People.OTHER)
+    assert found.to_json()["test"] == {"data": "mnms.h5", "split": "official.csv", "people": "other"}
+    assert plan().study.to_json()["test"] is None
+    assert problems(test={"data": "a.h5", "splits": "b.csv", "people": "some"}) == (
+        "test has no setting 'splits'; did you mean 'split'?",
+        "test.people must be one of same, other, got 'some'; did you mean 'same'?",
+    )
+    assert problems(test="a.h5") == ("test must be a table with the catalogue to score on, data = \"other.h5\", got 'a.h5'",)
+
+
 def test_scratch_alone_needs_no_pretext():
     assert plan(modes=["scratch"]).pretexts == ()
 
@@ -206,7 +218,7 @@ KEYS = st.sets(st.text("0123456789abc", min_size=1, max_size=4), min_size=1, max
 def test_smaller_choices_of_subjects_are_part_of_larger_ones_and_seeds_differ_only_in_who(keys, numbers, seeds):
     identity = CatalogueIdentity(path=FOLDER, sha256="")
     train = {key: len(key) for key in keys}
-    cohort = Cohort(catalogue=identity, train=train, test=frozenset(), held_back=frozenset(), n_validation=0, drawn={})
+    cohort = Cohort(catalogue=identity, train=train, test=frozenset(), held_back=frozenset(), validation=frozenset(), drawn={})
     found = plan(subjects=[*numbers], seeds=seeds, modes=["scratch", "all"])
     for seed in range(seeds):
         before: set[str] = set()
