@@ -28,6 +28,7 @@ from cmr_train.presets import configure
 from cmr_train.runs.run import make_network
 from cmr_train.training.loop import Task, augmentation, step
 from cmr_train.training.losses import cross_entropy
+from cmr_train.training.objectives import ClassObjective
 from cmr_train.training.state import TrainState, make_state
 
 
@@ -59,7 +60,7 @@ def main() -> None:
             dataset.fill_cache()
         size = config.training.batch_size
         order = Order(n_images=len(dataset), batch_size=size, seed=0, task=0)
-        task = Task(head=Head.POSITIONS, dataset=dataset, order=order, loss=cross_entropy)
+        task = Task(head=Head.POSITIONS, name="positions", dataset=dataset, order=order, objective=ClassObjective(cross_entropy))
         model = make_network(config)
         initialise(model, 0)
         state = make_state(model, config, compute)

@@ -16,7 +16,7 @@ class Recipe(StrEnum):
     """The two recipes that train; only their runs have a configuration. Evaluation and prediction use that of a run."""
 
     PRETEXT = "pretext"
-    """The nine positions."""
+    """The nine positions, or another target."""
     FINETUNE = "finetune"
     """The anatomical structures."""
 
@@ -58,9 +58,24 @@ class Head(StrEnum):
     """Heads of the network, one per task."""
 
     POSITIONS = "positions"
-    """Task 1, ten classes."""
+    """Task 1, the pretext, whatever its target."""
     STRUCTURES = "structures"
     """Task 2."""
+
+
+class PretextTarget(StrEnum):
+    """What a network learns in the pretext task."""
+
+    BOXES = "boxes"
+    """The nine positions, as in the paper."""
+    LINES = "lines"
+    """The two lines in which other views meet the image, as a heat map each."""
+    SLICE = "slice"
+    """The relative place of the image in its stack, 0 at the base and 1 at the apex."""
+    MASKED = "masked"
+    """The intensities of hidden patches."""
+    SHUFFLED = "shuffled"
+    """The nine positions of another person: a control, which is the same task without the geometry."""
 
 
 class TransferMode(StrEnum):

@@ -24,6 +24,7 @@ from cmr_train.choices import (
     People,
     Precision,
     Preset,
+    PretextTarget,
     Recipe,
     Resampling,
     Schedule,
@@ -52,6 +53,9 @@ PLANNED_NETWORKS = ("PlainConvUNet", "ResidualEncoderUNet")
 
 MOST_BLUR = 2.0
 """Largest standard deviation of a blur, in pixels."""
+
+PATCHES = 8
+"""Patches to each side into which the matrix is cut to hide some of them (target ``masked``)."""
 
 _SIZE = Interval(low=1, high=4096)
 """Rows, columns and channels beyond which no network for cardiac images goes."""
@@ -155,6 +159,73 @@ class TrainingConfig:
         interval=Interval(high=MOST_BLUR),
     )
     seed: int = setting(0, "Seed of the initial weights, the order of images and their augmentation.", interval=NOT_NEGATIVE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretextConfig:
+    """What the pretext task is; ``multitask`` goes on with that of its pretext."""
+
+    target: PretextTarget = setting(
+        PretextTarget.BOXES,
+        "What is learnt: boxes (the nine positions), lines (a heat map of each of the two lines), slice (the place in the stack), "
+        "masked (hidden patches of the image), or shuffled (another person's boxes, a control).",
+    )
+    positions_only: bool = setting(
+        False, "Leave out images without positions where the target needs none (slice, masked), so that all targets have the same."
+    )
+    shuffle_seed: int = setting(0, "Seed of whose boxes each person is given (shuffled).", interval=NOT_NEGATIVE)
+
+    @property
+    def traits(self) -> "TargetTraits":
+        """What is known of the target."""
+        return TRAITS[self.target]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetTraits:
+    """What a target of the pretext task needs, and what a network needs for it."""
+
+    task: str
+    """Name of the task in messages and records."""
+    meaning: str
+    """What a network finds, in words."""
+    n_outputs: int
+    """Outputs of the head."""
+    needs_positions: bool = True
+    """Whether it needs images with positions."""
+    needs_stack: bool = False
+    """Whether it needs images of a stack of slices."""
+    min_participants: int = 1
+    """Participants that it needs to train on."""
+    has_classes: bool = False
+    """Whether each pixel gets a class, one of :class:`cmr_planes.views.PositionClass`; else numbers are learnt."""
+    is_pooled: bool = False
+    """Whether the head answers from the lowest level of the network, without a decoder."""
+    is_control: bool = False
+    """Whether it is made to teach nothing of the heart; no transfer takes it unless told to."""
+
+
+TRAITS = {
+    PretextTarget.BOXES: TargetTraits(
+        task="positions", meaning="the nine anatomical positions", n_outputs=len(PositionClass), has_classes=True
+    ),
+    PretextTarget.LINES: TargetTraits(task="lines", meaning="the lines of two other views", n_outputs=2),
+    PretextTarget.SLICE: TargetTraits(
+        task="slice", meaning="the place in the stack", n_outputs=1, needs_positions=False, needs_stack=True, is_pooled=True
+    ),
+    PretextTarget.MASKED: TargetTraits(
+        task="masked", meaning="the intensities of hidden patches", n_outputs=1, needs_positions=False
+    ),
+    PretextTarget.SHUFFLED: TargetTraits(
+        task="positions",
+        meaning="the nine anatomical positions of other people (a control)",
+        n_outputs=len(PositionClass),
+        min_participants=2,
+        has_classes=True,
+        is_control=True,
+    ),
+}
+"""The traits of each target; :mod:`cmr_train.training.targets` has what it makes of a batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,6 +354,8 @@ class RunConfig:
     plan: PlanConfig | None = None
     """The nnU-Net plan whose network the run has in place of that of ``network``."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    pretext: PretextConfig | None = None
+    """None where the run does not train the pretext task."""
     transfer: TransferConfig | None = None
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
 
@@ -299,11 +372,39 @@ class RunConfig:
 
     @property
     def heads(self) -> dict[str, int]:
-        """Classes of each head of the network."""
+        """Outputs of each head of the network."""
         tasks = [Head.STRUCTURES, Head.POSITIONS]
         if self.transfer is None or self.transfer.mode is not TransferMode.MULTITASK:
             tasks = [self.head]
-        return {task.value: len(self.class_numbers(task)) for task in tasks}
+        return {task.value: self._n_outputs(task) for task in tasks}
+
+    @property
+    def pooled_heads(self) -> tuple[str, ...]:
+        """The heads that answer from the lowest level of the network, without a decoder."""
+        return (Head.POSITIONS.value,) if self.traits.is_pooled and Head.POSITIONS.value in self.heads else ()
+
+    @property
+    def traits(self) -> TargetTraits:
+        """The traits of the target of the pretext task; those of boxes where the run does not train it."""
+        return (self.pretext or PretextConfig()).traits
+
+    def task_name(self, head: Head) -> str:
+        """Return the name of a task in messages and records."""
+        return self.traits.task if head is Head.POSITIONS else head.value
+
+    def material(self, head: Head) -> str:
+        """Return what an image must have to be of use for a task: ``structures``, ``positions``, or nothing more (``images``)."""
+        if head is Head.STRUCTURES:
+            return head.value
+        is_needed = self.traits.needs_positions or (self.pretext is not None and self.pretext.positions_only)
+        return Head.POSITIONS.value if is_needed else "images"
+
+    def has_classes(self, head: Head) -> bool:
+        """Return whether a task gives each pixel a class, so that there are label maps, and Dice."""
+        return head is Head.STRUCTURES or self.traits.has_classes
+
+    def _n_outputs(self, head: Head) -> int:
+        return len(self.class_numbers(head)) if self.has_classes(head) else self.traits.n_outputs
 
     @property
     def structures(self) -> tuple[Structure, ...]:
@@ -311,10 +412,12 @@ class RunConfig:
         return (self.transfer.structures if self.transfer else ()) or VIEW_STRUCTURES[self.data.view]
 
     def class_numbers(self, head: Head) -> tuple[int, ...]:
-        """Return the class that each output of a head stands for, the background first.
+        """Return the class that each output of a head stands for, the background first; empty where a task has no classes.
 
         A run of an earlier release does not name its structures; it has an output for every number up to the highest.
         """
+        if not self.has_classes(head):
+            return ()
         if head is Head.POSITIONS:
             return tuple(range(len(PositionClass)))
         if self.transfer is None or not self.transfer.structures:
@@ -325,6 +428,8 @@ class RunConfig:
         """Return the classes that a head finds, without the background, and their names in the words of the view."""
         if head is Head.STRUCTURES:
             return {int(structure): structure.title for structure in self.structures}
+        if not self.has_classes(head):
+            return {}
         return {int(position): position_name(self.data.view, position) for position in PositionClass if position}
 
     @property
@@ -365,7 +470,10 @@ class RunConfig:
         match value:
             case {"data": dict(data), **rest}:
                 value = {**rest, "data": _data_of_any_release(data)}
-        return read_group(cls, value)
+        config = read_group(cls, value)
+        if config.pretext is None and Head.POSITIONS.value in config.heads:  # of a release that had boxes alone
+            return dataclasses.replace(config, pretext=PretextConfig())
+        return config
 
 
 def _data_of_any_release(stored: dict[str, Any]) -> dict[str, Any]:
@@ -378,6 +486,7 @@ GROUPS = {
     "data": DataConfig,
     "network": NetworkConfig,
     "training": TrainingConfig,
+    "pretext": PretextConfig,
     "transfer": TransferConfig,
     "runtime": RuntimeConfig,
 }
@@ -395,13 +504,16 @@ INHERITED = {
 
 
 def inherited(source: RunConfig, mode: TransferMode) -> dict[str, Any]:
-    """Return what a transfer takes from the configuration of its pretext; the loss too where it continues the pretext task.
+    """Return what a transfer takes from the configuration of its pretext; task and loss too where it continues the pretext task.
 
     The U-Net's settings are left out where the pretext has the network of a plan.
     """
     groups = {group: names for group, names in INHERITED.items() if source.plan is None or group != "network"}
     values = {name: getattr(getattr(source, group), name) for group, names in groups.items() for name in names}
-    return values | ({"pretext_loss": source.training.loss} if mode is TransferMode.MULTITASK else {})
+    if mode is not TransferMode.MULTITASK:
+        return values
+    task = source.pretext or PretextConfig()
+    return values | {"pretext_loss": source.training.loss} | {name: getattr(task, name) for name in settings_of(PretextConfig)}
 
 
 def are_shares(fractions: Sequence[float]) -> bool:

@@ -5,19 +5,31 @@ from collections.abc import Mapping
 from typing import Any
 
 from cmr_planes.system.suggestion import suggest
+from cmr_planes.views import CardiacView
 from cmr_train.choices import (
     AugmentationKind,
     DecoderSharing,
     LossKind,
     Norm,
     Preset,
+    PretextTarget,
     Recipe,
     Resampling,
     Schedule,
     Sharing,
     TransferMode,
 )
-from cmr_train.config import GROUPS, INHERITED, SETTINGS, VIEW_STRUCTURES, PlanConfig, RunConfig, are_shares
+from cmr_train.config import (
+    GROUPS,
+    INHERITED,
+    PATCHES,
+    SETTINGS,
+    VIEW_STRUCTURES,
+    PlanConfig,
+    RunConfig,
+    TransferConfig,
+    are_shares,
+)
 from cmr_train.errors import ConfigError, SettingProblem
 from cmr_train.settings.fields import settings_of, to_plain
 
@@ -126,6 +138,7 @@ def problems(config: RunConfig) -> list[SettingProblem]:
     found = []
     if not are_shares(config.data.fractions):
         found.append(SettingProblem("fractions", f"must sum to 1, got {config.data.fractions}"))
+    found += _problems_of_target(config)
     network, has_single_pixel = config.network, config.image_size == config.multiples
     if config.plan is not None:
         return [*found, *_plan_problems(config, config.plan), *_transfer_problems(config)]
@@ -172,6 +185,28 @@ def _transfer_problems(config: RunConfig) -> list[SettingProblem]:
     return found
 
 
+def _problems_of_target(config: RunConfig) -> list[SettingProblem]:
+    """Return why the target of the pretext task cannot be learnt with the other settings."""
+    if config.pretext is None:
+        return []
+    target, found = config.pretext.target, []
+    if config.traits.needs_stack and config.data.view is not CardiacView.SAX:
+        found.append(
+            SettingProblem(
+                "target", f"cannot be '{target}' on {config.data.view.title}: only {CardiacView.SAX.title} is a stack of slices"
+            )
+        )
+    if config.traits.is_pooled and config.plan is not None:
+        found.append(SettingProblem("target", f"cannot be '{target}' with an nnU-Net plan, whose decoder it would leave untrained"))
+    if target is PretextTarget.MASKED and min(config.image_size) < PATCHES:
+        found.append(
+            SettingProblem(
+                "target", f"cannot be '{target}' on a matrix of fewer than {PATCHES} rows or columns, got {config.image_size}"
+            )
+        )
+    return found
+
+
 def differences(saved: RunConfig, wanted: Mapping[str, Any]) -> list[SettingProblem]:
     """Return which wanted values differ from those of a run that was begun, save for how it runs.
 
@@ -209,11 +244,14 @@ def _with_structures(config: RunConfig) -> RunConfig:
 
 
 def _grouped(recipe: Recipe, preset: Preset, plan: PlanConfig | None, values: Mapping[str, Any]) -> RunConfig:
-    """Put each value into its group."""
+    """Put each value into its group, of those that the run has."""
+    wanted = {*GROUPS} - ({"transfer"} if recipe is Recipe.PRETEXT else set())
+    if recipe is Recipe.FINETUNE and values.get("mode", TransferConfig().mode) is not TransferMode.MULTITASK:
+        wanted.remove("pretext")
     groups = {
         name: kind(**{setting: values[setting] for setting in settings_of(kind) if setting in values})
         for name, kind in GROUPS.items()
-        if name != "transfer" or recipe is Recipe.FINETUNE
+        if name in wanted
     }
     return RunConfig(recipe=recipe, preset=preset, plan=plan, **groups)
 

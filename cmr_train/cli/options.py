@@ -15,7 +15,7 @@ from cmr_planes.terminal.console import say
 from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option
 from cmr_planes.views import CardiacView
 from cmr_train.choices import AugmentationKind, DeviceKind, Preset, Weights
-from cmr_train.config import DataConfig, NetworkConfig, RuntimeConfig, TrainingConfig, TransferConfig
+from cmr_train.config import DataConfig, NetworkConfig, PretextConfig, RuntimeConfig, TrainingConfig, TransferConfig
 from cmr_train.errors import ConfigError, SettingProblem
 from cmr_train.presets import AUGMENTATIONS, PRESETS
 from cmr_train.settings.fields import Setting, settings_of, without_none
@@ -107,6 +107,7 @@ TRAINING_OPTIONS = setting_options(settings_of(TrainingConfig))
 NETWORK_OPTIONS = setting_options(settings_of(NetworkConfig))
 DATA_OPTIONS = setting_options({name: setting for name, setting in _DATA.items() if name not in _CATALOGUE})
 RUNTIME_OPTIONS = setting_options(settings_of(RuntimeConfig))
+PRETEXT_OPTIONS = setting_options(settings_of(PretextConfig))
 TRANSFER_OPTIONS = setting_options(settings_of(TransferConfig))
 
 run_argument = click.argument("run", metavar="RUN", type=RUN)

@@ -1,4 +1,4 @@
-"""``cmr-train pretext``: learn the nine positions."""
+"""``cmr-train pretext``: learn the nine positions, or another target."""
 
 from pathlib import Path
 from typing import Any
@@ -7,11 +7,12 @@ import click
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import print_json, reports_errors
-from cmr_train.choices import Preset
+from cmr_train.choices import Preset, PretextTarget
 from cmr_train.cli.options import (
     DATA_OPTIONS,
     NETWORK_OPTIONS,
     PATH,
+    PRETEXT_OPTIONS,
     RUN_OPTIONS,
     RUNS,
     RUNTIME_OPTIONS,
@@ -31,7 +32,7 @@ from cmr_train.errors import ConfigError
     help="nnUNetPlans.json of an nnU-Net data set: train the network of its plan, at its patch size, spacing and z-scores.",
 )
 @click.option("--configuration", default=None, help="Configuration of --plans, a 2D one.  [default: 2d]")
-@with_options(RUN_OPTIONS, TRAINING_OPTIONS, NETWORK_OPTIONS, DATA_OPTIONS, RUNTIME_OPTIONS)
+@with_options(RUN_OPTIONS, PRETEXT_OPTIONS, TRAINING_OPTIONS, NETWORK_OPTIONS, DATA_OPTIONS, RUNTIME_OPTIONS)
 @reports_errors(interrupted="checkpoints that are written are kept, and the same command with --resume resumes from the last one")
 @lists_problems
 def pretext(
@@ -46,7 +47,7 @@ def pretext(
     as_json: bool,
     **given: Any,  # noqa: ANN401  # fields of the configuration
 ) -> ExitCode:
-    """Learn the nine anatomical positions of a view from unannotated images.
+    """Learn the nine anatomical positions of a view from unannotated images, or another target.
 
     The run's folder gets config.json, split.json, metrics.jsonl, TensorBoard events and last.pt; in the end final.pt replaces
     last.pt. Ctrl-C or SIGTERM writes a checkpoint and stops; --resume continues from it, to the same weights. With --plans the
@@ -57,6 +58,7 @@ def pretext(
       cmr-train pretext --view sax
       cmr-train pretext --view 4ch --preset quick --out runs/try
       cmr-train pretext --view sax --plans nnUNetPlans.json
+      cmr-train pretext --target masked
       torchrun --nproc-per-node 4 -m cmr_train pretext --view sax
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     from cmr_train.cli.running import train_and_print
@@ -66,7 +68,9 @@ def pretext(
     if plans is None and configuration is not None:
         raise ConfigError(["--configuration is of a plan; give --plans as well"])
     plan = None if plans is None else read_plan(plans, configuration or "2d")
-    out = out or RUNS / f"pretext-{view_of(given).value}"
+    target = given["target"] or PretextTarget.BOXES
+    name = "pretext" if target is PretextTarget.BOXES else f"pretext-{target}"
+    out = out or RUNS / f"{name}-{view_of(given).value}"
     config = pretext_config(out, preset, given, plan=plan, resume=resume, overwrite=overwrite)
     if dry_run:
         print_json(config.to_json())

@@ -39,7 +39,8 @@ def train_and_print(train: Training, config: RunConfig, out: Path, *, resume: bo
     start, is_first = time.perf_counter(), world_from_environment().is_first
     last: list[Record] = []
     is_finished = True
-    with _reporter(last, is_shown=is_first) as reporter:
+    score = "Dice" if config.has_classes(config.head) else "score"
+    with _reporter(last, score, is_shown=is_first) as reporter:
         try:
             run_training(train, config, out, resume=resume, overwrite=overwrite, reporter=reporter)
         except StoppedError:
@@ -68,8 +69,8 @@ def _print_end(config: RunConfig, out: Path, last: list[Record], seconds: float,
 
 
 @contextmanager
-def _reporter(last: list[Record], *, is_shown: bool) -> Iterator[Reporter]:
-    """Show progress, with the latest losses and validation Dice, and keep the last record."""
+def _reporter(last: list[Record], score: str, *, is_shown: bool) -> Iterator[Reporter]:
+    """Show progress, with the latest losses and the validation's score, and keep the last record."""
     if not is_shown:
         yield Reporter()
         return
@@ -83,7 +84,7 @@ def _reporter(last: list[Record], *, is_shown: bool) -> Iterator[Reporter]:
                 f"loss {' + '.join(f'{loss:.4f}' for loss in record.losses.values())}, {record.images_per_second:,.0f} images/s"
             )
             if record.validation:
-                dice = f", validation Dice {record.validation[VALIDATION_MEAN]:.3f}"
+                dice = f", validation {score} {record.validation[VALIDATION_MEAN]:.3f}"
 
         yield Reporter(
             on_progress=lambda progress: on_progress(replace(progress, item=losses + dice)), on_record=on_record, on_message=remark

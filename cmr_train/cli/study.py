@@ -176,7 +176,7 @@ def _print_plan(plan: StudyPlan, facts: Mapping[str, Mapping[str, int]], done: s
     """Print what will be done: a line for each pretext, variant, mode and number of subjects."""
     rows: list[tuple[object, ...]] = [
         (
-            f"pretext {pretext.name}",
+            f"pretext {pretext.name}, {pretext.config.traits.task}",
             facts[pretext.folder]["n_subjects"],
             f"{facts[pretext.folder]['n_images']:,}",
             1,

@@ -21,6 +21,10 @@ class Stream(IntEnum):
     """Order of the images in a pass over them."""
     AUGMENTATION = 2
     """Rotation, scaling and intensities."""
+    HIDING = 3
+    """Patches that are hidden."""
+    DONORS = 4
+    """Whose masks a person is given."""
 
 
 def generator(seed: int, stream: Stream, *numbers: int) -> np.random.Generator:

@@ -126,9 +126,18 @@ def transform(images: Tensor, masks: Tensor, matrices: Tensor) -> tuple[Tensor, 
         The same shape, int64, as the losses take it.
     """
     grid = sampling_grid(matrices, images.shape[-2], images.shape[-1])
-    moved = functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    moved = _interpolated(images, grid)
     classes = functional.grid_sample(masks[:, None].float(), grid, mode="nearest", padding_mode="zeros", align_corners=False)
     return moved, classes[:, 0].long()
+
+
+def move(images: Tensor, matrices: Tensor) -> Tensor:
+    """Move images alone, as :func:`transform` moves them with their masks."""
+    return _interpolated(images, sampling_grid(matrices, images.shape[-2], images.shape[-1]))
+
+
+def _interpolated(images: Tensor, grid: Tensor) -> Tensor:
+    return functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def adjust(images: Tensor, powers: Tensor | None, blurs: Tensor | None, noise: Tensor | None) -> Tensor:

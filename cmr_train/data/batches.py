@@ -20,6 +20,7 @@ from cmr_planes.system.pool import starting_workers
 from cmr_train.compute.random_numbers import Stream, generator
 from cmr_train.data.augment import Augmentation, draw_blurs, draw_matrices, draw_noise, draw_powers
 from cmr_train.data.datasets import PlaneDataset, Sample
+from cmr_train.data.hiding import draw_hidden
 
 AHEAD = 3
 """Batches that are read before they are needed."""
@@ -32,10 +33,14 @@ _FAVOURED, _POWERS, _NOISE, _BLURS = 1, 1, 2, 3
 class Batch:
     """What one step needs, on the device, before the augmentation."""
 
+    number: int
+    """Number of the batch in its task."""
+    rows: NDArray[np.int64]
+    """Shape (N,): the images, as rows of the dataset."""
     images: Tensor
     """Shape (N, 1, rows, columns), float32, 0 to 1."""
     masks: Tensor
-    """Shape (N, rows, columns), uint8."""
+    """Shape (N, rows, columns), uint8; (N, 0, 0) where the dataset has none."""
     matrices: Tensor
     """Shape (N, 2, 2): the rotation and scaling of each image."""
     undrawn: Tensor | None = None
@@ -102,6 +107,10 @@ class Order:
         random = generator(self.seed, Stream.AUGMENTATION, self.task, number, _NOISE)
         return self._own(draw_noise((self.batch_size, *size), random, noise=augmentation.noise)) if augmentation.noise else None
 
+    def hidden(self, number: int) -> NDArray[np.bool_]:
+        """Return the hidden patches of this process's images of batch ``number``, shape (n, 8, 8)."""
+        return self._own(draw_hidden(self.batch_size, generator(self.seed, Stream.HIDING, self.task, number)))
+
     def _cut(self, number: int, n: int, n_images: int, *stream: int) -> NDArray[np.int64]:
         """Return the ``number``-th piece of ``n`` images of the passes over ``n_images``."""
         passes, within = np.divmod(np.arange(number * n, (number + 1) * n), n_images)
@@ -165,7 +174,7 @@ def batches(
     samples = _by_processes if options.workers and not dataset.is_cached else _by_thread
     pin = device.type == "cuda"
     for number, (images, masks) in enumerate(samples(dataset, order, options.workers, start, stop), start=start):
-        matrices = order.matrices(number, options.augmentation)
+        rows, matrices = order.rows(number), order.matrices(number, options.augmentation)
         powers, blurs = order.powers(number, options.augmentation), order.blurs(number, options.augmentation)
         noise = order.noise(number, dataset.target.grid.size, options.augmentation)
 
@@ -174,10 +183,12 @@ def batches(
             return (tensor.pin_memory() if pin else tensor).to(device, non_blocking=pin)
 
         yield Batch(
+            number=number,
+            rows=rows,
             images=send(images[:, None]),
             masks=send(masks),
             matrices=send(matrices),
-            undrawn=None if dataset.undrawn is None else send(dataset.undrawn[order.rows(number)]),
+            undrawn=None if dataset.undrawn is None else send(dataset.undrawn[rows]),
             powers=None if powers is None else send(powers),
             blurs=None if blurs is None else send(blurs),
             noise=None if noise is None else send(noise),

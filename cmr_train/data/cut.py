@@ -7,11 +7,11 @@ from cmr_train.errors import TrainError
 
 
 def cut_shares(dataset: PlaneDataset) -> dict[str, float]:
-    """Return the share of the labelled pixels of each subject that lie outside the matrix, of those who lose any."""
+    """Return the share of each subject's labelled pixels outside the matrix, of those who lose any; none without masks."""
     grid, index = dataset.target.grid, dataset.index
     cut: dict[str, int] = {}
     labelled: dict[str, int] = {}
-    for row in range(len(dataset)):
+    for row in range(len(dataset) if dataset.target.has_masks else 0):
         shape, spacing_mm = (int(index.rows[row]), int(index.columns[row])), dataset.spacing_to_resample_mm(row)
         if all(n <= size for n, size in zip(grid.shape_of(shape, spacing_mm), grid.size, strict=True)):
             continue  # all images of a view have one matrix, so that its other images are not cut either

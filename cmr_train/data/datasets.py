@@ -30,7 +30,8 @@ class Target:
     head: Head
     """Which masks go with the images."""
     classes: tuple[int, ...]
-    """The class that each output of the network stands for, the background first; all other structures become background."""
+    """The class that each output of the network stands for, the background first; all other structures become background. Empty
+    where no masks go with the images."""
     grid: Grid
     """The pixels to which images and masks are brought."""
 
@@ -38,6 +39,11 @@ class Target:
     def n_classes(self) -> int:
         """Outputs of the network."""
         return len(self.classes)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether masks go with the images."""
+        return bool(self.classes)
 
     @property
     def n_known(self) -> int:
@@ -65,13 +71,23 @@ class PlaneDataset:
     undrawn
         Shape (images, outputs): structures that were not drawn on an image, so that its background may hold them; None where
         all were drawn on all.
+    donors
+        Shape (images,): the row whose mask goes with each image; None for its own.
     """
 
-    def __init__(self, catalogue: Catalogue, index: ImageIndex, target: Target, undrawn: NDArray[np.bool_] | None = None) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        index: ImageIndex,
+        target: Target,
+        undrawn: NDArray[np.bool_] | None = None,
+        donors: NDArray[np.int64] | None = None,
+    ) -> None:
         self.catalogue = catalogue
         self.index = index
         self.target = target
         self.undrawn = undrawn
+        self.donors = donors
         self._images: NDArray[Any] | None = None
         self._masks: NDArray[np.uint8] | None = None
         self._windows: NDArray[np.float32] | None = None
@@ -99,7 +115,7 @@ class PlaneDataset:
         """Memory that all images and masks need, in bytes."""
         rows, columns = self.target.grid.size
         pixel = 2 if self.target.grid.keeps_stored_values else 4
-        return len(self) * rows * columns * (pixel + 1)
+        return len(self) * rows * columns * (pixel + self.target.has_masks)
 
     def batch(self, rows: Sequence[int]) -> Sample:
         """Return some images and their masks.
@@ -114,7 +130,7 @@ class PlaneDataset:
         images
             Shape (n, rows, columns), float32, as the network sees them: 0 to 1, or z-scores.
         masks
-            Shape (n, rows, columns), uint8.
+            Shape (n, rows, columns), uint8; (n, 0, 0) where the target has none.
 
         Raises
         ------
@@ -134,7 +150,7 @@ class PlaneDataset:
         """Read every image once, and keep it as it is stored."""
         shape = (len(self), *self.target.grid.size)
         images = np.zeros(shape, dtype=np.uint16 if self.target.grid.keeps_stored_values else np.float32)
-        masks = np.zeros(shape, dtype=np.uint8)
+        masks = np.zeros(shape if self.target.has_masks else (len(self), 0, 0), dtype=np.uint8)
         windows = np.zeros((len(self), 2), dtype=np.float32)
         for row in range(len(self)):
             images[row], masks[row], windows[row] = self._read(row)
@@ -190,19 +206,23 @@ class PlaneDataset:
 
     def _read(self, row: int) -> tuple[NDArray[Any], NDArray[np.uint8], NDArray[np.float32]]:
         """Read an image and its mask onto the network's grid, and the image's intensities that become 0 and 1."""
-        image, stored, grid = self.own_image(row), self._stored_mask(row), self.target.grid
-        self._check(stored, image, self._address(row))
-        spacing_mm = self.spacing_to_resample_mm(row)
-        pixels, window = prepare_image(image, spacing_mm, grid)
-        return pixels, prepare_mask(self.target.outputs(stored), spacing_mm, grid), window
+        pixels, window = prepare_image(self.own_image(row), self.spacing_to_resample_mm(row), self.target.grid)
+        return pixels, self._read_mask(row if self.donors is None else int(self.donors[row])), window
 
-    def _check(self, mask: NDArray[np.uint8], image: NDArray[Any], address: tuple[str, CardiacView, int, int]) -> None:
-        subject, view, phase, slice_index = address
+    def _read_mask(self, row: int) -> NDArray[np.uint8]:
+        """Read the mask of an image onto the network's grid, shape (rows, columns); (0, 0) where the target has none."""
+        if not self.target.has_masks:
+            return np.zeros((0, 0), dtype=np.uint8)
+        stored = self._stored_mask(row)
+        self._check(stored, row)
+        return prepare_mask(self.target.outputs(stored), self.spacing_to_resample_mm(row), self.target.grid)
+
+    def _check(self, mask: NDArray[np.uint8], row: int) -> None:
+        subject, view, phase, slice_index = self._address(row)
         where = f"of subject {subject!r}, {view.title}, phase {phase}, slice {slice_index}"
-        if mask.shape != image.shape:
-            raise TrainError(
-                f"the mask {where} is {mask.shape[0]} × {mask.shape[1]} and its image {image.shape[0]} × {image.shape[1]}"
-            )
+        shape = int(self.index.rows[row]), int(self.index.columns[row])
+        if mask.shape != shape:
+            raise TrainError(f"the mask {where} is {mask.shape[0]} × {mask.shape[1]} and its image {shape[0]} × {shape[1]}")
         highest = int(mask.max(initial=0))
         if highest >= self.target.n_known:
             raise TrainError(

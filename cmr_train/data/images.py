@@ -231,8 +231,13 @@ def fit(image: NDArray[Scalar], rows: int, columns: int) -> tuple[NDArray[Scalar
     offset
         (row, column) of the image's first pixel in the new array; negative where something was cut.
     """
-    offset = ((rows - image.shape[-2]) // 2, (columns - image.shape[-1]) // 2)
+    offset = fitted_offset((image.shape[-2], image.shape[-1]), (rows, columns))
     return _copy_into(image, (rows, columns), offset), offset
+
+
+def fitted_offset(shape: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """Return where :func:`fit` puts the first pixel of an image, (row, column)."""
+    return (size[0] - shape[0]) // 2, (size[1] - shape[1]) // 2
 
 
 def unfit(array: NDArray[Scalar], rows: int, columns: int) -> NDArray[Scalar]:

@@ -9,6 +9,7 @@ from cmr_planes.shards.columns import ImageIndex
 from cmr_train.choices import Head, Subset
 from cmr_train.config import RunConfig
 from cmr_train.data.drawn import drawn_sentence, drawn_structures, has_any
+from cmr_train.data.places import relative_places
 from cmr_train.data.splits import Split, joined, read_split_file, split_by_file, split_participants, split_unlabelled
 from cmr_train.errors import TrainError
 
@@ -23,7 +24,7 @@ def select_images(config: RunConfig, catalogue: Catalogue, head: Head, subset: S
     catalogue
         The images and masks.
     head
-        The task: images with positions, or annotated ones.
+        The task: annotated images, or those that the target of the pretext needs.
     subset
         The set of participants. It follows from a participant's key, the run's seed or split file and, for positions, whether the
         participant is annotated.
@@ -37,20 +38,7 @@ def select_images(config: RunConfig, catalogue: Catalogue, head: Head, subset: S
     index = catalogue.index(config.data.view)
     if not len(index):
         raise TrainError(f"{where} holds no images of view {title}; 'cmr-planes inspect' lists what it holds")
-    index = index.select(index.has_positions if head is Head.POSITIONS else index.is_annotated)
-    if not len(index):
-        missing = ("position masks", "extract") if head is Head.POSITIONS else ("annotated subjects", "annotate")
-        raise TrainError(f"{where} has no {missing[0]} of view {title}; 'cmr-planes {missing[1]}' adds them")
-    if head is Head.STRUCTURES:
-        drawn = drawn_structures(catalogue, index, config.data.view)
-        is_any = has_any(drawn, config.structures)
-        if not is_any.any():
-            names = ", ".join(structure.title for structure in config.structures)
-            raise TrainError(
-                f"on none of the {len(index):,} annotated images of view {title} in {where} was {names} drawn; drawn are: "
-                f"{drawn_sentence(drawn)}"
-            )
-        index = index.select(is_any)
+    index = _of_use(config, catalogue, index, head)
     if config.data.phases:
         phases = np.unique(index.phase).tolist()
         index = index.select(np.isin(index.phase, config.data.phases))
@@ -62,10 +50,35 @@ def select_images(config: RunConfig, catalogue: Catalogue, head: Head, subset: S
     chosen = of_participants(index, getattr(split, subset.value))
     if not len(chosen):
         raise TrainError(
-            f"none of the {len(participants(index))} participants with {head.value} in {where} belongs to the {subset.value} set "
-            "of the run; use all subjects, or another set"
+            f"none of the {len(participants(index))} participants with {config.material(head)} in {where} belongs to the "
+            f"{subset.value} set of the run; use all subjects, or another set"
         )
     return chosen
+
+
+def _of_use(config: RunConfig, catalogue: Catalogue, index: ImageIndex, head: Head) -> ImageIndex:
+    """Return the images of a view that have what a task needs; raises TrainError if there are none."""
+    where, title = f"{str(catalogue.path)!r}", config.data.view.title
+    if config.material(head) != "images":
+        index = index.select(index.has_positions if head is Head.POSITIONS else index.is_annotated)
+    if not len(index):
+        missing = ("position masks", "extract") if head is Head.POSITIONS else ("annotated subjects", "annotate")
+        raise TrainError(f"{where} has no {missing[0]} of view {title}; 'cmr-planes {missing[1]}' adds them")
+    if head is Head.POSITIONS and config.traits.needs_stack:
+        index = index.select(~np.isnan(relative_places(catalogue, index)))
+        if not len(index):
+            raise TrainError(f"{where} has no stack of two slices or more of view {title}, so that no place in one can be learnt")
+    if head is Head.STRUCTURES:
+        drawn = drawn_structures(catalogue, index, config.data.view)
+        is_any = has_any(drawn, config.structures)
+        if not is_any.any():
+            names = ", ".join(structure.title for structure in config.structures)
+            raise TrainError(
+                f"on none of the {len(index):,} annotated images of view {title} in {where} was {names} drawn; drawn are: "
+                f"{drawn_sentence(drawn)}"
+            )
+        index = index.select(is_any)
+    return index
 
 
 def participants(index: ImageIndex) -> tuple[str, ...]:

@@ -62,6 +62,7 @@ def _training(run: Run) -> dict[str, Any]:
     mode = {} if transfer is None else {"mode": transfer.mode.value, "structures": [one.title for one in run.config.structures]}
     return {
         "recipe": run.config.recipe.value,
+        **({} if run.config.pretext is None else {"target": run.config.pretext.target.value}),
         **mode,
         **to_plain(dataclasses.asdict(run.config.training)),
         "is_finished": run.is_finished,
@@ -73,7 +74,7 @@ def _data(run: Run) -> Iterator[dict[str, Any]]:
     kind = f"cine MR, {run.view.title}"
     yield {
         "kind": kind,
-        "learnt": run.head.value,
+        "learnt": run.config.task_name(run.head),
         "n_participants": len(run.split.train) if run.has_people else None,
         "catalogue_sha256": in_groups(run.catalogue.sha256),
     }

@@ -7,20 +7,24 @@ from torch import Tensor, nn
 
 
 class Network(nn.Module):
-    """A network that classifies every pixel, with one head per task. Its parts are made by the classes derived from it."""
+    """A network that answers for every pixel, with one head per task. Its parts are made by the classes derived from it."""
 
     encoder: nn.Module
     decoder: nn.Module
-    """That of all heads; missing where each has its own."""
+    """That of all heads; missing where each has its own, or none needs one."""
     decoders: nn.ModuleDict
     """Those of the heads, by their names; missing where all share one."""
     heads: nn.ModuleDict
     """1 × 1 convolutions, by name."""
     has_decoder_per_head: bool
     """Whether each head has a decoder of its own."""
+    pooled_heads: frozenset[str] = frozenset()
+    """Heads that answer once for the whole image, without a decoder."""
 
     def decoder_of(self, head: str) -> nn.Module:
-        """Return the decoder in front of a head, its own or the shared one."""
+        """Return the decoder in front of a head, its own or the shared one; without blocks where the head needs none."""
+        if head in self.pooled_heads:
+            return nn.ModuleList()
         return self.decoders[head] if self.has_decoder_per_head else self.decoder
 
     def parameters_of(self, head: str) -> Iterator[nn.Parameter]:
@@ -28,7 +32,7 @@ class Network(nn.Module):
         return chain.from_iterable(part.parameters() for part in (self.encoder, self.decoder_of(head), self.heads[head]))
 
     def forward(self, images: Tensor, head: str) -> Tensor:
-        """Classify every pixel.
+        """Classify every pixel, or answer for it in numbers.
 
         Parameters
         ----------
@@ -39,7 +43,7 @@ class Network(nn.Module):
 
         Returns
         -------
-            Logits, shape (N, classes, rows, columns).
+            Logits or numbers, shape (N, outputs, rows, columns); (N, outputs, 1, 1) of a pooled head.
 
         Raises
         ------

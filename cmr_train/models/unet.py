@@ -1,7 +1,7 @@
 """The U-net (Ronneberger et al., MICCAI 2015); with batch normalisation, as the paper uses it, unless another is asked for."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -84,9 +84,11 @@ class UNet(Network):
     depth
         Number of down-sampling steps.
     heads
-        Classes of each head, by name. A head is a 1 × 1 convolution.
+        Outputs of each head, by name. A head is a 1 × 1 convolution.
     has_decoder_per_head
         Whether each head has a decoder of its own; else they share one.
+    pooled_heads
+        Heads that answer once for the whole image, from the mean of each channel at the lowest level; they have no decoder.
     norm
         Normalisation between the convolutions.
 
@@ -104,12 +106,13 @@ class UNet(Network):
         *,
         heads: Mapping[str, int],
         has_decoder_per_head: bool = False,
+        pooled_heads: Collection[str] = (),
         norm: Norm = Norm.BATCH,
     ) -> None:
         super().__init__()
         if min(in_channels, base_channels, depth, len(heads), *heads.values()) < 1:
             raise ValueError(
-                f"channels, depth, heads and classes must be positive, got {in_channels}, {base_channels}, {depth}, {heads}"
+                f"channels, depth, heads and outputs must be positive, got {in_channels}, {base_channels}, {depth}, {heads}"
             )
         channels = [base_channels << step for step in range(depth + 1)]
         self.depth = depth
@@ -117,15 +120,22 @@ class UNet(Network):
         self.encoder = nn.ModuleList(
             _double_convolution(before, after, norm) for before, after in zip([in_channels, *channels], channels, strict=False)
         )
+        decoded = [name for name in heads if name not in pooled_heads]
         if has_decoder_per_head:
-            self.decoders = nn.ModuleDict({name: _decoder(channels, norm) for name in heads})
-        else:
+            self.decoders = nn.ModuleDict({name: _decoder(channels, norm) for name in decoded})
+        elif decoded:
             self.decoder = _decoder(channels, norm)
         self.has_decoder_per_head = has_decoder_per_head
-        self.heads = nn.ModuleDict({name: nn.Conv2d(base_channels, classes, 1) for name, classes in heads.items()})
+        self.pooled_heads = frozenset(pooled_heads)
+        self.heads = nn.ModuleDict(
+            {
+                name: nn.Conv2d(channels[-1] if name in self.pooled_heads else base_channels, outputs, 1)
+                for name, outputs in heads.items()
+            }
+        )
 
     def forward(self, images: Tensor, head: str) -> Tensor:
-        """Classify every pixel.
+        """Classify every pixel, or answer for it in numbers.
 
         Parameters
         ----------
@@ -136,7 +146,7 @@ class UNet(Network):
 
         Returns
         -------
-            Logits, shape (N, classes, rows, columns).
+            Logits or numbers, shape (N, outputs, rows, columns); (N, outputs, 1, 1) of a pooled head.
 
         Raises
         ------
@@ -150,6 +160,8 @@ class UNet(Network):
             features = block(features if step == 0 else self.pool(features))
             skips.append(features)
         skips.pop()
+        if head in self.pooled_heads:
+            features = features.mean(dim=(2, 3), keepdim=True)
         for block in self.decoder_of(head).children():
             features = block(features, skips.pop())
         logits: Tensor = self.heads[head](features)

@@ -30,6 +30,7 @@ from cmr_train.runs.folder import CLASSES_FIELD, holds_scores_of_study
 from cmr_train.runs.identity import CatalogueIdentity
 from cmr_train.runs.known_people import KnownPeople, choose_set, choose_subset, known_people, own_catalogue
 from cmr_train.runs.run import Run, loaded
+from cmr_train.runs.trained_network import check_has_classes
 from cmr_train.settings.fields import member_of
 
 
@@ -188,6 +189,10 @@ def evaluate(
     """
     scored_run = loaded(run, device, weights, unfinished=unfinished)
     other = None if baseline is None else loaded(baseline, device, weights, unfinished=unfinished)
+    for each in (scored_run, *(() if other is None else (other,))):
+        check_has_classes(each, "score")
+        if each.head is Head.POSITIONS and each.config.traits.is_control:
+            on_message(f"run {each.name!r} has learnt the boxes of other people, and is scored on each person's own")
     if scored_run.validation_dice:
         on_message(scored_run.weights_sentence)
     said = None if people is None else member_of(People, people, "people")

@@ -37,6 +37,7 @@ from cmr_train.runs.folder import (
 )
 from cmr_train.runs.identity import in_groups
 from cmr_train.runs.run import Run, loaded, weights_path
+from cmr_train.runs.trained_network import check_has_classes
 from cmr_train.settings.fields import member_of
 
 CARD_NAME = "card.md"
@@ -120,9 +121,7 @@ def export(
     if licence and form is NetworkForm.RUN:
         raise ConfigError([f"the form {form.value} has no place for a licence; leave it out, or choose another form"])
     network, folder = loaded(run, "cpu", weights, unfinished=unfinished), Path(out)
-    if form is NetworkForm.NNUNET:
-        plan = None if plans is None else read_plan(Path(plans), _configuration(network))
-        planned(network, plan)  # before anything is written
+    _check_form(network, form, plans)
     there = [name for name in FILES[form] if (folder / name).exists()]
     if there and not overwrite:
         raise ConfigError([f"{str(folder)!r} holds {there[0]} already; choose another folder, or overwrite it"])
@@ -147,6 +146,15 @@ def export(
 def card_name(form: NetworkForm) -> str:
     """Return the name of the file that describes a network of a form."""
     return CARD_NAME if form is NetworkForm.RUN else JSON_CARD_NAME
+
+
+def _check_form(network: Run, form: NetworkForm, plans: PathLike | None) -> None:
+    """Refuse a network that cannot have a form, before anything is written."""
+    match form:
+        case NetworkForm.NNUNET:
+            planned(network, None if plans is None else read_plan(Path(plans), _configuration(network)))
+        case NetworkForm.SAFETENSORS | NetworkForm.ONNX | NetworkForm.MONAI:  # the others are to go on training from
+            check_has_classes(network, "export")
 
 
 def _configuration(run: Run) -> str:
@@ -176,8 +184,8 @@ def _without_paths(config: RunConfig) -> RunConfig:
 
 def _card(run: Run, folder: Path, stored: dict[str, Any]) -> Iterator[str]:
     """Write the card, line by line."""
-    classes = run.classes
-    task = "nine anatomical positions" if run.head is Head.POSITIONS else ", ".join(classes.values())
+    classes, traits = run.classes, run.config.traits
+    task = traits.meaning.removeprefix("the ") if run.head is Head.POSITIONS else ", ".join(classes.values())
     yield f"# A network for {run.view.title} images: {task}"
     yield ""
     yield "For research only; not a medical device."
@@ -186,14 +194,15 @@ def _card(run: Run, folder: Path, stored: dict[str, Any]) -> Iterator[str]:
     yield "|---|---|"
     for name, value in (
         ("view", run.view.title),
-        ("classes", "0 background, " + ", ".join(f"{number} {name}" for number, name in classes.items())),
+        *((("pretext task", f"{run.config.pretext.target.value}: {traits.meaning}"),) if run.config.pretext else ()),
+        ("classes", ", ".join(["0 background", *(f"{number} {name}" for number, name in classes.items())]) if classes else "none"),
         ("matrix", f"{run.image_size[0]} × {run.image_size[1]} pixels"),
         ("pixel size", "not known" if run.pixel_mm is None else pixel_text(run.pixel_mm)),
         ("intensities", _intensities(run)),
         ("network", _network(run.config)),
         ("training", _training(run)),
         ("learnt from", f"{len(run.split.train)} participants"),
-        *(("positions of", f"{len(people)} participants") for people in _seen_by_catalogue(run)),
+        *(("seen by the pretext", f"{len(people)} participants") for people in _seen_by_catalogue(run)),
         *(((f"SHA-256 of the catalogue, {head.value}", in_groups(one.sha256)) for head, one in run.catalogues.items())),
         ("SHA-256 of the weights here", in_groups(file_sha256(folder / FINAL_NAME))),
         ("SHA-256 of the run's weights", in_groups(file_sha256(weights_path(run.folder, run.weights, unfinished=True)))),
@@ -233,8 +242,9 @@ def _training(run: Run) -> str:
     """Say how far and how a network was trained."""
     training, transfer = run.config.training, run.config.transfer
     done = "" if run.is_finished else f", not finished: {run.iteration:,} done"
-    mode = "positions" if transfer is None else f"transfer {transfer.mode.value}"
-    return f"{mode}, {training.iterations:,} iterations of {training.batch_size} images, {training.loss.value}{done}"
+    mode = run.config.task_name(run.head) if transfer is None else f"transfer {transfer.mode.value}"
+    loss = training.loss.value if run.config.has_classes(run.head) else "squared error"
+    return f"{mode}, {training.iterations:,} iterations of {training.batch_size} images, {loss}{done}"
 
 
 def _scores(run: Run) -> Iterator[str]:

@@ -13,9 +13,9 @@ from cmr_planes.views import CardiacView
 from cmr_train.choices import Head, Preset, Recipe, TransferMode
 from cmr_train.compute.devices import choose_compute
 from cmr_train.compute.distributed import check_batch, joined, world_from_environment
-from cmr_train.config import DataConfig, RunConfig, TransferConfig, inherited
+from cmr_train.config import DataConfig, PretextConfig, RunConfig, TransferConfig, inherited
 from cmr_train.data.splits import Split
-from cmr_train.errors import ConfigError, TrainError
+from cmr_train.errors import ConfigError, SettingProblem, TrainError
 from cmr_train.models.initial_weights import initialise
 from cmr_train.models.network import Network
 from cmr_train.presets import configure
@@ -24,7 +24,7 @@ from cmr_train.runs.folder import LAST_NAME, has_people, newest_pretext, read_ca
 from cmr_train.runs.identity import CatalogueIdentity, Seen, identities_of
 from cmr_train.runs.known_people import check_are_others
 from cmr_train.runs.run import Run, make_network, read_weights, weights_path
-from cmr_train.settings.fields import member_of
+from cmr_train.settings.fields import member_of, settings_of
 from cmr_train.training.execution import carry_out
 from cmr_train.training.job import resolve, run_training
 from cmr_train.training.pixels import choose_pixels
@@ -150,6 +150,9 @@ def _new_config(runs: Path, preset: Preset, settings: Mapping[str, Any]) -> RunC
     given = {name: value for name, value in settings.items() if value is not None}
     view = given.get("view", CardiacView.SAX)
     mode = given.get("mode", TransferMode.MULTITASK)
+    found = [SettingProblem(name, "is that of the pretext; leave it out") for name in settings_of(PretextConfig) if name in given]
+    if found:
+        raise ConfigError(found)
     if mode is TransferMode.SCRATCH:
         return configure(Recipe.FINETUNE, preset, **given)
     source = given.get("pretext") or newest_pretext(runs, view)
@@ -302,8 +305,11 @@ def held_out_sentence(n: int, config: RunConfig, pretext: RunConfig) -> str:
 
 
 def _origin(pretext: Path | None) -> dict[str, str]:
-    """Return the checksum of the weights that a run began from; nothing for random ones."""
-    return {} if pretext is None else {ORIGIN_FIELD: file_sha256(weights_path(pretext))}
+    """Return the checksum of the weights that a run began from, and what they have learnt; nothing for random ones."""
+    if pretext is None:
+        return {}
+    task = read_config(pretext).pretext or PretextConfig()
+    return {ORIGIN_FIELD: file_sha256(weights_path(pretext)), "pretext_target": task.target.value}
 
 
 def _transfer(config: RunConfig) -> TransferConfig:
@@ -324,6 +330,7 @@ def _load_pretext(model: Network, transfer: TransferConfig, session: Session) ->
     norm, own = pretrained.network.norm, session.config.network.norm
     if norm is not own:
         raise TrainError(f"{str(transfer.pretext)!r} was trained with norm {norm}, and this run has norm {own}; use the pretext's")
-    report = load_weights(model, read_weights(transfer.pretext).tensors, transfer.mode)
-    session.reporter.on_message(f"from {str(transfer.pretext)!r}: {report.sentence()}")
+    tensors = read_weights(transfer.pretext).tensors
+    report = load_weights(model, tensors, transfer.mode, has_decoder=not pretrained.traits.is_pooled)
+    session.reporter.on_message(f"from {str(transfer.pretext)!r}, which learnt {pretrained.traits.meaning}: {report.sentence()}")
     return report

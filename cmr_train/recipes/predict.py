@@ -36,7 +36,7 @@ from cmr_train.prediction.sources import opened_sources
 from cmr_train.runs.folder import is_run
 from cmr_train.runs.identity import CatalogueIdentity
 from cmr_train.runs.known_people import known_people
-from cmr_train.runs.trained_network import TrainedNetwork, WithPeople
+from cmr_train.runs.trained_network import TrainedNetwork, WithPeople, check_has_classes
 from cmr_train.settings.fields import member_of
 
 if TYPE_CHECKING:
@@ -326,7 +326,9 @@ class _Options:
 
 
 def _check(options: _Options, ensemble: Ensemble) -> None:
-    """Refuse options that cannot be used."""
+    """Refuse options and networks that cannot be used."""
+    for run in ensemble.runs:
+        check_has_classes(run, "write")
     if not 0 <= options.rotate_deg <= MOST_ROTATION_DEG:
         raise ConfigError([f"rotate_deg must be from 0 to {MOST_ROTATION_DEG:g}, got {options.rotate_deg:g}"])
     for run in ensemble.runs:

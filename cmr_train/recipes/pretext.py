@@ -1,4 +1,4 @@
-"""Task 1: learn the nine positions from unannotated images."""
+"""Task 1: learn the nine positions, or another target, from unannotated images."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,7 +42,7 @@ def pretext(
     on_message: OnMessage = ignore_message,
     **settings: Any,  # noqa: ANN401  # a setting's type is that of its field
 ) -> Run:
-    """Train a network on the nine positions of one view.
+    """Train a network on the nine positions of one view, or on another target.
 
     Parameters
     ----------
@@ -89,6 +89,7 @@ def pretext(
     Examples
     --------
     >>> run = pretext("out.h5", "runs/pretext-sax", iterations=300, rotation_deg=10)  # doctest: +SKIP
+    >>> run = pretext("out.h5", "runs/pretext-masked-sax", target="masked")  # doctest: +SKIP
     """
     folder, given = Path(out), {"data": Path(data), "view": view, **settings}
     plan = None if plans is None else read_plan(Path(plans), configuration)
@@ -140,7 +141,7 @@ def pretext_config(
 
 
 def train_pretext(config: RunConfig, out: Path, *, resume: bool = False, overwrite: bool = False, reporter: Reporter) -> bool:
-    """Train on the positions of one view; the caller sees to it that no other process trains in the folder.
+    """Train on the pretext task of one view; the caller sees to it that no other process trains in the folder.
 
     Parameters
     ----------

@@ -243,6 +243,11 @@ def _pretexts(results: StudyResults) -> Iterator[Section]:
     for run in results.pretexts:
         texts.append(wording.pretext_end(run))
         table = run_tables.positions_table(run)
+        if run.config is not None and not run.config.has_classes(run.config.head):
+            texts.append(
+                f"{run.name}: It has learnt {run.config.traits.meaning}, so that there are no positions to score or to show."
+            )
+            continue
         try:
             found = pretext_example(results, run)
         except _NOT_SHOWN as error:

@@ -99,12 +99,17 @@ def example_alt(example: Example) -> str:
 
 def pretext_end(run: RunResult) -> str:
     """Say where a pretext's learning ended, and whether it has come to its plateau."""
+    config = run.config
+    learnt = f"Pretext {run.name}" + (
+        f" (target {config.pretext.target})" if config is not None and config.pretext is not None else ""
+    )
     if run.curve is None or MEAN not in run.curve.dice:
-        return f"Pretext {run.name} never looked at the validation set: whether it came to its plateau cannot be said."
+        return f"{learnt} never looked at the validation set: whether it came to its plateau cannot be said."
     dice = run.curve.dice[MEAN]
     change = last_quarter_change(run.curve.iterations, dice)
+    score = "mean Dice" if config is None or config.has_classes(config.head) else "share of the variance that is explained"
     end = (
-        f"Pretext {run.name} ends at a mean Dice of {decimals(float(dice[-1]), 3)} on the validation set after "
+        f"{learnt} ends at a {score} of {decimals(float(dice[-1]), 3)} on the validation set after "
         f"{run.curve.iterations[-1]:,} iterations"
     )
     if math.isnan(change):

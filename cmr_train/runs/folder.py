@@ -156,7 +156,7 @@ def read_pixel_mm(run: Path) -> tuple[float, float] | None:
 
 
 def newest_pretext(folder: Path, view: CardiacView) -> Path | None:
-    """Return the run of the pretext task on a view that was finished last, None if there is none.
+    """Return the run of the pretext task on a view that was finished last, controls aside; None if there is none.
 
     Parameters
     ----------
@@ -171,6 +171,6 @@ def newest_pretext(folder: Path, view: CardiacView) -> Path | None:
             config = read_config(path.parent)
         except CheckpointError:
             continue
-        if config.recipe is Recipe.PRETEXT and config.data.view is view:
+        if config.recipe is Recipe.PRETEXT and config.data.view is view and not config.traits.is_control:
             return path.parent
     return None

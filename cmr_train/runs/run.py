@@ -154,6 +154,7 @@ def make_network(config: RunConfig) -> Network:
         network.levels,
         heads=config.heads,
         has_decoder_per_head=config.has_decoder_per_task,
+        pooled_heads=config.pooled_heads,
         norm=network.norm,
     )
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cmr_planes.views import CardiacView, Structure
 from cmr_train.choices import Head, People, Weights
 from cmr_train.data.images import Grid
+from cmr_train.errors import TrainError
 from cmr_train.runs.identity import Seen
 
 
@@ -135,3 +136,25 @@ class TrainedNetwork(WithPeople, Protocol):
     def classifier(self) -> Classifier:
         """What answers."""
         ...
+
+
+def check_has_classes(network: TrainedNetwork, verb: str) -> None:
+    """Refuse a network that gives pixels no class.
+
+    Parameters
+    ----------
+    network
+        A trained network.
+    verb
+        What its label maps are wanted for.
+
+    Raises
+    ------
+    TrainError
+        It makes no label maps.
+    """
+    if not network.classes:
+        raise TrainError(
+            f"{network.name!r} has learnt a target of the pretext that gives pixels no class, so that it makes no label maps to "
+            f"{verb}; validate_every scores it while it trains, and 'cmr-train finetune' makes a network of it that segments"
+        )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cmr_train.choices import Head, Preset, Recipe, TransferMode, Weights
-from cmr_train.config import DataConfig, RunConfig, TransferConfig, inherited
+from cmr_train.config import DataConfig, PretextConfig, RunConfig, TransferConfig, inherited
 from cmr_train.errors import ConfigError
 from cmr_train.presets import configure
 from cmr_train.settings.fields import settings_of
@@ -16,6 +16,7 @@ from cmr_train.study.study_file import DEFAULT_VARIANT, Study, Variant
 PRETEXTS, NETWORKS = "pretexts", "cells"
 """Folders of a study's runs of each task."""
 
+_PRETEXT_ONLY = settings_of(PretextConfig).keys()
 _MULTITASK_ONLY = settings_of(TransferConfig).keys() - {"mode", "pretext", "people", "structures", "ignore_undrawn"}
 
 
@@ -151,7 +152,7 @@ def _pretext_settings(study: Study, variant: Variant) -> Iterator[Mapping[str, A
 
 def _matters(name: str, mode: TransferMode) -> bool:
     """Return whether a setting changes anything in a mode; what does not is left out, so that equal runs are one."""
-    return mode is TransferMode.MULTITASK or name not in _MULTITASK_ONLY
+    return name not in _PRETEXT_ONLY and (mode is TransferMode.MULTITASK or name not in _MULTITASK_ONLY)
 
 
 def _resolved(problems: list[str], where: str, recipe: Recipe, preset: Preset, **given: Any) -> RunConfig | None:  # noqa: ANN401  # fields

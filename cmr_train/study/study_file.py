@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from cmr_planes.system.suggestion import suggest
 from cmr_planes.views import TARGET_VIEWS, CardiacView
 from cmr_train.choices import People, Preset, TransferMode, Weights
-from cmr_train.config import SETTINGS
+from cmr_train.config import SETTINGS, PretextConfig
 from cmr_train.errors import ConfigError, SettingProblem
 from cmr_train.settings.fields import convert, setting, settings_of, to_plain
 from cmr_train.settings.interval import POSITIVE
@@ -24,6 +24,7 @@ DEFAULT_VARIANT = "default"
 VARIANT_KEYS = ("data", "preset", "settings", "pretext", "finetune")
 """Keys of a study file in which its variants may differ."""
 
+_OF_PRETEXT = settings_of(PretextConfig)
 _VARIED_BY_STUDY = ("view", "mode", "pretext")
 _VARIED_BY_SEED = ("subjects_seed", "seed")
 _VARIED_BY_RUN = (*_VARIED_BY_STUDY, "subjects", *_VARIED_BY_SEED)
@@ -210,7 +211,9 @@ def _settings(found: list[SettingProblem | str], where: str, table: Mapping[str,
     """Read a table of settings, without those that the study varies."""
     values = {}
     for name, value in table.items():
-        if name in varied:
+        if name in _OF_PRETEXT and where.endswith("finetune"):
+            found.append(f"{where}.{name} is that of the pretext; set it there")
+        elif name in varied:
             found.append(f"{where}.{name} is varied by the study itself; leave it out")
         elif name not in SETTINGS:
             found.append(_unknown(name, [known for known in SETTINGS if known not in varied], where))

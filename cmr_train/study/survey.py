@@ -14,7 +14,7 @@ from cmr_planes.views import Structure
 from cmr_train.choices import Head, Subset, TransferMode, Weights
 from cmr_train.compute.devices import Compute
 from cmr_train.compute.distributed import World
-from cmr_train.config import DataConfig, RunConfig
+from cmr_train.config import DataConfig, PretextConfig, RunConfig
 from cmr_train.data.drawn import drawn_structures
 from cmr_train.data.selection import participants, select_images
 from cmr_train.data.splits import choose_participants, read_split_file
@@ -92,7 +92,7 @@ def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
         A catalogue has no images, annotations or positions of the view, or no test set.
     """
     other_tests: dict[tuple[object, ...], Tested] = {}
-    cohorts: dict[tuple[DataConfig, Path, Head, bool], Cohort] = {}
+    cohorts: dict[tuple[DataConfig, Path, Head, bool, PretextConfig | None], Cohort] = {}
     pretexts = {pretext.name: pretext.config for pretext in plan.pretexts}
     found: dict[str, dict[str, int]] = {}
     problems: list[str] = []
@@ -100,10 +100,11 @@ def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
 
     def cohort(config: RunConfig, head: Head) -> Cohort:
         ignores_undrawn = config.transfer is not None and config.transfer.ignore_undrawn
-        key = dataclasses.replace(config.data, subjects=None, subjects_seed=0), config.data_of(head), head, ignores_undrawn
+        data = dataclasses.replace(config.data, subjects=None, subjects_seed=0)
+        key = data, config.data_of(head), head, ignores_undrawn, config.pretext if head is Head.POSITIONS else None
         if key not in cohorts:
-            has_test_set = head is Head.POSITIONS or plan.study.test is None
-            cohorts[key] = _cohort(dataclasses.replace(config, data=key[0]), head, has_test_set=has_test_set)
+            has_test_set = config.has_classes(head) and (head is Head.POSITIONS or plan.study.test is None)
+            cohorts[key] = _cohort(dataclasses.replace(config, data=data), head, has_test_set=has_test_set)
         return cohorts[key]
 
     for run in plan.everything:
@@ -150,7 +151,7 @@ def _problems_of_run(plan: StudyPlan, run: Pretext | StudyRun, people: Cohort) -
     """Say what makes a run impossible."""
     data, n_there = run.config.data, len(people.train)
     if data.subjects is not None and data.subjects > n_there:
-        what = "annotated participants" if run.config.transfer else "participants with positions"
+        what = "annotated participants" if run.config.transfer else f"participants with {run.config.material(run.config.head)}"
         yield (
             f"{data.subjects} subjects were asked for, and the training set of {str(data.data)!r} has {n_there} {what} of "
             f"view {plan.study.view.title}; ask for fewer, or annotate more"

@@ -4,7 +4,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType
@@ -16,11 +16,11 @@ from cmr_train.choices import Head, Schedule
 from cmr_train.compute.devices import Compute
 from cmr_train.compute.distributed import World
 from cmr_train.config import RunConfig, TrainingConfig
-from cmr_train.data.augment import Augmentation, adjust, transform
+from cmr_train.data.augment import Augmentation
 from cmr_train.data.batches import Batch, BatchOptions, Order, batches
 from cmr_train.data.datasets import PlaneDataset
 from cmr_train.errors import DivergedError
-from cmr_train.training.losses import Loss
+from cmr_train.training.objectives import Objective
 from cmr_train.training.state import TrainState, enter
 from cmr_train.training.tracking import Record
 
@@ -38,12 +38,14 @@ class Task:
 
     head: Head
     """Which head answers."""
+    name: str
+    """In records."""
     dataset: PlaneDataset
     """Images and masks."""
     order: Order
     """When which of them comes."""
-    loss: Loss
-    """Loss function."""
+    objective: Objective
+    """What is learnt of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,12 +112,11 @@ def step(state: TrainState, task: Task, batch: Batch, network: nn.Module, comput
     optimiser = state.optimisers[task.head]
     for group in optimiser.param_groups:
         group["lr"] = rate
-    images, classes = transform(batch.images, batch.masks, batch.matrices)
-    images = adjust(images, batch.powers, batch.blurs, batch.noise)
+    images, truth = task.objective.pose(batch)
     optimiser.zero_grad(set_to_none=True)
     with compute.autocast():
-        logits = network(images.contiguous(memory_format=compute.memory_format), task.head.value)
-        loss = task.loss(logits, classes, batch.undrawn)
+        outputs = network(images.contiguous(memory_format=compute.memory_format), task.head.value)
+        loss = task.objective.loss(outputs, truth)
     state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch's method has no types
     state.scaler.step(optimiser)
     state.scaler.update()
@@ -166,7 +167,7 @@ def train(
     with ExitStack() as stack, stop_signal() as is_stopping:
         main_batches = stream(stack, main, 1)
         other_batches = [(task, stream(stack, task, beta)) for task in others]
-        clock = _Clock(state, config, world)
+        clock = _Clock(state, {task.head: task.name for task in tasks}, config, world)
         while state.iteration < n_iterations:
             rate = learning_rate(config.training, state.iteration)
             for task, waiting in other_batches if state.iteration % beta == 0 else ():
@@ -198,8 +199,8 @@ def train(
 class _Clock:
     """Means of the losses, and images per second, since the last record."""
 
-    def __init__(self, state: TrainState, config: RunConfig, world: World) -> None:
-        self.state, self.batch_size, self.world = state, config.training.batch_size, world
+    def __init__(self, state: TrainState, names: Mapping[Head, str], config: RunConfig, world: World) -> None:
+        self.state, self.names, self.batch_size, self.world = state, names, config.training.batch_size, world
         self.restart()
 
     def restart(self) -> None:
@@ -216,7 +217,7 @@ class _Clock:
         n_images = (sum(state.n_losses.values()) - self.n_steps_before) * self.batch_size
         record = Record(
             iteration=state.iteration,
-            losses={head.value: mean for head, mean in means.items()},
+            losses={self.names[head]: mean for head, mean in means.items()},
             learning_rate=rate,
             images_per_second=n_images / (now - self.start),
         )

@@ -78,7 +78,11 @@ def choose_pixels(
     grid = Grid.of(config, resampled_mm)
     if not all(grid.keeps((rows, columns)) for values in spacings.values() for rows, columns in values.tolist()):
         on_message(f"images with pixels of {everything} are resampled to {pixel_text(resampled_mm)}")
-        if Head.POSITIONS in train and _has_boxes_in_pixels(catalogues[Head.POSITIONS], train[Head.POSITIONS]):
+        if (
+            Head.POSITIONS in train
+            and config.has_classes(Head.POSITIONS)
+            and _has_boxes_in_pixels(catalogues[Head.POSITIONS], train[Head.POSITIONS])
+        ):
             on_message(
                 "the boxes of the positions were drawn at a size in pixels and are resized with their images, so that images of "
                 "different pixel sizes have boxes of different size; boxes at a size in mm (units 'mm') have one size in all"

@@ -11,22 +11,29 @@ from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
 from cmr_planes.views import Structure
 from cmr_train.choices import Head, LossKind, People, Subset
-from cmr_train.config import RunConfig
+from cmr_train.config import PretextConfig, RunConfig
 from cmr_train.data.batches import Order
 from cmr_train.data.cut import check_cut
 from cmr_train.data.datasets import PlaneDataset, Target, choose_cache, class_frequencies
+from cmr_train.data.donors import donor_rows
 from cmr_train.data.drawn import drawn_sentence, drawn_structures, has_all, unwanted_pixels
 from cmr_train.data.images import Grid
 from cmr_train.data.memory import free_bytes
 from cmr_train.data.selection import annotated_participants, of_participants, participants, select_images, split_of
 from cmr_train.data.splits import Split, choose_participants
 from cmr_train.errors import TrainError
+from cmr_train.prediction.inference import IMAGES_AT_ONCE
 from cmr_train.training.best import MIN_PARTICIPANTS
 from cmr_train.training.loop import Task
 from cmr_train.training.losses import make_loss
+from cmr_train.training.objectives import ClassObjective, NumberObjective, Objective
 from cmr_train.training.pixels import TrainingPixels
 from cmr_train.training.session import Session
-from cmr_train.training.validation import Validation
+from cmr_train.training.targets import NUMBER_OBJECTIVES
+from cmr_train.training.validation import ClassScore, NumberScore, Validation
+
+VALIDATION_SEED = 0
+"""Seed of the patches that are hidden in validation images: the same in every run, so that scores can be compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,35 +68,27 @@ def choose_images(session: Session, head: Head) -> TaskImages:
     n_without_set = n_people - len({*split.train, *split.validation, *split.test})
     if n_without_set:
         session.reporter.on_message(
-            f"{head.value}: {n_without_set} participants are left out, for whom {str(data.split)!r} has no set"
+            f"{config.task_name(head)}: {n_without_set} participants are left out, for whom {str(data.split)!r} has no set"
         )
     if head is Head.POSITIONS and data.split is None:
-        session.reporter.on_message(_held_back_sentence(split, annotated, data.unlabelled_held_back))
+        sentence = _held_back_sentence(split, annotated, data.unlabelled_held_back)
+        session.reporter.on_message(f"{config.task_name(head)}: {sentence}")
     training_set = of_participants(index, split.train)
     if head is config.head and data.subjects is not None:
         if data.subjects > len(split.train):
             raise TrainError(
                 f"{data.subjects} participants were asked for, and the training set of {where} has {len(split.train)} for the "
-                f"{head.value} of {data.view.title}"
+                f"{config.task_name(head)} of {data.view.title}"
             )
         split = dataclasses.replace(split, train=choose_participants(split.train, data.subjects, seed=data.subjects_seed))
     train, validation = of_participants(index, split.train), of_participants(index, split.validation)
-    if not len(train) and data.split is not None:
-        raise TrainError(
-            f"{str(data.split)!r} has none of the {n_people} participants with {head.value} in {where} in the training set; it is "
-            "to name those of every catalogue of the run, people who are for the pretext alone with the set 'pretext'"
-        )
-    if not len(train):
-        raise TrainError(
-            f"none of the {n_people} participants with {head.value} in {where} falls into the training set; "
-            "use another split seed or more subjects"
-        )
+    _check_training_set(session, head, split, n_people)
     if head is Head.STRUCTURES:
         _check_drawn(session, train)
     if head is config.head and config.runtime.validate_every and not len(validation):
         raise TrainError(
-            f"the run is to be validated, and none of the {n_people} participants with {head.value} in {where} falls into the "
-            "validation set; use another split seed, more subjects or other fractions"
+            f"the run is to be validated, and none of the {n_people} participants with {config.material(head)} in {where} "
+            "falls into the validation set; use another split seed, more subjects or other fractions"
         )
     return TaskImages(train=train, training_set=training_set, validation=validation, split=split)
 
@@ -103,7 +102,7 @@ def _annotated(session: Session, head: Head) -> frozenset[str]:
 
 
 def _held_back_sentence(split: Split, annotated: frozenset[str], share: float) -> str:
-    """Say how many participants with positions are held back, and why."""
+    """Say how many participants of the pretext task are held back, and why."""
     everyone = frozenset({*split.train, *split.validation, *split.test})
     held_back, unlabelled = everyone.difference(split.train), everyone - annotated
     counts = [
@@ -117,7 +116,31 @@ def _held_back_sentence(split: Split, annotated: frozenset[str], share: float) -
     advice = ""
     if unlabelled == everyone and share < 1:
         advice = "; if you annotate them later, set unlabelled_held_back to 1, or the pretext will have seen test participants"
-    return f"{Head.POSITIONS}: held back are {', and '.join(counts)}{advice}"
+    return f"held back are {', and '.join(counts)}{advice}"
+
+
+def _check_training_set(session: Session, head: Head, split: Split, n_people: int) -> None:
+    """Refuse a task whose training set is empty, or too small for its target.
+
+    Raises
+    ------
+    TrainError
+        It is; the sentence says of how many participants it was drawn.
+    """
+    config, where = session.config, f"{str(session.catalogues[head].path)!r}"
+    people = f"{n_people} participants with {config.material(head)}"
+    if not split.train and config.data.split is not None:
+        raise TrainError(
+            f"{str(config.data.split)!r} has none of the {people} in {where} in the training set; it is to name those of every "
+            "catalogue of the run, people who are for the pretext alone with the set 'pretext'"
+        )
+    if not split.train:
+        raise TrainError(f"none of the {people} in {where} falls into the training set; use another split seed or more subjects")
+    if head is Head.POSITIONS and len(split.train) < config.traits.min_participants:
+        raise TrainError(
+            f"the training set of {where} has {len(split.train)} participant, and {config.traits.min_participants} are needed, "
+            "each of whom is given the boxes of another"
+        )
 
 
 def _usable(session: Session, index: ImageIndex) -> ImageIndex:
@@ -175,12 +198,15 @@ def _does_ignore_undrawn(config: RunConfig) -> bool:
     return config.transfer is not None and config.transfer.ignore_undrawn
 
 
-def _dataset(session: Session, head: Head, index: ImageIndex, grid: Grid) -> PlaneDataset:
-    """Return the images and masks of a task on a grid."""
+def _dataset(session: Session, head: Head, index: ImageIndex, grid: Grid, *, is_for_training: bool) -> PlaneDataset:
+    """Return the images and masks of a task on a grid; those of another person are for training alone."""
     config, catalogue = session.config, session.catalogues[head]
     undrawn = _undrawn(catalogue, index, config) if head is Head.STRUCTURES and _does_ignore_undrawn(config) else None
     target = Target(view=config.data.view, head=head, classes=config.class_numbers(head), grid=grid)
-    return PlaneDataset(catalogue, index, target, undrawn)
+    is_shuffled = is_for_training and head is Head.POSITIONS and config.traits.is_control
+    seed = 0 if config.pretext is None else config.pretext.shuffle_seed
+    donors = donor_rows(catalogue, index, seed) if is_shuffled else None
+    return PlaneDataset(catalogue, index, target, undrawn, donors)
 
 
 def _undrawn(catalogue: Catalogue, index: ImageIndex, config: RunConfig) -> NDArray[np.bool_] | None:
@@ -227,7 +253,7 @@ def make_tasks(
     """
     config, world = session.config, session.world
     trained = Grid.of(config, pixels.resampled_mm)
-    datasets = {head: _dataset(session, head, chosen.train, trained) for head, chosen in images.items()}
+    datasets = {head: _dataset(session, head, chosen.train, trained, is_for_training=True) for head, chosen in images.items()}
     validations = _validations(session, images, pixels) if config.runtime.validate_every and world.is_first else ()
     for dataset in datasets.values():
         check_cut(dataset, config.data.max_cut, session.reporter.on_message)
@@ -242,8 +268,6 @@ def make_tasks(
     tasks = []
     for head, dataset in datasets.items():
         favoured = _favoured(images) if annotated_share and head is not config.head else ()
-        kind = config.loss(head)
-        frequencies = class_frequencies(dataset) if kind is LossKind.WEIGHTED else None
         order = Order(
             n_images=len(dataset),
             batch_size=config.training.batch_size,
@@ -254,11 +278,12 @@ def make_tasks(
             favoured=favoured,
             n_favoured=round(annotated_share * config.training.batch_size) if favoured else 0,
         )
-        loss = make_loss(kind, frequencies, session.compute.device)
-        tasks.append(Task(head=head, dataset=dataset, order=order, loss=loss))
+        objective = _objective(session, dataset, order)
+        tasks.append(Task(head=head, name=config.task_name(head), dataset=dataset, order=order, objective=objective))
         people = len(participants(dataset.index))
         session.reporter.on_message(
-            f"{head.value}: {len(dataset):,} images of {people:,} participants, {'in memory' if is_cached else 'read from disk'}"
+            f"{tasks[-1].name}: {len(dataset):,} images of {people:,} participants, "
+            f"{'in memory' if is_cached else 'read from disk'}"
         )
     return tuple(tasks), validations
 
@@ -269,10 +294,10 @@ def _validations(session: Session, images: Mapping[Head, TaskImages], pixels: Tr
     validations = []
     for head, chosen in images.items():
         if not len(chosen.validation):
-            on_message(f"{head.value}: not validated, since no participant with them is in the validation set")
+            on_message(f"{config.task_name(head)}: not validated, since no participant with them is in the validation set")
             continue
-        dataset = _dataset(session, head, chosen.validation, Grid.of(config, pixels.network_mm))
-        validations.append(Validation(dataset=dataset, names=_scored(config, dataset)))
+        dataset = _dataset(session, head, chosen.validation, Grid.of(config, pixels.network_mm), is_for_training=False)
+        validations.append(Validation(name=config.task_name(head), dataset=dataset, score=_score(config, dataset)))
     n_people = len(participants(images[config.head].validation))
     if n_people < MIN_PARTICIPANTS:
         on_message(
@@ -282,6 +307,28 @@ def _validations(session: Session, images: Mapping[Head, TaskImages], pixels: Tr
     for validation in validations:
         validation.dataset.check()
     return tuple(validations)
+
+
+def _objective(session: Session, dataset: PlaneDataset, order: Order) -> Objective:
+    """Return what a task makes of its images."""
+    config, head = session.config, dataset.target.head
+    if not config.has_classes(head):
+        return _number_objective(config, dataset, order)
+    kind = config.loss(head)
+    frequencies = class_frequencies(dataset) if kind is LossKind.WEIGHTED else None
+    return ClassObjective(make_loss(kind, frequencies, session.compute.device))
+
+
+def _number_objective(config: RunConfig, dataset: PlaneDataset, order: Order) -> NumberObjective:
+    return NUMBER_OBJECTIVES[(config.pretext or PretextConfig()).target](dataset, order)
+
+
+def _score(config: RunConfig, dataset: PlaneDataset) -> ClassScore | NumberScore:
+    """Return how a network is scored on a validation set."""
+    if config.has_classes(dataset.target.head):
+        return ClassScore(dataset=dataset, names=_scored(config, dataset))
+    order = Order(n_images=len(dataset), batch_size=IMAGES_AT_ONCE, seed=VALIDATION_SEED, task=0)
+    return NumberScore(dataset=dataset, objective=_number_objective(config, dataset, order))
 
 
 def _favoured(images: Mapping[Head, TaskImages]) -> tuple[int, ...]:

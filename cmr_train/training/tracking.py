@@ -14,7 +14,7 @@ METRICS_NAME = "metrics.jsonl"
 EVENTS_NAME = "tensorboard"
 """The folder of TensorBoard's events."""
 VALIDATION_MEAN = "mean"
-"""Stands for the mean over the classes among the values of a validation."""
+"""Stands for the score among the values of a validation: the mean over the classes, or the explained share of numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +30,8 @@ class Record:
     images_per_second: float
     """Since the line before, of all tasks and processes."""
     validation: dict[str, float] = field(default_factory=dict)
-    """Dice of each class on the validation set, and their mean; those of the pretext task of ``multitask`` begin with
-    ``positions_``. Empty where the run was not validated."""
+    """Dice of each class on the validation set, and their mean; or the error of numbers, and the share that is explained. Those of
+    the pretext task of ``multitask`` begin with its name, as ``positions_``. Empty where the run was not validated."""
 
     def to_json(self) -> dict[str, float]:
         """Return what stands in the line."""

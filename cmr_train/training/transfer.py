@@ -37,7 +37,7 @@ class LoadReport:
         return ", ".join(parts)
 
 
-def load_weights(model: Network, weights: Mapping[str, Tensor], mode: TransferMode) -> LoadReport:
+def load_weights(model: Network, weights: Mapping[str, Tensor], mode: TransferMode, *, has_decoder: bool = True) -> LoadReport:
     """Take over pretrained weights; :func:`freeze` keeps those that the mode does not train.
 
     Where each task has its own decoder, each of them gets the pretrained one.
@@ -50,6 +50,8 @@ def load_weights(model: Network, weights: Mapping[str, Tensor], mode: TransferMo
         Tensors by name, as a run's checkpoint holds them. Empty with :attr:`TransferMode.SCRATCH`.
     mode
         The way of transfer.
+    has_decoder
+        Whether the pretrained network has a decoder; without one, that of the network stays random.
 
     Raises
     ------
@@ -58,7 +60,7 @@ def load_weights(model: Network, weights: Mapping[str, Tensor], mode: TransferMo
     """
     own = model.state_dict()
     if mode is not TransferMode.SCRATCH:
-        _check(own, weights)
+        _check({name: tensor for name, tensor in own.items() if has_decoder or name.startswith(ENCODER_PREFIX)}, weights)
     sources = {name: _source(name) for name in own}
     loaded = {
         name: weights[source] for name, source in sources.items() if source in weights and weights[source].shape == own[name].shape

@@ -15,7 +15,7 @@ from cmr_train.data.images import resample, to_shape
 from cmr_train.models.initial_weights import initialise
 from cmr_train.prediction.inference import IMAGES_AT_ONCE, label_images, pixels_sentence
 from cmr_train.runs.run import load_run
-from cmr_train.training.validation import Validation
+from cmr_train.training.validation import ClassScore
 from tests.helpers.threshold_runs import write_run
 from tests.helpers.training import open_index, small_catalogue
 
@@ -215,7 +215,7 @@ def test_validation_and_evaluation_find_the_same_classes_in_every_number_format(
         people = np.array([index.participant(row) for row in range(len(index))])
         names = {number: f"{number}" for number in range(10)}
         target = Target(view=CardiacView.SAX, head=run.head, classes=tuple(range(10)), grid=run.grid)
-        validated = Validation(dataset=PlaneDataset(catalogue, index, target), names=names)(run.model, run.compute)
+        validated = ClassScore(dataset=PlaneDataset(catalogue, index, target), names=names)(run.model, run.compute)
         for number, name in names.items():
             dice = [
                 2 * ((labels == number) & (truth == number))[people == person].sum() / n_either

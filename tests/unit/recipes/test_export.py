@@ -50,7 +50,7 @@ def test_no_key_and_no_path_is_in_any_byte(data, tmp_path):
     assert "| classes | 0 background, 1 LV, 2 Myo, 3 RV |" in card
     assert "| pixel size | 7.00 mm |" in card
     assert "| learnt from | 1 participants |" in card
-    assert card.count("| positions of |") == card.count("| positions of | 2 participants |") == 1
+    assert card.count("| seen by the pretext |") == card.count("| seen by the pretext | 2 participants |") == 1
     assert "Mean Dice of the 4 subjects" in card
 
 

@@ -20,6 +20,7 @@ from cmr_train.models.unet import UNet
 from cmr_train.runs.run import make_network
 from cmr_train.training.loop import Hooks, Task, learning_rate, train
 from cmr_train.training.losses import cross_entropy, weighted_cross_entropy
+from cmr_train.training.objectives import ClassObjective
 from cmr_train.training.state import make_state, restore, state_to_save
 from cmr_train.training.tracking import Record, keep_until
 from cmr_train.training.transfer import StatisticsBank, freeze, load_weights, set_training
@@ -45,7 +46,8 @@ def make_task(path, head=Head.POSITIONS, rows=None, batch_size=4) -> Task:
     index = index if rows is None else index.select(np.array(rows))
     target = Target(view=CardiacView.SAX, head=Head.POSITIONS, classes=tuple(range(10)), grid=Grid((SIZE, SIZE)))
     order = Order(n_images=len(index), batch_size=batch_size, seed=0, task=[*Head].index(head))
-    return Task(head=head, dataset=PlaneDataset(catalogue, index, target), order=order, loss=cross_entropy)
+    dataset = PlaneDataset(catalogue, index, target)
+    return Task(head=head, name=head.value, dataset=dataset, order=order, objective=ClassObjective(cross_entropy))
 
 
 def begin(path, **given):
@@ -123,7 +125,7 @@ def test_a_network_learns_four_images_by_heart(catalogue_path):
         catalogue_path, iterations=150, base_channels=8, levels=4, rotation_deg=0.0, scaling=0.0, learning_rate=0.005
     )
     loss = weighted_cross_entropy(torch.tensor([1.0, *[10.0] * 9]))
-    task = dataclasses.replace(make_task(catalogue_path, rows=range(4)), loss=loss)
+    task = dataclasses.replace(make_task(catalogue_path, rows=range(4)), objective=ClassObjective(loss))
     records = go(config, state, (task,))
     images, masks = task.dataset.batch(range(4))
     with torch.inference_mode():
@@ -236,7 +238,12 @@ def test_nothing_is_saved_once_a_loss_is_nan(catalogue_path):
         return cross_entropy(logits, classes) * (float("nan") if len(calls) == 6 else 1)
 
     with pytest.raises(DivergedError, match=r"no longer finite after iteration 6; .* lower learning_rate"):
-        go(config, state, (dataclasses.replace(task, loss=loss),), on_checkpoint=lambda at: saved.append(at.iteration))
+        go(
+            config,
+            state,
+            (dataclasses.replace(task, objective=ClassObjective(loss)),),
+            on_checkpoint=lambda at: saved.append(at.iteration),
+        )
     assert saved == [2, 4]
 
 

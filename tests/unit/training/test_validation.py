@@ -21,7 +21,7 @@ from cmr_train.models.unet import UNet
 from cmr_train.recipes.pretext import train_pretext
 from cmr_train.training import validation
 from cmr_train.training.session import Reporter
-from cmr_train.training.validation import Validation, mean_dice
+from cmr_train.training.validation import ClassScore, mean_dice
 from tests.helpers.training import SIZE, small_catalogue, small_config
 
 
@@ -56,7 +56,7 @@ def test_the_dice_of_a_look_is_that_of_the_predictions(catalogue_path):
         model = UNet(1, 4, 2, heads={"positions": 10})
         initialise(model, 1)
         names = config.class_names(Head.POSITIONS)
-        values = Validation(dataset=dataset, names=names)(model, choose_compute(config.runtime))
+        values = ClassScore(dataset=dataset, names=names)(model, choose_compute(config.runtime))
         assert model.training
         model.eval()
         images, masks = dataset.batch(range(len(dataset)))
@@ -98,7 +98,7 @@ def test_a_structure_that_is_nowhere_counts_and_a_position_outside_every_image_d
 
     monkeypatch.setattr(validation, "find_classes", lambda *_, **__: found)
     names = {1: "first", 2: "second", 3: "nowhere"}
-    values = Validation(dataset=OneImage(), names=names)(UNet(1, 2, 1, heads={"a": 2}), Compute(torch.device("cpu")))
+    values = ClassScore(dataset=OneImage(), names=names)(UNet(1, 2, 1, heads={"a": 2}), Compute(torch.device("cpu")))
     assert values == pytest.approx({"first": 1, "second": 2 / 3, "mean": (1 + 2 / 3) / n_counted})
 
 
