@@ -186,6 +186,15 @@ class CacheKind(StrEnum):
     """Every image is read from disk whenever it is used."""
 
 
+class MapFormat(StrEnum):
+    """How a prediction writes label maps."""
+
+    NIFTI = "nifti"
+    """NIfTI volumes in the scanner's coordinates."""
+    SEG = "seg"
+    """DICOM segmentations that refer to their source images, and a structured report of the volumes."""
+
+
 class DeviceKind(StrEnum):
     """Device of the network."""
 

@@ -62,7 +62,7 @@ def equipment(network: Network) -> Equipment:
         "manufacturer": MANUFACTURER,
         "manufacturer_model_name": MODEL,
         "software_versions": network.version,
-        "device_serial_number": network.weights_sha256,
+        "device_serial_number": network.serial_number,
     }
 
 

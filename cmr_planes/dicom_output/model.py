@@ -1,8 +1,9 @@
 """What a DICOM object is made of: the images that it is about, whose they are, and the network that made it."""
 
+import hashlib
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
 
@@ -36,6 +37,7 @@ class SourceImages:
         frames = self.flat
         for value, name in (
             ("sop_instance_uid", "SOPInstanceUID (0008,0018)"),
+            ("sop_class_uid", "SOPClassUID (0008,0016)"),
             ("series_uid", "SeriesInstanceUID (0020,000E)"),
             ("study_uid", "StudyInstanceUID (0020,000D)"),
         ):
@@ -83,12 +85,30 @@ def frame_number(frame: FrameHeader) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """What made labels and measures."""
+    """What made labels and measures: one network or several."""
 
     version: str
     """Of the software."""
-    weights_sha256: str
-    """Of the file of its weights."""
+    weights_sha256: tuple[str, ...]
+    """Of the file of its weights; of several networks whose answers are averaged, each one's."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What decides the labels besides, where it is not the default."""
+
+    @property
+    def serial_number(self) -> str:
+        """64 hexadecimal digits that stand for the weights."""
+        first, *others = self.weights_sha256
+        return hashlib.sha256(" ".join(self.weights_sha256).encode()).hexdigest() if others else first
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Weights and options, as the objects state them."""
+        return {"weights_sha256": " ".join(self.weights_sha256), **self.options}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What tells networks apart, for derived UIDs."""
+        return self.version, *(f"{name}={value}" for name, value in self.parameters.items())
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

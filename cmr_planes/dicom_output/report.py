@@ -89,13 +89,13 @@ def make_report(
 
     evidence = [one.dataset for one in segmentations]
     texts = [f"{group.structure.title} {list(_measured(group).items())} {list(group.remarks)}" for group in ventricles]
-    uid = derived_uid("report", network.version, network.weights_sha256, *(str(one.SOPInstanceUID) for one in evidence), *texts)
+    uid = derived_uid("report", *network.names, *(str(one.SOPInstanceUID) for one in evidence), *texts)
     device = DeviceObserverIdentifyingAttributes(
-        uid=derived_uid("device", network.version, network.weights_sha256),
+        uid=derived_uid("device", *network.names),
         name=MODEL,
         manufacturer_name=MANUFACTURER,
         model_name=MODEL,
-        serial_number=network.weights_sha256,
+        serial_number=network.serial_number,
     )
     with quiet_pydicom():
         content = MeasurementReport(
@@ -151,7 +151,7 @@ def _group(group: VentricleMeasures, uid: str, network: Network) -> "Measurement
             uid=derived_uid("group", uid, group.structure.title), identifier=group.structure.title
         ),
         algorithm_id=AlgorithmIdentification(
-            name=MODEL, version=network.version, parameters=[f"weights_sha256={network.weights_sha256}"]
+            name=MODEL, version=network.version, parameters=[f"{name}={value}" for name, value in network.parameters.items()]
         ),
         finding_sites=[FindingSite(codes.SEGMENT_TYPES[group.structure])],
         measurements=[

@@ -95,12 +95,13 @@ def make_segmentations(
 
 
 def _parts(frames: Sequence[FrameHeader]) -> list[list[int]]:
-    """Return the slices of each segmentation: of one series, and of one orientation and pixel size."""
+    """Return the slices of each segmentation: of one series, orientation and pixel size, each at a place of its own."""
     parts: list[list[int]] = []
     for index, frame in enumerate(frames):
         for part in parts:
             first = frames[part[0]]
-            if first.series_uid == frame.series_uid and _are_alike(_plane(first), _plane(frame)):
+            is_free = all(_distance(_plane(frames[other]), _plane(frame)) > SAME_PLANE_MM for other in part)
+            if is_free and first.series_uid == frame.series_uid and _are_alike(_plane(first), _plane(frame)):
                 part.append(index)
                 break
         else:
@@ -117,6 +118,10 @@ def _are_alike(first: ImagePlane, second: ImagePlane) -> bool:
     return float(np.linalg.norm(across) + np.linalg.norm(down)) <= SAME_PLANE_MM
 
 
+def _distance(first: ImagePlane, second: ImagePlane) -> float:
+    return float(np.linalg.norm(first.position_mm - second.position_mm))
+
+
 def _plane(frame: FrameHeader) -> ImagePlane:
     if frame.plane is None:
         raise ValueError("a frame without a plane has no place in the patient")
@@ -129,7 +134,7 @@ def _derived(
     """Return a UID that stands for labels on images."""
     digest = hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest()
     who = "anonymous" if anonymous else "identified"
-    return derived_uid(kind, images.view.value, who, network.version, network.weights_sha256, digest, *references_of(frames))
+    return derived_uid(kind, images.view.value, who, digest, *network.names, *references_of(frames))
 
 
 def _segmentation(
@@ -229,7 +234,7 @@ def _segment(number: int, structure: Structure, network: Network) -> "SegmentDes
             name=MODEL,
             family=codes.ARTIFICIAL_INTELLIGENCE,
             version=network.version,
-            parameters={"weights_sha256": network.weights_sha256},
+            parameters=network.parameters,
         ),
         display_color=CIELabColor.from_string(structure_colour(structure)),
     )

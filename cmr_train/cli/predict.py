@@ -17,12 +17,12 @@ from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import counted, decimals
 from cmr_planes.views import PhaseChoice
-from cmr_train.choices import DeviceKind, Weights
+from cmr_train.choices import DeviceKind, MapFormat, Weights
 from cmr_train.cli.options import device_option, unfinished_option, weights_option
 
 if TYPE_CHECKING:
     from cmr_train.evaluation.volumes import VentricularFunction
-    from cmr_train.recipes.predict import Prediction
+    from cmr_train.recipes.predict import PredictedSubject, Prediction
 
 LISTED = 20
 """Subjects whose volumes are printed; ``volumes.csv`` has all."""
@@ -54,6 +54,16 @@ _DOUBT = "doubt"
     type=click.Path(path_type=Path),
     help="NIfTI image of the same slices on whose grid label maps are written; {subject} in its path stands for the subject's key.",
 )
+@click.option(
+    "--format",
+    "formats",
+    type=EnumChoice([*MapFormat]),
+    multiple=True,
+    default=(MapFormat.NIFTI.value,),
+    show_default=True,
+    help="Write label maps as NIfTI, or as DICOM SEG with a report (SR) of the volumes; may be given twice for both.",
+)
+@click.option("--anonymous", is_flag=True, help="Leave patient, study and references to the images out of DICOM files.")
 @click.option("--pictures/--no-pictures", default=True, show_default=True, help="Draw contact sheets.")
 @device_option
 @weights_option
@@ -73,6 +83,8 @@ def predict(
     rotate_deg: float,
     largest_component: bool,
     like: Path | None,
+    formats: tuple[MapFormat, ...],
+    anonymous: bool,
     pictures: bool,
     device: DeviceKind,
     weights: Weights,
@@ -91,15 +103,22 @@ def predict(
     was not found, or is not smaller at end-systole. The column doubt says why, and what else to look at. File names hold subjects'
     keys. Exit code 3 if no subject has the view of RUN. For research only; not a medical device.
 
+    With --format seg, DICOM files refer to the source images and hold the patient and study that these name: they are for the
+    archive that the images came from. --anonymous leaves all of that out. SOURCE must be DICOM, and pip install 'cmr-planes[seg]'
+    is needed. Exit code 3 if no DICOM file could be written.
+
     \b
     Example:
       cmr-train predict runs/finetune-sax new_scans/ -o segmented
       cmr-train predict runs/finetune-sax out.h5 -o segmented --no-pictures
+      cmr-train predict runs/finetune-sax new_scans/ -o segmented --format nifti --format seg
       cmr-train predict studies/sax/cells/multitask-n10-s* new_scans/ -o segmented
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     from cmr_train.recipes.predict import predict as predict_sources
 
     runs, sources = _split_arguments(paths)
+    if anonymous and MapFormat.SEG not in formats:
+        raise click.UsageError("--anonymous is for DICOM files: give --format seg too; NIfTI files name nobody")
     with shown("extract", "subjects") as on_extract, shown("predict", "subjects") as on_progress:
         prediction = predict_sources(
             runs,
@@ -109,6 +128,8 @@ def predict(
             rotate_deg=rotate_deg,
             largest_component=largest_component,
             like=like,
+            formats=formats,
+            anonymous=anonymous,
             pictures=pictures,
             device=device,
             weights=weights,
@@ -127,7 +148,8 @@ def predict(
         print_json(_to_json(prediction, with_keys=verbose))
     else:
         _print(prediction, out, with_keys=verbose)
-    return ExitCode.DONE if prediction.subjects else ExitCode.NOTHING_USABLE
+    is_empty = all(subject.no_dicom for subject in prediction.subjects)  # also where there are none
+    return ExitCode.NOTHING_USABLE if is_empty else ExitCode.DONE
 
 
 def _split_arguments(paths: Sequence[Path]) -> tuple[Sequence[Path], Sequence[Path]]:
@@ -160,7 +182,18 @@ def _to_json(prediction: "Prediction", *, with_keys: bool) -> dict[str, Any]:
         empty = {"n_empty_slices": subject.n_empty_slices} if subject.n_empty_slices else {}
         dice = {} if math.isnan(subject.runs_dice) else {"runs_dice": subject.runs_dice}
         values = {**dice, **removed, **volume_values(subject)}
-        subjects.append({"subject": number, **key, "phases": list(subject.phases), "n_slices": subject.n_slices, **empty, **values})
+        dicom = {"n_dicom_files": subject.n_dicom_files, "no_dicom": subject.no_dicom} if prediction.has_dicom else {}
+        subjects.append(
+            {
+                "subject": number,
+                **key,
+                "phases": list(subject.phases),
+                "n_slices": subject.n_slices,
+                **empty,
+                **values,
+                **dicom,
+            }
+        )
     left_out = [
         {
             **({"subject": rejection.subject} if with_keys else {}),
@@ -203,8 +236,23 @@ def _print(prediction: "Prediction", out: Path, *, with_keys: bool) -> None:
     if n_removed:
         n_cleaned = sum(any(subject.removed_voxels.values()) for subject in subjects)
         click.echo(f"{n_removed:,} voxels outside the largest parts of structures were removed, in {counted(n_cleaned, 'subject')}")
+    _print_dicom(subjects, with_keys=with_keys)
     n_images = sum(len(subject.phases) * subject.n_slices for subject in subjects)
     click.echo(f"{counted(len(subjects), 'subject')} segmented, {counted(n_images, 'image')} of view {view}; see {out}")
+
+
+def _print_dicom(subjects: Sequence["PredictedSubject"], *, with_keys: bool) -> None:
+    """Print how many DICOM files were written, and why some subjects have none."""
+    without = [subject for subject in subjects if subject.no_dicom]
+    if with_keys:
+        for subject in without:
+            say(f"{subject.subject} has no DICOM files: {subject.no_dicom}", style="yellow")
+    else:
+        for sentence, count in Counter(subject.no_dicom for subject in without).items():
+            say(f"{counted(count, 'subject')} without DICOM files: {sentence}", style="yellow")
+    n_files = sum(subject.n_dicom_files for subject in subjects)
+    if n_files:
+        click.echo(f"{counted(n_files, 'DICOM file')} of {counted(len(subjects) - len(without), 'subject')}")
 
 
 def _volume_row(subject: object, function: "VentricularFunction") -> tuple[object, ...]:

@@ -11,7 +11,7 @@ from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import read_json
 from cmr_train.runs.identity import CatalogueIdentity
 
-LABELS, PICTURES, VOLUMES_NAME, PREDICTION_NAME = "labels", "pictures", "volumes.csv", "prediction.json"
+LABELS, DICOM, PICTURES, VOLUMES_NAME, PREDICTION_NAME = "labels", "dicom", "pictures", "volumes.csv", "prediction.json"
 """Files of a prediction's folder; the last says which networks made them of which data."""
 
 
@@ -53,7 +53,7 @@ def claim_folder(folder: Path, origin: dict[str, Any], *, overwrite: bool) -> No
                 f"{str(folder)!r} holds what another network made, or the same of other data or with other options; choose another "
                 "folder, or overwrite what is there"
             )
-        for name in (LABELS, PICTURES):
+        for name in (LABELS, DICOM, PICTURES):
             shutil.rmtree(folder / name, ignore_errors=True)
         (folder / VOLUMES_NAME).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)

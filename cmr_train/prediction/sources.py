@@ -44,11 +44,12 @@ def opened_sources(
     OSError
         The folder cannot be made.
     """
-    paths = [Path(sources)] if isinstance(sources, str | os.PathLike) else [Path(source) for source in sources]
-    if len(paths) == 1 and paths[0].suffix == ".h5":
-        with Catalogue(paths[0]) as catalogue:
+    stored = as_catalogue(sources)
+    if stored is not None:
+        with Catalogue(stored) as catalogue:
             yield catalogue
         return
+    paths = _paths(sources)
     folder.mkdir(parents=True, exist_ok=True)
     options = cmr_planes.ExtractOptions(views=(view,), phases=phases, keep_all=True)
     with (
@@ -56,6 +57,16 @@ def opened_sources(
         _extract(paths, Path(temporary), options, on_extract).open() as catalogue,
     ):
         yield catalogue
+
+
+def as_catalogue(sources: PathLike | Sequence[PathLike]) -> Path | None:
+    """Return the path of a catalogue, None where the sources are scans."""
+    paths = _paths(sources)
+    return paths[0] if len(paths) == 1 and paths[0].suffix == ".h5" else None
+
+
+def _paths(sources: PathLike | Sequence[PathLike]) -> list[Path]:
+    return [Path(sources)] if isinstance(sources, str | os.PathLike) else [Path(source) for source in sources]
 
 
 def _extract(

@@ -1,14 +1,15 @@
 """Segment subjects: label maps, pictures, and the volumes of the ventricles from a short-axis stack."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cmr_planes.errors import AnnotationError, CatalogueFinding, RejectionCode
+import cmr_planes
+from cmr_planes.errors import AnnotationError, CatalogueFinding, DicomError, RejectionCode
 from cmr_planes.pictures.palette import position_colour, structure_colour
 from cmr_planes.pictures.png import encode_png
 from cmr_planes.shards.catalogue import Catalogue
@@ -19,7 +20,7 @@ from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_m
 from cmr_planes.system.run_lock import only_run
 from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import CardiacView, PhaseChoice, Structure
-from cmr_train.choices import Head, Weights
+from cmr_train.choices import Head, MapFormat, Weights
 from cmr_train.data.pixel_sizes import spacings_of
 from cmr_train.data.selection import n_subjects_of, participants
 from cmr_train.errors import CheckpointError, ConfigError, TrainError
@@ -27,12 +28,13 @@ from cmr_train.evaluation.doubts import pairwise_dice, stack_doubts
 from cmr_train.evaluation.volumes import VentricularFunction, voxel_volumes_ml
 from cmr_train.interchange.exported_network import NEEDS_TORCH, open_exported, weights_file
 from cmr_train.prediction.components import keep_largest
+from cmr_train.prediction.dicom_files import DicomResult, check_highdicom, network_of, write_dicom
 from cmr_train.prediction.ensemble import Ensemble
-from cmr_train.prediction.folder import LABELS, PICTURES, VOLUMES_NAME, claim_folder, prediction_origin
+from cmr_train.prediction.folder import DICOM, LABELS, PICTURES, VOLUMES_NAME, claim_folder, prediction_origin
 from cmr_train.prediction.inference import pixels_sentence
 from cmr_train.prediction.label_files import SUBJECT_FIELD, LikeImages, own_grid, write_label_files
 from cmr_train.prediction.overlays import Sheet, draw
-from cmr_train.prediction.sources import opened_sources
+from cmr_train.prediction.sources import as_catalogue, opened_sources
 from cmr_train.runs.folder import is_run
 from cmr_train.runs.identity import CatalogueIdentity
 from cmr_train.runs.known_people import known_people
@@ -88,6 +90,10 @@ class PredictedSubject:
     """Mean Dice between two runs over all pairs, phases and classes; NaN for a single run."""
     removed_voxels: Mapping[Structure, int]
     """Voxels outside the largest part of each structure that were removed; empty where that was not asked for."""
+    n_dicom_files: int
+    """DICOM files that were written."""
+    no_dicom: str
+    """Why none could be, a sentence; empty where they were written, or not asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +112,8 @@ class Prediction:
     """Subjects that were segmented, in the catalogue's order."""
     left_out: tuple[CatalogueFinding, ...]
     """Reasons why subjects, or their images of the view, were left out."""
+    has_dicom: bool
+    """Whether DICOM files were asked for."""
     n_seen: int | None
     """Subjects whom any run has seen in its training; None where that cannot be told."""
 
@@ -120,6 +128,8 @@ def predict(
     largest_component: bool = False,
     like: PathLike | None = None,
     pictures: bool = True,
+    formats: Collection[MapFormat | str] = (MapFormat.NIFTI,),
+    anonymous: bool = False,
     device: "torch.device | str" = "auto",
     weights: Weights | str = "last",
     overwrite: bool = False,
@@ -140,8 +150,9 @@ def predict(
         them.
     out
         The folder for ``labels/<subject>_<view>_<phase>.nii.gz`` of ED and ES, ``labels/<subject>_<view>.nii.gz`` of a whole cine,
-        ``pictures/<subject>_<view>.png``, ``volumes.csv`` of short-axis segmentations, and ``prediction.json``, which names the
-        network and the data. Names of position maps end in ``_positions``. Made if it does not exist.
+        ``dicom/<subject>_<view>_<phase>.dcm``, ``pictures/<subject>_<view>.png``, ``volumes.csv`` of short-axis segmentations, and
+        ``prediction.json``, which names the network and the data. Names of position maps end in ``_positions``. Made if it does not
+        exist.
     phases
         Frames to segment where ``sources`` is no catalogue: ``ed,es`` or ``all``.
     rotate_deg
@@ -154,6 +165,11 @@ def predict(
         None for the grid of the subject's own NIfTI file, or from DICOM for slices from base to apex.
     pictures
         Whether to draw pictures.
+    formats
+        How label maps are written: ``nifti``, and ``seg`` for DICOM segmentations that refer to their images, with a report of the
+        volumes; the latter needs DICOM files as ``sources``, and the package highdicom.
+    anonymous
+        Whether DICOM files say nothing of patient, study and source; else they hold what the source's headers say of them.
     device
         Where a run that is given as a folder is loaded (:func:`cmr_train.load_run`).
     weights
@@ -176,12 +192,13 @@ def predict(
     Raises
     ------
     SourceError
-        A source holds no subject.
+        A source holds no subject, or DICOM files were asked for and it holds NIfTI images.
     TrainError
         ``out`` holds what another network made, or the same of other data; or two runs cannot be averaged; or
-        ``largest_component`` was asked for where the runs find positions.
+        ``largest_component`` or DICOM files were asked for where the runs find positions; or DICOM files of a catalogue, or without
+        highdicom; or ``like`` without NIfTI.
     ConfigError
-        ``phases`` or ``rotate_deg`` cannot be used.
+        ``phases``, ``formats`` or ``rotate_deg`` cannot be used.
     CheckpointError
         ``run`` is a folder without a run, or its weights cannot be used.
     ShardError
@@ -205,18 +222,20 @@ def predict(
         largest_component=largest_component,
         like=None if like is None else LikeImages(str(like)),
         pictures=pictures,
+        formats=frozenset(member_of(MapFormat, each, "formats") for each in formats),
+        anonymous=anonymous,
     )
-    _check(options, ensemble)
+    _check(options, ensemble, sources)
     for said in (*_network_sentences(ensemble), *_rotation_sentences(ensemble.runs, rotate_deg)):
         on_message(said)
     with only_run(folder), opened_sources(sources, ensemble.view, frames, folder, on_extract) as catalogue:
         identity, index = CatalogueIdentity.of(catalogue), catalogue.index(ensemble.view)
         keys = list(dict.fromkeys(index.subject(row) for row in range(len(index))))
         without_grid = _without_grid(catalogue, ensemble.view, keys, options.like)
+        instances = cmr_planes.SourceInstances(sources, catalogue) if MapFormat.SEG in options.formats else None
         claim_folder(folder, prediction_origin(ensemble, identity, options.to_json()), overwrite=overwrite)
-        (folder / LABELS).mkdir(parents=True, exist_ok=True)
-        if pictures:
-            (folder / PICTURES).mkdir(exist_ok=True)
+        for name in options.folders:
+            (folder / name).mkdir(exist_ok=True)
         spacings_mm = spacings_of(catalogue, index)
         for sentence in dict.fromkeys(pixels_sentence(each, spacings_mm) for each in ensemble.runs):
             if sentence is not None:
@@ -225,7 +244,7 @@ def predict(
         on_progress(Progress(0, len(wanted)))
         subjects = []
         for key in wanted:
-            subjects.append(_predict_subject(ensemble, catalogue, folder, key, options))
+            subjects.append(_predict_subject(ensemble, catalogue, instances, folder, key, options))
             on_progress(Progress(len(subjects), len(wanted)))
         left_out = tuple(rejection for rejection in catalogue.rejections() if rejection.view in ("", ensemble.view.value))
     n_partial = sum(subject.n_empty_slices > 0 for subject in subjects)
@@ -243,6 +262,7 @@ def predict(
         weights=ensemble.runs[0].weights,
         subjects=tuple(subjects),
         left_out=(*left_out, *without_grid.values()),
+        has_dicom=MapFormat.SEG in options.formats,
         n_seen=_n_seen(ensemble.runs, identity, index),
     )
 
@@ -317,18 +337,36 @@ class _Options:
     largest_component: bool
     like: LikeImages | None
     pictures: bool
+    formats: frozenset[MapFormat]
+    anonymous: bool
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders of the files."""
+        wanted = {LABELS: MapFormat.NIFTI in self.formats, DICOM: MapFormat.SEG in self.formats, PICTURES: self.pictures}
+        return [name for name, is_wanted in wanted.items() if is_wanted]
+
+    @property
+    def of_labels(self) -> dict[str, Any]:
+        """What decides the labels, where it is not the default."""
+        rotation = {"rotate_deg": self.rotate_deg} if self.rotate_deg else {}
+        return rotation | ({"largest_component": True} if self.largest_component else {})
 
     def to_json(self) -> dict[str, Any]:
         """Return what decides the label maps, where it is not the default."""
-        rotation = {"rotate_deg": self.rotate_deg} if self.rotate_deg else {}
-        component = {"largest_component": True} if self.largest_component else {}
-        return rotation | component | ({} if self.like is None else {"like": self.like.pattern})
+        return self.of_labels | ({} if self.like is None else {"like": self.like.pattern})
 
 
-def _check(options: _Options, ensemble: Ensemble) -> None:
+def _check(options: _Options, ensemble: Ensemble, sources: PathLike | Sequence[PathLike]) -> None:
     """Refuse options and networks that cannot be used."""
     for run in ensemble.runs:
         check_has_classes(run, "write")
+    if not options.formats:
+        raise ConfigError([f"formats must name at least one of {', '.join(MapFormat)}"])
+    if options.like is not None and MapFormat.NIFTI not in options.formats:
+        raise TrainError("a grid can only be given for NIfTI label maps; DICOM files lie on the images that they refer to")
+    if MapFormat.SEG in options.formats:
+        _check_dicom(ensemble, sources)
     if not 0 <= options.rotate_deg <= MOST_ROTATION_DEG:
         raise ConfigError([f"rotate_deg must be from 0 to {MOST_ROTATION_DEG:g}, got {options.rotate_deg:g}"])
     for run in ensemble.runs:
@@ -340,6 +378,21 @@ def _check(options: _Options, ensemble: Ensemble) -> None:
         raise TrainError(
             f"run {ensemble.runs[0].name!r} finds positions, which are boxes; the largest component can only be kept of structures"
         )
+
+
+def _check_dicom(ensemble: Ensemble, sources: PathLike | Sequence[PathLike]) -> None:
+    """Refuse to make DICOM files of what they cannot refer to, or cannot hold."""
+    if ensemble.head is not Head.STRUCTURES:
+        raise TrainError(
+            f"run {ensemble.runs[0].name!r} finds positions, for which there are no codes; DICOM files can only be made of "
+            "structures"
+        )
+    if as_catalogue(sources) is not None:
+        raise TrainError(
+            "a catalogue holds no UIDs of its images, so that DICOM files cannot refer to them; give the DICOM files that it was "
+            "extracted from"
+        )
+    check_highdicom()
 
 
 def _rotation_sentences(runs: Sequence[TrainedNetwork], rotate_deg: float) -> Iterator[str]:
@@ -380,7 +433,14 @@ def _without_grid(
     return found
 
 
-def _predict_subject(ensemble: Ensemble, catalogue: Catalogue, folder: Path, subject: str, options: _Options) -> PredictedSubject:
+def _predict_subject(
+    ensemble: Ensemble,
+    catalogue: Catalogue,
+    instances: "cmr_planes.SourceInstances | None",
+    folder: Path,
+    subject: str,
+    options: _Options,
+) -> PredictedSubject:
     """Segment one subject and write its files."""
     view = catalogue.view_attributes(subject, ensemble.view)
     n_phases, n_slices, *_ = view.shape
@@ -394,7 +454,8 @@ def _predict_subject(ensemble: Ensemble, catalogue: Catalogue, folder: Path, sub
     labels, removed = keep_largest(raw, ensemble.structures) if options.largest_component else (raw, {})
     affines_mm = np.stack([plane.patient_from_pixel for plane in view.planes])
     grid = own_grid(view) if options.like is None else options.like.grid(subject, view)
-    write_label_files(folder / LABELS, f"{subject}_{ensemble.view.value}", labels, view, ensemble.head, grid)
+    if MapFormat.NIFTI in options.formats:
+        write_label_files(folder / LABELS, f"{subject}_{ensemble.view.value}", labels, view, ensemble.head, grid)
     if options.pictures:
         sheet = Sheet(
             images=images,
@@ -420,6 +481,15 @@ def _predict_subject(ensemble: Ensemble, catalogue: Catalogue, folder: Path, sub
             runs_dice=None if runs_dice is None else runs_dice[measured],
         )
         function = replace(function, doubts=(*function.doubts, *doubts))
+    n_dicom_files, no_dicom = 0, ""
+    if instances is not None:
+        network = network_of(ensemble.weights_sha256, options.of_labels)
+        try:
+            sources = instances.images(subject, ensemble.view)
+            result = DicomResult(sources, labels, ensemble.structures, function, network)
+            n_dicom_files = write_dicom(folder / DICOM, subject, result, anonymous=options.anonymous)
+        except DicomError as error:
+            no_dicom = str(error)
     return PredictedSubject(
         subject=subject,
         phases=view.phases,
@@ -428,6 +498,8 @@ def _predict_subject(ensemble: Ensemble, catalogue: Catalogue, folder: Path, sub
         function=function,
         runs_dice=np.nan if runs_dice is None or np.isnan(runs_dice).all() else float(np.nanmean(runs_dice)),
         removed_voxels=removed,
+        n_dicom_files=n_dicom_files,
+        no_dicom=no_dicom,
     )
 
 

@@ -22,7 +22,7 @@ from cmr_planes.views import CardiacView, Structure
 from tests.helpers.labels import heart_labels
 
 DCIODVFY = Path(sys.executable).parent / "dciodvfy"
-NETWORK = Network(version="1.2.3", weights_sha256="0123456789abcdef" * 4)
+NETWORK = Network(version="1.2.3", weights_sha256=("0123456789abcdef" * 4,))
 VENTRICLES = (Structure.LV, Structure.MYO, Structure.RV)
 ONE_SERIES = "2.25.77"
 IDENTITY = {
@@ -94,9 +94,14 @@ def parsed(one: DicomObject) -> pydicom.Dataset:
 
 
 def dciodvfy(folder: Path, one: DicomObject) -> list[str]:
-    """What dicom3tools finds wrong with an object, what a DICOMDIR would want besides left out."""
+    """What dicom3tools finds wrong with an object."""
     path = folder / f"{one.name}.dcm"
     path.write_bytes(one.encode())
+    return complaints(path)
+
+
+def complaints(path: Path) -> list[str]:
+    """What dicom3tools finds wrong with a file, what a DICOMDIR would want besides left out."""
     done = subprocess.run([DCIODVFY, path], capture_output=True, text=True, check=False)
     lines = (done.stdout + done.stderr).splitlines()
     return [line for line in lines if line.startswith(("Error", "Warning")) and "needed to build DICOMDIR" not in line]

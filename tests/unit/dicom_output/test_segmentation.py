@@ -139,7 +139,7 @@ def test_the_same_arguments_give_the_same_bytes_and_others_other_uids(images) ->
     labels[0, 0, 0, 0] = Structure.RV
     others = [
         make_segmentations(images, labels, VENTRICLES, NETWORK)[0],
-        make_segmentations(images, heart_of(images, STUDY), VENTRICLES, replace(NETWORK, weights_sha256="f" * 64))[0],
+        make_segmentations(images, heart_of(images, STUDY), VENTRICLES, replace(NETWORK, weights_sha256=("f" * 64, "e" * 64)))[0],
         made(images, anonymous=True)[0],
     ]
     uids = [(one.dataset.SOPInstanceUID, one.dataset.SeriesInstanceUID) for one in [made(images)[0], *others]]
@@ -228,9 +228,16 @@ def test_slices_that_are_turned_against_the_others_have_an_object_of_their_own(i
     np.testing.assert_allclose(orientation, [*turned.row_cosine, *turned.column_cosine], atol=1e-6)
 
 
+def test_slices_at_one_place_have_an_object_each(images) -> None:
+    frames = tuple((row[0], replace(row[1], plane=row[0].plane), row[2]) for row in images.frames)
+    odd = SourceImages(images.view, images.phases, frames, images.header)
+    assert [one.name for one in made(odd)] == ["sax_ed_01", "sax_ed_02", "sax_es_01", "sax_es_02"]
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
+        ({"sop_class_uid": ""}, r"have no SOPClassUID \(0008,0016\)"),
         ({"sop_instance_uid": ""}, r"6 of 6 images of view SAX have no SOPInstanceUID \(0008,0018\)"),
         ({"series_uid": ""}, r"have no SeriesInstanceUID \(0020,000E\)"),
         ({"study_uid": ""}, r"have no StudyInstanceUID \(0020,000D\)"),
