@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cmr_train.choices import Head, Weights
+from cmr_train.choices import Weights
 from cmr_train.errors import CheckpointError
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME, read_per_subject_csv
@@ -21,6 +21,8 @@ from cmr_train.settings.fields import to_plain
 
 NO_LICENCE = "not stated: ask whom you have the network from"
 """Licence of a network for which none was given."""
+PRETEXT = "pretext"
+"""Stands on a card for the task that weights were trained on before, or besides."""
 METRICS = (Metric.DICE, Metric.BAI2019)
 """Metrics of the scores on a card."""
 
@@ -82,7 +84,7 @@ def _data(run: Run) -> Iterator[dict[str, Any]]:
     for group in run.seen_by_pretext:
         seen[group.catalogue.sha256] = seen.get(group.catalogue.sha256, frozenset()) | group.participants
     for digest, people in seen.items():
-        yield {"kind": kind, "learnt": Head.POSITIONS.value, "n_participants": len(people), "catalogue_sha256": in_groups(digest)}
+        yield {"kind": kind, "learnt": PRETEXT, "n_participants": len(people), "catalogue_sha256": in_groups(digest)}
 
 
 def _scores(run: Run) -> dict[str, Any] | None:

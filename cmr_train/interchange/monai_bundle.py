@@ -8,7 +8,7 @@ from typing import Any
 
 from cmr_planes.system.whole_file import write_whole
 from cmr_train.interchange.card import CARD_NAME, NOTICE, TORCHSCRIPT_NAME, NetworkCard
-from cmr_train.interchange.torchscript import write_model
+from cmr_train.interchange.torchscript import script_of
 from cmr_train.models.network import Network
 from cmr_train.runs.files import write_json
 
@@ -43,11 +43,13 @@ def write_bundle(model: Network, card: NetworkCard, folder: Path) -> None:
     ShardError, OSError
         A file cannot be written.
     """
+    script = script_of(model, card)
+    (folder / CARD_NAME).unlink(missing_ok=True)  # it is written last: a bundle without it is not whole
     for name in FILES:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
     write_json(folder / METADATA_NAME, _metadata(card))
     write_json(folder / INFERENCE_NAME, _inference(card))
-    write_model(model, card, folder / TORCHSCRIPT_NAME)
+    write_whole(folder / TORCHSCRIPT_NAME, script)
     write_whole(folder / "scripts/__init__.py", b'"""Preprocessing and postprocessing of cmr-train."""\n')
     for name, (package, file) in SCRIPTS.items():
         text = importlib.resources.files(package).joinpath(file).read_text(encoding="utf-8")

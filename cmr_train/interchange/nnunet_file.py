@@ -50,4 +50,5 @@ def write_weights(run: Run, path: Path) -> None:
     model, plan = planned(run, None)
     buffer = io.BytesIO()
     torch.save({"network_weights": nnunet_weights(model, plan, run.head.value)}, buffer)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, buffer.getvalue())

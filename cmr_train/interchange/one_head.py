@@ -1,5 +1,6 @@
 """The part of a network that one head's answer depends on."""
 
+import copy
 from itertools import chain
 
 from torch import Tensor, nn
@@ -27,6 +28,11 @@ class OneHead(nn.Module):
         """Map (N, 1, rows, columns) to logits, (N, classes, rows, columns)."""
         logits: Tensor = self.model(images, self.head)
         return logits
+
+
+def one_head(model: Network, head: str) -> OneHead:
+    """Return a copy of a network on the CPU, in evaluation mode, as one of a single head; the network is left as it is."""
+    return OneHead(copy.deepcopy(model).cpu(), head).eval()
 
 
 def tensors_of(model: Network, head: str) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ import torch
 from cmr_planes.system.whole_file import write_whole
 from cmr_train.errors import TrainError
 from cmr_train.interchange.card import CARD_KEY, INPUT, OUTPUT, NetworkCard
-from cmr_train.interchange.one_head import OneHead
+from cmr_train.interchange.one_head import one_head
 from cmr_train.models.network import Network
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def write_model(model: Network, card: NetworkCard, path: Path) -> None:
     _forget_the_source(proto)
     entry = proto.metadata_props.add()
     entry.key, entry.value = CARD_KEY, card.to_text()
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, proto.SerializeToString(deterministic=True))
 
 
@@ -64,12 +65,11 @@ def _converted(model: Network, card: NetworkCard) -> "ModelProto":
         ) from error
     rows, columns = card.grid.multiples
     sizes: dict[int, Any] = {0: torch.export.Dim("batch"), 2: _multiple_of(rows, "r"), 3: _multiple_of(columns, "c")}
-    device = next(model.parameters()).device
     try:
         with _silence():
             program = torch.onnx.export(
-                OneHead(model, card.head.value).eval(),
-                (torch.zeros(2, 1, 2 * rows, 3 * columns, device=device),),
+                one_head(model, card.head.value),
+                (torch.zeros(2, 1, 2 * rows, 3 * columns),),
                 input_names=[INPUT],
                 output_names=[OUTPUT],
                 dynamic_shapes={INPUT: sizes},

@@ -30,6 +30,7 @@ def write_weights(model: Network, card: NetworkCard, path: Path) -> None:
     except ImportError as error:
         raise TrainError(_NO_LIBRARY) from error
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors_of(model, card.head.value).items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, save(tensors, metadata={CARD_KEY: card.to_text(), "format": "pt"}))
 
 

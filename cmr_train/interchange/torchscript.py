@@ -8,18 +8,17 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from cmr_planes.system.whole_file import write_whole
 from cmr_train.errors import CheckpointError
 from cmr_train.interchange.card import NetworkCard
-from cmr_train.interchange.one_head import OneHead
+from cmr_train.interchange.one_head import one_head
 from cmr_train.models.network import Network
 
 _SOURCE_NOTES = ".debug_pkl"
 """Members of a TorchScript file that say from which lines of which files, by their paths, the code was made."""
 
 
-def write_model(model: Network, card: NetworkCard, path: Path) -> None:
-    """Write a network for images of any number and any size that its multiples allow, whole or not at all; without paths.
+def script_of(model: Network, card: NetworkCard) -> bytes:
+    """Return a network for images of any number and any size that its multiples allow, without paths of this machine.
 
     Parameters
     ----------
@@ -27,19 +26,17 @@ def write_model(model: Network, card: NetworkCard, path: Path) -> None:
         The network; it is left as it is.
     card
         Its card.
-    path
-        The file.
     """
     rows, columns = card.grid.multiples
-    example = torch.zeros(2, 1, 2 * rows, 3 * columns, device=next(model.parameters()).device)
+    example = torch.zeros(2, 1, 2 * rows, 3 * columns)
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # that TorchScript is to be replaced one day, and that checks of sizes are not kept
         traced = torch.jit.trace(  # type: ignore[no-untyped-call]
-            OneHead(model, card.head.value).eval(), example, check_trace=False
+            one_head(model, card.head.value), example, check_trace=False
         )
-        torch.jit.save(traced.cpu(), buffer)
-    write_whole(path, _without_notes(buffer.getvalue()))
+        torch.jit.save(traced, buffer)
+    return _without_notes(buffer.getvalue())
 
 
 class ScriptedNetwork(Network):
@@ -48,7 +45,7 @@ class ScriptedNetwork(Network):
     Parameters
     ----------
     script
-        What :func:`write_model` wrote.
+        A file of :func:`script_of`.
     """
 
     def __init__(self, script: nn.Module) -> None:
@@ -62,7 +59,7 @@ class ScriptedNetwork(Network):
 
 
 def read_model(path: Path) -> ScriptedNetwork:
-    """Read what :func:`write_model` wrote, onto the CPU; raises CheckpointError if it is missing or damaged."""
+    """Read a file of :func:`script_of`, onto the CPU; raises CheckpointError if it is missing or damaged."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -122,11 +122,9 @@ def export(
         raise ConfigError([f"the form {form.value} has no place for a licence; leave it out, or choose another form"])
     network, folder = loaded(run, "cpu", weights, unfinished=unfinished), Path(out)
     _check_form(network, form, plans)
-    there = [name for name in FILES[form] if (folder / name).exists()]
-    if there and not overwrite:
-        raise ConfigError([f"{str(folder)!r} holds {there[0]} already; choose another folder, or overwrite it"])
-    folder.mkdir(parents=True, exist_ok=True)
+    _check_folder(folder, form, overwrite=overwrite)
     if form is NetworkForm.RUN:
+        folder.mkdir(parents=True, exist_ok=True)
         _write_run(network, folder)
         return folder
     card = describe(network, licence)
@@ -141,6 +139,17 @@ def export(
             write_bundle(network.model, card, folder)
     write_whole(folder / JSON_CARD_NAME, card.to_text().encode())
     return folder
+
+
+def _check_folder(folder: Path, form: NetworkForm, *, overwrite: bool) -> None:
+    """Refuse a folder that holds a network already: another form always, so that it is known which one is used."""
+    others = {name for other in NetworkForm if other is not form for name in FILES[other]} - {*FILES[form]}
+    for name in sorted(others):
+        if (folder / name).exists():
+            raise ConfigError([f"{str(folder)!r} holds {name}, of a run or of a network in another form; choose another folder"])
+    there = [name for name in FILES[form] if (folder / name).exists()]
+    if there and not overwrite:
+        raise ConfigError([f"{str(folder)!r} holds {there[0]} already; choose another folder, or overwrite it"])
 
 
 def card_name(form: NetworkForm) -> str:

@@ -89,7 +89,7 @@ def test_the_card_has_numbers(run, exported):
     assert card["preprocessing"]["pixel_mm"] == list(SPACING_MM)
     assert card["preprocessing"]["matrix"] == [48, 48]
     assert card["about"]["licence"] == "CC BY 4.0"
-    assert [entry["learnt"] for entry in card["about"]["data"]] == ["structures", "positions"]
+    assert [entry["learnt"] for entry in card["about"]["data"]] == ["structures", "pretext"]
     assert card["about"]["data"][0]["n_participants"] == len(run.split.train)
     scores = card["about"]["scores"]
     assert (scores["subset"], scores["n_subjects"]) == ("all", 6)
@@ -208,6 +208,10 @@ def test_what_an_export_cannot_do_is_refused_before_anything_is_written(run, exp
         return " ".join(result.stderr.split())
 
     assert "holds model.onnx already" in refusal(2, "export", run.folder, exported["onnx"], "--to", "onnx")
+    for other in ("run", "safetensors", "monai", "nnunet"):
+        sentence = refusal(1 if other == "nnunet" else 2, "export", run.folder, exported["onnx"], "--to", other, "--overwrite")
+        assert other == "nnunet" or "of a run or of a network in another form" in sentence
+    assert "of a run or of a network in another form" in refusal(2, "export", run.folder, run.folder, "--to", "onnx", "--overwrite")
     plans = write_plan(tmp_path / "plans.json")
     assert "leave them out" in refusal(2, "export", run.folder, tmp_path / "a", "--to", "onnx", "--plans", plans)
     assert "no place for a licence" in refusal(2, "export", run.folder, tmp_path / "a", "--licence", "MIT")
@@ -224,3 +228,4 @@ def test_a_library_that_is_missing_is_named(run, tmp_path, monkeypatch, form, li
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(cmr_train.TrainError, match=r"install (it|them) with: pip install 'cmr-planes\[export\]'"):
         cmr_train.export(run, tmp_path / "out", to=form)
+    assert not (tmp_path / "out").exists()
