@@ -1,7 +1,7 @@
-"""Draw the figures of the README and of the design page.
+"""Draw the figures of the README, of the design page and of the page on phantoms.
 
-``python docs/make_figures.py docs/images`` draws the way of the data; with a catalogue, that of ``make demo``, as in
-``python docs/make_figures.py docs/images demo/out.h5``, the positions too. Equal input gives equal bytes.
+``python docs/make_figures.py docs/images`` draws the way of the data and the hard phantoms; with a catalogue, that of
+``make demo``, as in ``python docs/make_figures.py docs/images demo/out.h5``, the positions too. Equal input gives equal bytes.
 """
 
 import io
@@ -10,11 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
+from numpy.typing import NDArray
 from PIL import Image
 
+from cmr_planes.phantom.acquisition import Examination, Protocol, image_series
+from cmr_planes.phantom.cohort import CohortOptions, make_examination
+from cmr_planes.phantom.variety import HARD_FRACTIONS
 from cmr_planes.pictures.contact_sheet import SheetImage, draw_sheet
 from cmr_planes.pictures.png import encode_png
 from cmr_planes.shards.catalogue import Catalogue
@@ -22,6 +27,9 @@ from cmr_planes.views import CardiacView
 
 PANELS = {CardiacView.SAX: [(0, 2), (0, 5), (1, 5)], CardiacView.FOUR_CHAMBER: [(0, 0), (1, 0)]}
 """Phase and slice of the images of each figure."""
+
+N_HARD, THUMBNAIL_PX, THUMBNAIL_MM = 8, 120, 250.0
+"""Subjects of the picture of hard phantoms, and the size of each of its images."""
 
 INK, MUTED, PAPER = "#1b2733", "#51606e", "#ffffff"
 PLANES, TRAIN = "#0b6e8f", "#a3480b"
@@ -114,6 +122,29 @@ def draw_positions(catalogue_path: str, folder: Path) -> None:
             picture.save(folder / f"{view.value}.png", optimize=True)
 
 
+def draw_hard_phantoms(folder: Path) -> None:
+    """Write ``hard_phantoms.png``: images at end-diastole of the first subjects of a hard cohort, a subject a column."""
+    options = CohortOptions(is_hard=True, fractions=HARD_FRACTIONS, protocol=Protocol(n_frames=2))
+    columns = []
+    for index in range(N_HARD):
+        examination = make_examination(options, index)
+        views = [one.view for one in examination.prescriptions]
+        middle = views.index(CardiacView.SAX) + len(examination.slices(CardiacView.SAX)) // 2
+        places = (middle, views.index(CardiacView.FOUR_CHAMBER), views.index(CardiacView.TWO_CHAMBER))
+        columns.append(np.concatenate([_thumbnail(examination, place) for place in places]))
+    Image.fromarray(np.concatenate(columns, axis=1)).save(folder / "hard_phantoms.png", optimize=True)
+
+
+def _thumbnail(examination: Examination, place: int) -> NDArray[np.uint8]:
+    """Return the middle of an image as a grey square of the thumbnails' size."""
+    image = image_series(examination, place, number=1).frames[0].astype(float)
+    half = round(0.5 * THUMBNAIL_MM / examination.prescriptions[place].plane.row_spacing_mm)
+    row, column = image.shape[0] // 2, image.shape[1] // 2
+    square = np.pad(image, half)[row : row + 2 * half, column : column + 2 * half]
+    grey = np.clip(square * (255.0 / np.percentile(image, 99.5)), 0, 255).astype(np.uint8)
+    return np.asarray(Image.fromarray(grey).resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS))
+
+
 def draw_way(folder: Path) -> None:
     """Write ``way_of_the_data.svg``: each step from scans to the report, with its room."""
     n_columns = max(len(row) for band in BANDS for row in band.rows)
@@ -194,6 +225,7 @@ def _draw_turn(axes: Axes, start: Point, end: Point) -> None:
 def main(folder: str, catalogue_path: str | None = None) -> None:
     """Write the figures."""
     draw_way(Path(folder))
+    draw_hard_phantoms(Path(folder))
     if catalogue_path is not None:
         draw_positions(catalogue_path, Path(folder))
 
