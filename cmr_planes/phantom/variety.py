@@ -58,7 +58,7 @@ VARIETY: Mapping[str, Range | Spread] = {
     ),
     "flattened septum": Range(0.78, 0.94, "short-axis width over that of a round ventricle, in a loaded right ventricle"),
     "round septum": Range(0.93, 1.05, "the same in all others"),
-    "septal shift": Range(0.15, 0.40, "of the wall's thickness, in hypertrophy: septum up to twice as thick as the lateral wall"),
+    "septal shift": Range(0.15, 0.40, "of the wall's thickness, in hypertrophy: the septum is up to 2.3 times as thick"),
     "papillary muscles": Range(0.6, 1.7, "thickness relative to usual ones"),
     "trabeculae": Range(0.3, 2.2, "mm in both ventricles; readers count them as cavity"),
     "epicardial fat": Range(1.5, 9.0, "mm over the right ventricle, from lean to obese"),
