@@ -20,7 +20,7 @@ from cmr_train.data.selection import participants, select_images
 from cmr_train.data.splits import choose_participants, read_split_file
 from cmr_train.errors import ConfigError, TrainError
 from cmr_train.recipes.finetune import held_out_sentence
-from cmr_train.runs.identity import CatalogueIdentity, Seen
+from cmr_train.runs.identity import CatalogueIdentity, Seen, are_same_people
 from cmr_train.runs.known_people import choose_set
 from cmr_train.study.plan import Pretext, StudyPlan, StudyRun
 from cmr_train.study.study_file import OtherTestSet
@@ -48,6 +48,11 @@ class Cohort:
     """Participants of the validation set."""
     drawn: Mapping[str, frozenset[Structure]]
     """Structures that were drawn on the training images of each participant; empty for positions."""
+
+    @property
+    def everyone(self) -> frozenset[str]:
+        """All participants whom a run could be trained on, or who are held back from it."""
+        return self.held_back.union(self.train)
 
     def learnt_from(self, config: RunConfig) -> dict[str, int]:
         """Return the numbers of participants and images that a run is trained on."""
@@ -115,6 +120,7 @@ def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
             learnt = [(people.catalogue, people.used(run.config))]
             if run.mode is TransferMode.MULTITASK:
                 positions = cohort(run.config, Head.POSITIONS)
+                _check_equal_keys(run.config, people, positions)
                 learnt.append((positions.catalogue, frozenset(positions.train)))
             if run.pretext is not None:
                 source = pretexts[run.pretext]
@@ -133,6 +139,13 @@ def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
     if problems:
         raise ConfigError([*dict.fromkeys(problems)])
     return found
+
+
+def _check_equal_keys(config: RunConfig, structures: Cohort, positions: Cohort) -> None:
+    """Refuse to guess whether equal keys in the two catalogues of a multitask run are of the same persons; raises TrainError."""
+    common = structures.everyone & positions.everyone
+    if common and config.transfer is not None:
+        are_same_people(positions.catalogue, structures.catalogue, common, config.transfer.people)
 
 
 def _problems_of_tests(tests: Collection[frozenset[str]], *, few_tested: bool) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Training and validation images of a run, and the tasks made of them."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
 from cmr_planes.views import Structure
-from cmr_train.choices import Head, LossKind, People, Subset
+from cmr_train.choices import Head, LossKind, Subset
 from cmr_train.config import PretextConfig, RunConfig
 from cmr_train.data.batches import Order
 from cmr_train.data.cut import check_cut
@@ -23,6 +23,7 @@ from cmr_train.data.selection import annotated_participants, of_participants, pa
 from cmr_train.data.splits import Split, choose_participants
 from cmr_train.errors import TrainError
 from cmr_train.prediction.inference import IMAGES_AT_ONCE
+from cmr_train.runs.identity import CatalogueIdentity, are_same_people
 from cmr_train.training.best import MIN_PARTICIPANTS
 from cmr_train.training.loop import Task
 from cmr_train.training.losses import make_loss
@@ -63,7 +64,7 @@ def choose_images(session: Session, head: Head) -> TaskImages:
     index = select_images(config, catalogue, head, Subset.ALL)
     if head is Head.STRUCTURES:
         index = _usable(session, index)
-    annotated = _annotated(session, head)
+    annotated = _annotated(session, head, participants(index))
     split, n_people = split_of(config, index, head, annotated), len(participants(index))
     n_without_set = n_people - len({*split.train, *split.validation, *split.test})
     if n_without_set:
@@ -93,12 +94,23 @@ def choose_images(session: Session, head: Head) -> TaskImages:
     return TaskImages(train=train, training_set=training_set, validation=validation, split=split)
 
 
-def _annotated(session: Session, head: Head) -> frozenset[str]:
-    """Return the participants with annotations: in any catalogue of the run, unless equal keys in two are of other persons."""
-    transfer, catalogue = session.config.transfer, session.catalogues[head]
-    are_others = transfer is not None and transfer.people is People.OTHER
-    catalogues = [catalogue] if are_others else [*session.catalogues.values()]
-    return frozenset().union(*map(annotated_participants, catalogues))
+def _annotated(session: Session, head: Head, people: Collection[str]) -> frozenset[str]:
+    """Return the participants with annotations: in any catalogue of the run, unless equal keys in two are of other persons.
+
+    Raises
+    ------
+    TrainError
+        It cannot be told whether they are.
+    """
+    transfer, own = session.config.transfer, session.catalogues[head]
+    annotated = annotated_participants(own)
+    for other in session.catalogues.values():
+        common = frozenset(people) & annotated_participants(other)
+        if other.path != own.path and common:
+            identities = CatalogueIdentity.of(own), CatalogueIdentity.of(other)
+            if are_same_people(*identities, common, None if transfer is None else transfer.people):
+                annotated |= common
+    return annotated
 
 
 def _held_back_sentence(split: Split, annotated: frozenset[str], share: float) -> str:

@@ -158,3 +158,35 @@ def test_pixels_of_many_sizes_are_pointed_out_where_they_are_not_resampled(tmp_p
     quick = train(*arguments, "--out", tmp_path / "quick", "--resample", "auto", "--max-cut", 1)
     assert "images with pixels of 5.00 to 7.00 mm are resampled to 5.90 mm" in said(quick)
     assert json.loads((tmp_path / "quick/config.json").read_text())["pixel_mm"] == pytest.approx([5.9, 5.9], abs=0.001)
+
+
+def test_equal_keys_in_the_two_catalogues_of_multitask_are_not_guessed_about(labelled, tmp_path):
+    """The sets follow from the keys, so that nobody of the one is held back in the other: here only numbers of people differ."""
+    positions = small_catalogue(tmp_path / "positions", 8, first=4)
+    pretext = pretext_of(tmp_path / "pretext", small_catalogue(tmp_path / "third", 4, first=41))
+    arguments = ("finetune", "--mode", "multitask", "--pretext", pretext, "--pretext-data", positions, "--data", labelled)
+    given = ("--fractions", 0.5, 0.1, 0.4, *options(iterations=1, base_channels=2, levels=1))
+    refused = train(*arguments, "--out", tmp_path / "run", *given)
+    assert refused.exit_code == 1
+    assert "5 participants have the same key in" in said(refused)
+    heard = {}
+    for people in ("same", "other"):
+        done = train(*arguments, "--people", people, "--out", tmp_path / people, *given)
+        assert done.exit_code == 0, done.output
+        heard[people] = said(done)
+    assert "of 5 annotated participants, for the segmentation" in heard["same"]
+    assert "annotated participants, for the segmentation" not in heard["other"]
+
+
+def test_a_study_asks_who_equal_keys_are_before_it_trains_a_pretext(labelled, tmp_path):
+    positions = small_catalogue(tmp_path / "positions", 8, first=4)
+    lines = [f'data = "{labelled}"', "subjects = [1]", "seeds = 1", "few_tested = true", 'modes = ["multitask"]']
+    tables = ["[settings]", "fractions = [0.5, 0.1, 0.4]", "[pretext]", f'data = "{positions}"']
+    (tmp_path / "study.toml").write_text("\n".join([*lines, *tables]))
+    refused = train("study", tmp_path / "study.toml", "--out", tmp_path / "study")
+    assert refused.exit_code == 1
+    assert "5 participants have the same key in" in said(refused)
+    assert not (tmp_path / "study").exists()
+    people = ["[finetune]", 'people = "other"']
+    (tmp_path / "study.toml").write_text("\n".join([*lines, *tables, *people]))
+    assert train("study", tmp_path / "study.toml", "--out", tmp_path / "study", "--dry-run").exit_code == 0
