@@ -29,6 +29,7 @@ from tests.helpers.cohorts import SMALL_BOXES, digests, run, small_study
 from tests.helpers.confidentiality_profile import IDENTIFYING
 from tests.helpers.leaks import contents, files_under
 from tests.helpers.planting import NOT_IN_IMAGES, finds, mark, plant, planted_uid, planted_value, plants, spoil
+from tests.helpers.threshold_runs import write_run
 from tests.helpers.training import options, train
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # planted values are not what pydicom expects
@@ -163,6 +164,15 @@ def _commands(source: Path, labels: Path, folder: Path):
     predict = ("predict", folder / "run", source / "SYN-0001", source / "SYN-0008", source / "biobank", "-o", folder / "predicted")
     yield "predict", train(*predict, "--device", "cpu", "-v")
     yield "predict-json", train("predict", folder / "run", out, "-o", folder / "again", "--device", "cpu", "-v", "--json")
+    network = write_run(folder / "network", threshold=0.8, pixel_mm=(7.0, 7.0))
+    dicom = ("predict", network, *predict[2:5], source / "SYN-0009", "--format", "seg", "--no-pictures", "--device", "cpu", "-v")
+    yield "predict-anonymous", train(*dicom, "-o", folder / "anonymous", "--anonymous")
+    yield "predict-named", train(*dicom, "-o", _named(folder))  # only what is printed and logged is searched
+
+
+def _named(folder: Path) -> Path:
+    """Where DICOM files with patients are written, outside of what is searched."""
+    return folder.with_name(f"{folder.name}-named")
 
 
 def test_the_search_looks_into_what_is_compressed(tmp_path):
@@ -213,6 +223,9 @@ def assert_done(outputs: Path) -> None:
         assert len(catalogue.notes()) > 5
         assert len(catalogue.rejections()) > 20
     assert digests(outputs / "out.shards") == digests(outputs / "two.shards")
+    for dicom in (outputs / "anonymous" / "dicom", _named(outputs) / "dicom"):
+        assert {path.name.split("_sax_")[0] for path in dicom.iterdir()} == {"SYN-0001", "SYN-0009", "9000001_2"}
+    assert any(finds(path.read_bytes()) for path in (_named(outputs) / "dicom").iterdir()), "the search finds what is there"
     for name in ("out.log", "annotate.log", "pictures/sax-001.png", "predicted/labels", "again/labels", "run/metrics.jsonl"):
         assert (outputs / name).exists()
 
