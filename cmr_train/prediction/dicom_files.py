@@ -13,7 +13,7 @@ from cmr_planes.dicom_output.model import Network, SourceImages
 from cmr_planes.dicom_output.report import VentricleMeasures, make_report
 from cmr_planes.dicom_output.segmentation import make_segmentations
 from cmr_planes.system.whole_file import write_whole
-from cmr_planes.views import Structure
+from cmr_planes.views import CardiacPhase, Structure
 from cmr_train.errors import TrainError
 from cmr_train.evaluation.volumes import Doubt, Ventricle, VentricularFunction
 
@@ -97,7 +97,7 @@ def write_dicom(folder: Path, subject: str, result: DicomResult, *, anonymous: b
 def measures_of(function: VentricularFunction) -> tuple[VentricleMeasures, VentricleMeasures]:
     """Return what a report says of both ventricles."""
     lv = {**_volumes(function.lv), Quantity.MASS: function.lv_mass_g}
-    return _measures(Structure.LV, lv, function.doubts), _measures(Structure.RV, _volumes(function.rv), function.doubts)
+    return _measures(Structure.LV, lv, function), _measures(Structure.RV, _volumes(function.rv), function)
 
 
 def _volumes(ventricle: Ventricle) -> dict[Quantity, float]:
@@ -109,10 +109,19 @@ def _volumes(ventricle: Ventricle) -> dict[Quantity, float]:
     }
 
 
-def _measures(structure: Structure, values: dict[Quantity, float], doubts: Sequence[Doubt]) -> VentricleMeasures:
+def _measures(structure: Structure, values: dict[Quantity, float], function: VentricularFunction) -> VentricleMeasures:
     missing = ", ".join(quantity.value for quantity, value in values.items() if np.isnan(value))
-    sentences = [sentence for doubt in doubts for whose, sentence in [DOUBT_SENTENCES[doubt]] if structure in whose]
-    return VentricleMeasures(structure, values, (*([f"without {missing}"] if missing else []), *sentences))
+    sentences = [sentence for doubt in function.doubts for whose, sentence in [DOUBT_SENTENCES[doubt]] if structure in whose]
+    remarks = (*([f"without {missing}"] if missing else []), *sentences, *_phase_sentences(function))
+    return VentricleMeasures(structure, values, remarks)
+
+
+def _phase_sentences(function: VentricularFunction) -> list[str]:
+    """Say which phase is missing, or which of a cine were taken."""
+    ed, es = function.ed_phase, function.es_phase
+    if bool(ed) != bool(es):
+        return [f"there is no image at {'end-systole' if ed else 'end-diastole'}"]
+    return [f"end-diastole is phase {ed}, end-systole phase {es}"] if ed and {ed, es} != set(CardiacPhase) else []
 
 
 def network_of(weights_sha256: Sequence[str], options: dict[str, object]) -> Network:

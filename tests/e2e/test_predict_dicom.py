@@ -21,8 +21,6 @@ from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView, Structure
 from cmr_train.choices import Recipe
 from cmr_train.cli import main
-from cmr_train.evaluation.volumes import Doubt
-from cmr_train.prediction.dicom_files import DOUBT_SENTENCES
 from tests.helpers.cohorts import run as run_planes
 from tests.helpers.dicom_objects import IDENTITY, complaints
 from tests.helpers.leaks import contents, files_under, found_in
@@ -172,10 +170,6 @@ def test_what_cannot_be_made_is_refused_before_anything_is_written(tmp_path, run
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     result = predicted(run, classic, out, "--format", "seg", code=1)
     assert "pip install 'cmr-planes[seg]'" in result.output
-
-
-def test_every_doubt_has_a_sentence() -> None:
-    assert DOUBT_SENTENCES.keys() == set(Doubt)
 
 
 @pytest.mark.skipif(not (DATA / "siemens_cine_case").is_dir(), reason="the real scans are not here")
