@@ -32,7 +32,7 @@ from cmr_planes.views import Structure
 if TYPE_CHECKING:
     from highdicom.sr import MeasurementsAndQualitativeEvaluations
 
-SERIES_NUMBER = 9900
+SERIES_NUMBER = 90_000
 """SeriesNumber of the report."""
 DECIMALS = 2
 """Of the values."""

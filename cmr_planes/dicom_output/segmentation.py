@@ -1,7 +1,8 @@
 """Label maps as DICOM segmentations, one for each phase and series.
 
 Viewers show a segmentation that refers to one series, but not one that refers to several, as of a stack whose slices are a series
-each. So a phase of such a stack becomes several instances of one series of segmentations.
+each; and of a series of segmentations OHIF shows one instance, which it takes for the latest version. So a phase of such a stack
+becomes several segmentations, each in a series of its own.
 
 References
 ----------
@@ -44,12 +45,12 @@ SAME_PLANE_MM = 0.1
 """Planes whose directions or pixel sizes move no pixel by more than this share one segmentation, which states them once."""
 
 FIRST_SERIES_NUMBER = {
-    CardiacView.SAX: 9000,
-    CardiacView.TWO_CHAMBER: 9200,
-    CardiacView.THREE_CHAMBER: 9400,
-    CardiacView.FOUR_CHAMBER: 9600,
+    CardiacView.SAX: 10_000,
+    CardiacView.TWO_CHAMBER: 20_000,
+    CardiacView.THREE_CHAMBER: 30_000,
+    CardiacView.FOUR_CHAMBER: 40_000,
 }
-"""SeriesNumber of the segmentation of a view's first phase; those of the other phases follow."""
+"""SeriesNumber of the segmentation of a view's first phase; later phases add 100 each, parts of a phase 1 to 99."""
 
 
 def make_segmentations(
@@ -79,18 +80,15 @@ def make_segmentations(
     for phase, name in enumerate(images.phases):
         frames = images.frames[phase]
         parts = _parts(frames)
-        series_uid = _derived(images, "series", frames, labels[phase], network, anonymous=anonymous)
         for number, slices in enumerate(parts, start=1):
-            level = f"_{number:02d}" if len(parts) > 1 else ""
+            is_part = len(parts) > 1
+            title = f"{images.view.title} {name.upper()}" + (f" {number} of {len(parts)}" if is_part else "")
             dataset = _segmentation(
                 images, [frames[index] for index in slices], labels[phase][list(slices)], structures, network, anonymous=anonymous
             )
-            dataset.SeriesInstanceUID = series_uid
-            dataset.SeriesNumber = FIRST_SERIES_NUMBER[images.view] + phase
-            dataset.InstanceNumber = number
-            dataset.SeriesDescription = f"{images.view.title} {name.upper()}, {MODEL}"
-            dataset.ContentDescription = f"{images.view.title} {name.upper()}"
-            objects.append(DicomObject(f"{images.view.value}_{name}{level}", dataset))
+            dataset.SeriesNumber = FIRST_SERIES_NUMBER[images.view] + 100 * phase + (number if is_part else 0)
+            dataset.SeriesDescription, dataset.ContentDescription = f"{title}, {MODEL}", title
+            objects.append(DicomObject(f"{images.view.value}_{name}" + (f"_{number:02d}" if is_part else ""), dataset))
     return objects
 
 
@@ -128,13 +126,13 @@ def _plane(frame: FrameHeader) -> ImagePlane:
     return frame.plane
 
 
-def _derived(
-    images: SourceImages, kind: str, frames: Sequence[FrameHeader], labels: LabelArray, network: Network, *, anonymous: bool
+def _derived_uid(
+    images: SourceImages, frames: Sequence[FrameHeader], labels: LabelArray, network: Network, *, anonymous: bool
 ) -> str:
     """Return a UID that stands for labels on images."""
     digest = hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest()
     who = "anonymous" if anonymous else "identified"
-    return derived_uid(kind, images.view.value, who, digest, *network.names, *references_of(frames))
+    return derived_uid("segmentation", images.view.value, who, digest, *network.names, *references_of(frames))
 
 
 def _segmentation(
@@ -152,14 +150,14 @@ def _segmentation(
     numbers = np.zeros(max(Structure) + 1, dtype=np.uint8)
     numbers[list(structures)] = np.arange(1, len(structures) + 1)
     stand_ins = _stand_ins(images, frames)
-    uid = _derived(images, "segmentation", frames, labels, network, anonymous=anonymous)
+    uid = _derived_uid(images, frames, labels, network, anonymous=anonymous)
     with quiet_pydicom():
         dataset = Segmentation(
             source_images=stand_ins,
             pixel_array=numbers[labels],
             segmentation_type="BINARY",
             segment_descriptions=[_segment(number, one, network) for number, one in enumerate(structures, start=1)],
-            series_instance_uid=uid,
+            series_instance_uid=derived_uid("series", uid),
             series_number=1,
             sop_instance_uid=uid,
             instance_number=1,
