@@ -24,7 +24,7 @@ MISSED = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A method minus scratch, on the same subjects with the same seeds."""
+    """A method minus scratch, or another baseline, on the same subjects with the same seeds."""
 
     mean: float
     low: float
@@ -102,8 +102,8 @@ def best(row: Sequence[Entry]) -> frozenset[TransferMode]:
     return winners if len(winners) < len(present) else frozenset()
 
 
-def compare_with_scratch(values: NDArray[np.float64], baseline: NDArray[np.float64]) -> Difference | None:
-    """Compare a method with scratch, shapes (subjects, seeds); None without a common pair."""
+def compare_pairs(values: NDArray[np.float64], baseline: NDArray[np.float64]) -> Difference | None:
+    """Compare a method with a baseline, each of shape (subjects, seeds); None without a common pair."""
     difference = values - baseline
     is_there = ~np.isnan(difference)
     if not is_there.any():
@@ -116,6 +116,16 @@ def compare_with_scratch(values: NDArray[np.float64], baseline: NDArray[np.float
         n_subjects=int(is_there.any(axis=1).sum()),
         n_seeds=int(is_there.any(axis=0).sum()),
     )
+
+
+def variant_difference(results: StudyResults, variant: str, baseline: str, subjects: int, mode: TransferMode) -> Difference | None:
+    """Compare one method's mean Dice in two variants, seed by seed; None without a pair, and where they share networks."""
+    pairs = (results.select(name, subjects, mode) for name in (variant, baseline))
+    folders, others = ([cell.run.folder for cell in cells] for cells in pairs)
+    if folders == others:
+        return None
+    values, of_baseline = (results.values(name, subjects, mode, Metric.DICE, MEAN) for name in (variant, baseline))
+    return compare_pairs(values, of_baseline)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +161,7 @@ def _entry(results: StudyResults, variant: str, subjects: int, mode: TransferMod
     finished = [table for table in tables if table is not None]
     difference = None
     if mode is not TransferMode.SCRATCH:
-        difference = compare_with_scratch(values, results.values(variant, subjects, TransferMode.SCRATCH, metric, structure))
+        difference = compare_pairs(values, results.values(variant, subjects, TransferMode.SCRATCH, metric, structure))
     return Entry(
         variant=variant,
         subjects=subjects,

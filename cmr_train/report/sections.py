@@ -154,10 +154,12 @@ def _variants(results: StudyResults, found: tuple[Entry, ...]) -> Section:
         alt=wording.variants_alt(dice),
         png=figures.png(charts.variants_trend(dice, results.variants)),
     )
-    words = "Differences are from scratch of the same variant. Networks that two variants share were trained once."
-    return Section(
-        name="variants", title="Variants side by side", text=(words,), parts=(tables.variants_table(results, dice), picture)
+    words = (
+        "Differences in the first table are from scratch of the same variant, in the second from the first variant. Networks that "
+        "two variants share were trained once, and have no difference."
     )
+    parts = (tables.variants_table(results, dice), tables.variant_differences_table(results), picture)
+    return Section(name="variants", title="Variants side by side", text=(words,), parts=parts)
 
 
 def _trends(results: StudyResults, found: tuple[Entry, ...]) -> Iterator[Section]:

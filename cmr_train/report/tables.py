@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, product
 from types import MappingProxyType
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ from cmr_planes.terminal.text import NO_VALUE, counted, decimals
 from cmr_train.choices import TransferMode
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
-from cmr_train.report.analysis import Entry, PaperRow, best
+from cmr_train.report.analysis import Entry, PaperRow, best, variant_difference
 from cmr_train.report.learning import Learning, Needed, needed
 from cmr_train.report.results import StudyResults
 
@@ -152,6 +152,32 @@ def variants_table(results: StudyResults, found: Sequence[Entry]) -> ReportTable
     caption = "Dice on the test set, mean of structures, of every variant side by side: mean (standard deviation)"
     head = ("method, annotated subjects", *results.variants)
     return ReportTable(name="variants", caption=caption, head=head, rows=tuple(rows), csv=entries_csv(results, plain, {}))
+
+
+def variant_differences_table(results: StudyResults) -> ReportTable:
+    """Lay out how much each variant differs from the first, method by method."""
+    first, *others = results.variants
+    rows, plain = [], []
+    for subjects, mode in product(results.subjects, results.modes):
+        cells = []
+        for variant in others:
+            found = variant_difference(results, variant, first, subjects, mode)
+            if found is None:
+                cells.append(ReportCell((NO_VALUE,)))
+                continue
+            interval = () if math.isnan(found.low) else (f"95 %: {signed(found.low)} to {signed(found.high)}",)
+            cells.append(ReportCell((signed(found.mean), *interval)))
+            numbers = (plain_number(value) for value in (found.mean, found.low, found.high))
+            plain.append((variant, first, subjects, mode.value, *numbers, found.n_subjects, found.n_seeds))
+        rows.append((ReportCell((f"{mode.value}, {subjects:,}",)), *cells))
+    columns = ("variant", "minus", "annotated_subjects", "mode", "difference", "low_95", "high_95", "test_subjects", "seeds")
+    return ReportTable(
+        name="variant-differences",
+        caption=f"Dice on the test set, mean of structures: each variant minus {first}, paired by subject and seed",
+        head=("method, annotated subjects", *others),
+        rows=tuple(rows),
+        csv=csv_text(columns, plain),
+    )
 
 
 def learning_table(found: Sequence[Learning], name: str, suffix: str) -> ReportTable:

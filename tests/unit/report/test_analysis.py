@@ -16,9 +16,10 @@ from cmr_train.evaluation.statistics import CONFIDENCE, N_RESAMPLES, crossed_int
 from cmr_train.report import tables, wording
 from cmr_train.report.analysis import (
     best,
-    compare_with_scratch,
+    compare_pairs,
     entries,
     paper_rows,
+    variant_difference,
 )
 from cmr_train.report.learning import last_quarter_change, learning, mean_curve, needed, needed_for_scratch
 from cmr_train.report.results import Curve, read_curve, read_study
@@ -70,11 +71,43 @@ def test_one_value_has_no_interval(values):
 def test_differences_are_of_pairs_only():
     values = np.array([[0.8, 0.9], [0.7, np.nan], [0.6, 0.6]])
     scratch = np.array([[0.5, np.nan], [0.5, 0.5], [0.4, 0.5]])
-    found = compare_with_scratch(values, scratch)
+    found = compare_pairs(values, scratch)
     assert found is not None
     assert found.mean == pytest.approx((0.3 + 0.2 + 0.2 + 0.1) / 4)
     assert (found.n_subjects, found.n_seeds) == (3, 2)
-    assert compare_with_scratch(values, np.full((3, 2), np.nan)) is None
+    assert compare_pairs(values, np.full((3, 2), np.nan)) is None
+
+
+def test_variants_are_compared_with_the_first_in_pairs_and_not_where_they_share_networks(tmp_path):
+    study = make_study(tmp_path, variants=("boxes", "lines"), modes=("scratch", "all"), subjects=(1,), seeds=2)
+    described = json.loads((study / "study.json").read_text())
+    for cell in described["cells"]:
+        if cell["mode"] == "scratch":
+            cell["folder"] = cell["folder"].replace("lines.", "boxes.")
+    (study / "study.json").write_text(json.dumps(described))
+    before = variant_difference(read_study(study), "lines", "boxes", 1, ALL)
+    worse = study / "cells" / "lines.all-n1-s1" / "per_subject.csv"
+    rows = [*csv.DictReader(worse.read_text().splitlines())]
+    for row in rows:
+        row["dice"] = f"{float(row['dice']) - 0.1:.6f}"
+    with worse.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    reseal(worse.parent)
+    results = read_study(study)
+    assert variant_difference(results, "lines", "boxes", 1, SCRATCH) is None
+    found = variant_difference(results, "lines", "boxes", 1, ALL)
+    assert before is not None
+    assert found is not None
+    assert found.mean - before.mean == pytest.approx(-0.05)  # of two seeds, one is worse by a tenth
+    assert (found.n_subjects, found.n_seeds) == (6, 2)
+    table = tables.variant_differences_table(results)
+    assert table.head == ("method, annotated subjects", "lines")
+    assert [[cell.lines[0] for cell in row] for row in table.rows] == [["scratch, 1", "–"], ["all, 1", f"−{-found.mean:.3f}"]]
+    (line,) = csv.DictReader(io.StringIO(table.csv))
+    assert (line["variant"], line["minus"], line["mode"]) == ("lines", "boxes", "all")
+    assert float(line["difference"]) == pytest.approx(found.mean, abs=1e-6)
 
 
 def test_the_papers_numbers_are_those_of_its_tables():
