@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cmr_planes.errors import NoteCode
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
 from cmr_planes.views import Structure
@@ -291,6 +292,8 @@ def make_tasks(
             n_favoured=round(annotated_share * config.training.batch_size) if favoured else 0,
         )
         objective = _objective(session, dataset, order)
+        if head is Head.POSITIONS and config.traits.needs_stack:
+            _say_uncertain_order(session, dataset)
         tasks.append(Task(head=head, name=config.task_name(head), dataset=dataset, order=order, objective=objective))
         people = len(participants(dataset.index))
         session.reporter.on_message(
@@ -329,6 +332,18 @@ def _objective(session: Session, dataset: PlaneDataset, order: Order) -> Objecti
     kind = config.loss(head)
     frequencies = class_frequencies(dataset) if kind is LossKind.WEIGHTED else None
     return ClassObjective(make_loss(kind, frequencies, session.compute.device))
+
+
+def _say_uncertain_order(session: Session, dataset: PlaneDataset) -> None:
+    """Say of how many subjects the order of the slices may be a guess."""
+    index, view = dataset.index, dataset.target.view.value
+    subjects = {index.subject(row) for row in range(len(index))}
+    found = {note.subject for note in dataset.catalogue.notes() if note.code == NoteCode.NO_DIRECTIONS and note.view == view}
+    if subjects & found:
+        session.reporter.on_message(
+            f"{session.config.traits.task}: files of {len(subjects & found):,} of {len(subjects):,} subjects have no directions, "
+            "so that which end of their stacks is the base may be a guess"
+        )
 
 
 def _number_objective(config: RunConfig, dataset: PlaneDataset, order: Order) -> NumberObjective:
