@@ -68,6 +68,11 @@ def _print_end(config: RunConfig, out: Path, last: list[Record], seconds: float,
         say(f"stopped; {weights} is saved; run the same command with --resume to continue", style="yellow")
 
 
+def _rate(per_second: float) -> str:
+    """Write a number of images per second, of a slow device with two digits."""
+    return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.2g}"
+
+
 @contextmanager
 def _reporter(last: list[Record], score: str, *, is_shown: bool) -> Iterator[Reporter]:
     """Show progress, with the latest losses and the validation's score, and keep the last record."""
@@ -81,7 +86,7 @@ def _reporter(last: list[Record], score: str, *, is_shown: bool) -> Iterator[Rep
             nonlocal losses, dice
             last[:] = [record]
             losses = (
-                f"loss {' + '.join(f'{loss:.4f}' for loss in record.losses.values())}, {record.images_per_second:,.0f} images/s"
+                f"loss {' + '.join(f'{loss:.4f}' for loss in record.losses.values())}, {_rate(record.images_per_second)} images/s"
             )
             if record.validation:
                 dice = f", validation {score} {record.validation[VALIDATION_MEAN]:.3f}"

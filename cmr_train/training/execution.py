@@ -103,6 +103,9 @@ def _hooks(session: Session, state: TrainState, tracker: Tracker, validations: t
         on_checkpoint=lambda state: _save(session, state),
         on_iteration=on_iteration,
         validate=lambda state: _validate(session, state, validations),
+        on_stop=lambda: session.reporter.on_message(
+            "stopping after the iteration under way, with a checkpoint; the same signal again ends the run at once, without one"
+        ),
     )
 
 

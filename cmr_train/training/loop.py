@@ -60,6 +60,8 @@ class Hooks:
     """Called after each iteration with the number of iterations done."""
     validate: Callable[[TrainState], dict[str, float]] = lambda state: {}  # noqa: ARG005  # the default does nothing
     """Scores the network on the validation set."""
+    on_stop: Callable[[], None] = lambda: None
+    """Called at once when a signal asks to stop, which happens after the iteration under way."""
 
 
 def learning_rate(training: TrainingConfig, iteration: int) -> float:
@@ -164,7 +166,7 @@ def train(
         first, last = -(-state.iteration // every), -(-n_iterations // every)
         return stack.enter_context(closing(batches(task.dataset, task.order, options, compute.device, start=first, stop=last)))
 
-    with ExitStack() as stack, stop_signal() as is_stopping:
+    with ExitStack() as stack, stop_signal(hooks.on_stop) as is_stopping:
         main_batches = stream(stack, main, 1)
         other_batches = [(task, stream(stack, task, beta)) for task in others]
         clock = _Clock(state, {task.head: task.name for task in tasks}, config, world)
@@ -249,13 +251,14 @@ def _is_any_stopping(is_stopping: bool, world: World, compute: Compute, *, is_as
 
 
 @contextmanager
-def stop_signal() -> Iterator[Callable[[], bool]]:
-    """Note SIGTERM and SIGINT instead of dying of them; the second one kills."""
+def stop_signal(on_stop: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
+    """Note SIGTERM and SIGINT, and say so, instead of dying of them; the second one kills."""
     caught: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # signal's signature
         caught.append(number)
         signal.signal(number, before[signal.Signals(number)])
+        on_stop()
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

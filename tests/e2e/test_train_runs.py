@@ -218,6 +218,7 @@ def test_kill_term_saves_and_resume_ends_as_the_whole_run(data, tmp_path):
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
+    assert "stopping after the iteration under way, with a checkpoint" in " ".join(stderr.split())
     assert "run the same command with --resume to continue" in stderr
     assert train("pretext", "--out", tmp_path / "parts", "--resume", "--data", data).exit_code == 0
     assert train("pretext", "--out", tmp_path / "whole", *small).exit_code == 0
