@@ -29,9 +29,6 @@ PATIENT_KEYWORDS = (
     "IssuerOfPatientID",
     "PatientBirthDate",
     "PatientSex",
-    "PatientAge",
-    "PatientSize",
-    "PatientWeight",
     "PatientIdentityRemoved",
     "DeidentificationMethod",
 )
@@ -83,11 +80,21 @@ def _read(source: ByteSource) -> Dataset:
             stream = io.BytesIO(source.head(HEADER_LIMIT))
             found = read_partial(stream, lambda tag, _vr, _length: tag > max(_TAGS), force=True, specific_tags=_TAGS)
             for keyword in _KEYWORDS:
-                if keyword in found:
-                    header.add(verbatim(keyword, _plain(found[keyword].value)))
+                if keyword in found and (element := _element(keyword, found)) is not None:
+                    header.add(element)
         except PARSE_ERRORS as error:
             raise UnreadableFileError("has a header that cannot be read; export it again") from error
     return header
+
+
+def _element(keyword: str, found: Dataset) -> DataElement | None:
+    """Return an element of a header; None for a number that is none, which pydicom cannot hold."""
+    try:
+        return verbatim(keyword, _plain(found[keyword].value))
+    except ValueError:
+        if dictionary_VR(keyword) != "DS":
+            raise
+        return None
 
 
 def verbatim(keyword: str, value: object) -> DataElement:

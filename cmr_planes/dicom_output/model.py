@@ -65,6 +65,11 @@ class SourceImages:
         return self.frames[0][0].study_uid
 
     @property
+    def header_digest(self) -> str:
+        """What stands for patient and study in the UIDs of objects that name them."""
+        return hashlib.sha256(repr([(element.keyword, str(element.value)) for element in self.header]).encode()).hexdigest()
+
+    @property
     def frame_of_reference_uid(self) -> str:
         """The images' frame of reference; one of their own where they state none, or several."""
         stated = {frame.frame_of_reference_uid for frame in self.flat}

@@ -11,6 +11,7 @@ DICOM PS3.3 A.51 (Segmentation IOD), C.8.20.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,13 +84,30 @@ def make_segmentations(
         for number, slices in enumerate(parts, start=1):
             is_part = len(parts) > 1
             title = f"{images.view.title} {name.upper()}" + (f" {number} of {len(parts)}" if is_part else "")
-            dataset = _segmentation(
-                images, [frames[index] for index in slices], labels[phase][list(slices)], structures, network, anonymous=anonymous
-            )
+            part = _Part(title, [frames[index] for index in slices], labels[phase][slices], tuple(structures))
+            dataset = _segmentation(images, part, network, anonymous=anonymous)
             dataset.SeriesNumber = FIRST_SERIES_NUMBER[images.view] + 100 * phase + (number if is_part else 0)
             dataset.SeriesDescription, dataset.ContentDescription = f"{title}, {MODEL}", title
             objects.append(DicomObject(f"{images.view.value}_{name}" + (f"_{number:02d}" if is_part else ""), dataset))
     return objects
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """What one segmentation holds: slices of one phase that share a series and an orientation."""
+
+    title: str
+    frames: Sequence[FrameHeader]
+    labels: LabelArray
+    """Shape (slices, rows, columns)."""
+    structures: tuple[Structure, ...]
+    """One segment each."""
+
+    def uid(self, network: Network, whose: str) -> str:
+        """Return the SOPInstanceUID: a function of all that the segmentation holds, ``whose`` of patient and study."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.labels).tobytes()).hexdigest()
+        structures = " ".join(structure.title for structure in self.structures)
+        return derived_uid("segmentation", self.title, structures, whose, digest, *network.names, *references_of(self.frames))
 
 
 def _parts(frames: Sequence[FrameHeader]) -> list[list[int]]:
@@ -126,35 +144,19 @@ def _plane(frame: FrameHeader) -> ImagePlane:
     return frame.plane
 
 
-def _derived_uid(
-    images: SourceImages, frames: Sequence[FrameHeader], labels: LabelArray, network: Network, *, anonymous: bool
-) -> str:
-    """Return a UID that stands for labels on images."""
-    digest = hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest()
-    who = "anonymous" if anonymous else "identified"
-    return derived_uid("segmentation", images.view.value, who, digest, *network.names, *references_of(frames))
-
-
-def _segmentation(
-    images: SourceImages,
-    frames: Sequence[FrameHeader],
-    labels: LabelArray,
-    structures: Sequence[Structure],
-    network: Network,
-    *,
-    anonymous: bool,
-) -> Dataset:
-    """Make the segmentation of slices that share a series and an orientation; ``labels`` has shape (slices, rows, columns)."""
+def _segmentation(images: SourceImages, part: _Part, network: Network, *, anonymous: bool) -> Dataset:
+    """Make one segmentation."""
     from highdicom.seg import Segmentation
 
+    frames, structures = part.frames, part.structures
     numbers = np.zeros(max(Structure) + 1, dtype=np.uint8)
     numbers[list(structures)] = np.arange(1, len(structures) + 1)
     stand_ins = _stand_ins(images, frames)
-    uid = _derived_uid(images, frames, labels, network, anonymous=anonymous)
+    uid = part.uid(network, "nobody's" if anonymous else images.header_digest)
     with quiet_pydicom():
         dataset = Segmentation(
             source_images=stand_ins,
-            pixel_array=numbers[labels],
+            pixel_array=numbers[part.labels],
             segmentation_type="BINARY",
             segment_descriptions=[_segment(number, one, network) for number, one in enumerate(structures, start=1)],
             series_instance_uid=derived_uid("series", uid),
@@ -206,8 +208,8 @@ def _decimals(values: Sequence[float]) -> list[DSfloat]:
 
 def _thickness_mm(frames: Sequence[FrameHeader]) -> float | None:
     """Return how thick slices are, None where they do not say so, or differ."""
-    thicknesses = {frame.slice_thickness_mm for frame in frames}
-    return thicknesses.pop() if len(thicknesses) == 1 else None
+    first, *others = {frame.slice_thickness_mm for frame in frames}
+    return first if first is not None and first > 0 and not others else None
 
 
 def _distance_mm(frames: Sequence[FrameHeader]) -> float | None:

@@ -15,7 +15,7 @@ from cmr_planes.dicom.headers import read_headers
 from cmr_planes.dicom.study_header import read_study_header
 from cmr_planes.dicom_output.model import SourceImages, frame_number
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
-from cmr_planes.errors import InvalidAttributeError, MissingAttributeError, SourceChangedError, SourceError
+from cmr_planes.errors import InvalidAttributeError, MissingAttributeError, SourceChangedError, SourceError, UnreadableFileError
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.schema import configuration_digest, instance_digest
@@ -87,7 +87,11 @@ class SourceInstances:
             tuple(_at_place(found[digest], plane, view) for digest, plane in zip(row, attributes.planes, strict=True))
             for row in digests
         )
-        return SourceImages(view, attributes.phases, frames, read_study_header(frames[0][0].file))
+        try:
+            header = read_study_header(frames[0][0].file)
+        except UnreadableFileError as error:
+            raise UnreadableFileError(f"the first image of view {view.title} {error}") from error
+        return SourceImages(view, attributes.phases, frames, header)
 
     def _by_digest(self, source: SubjectSource | None, wanted: frozenset[str]) -> dict[str, list[FrameHeader]]:
         """Read the headers of a subject's files again."""

@@ -93,11 +93,7 @@ def test_annotate_and_the_table_agree_with_what_was_written(tmp_path, run, sourc
         assert complaints(path) == []
 
     assert run_planes("extract", source, tmp_path / "out.h5", "--views", "sax", "--keep-all", "--workers", "1").exit_code == 0
-    segmentations = tmp_path / "segmentations"
-    segmentations.mkdir()
-    for path in (out / "dicom").glob("*_[0-9][0-9].dcm"):
-        path.rename(segmentations / path.name)
-    annotated = run_planes("annotate", tmp_path / "out.h5", segmentations)
+    annotated = run_planes("annotate", tmp_path / "out.h5", out / "dicom")
     assert annotated.exit_code == 0, annotated.output
     with Catalogue(tmp_path / "out.h5") as catalogue:
         phases = catalogue.view_attributes("one", SAX).phases

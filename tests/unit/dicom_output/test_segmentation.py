@@ -141,10 +141,13 @@ def test_the_same_arguments_give_the_same_bytes_and_others_other_uids(images) ->
     others = [
         make_segmentations(images, labels, VENTRICLES, NETWORK)[0],
         make_segmentations(images, heart_of(images, STUDY), VENTRICLES, replace(NETWORK, weights_sha256=("f" * 64, "e" * 64)))[0],
+        make_segmentations(images, heart_of(images, STUDY), (*VENTRICLES, Structure.LA), NETWORK)[0],
+        make_segmentations(replace(images, phases=("000", "001")), heart_of(images, STUDY), VENTRICLES, NETWORK)[0],
+        make_segmentations(replace(images, header=pydicom.Dataset()), heart_of(images, STUDY), VENTRICLES, NETWORK)[0],
         made(images, anonymous=True)[0],
     ]
     uids = [(one.dataset.SOPInstanceUID, one.dataset.SeriesInstanceUID) for one in [made(images)[0], *others]]
-    assert len(set(uids)) == len(set(dict(uids).values())) == 4
+    assert len(set(uids)) == len(set(dict(uids).values())) == 7
 
 
 @pytest.mark.parametrize("anonymous", [False, True])
