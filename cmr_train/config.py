@@ -249,6 +249,11 @@ class TransferConfig:
     people: People | None = setting(
         None, "Whether equal keys in catalogues of different origin are the same persons.", default_text="refuse to guess"
     )
+    people_key: Path | None = setting(
+        None,
+        "Key file with which the pretrained run was exported; it tells whom of these participants it has seen.",
+        default_text="none",
+    )
     beta: int = setting(10, "Segmentation steps after each pretext step (multitask).", interval=POSITIVE)
     decoder: DecoderSharing = setting(DecoderSharing.SHARED, "Decoder of the two tasks: shared, or one per task (multitask).")
     optimiser_state: Sharing = setting(Sharing.SEPARATE, "Adam's moments of the two tasks (multitask).")

@@ -5,31 +5,18 @@ out. With the same key the same person has the same pseudonym in every catalogue
 """
 
 import csv
-import hashlib
-import hmac
-import os
 import re
-import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from cmr_planes.discovery.subjects import SubjectSource
-from cmr_planes.errors import ShardError, SourceError
+from cmr_planes.errors import ShardError
 from cmr_planes.system.csv_text import csv_text
+from cmr_planes.system.key_file import SecretKey, read_key_file
 from cmr_planes.system.reasons import reason
 from cmr_planes.system.whole_file import remove_leftovers, sealed
-
-MIN_KEY_BYTES = 32
-"""Bytes that a key file has at least, as many as SHA-256 gives."""
-MAX_KEY_BYTES = 1 << 16
-"""Bytes that it has at most: a longer file is something else."""
-
-
-_LENGTH = 20
-_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
-"""Letters in the place of hexadecimal digits: a pseudonym never looks like a participant's number."""
 
 _VISIT = re.compile(r"(?P<person>.+)_(?P<visit>[0-9]{1,2})", re.ASCII | re.DOTALL)
 
@@ -48,25 +35,13 @@ class MappingRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Pseudonyms:
-    """Makes pseudonyms under one key."""
-
-    secret: bytes = field(repr=False)
-    """The bytes of the key file."""
-
-    @property
-    def check_value(self) -> str:
-        """What tells this key from another and betrays nothing of it: it stands in the catalogue's configuration."""
-        return self._digest("check value", "")[:16]
+class Pseudonyms(SecretKey):
+    """Makes pseudonyms under one key, whose check value stands in the catalogue's configuration."""
 
     @property
     def instance_salt(self) -> str:
         """Salt of the digests of DICOM instances: secret, so that nobody without the key can try UIDs out."""
-        return self._digest("instance", "")
-
-    def name(self, original: str) -> str:
-        """Return the pseudonym of a name: 20 letters from ``a`` to ``p``, which are 80 bits."""
-        return self._digest("name", original)[:_LENGTH].translate(_LETTERS)
+        return self.digest("instance", "")
 
     def key(self, key: str, participant: str) -> str:
         """Return the pseudonym of a subject's key; UK Biobank's visit ``EID_2`` keeps its number behind the person's pseudonym."""
@@ -108,38 +83,10 @@ class Pseudonyms:
         _check_distinct(rows)
         return [replace(subject, key=row.subject, participant=row.participant) for row, subject in renamed], rows
 
-    def _digest(self, purpose: str, text: str) -> str:
-        return hmac.new(self.secret, f"cmr-planes {purpose}\0{text}".encode(errors="surrogateescape"), hashlib.sha256).hexdigest()
-
 
 def load_pseudonyms(path: Path) -> Pseudonyms:
-    """Read a key file.
-
-    Raises
-    ------
-    SourceError
-        It cannot be read, is no plain file, is too short or too long, or others than its owner may read or write it.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe must not keep us waiting
-        with os.fdopen(descriptor, "rb") as stream:
-            mode = os.fstat(descriptor).st_mode
-            secret = stream.read(MAX_KEY_BYTES + 1) if stat.S_ISREG(mode) else b""
-    except OSError as error:
-        raise SourceError(f"key file {str(path)!r} cannot be read ({reason(error)})") from error
-    if not stat.S_ISREG(mode):
-        raise SourceError(f"key file {str(path)!r} is no plain file; make one with: head -c 32 /dev/urandom > KEYFILE")
-    if mode & 0o077:
-        raise SourceError(
-            f"key file {str(path)!r} has the mode {stat.S_IMODE(mode):03o}: others may use it; make it yours with chmod 600"
-        )
-    if not MIN_KEY_BYTES <= len(secret) <= MAX_KEY_BYTES:
-        size = f"more than {MAX_KEY_BYTES:,}" if len(secret) > MAX_KEY_BYTES else f"{len(secret)}"
-        raise SourceError(
-            f"key file {str(path)!r} has {size} bytes, {MIN_KEY_BYTES} to {MAX_KEY_BYTES:,} are expected; make one with: "
-            "head -c 32 /dev/urandom > KEYFILE"
-        )
-    return Pseudonyms(secret)
+    """Read a key file; raises SourceError as :func:`cmr_planes.system.key_file.read_key_file` does."""
+    return Pseudonyms(read_key_file(path))
 
 
 def mapping_path(out: Path) -> Path:

@@ -15,7 +15,7 @@ from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import NO_VALUE, counted, decimals
 from cmr_train.choices import DeviceKind, People, Subset, Weights
-from cmr_train.cli.options import RUN, device_option, run_argument, unfinished_option, weights_option
+from cmr_train.cli.options import RUN, device_option, people_key_option, run_argument, unfinished_option, weights_option
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME
 from cmr_train.evaluation.scores import Comparison, GroupSummary, Spread
@@ -54,6 +54,7 @@ HEADS = {
     type=EnumChoice([*People]),
     help="Whether equal keys in a catalogue of another cohort are the same persons.  [default: refuse to guess]",
 )
+@people_key_option
 @unfinished_option("Score")
 @click.option("--baseline", type=RUN, help="A run to compare with, on the same subjects.")
 @click.option(
@@ -74,6 +75,7 @@ def evaluate(
     subset: Subset | None,
     split: Path | None,
     people: People | None,
+    people_key: Path | None,
     unfinished: bool,
     baseline: Path | None,
     out: Path | None,
@@ -109,6 +111,7 @@ def evaluate(
             split=split,
             baseline=baseline,
             people=people,
+            people_key=people_key,
             unfinished=unfinished,
             device=device,
             weights=weights,

@@ -25,6 +25,11 @@ from cmr_train.cli.options import PATH, lists_problems, run_argument, unfinished
     "--plans", type=PATH, default=None, help="nnUNetPlans.json of nnU-Net's data set, to be compared with the run's (--to nnunet)."
 )
 @click.option("--licence", default="", help="Terms under which the network is given away, for its card: 'CC BY 4.0'.")
+@click.option(
+    "--people-key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Key file for people.json: whom the network has seen, as keyed hashes that only its owner can compare (--to run).",
+)
 @weights_option
 @unfinished_option("Export")
 @click.option("--overwrite", is_flag=True, help="Replace the files of an earlier export.")
@@ -38,6 +43,7 @@ def export(
     to: NetworkForm,
     plans: Path | None,
     licence: str,
+    people_key: Path | None,
     weights: Weights,
     unfinished: bool,
     overwrite: bool,
@@ -47,7 +53,8 @@ def export(
 
     --to run: final.pt, config.json without paths, split.json without participants, and card.md, which says what the network is and
     what it was trained on in numbers. evaluate, predict and finetune --pretext take DIR as a run; they want --people other, since
-    DIR does not say whom the network has seen.
+    DIR does not say whom the network has seen. With --people-key FILE, people.json has keyed hashes of these people, and the same
+    option of those commands compares them with the participants of a catalogue.
 
     --to nnunet: pretrained_weights.pth, for nnUNetv2_train -pretrained_weights, of a run that was trained with 'pretext --plans'.
     --to safetensors, onnx, monai: model.safetensors, model.onnx or a MONAI bundle. predict takes each of the three in the place of
@@ -63,7 +70,17 @@ def export(
     from cmr_train.recipes.export import card_name
     from cmr_train.recipes.export import export as export_run
 
-    folder = export_run(run, out, to=to, plans=plans, licence=licence, weights=weights, unfinished=unfinished, overwrite=overwrite)
+    folder = export_run(
+        run,
+        out,
+        to=to,
+        plans=plans,
+        licence=licence,
+        people_key=people_key,
+        weights=weights,
+        unfinished=unfinished,
+        overwrite=overwrite,
+    )
     if as_json:
         print_json({"run": run.as_posix(), "out": folder.as_posix(), "form": to.value})
     else:

@@ -18,7 +18,7 @@ from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import counted, decimals
 from cmr_planes.views import PhaseChoice
 from cmr_train.choices import DeviceKind, MapFormat, Weights
-from cmr_train.cli.options import device_option, unfinished_option, weights_option
+from cmr_train.cli.options import device_option, people_key_option, unfinished_option, weights_option
 
 if TYPE_CHECKING:
     from cmr_train.evaluation.volumes import VentricularFunction
@@ -71,6 +71,7 @@ _DOUBT = "doubt"
     "--overwrite", is_flag=True, help="Remove what another run, or the same of other data or options, left in the folder."
 )
 @unfinished_option("Use")
+@people_key_option
 @json_option()
 @verbose_option("Print subjects' keys, and why subjects were left out.")
 @quiet_option
@@ -90,6 +91,7 @@ def predict(
     weights: Weights,
     overwrite: bool,
     unfinished: bool,
+    people_key: Path | None,
     as_json: bool,
     verbose: bool,
 ) -> ExitCode:
@@ -135,6 +137,7 @@ def predict(
             weights=weights,
             overwrite=overwrite,
             unfinished=unfinished,
+            people_key=people_key,
             on_extract=on_extract,
             on_progress=on_progress,
             on_message=remark,

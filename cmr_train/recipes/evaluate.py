@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
+from cmr_planes.system.key_file import SecretKey, read_key_file
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
 from cmr_planes.system.whole_file import write_whole
@@ -128,6 +129,7 @@ def evaluate(
     baseline: Run | PathLike | None = None,
     out: PathLike | None = None,
     people: People | str | None = None,
+    people_key: PathLike | None = None,
     unfinished: bool = False,
     device: torch.device | str = "auto",
     weights: Weights | str = "last",
@@ -156,6 +158,9 @@ def evaluate(
     people
         Whether equal keys in another cohort's catalogue are the ``same`` persons or ``other`` ones; None to refuse where that
         matters and cannot be told.
+    people_key
+        The key file with which the run, or its pretext, was exported: it tells who here was seen. None for the one that the
+        transfer was given, if it is there.
     unfinished
         Whether runs that have not done all their iterations are scored.
     device
@@ -196,21 +201,23 @@ def evaluate(
     if scored_run.validation_dice:
         on_message(scored_run.weights_sentence)
     said = None if people is None else member_of(People, people, "people")
+    key_file = scored_run.people_key if people_key is None else Path(people_key)
+    key = None if key_file is None else SecretKey(read_key_file(key_file))
     sets = None if split is None else read_split_file(Path(split))
     with Catalogue(own_catalogue(scored_run) if data is None else Path(data)) as catalogue:
         identity = CatalogueIdentity.of(catalogue)
-        is_own = scored_run.has_people and identity.is_of_one_cohort(scored_run.catalogue)
+        is_own = scored_run.has_sets and identity.is_of_one_cohort(scored_run.catalogue)
         by_default = Subset.TEST if is_own or sets is not None else Subset.UNSEEN
         chosen = by_default if subset is None else member_of(Subset, subset, "subset")
         everyone = select_images(scored_run.config, catalogue, scored_run.head, Subset.ALL)
-        known = known_people(scored_run, identity, participants(everyone), said)
+        known = known_people(scored_run, identity, participants(everyone), said, key)
         scored = (
             choose_subset(scored_run, catalogue, everyone, chosen, known, is_own=is_own)
             if sets is None
             else choose_set(everyone, chosen, sets)
         )
         index = scored.index
-        known_to_baseline = None if other is None else known_people(other, identity, participants(everyone), said)
+        known_to_baseline = None if other is None else known_people(other, identity, participants(everyone), said, key)
         if other is not None and known_to_baseline is not None:
             _check_baseline(scored_run, other, known, known_to_baseline, participants(index))
         unwanted = (

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cmr_planes.system.key_file import SecretKey, read_key_file
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.whole_file import file_sha256, write_whole
 from cmr_train.choices import Head, NetworkForm, Weights
@@ -31,11 +32,14 @@ from cmr_train.runs.folder import (
     CONFIG_NAME,
     EXPORTED_SPLIT,
     FINAL_NAME,
+    LEARNT_FROM_FIELD,
+    PEOPLE_NAME,
     PIXEL_FIELD,
+    SEEN_FIELD,
     SPLIT_NAME,
     read_json,
 )
-from cmr_train.runs.identity import in_groups
+from cmr_train.runs.identity import Seen, in_groups
 from cmr_train.runs.run import Run, loaded, weights_path
 from cmr_train.runs.trained_network import check_has_classes
 from cmr_train.settings.fields import member_of
@@ -47,7 +51,7 @@ NO_PATH = Path("-")
 """Stands for a path in an exported configuration."""
 
 FILES = {
-    NetworkForm.RUN: (FINAL_NAME, CONFIG_NAME, SPLIT_NAME, CARD_NAME),
+    NetworkForm.RUN: (FINAL_NAME, CONFIG_NAME, SPLIT_NAME, CARD_NAME, PEOPLE_NAME),
     NetworkForm.NNUNET: (NNUNET_NAME, JSON_CARD_NAME),
     NetworkForm.SAFETENSORS: (SAFETENSORS_NAME, JSON_CARD_NAME),
     NetworkForm.ONNX: (ONNX_NAME, JSON_CARD_NAME),
@@ -63,6 +67,7 @@ def export(
     to: NetworkForm | str = "run",
     plans: PathLike | None = None,
     licence: str = "",
+    people_key: PathLike | None = None,
     weights: Weights | str = "last",
     unfinished: bool = False,
     overwrite: bool = False,
@@ -86,6 +91,9 @@ def export(
         ``nnUNetPlans.json`` of the data set that nnU-Net is to be trained on, to be compared with the run's (``nnunet`` only).
     licence
         Terms under which the network is given away, for the card.
+    people_key
+        A key file as of ``cmr-planes extract --pseudonymise``, for ``people.json``: whom the network has seen, as keyed hashes
+        (``run`` only). Whoever has the key file can tell whether participants of a catalogue are among them.
     weights
         Weights of a run that is given as a folder: ``last`` or ``best``.
     unfinished
@@ -116,16 +124,14 @@ def export(
     PosixPath('network')
     """
     form = member_of(NetworkForm, to, "to")
-    if plans is not None and form is not NetworkForm.NNUNET:
-        raise ConfigError([f"plans are compared where the form is {NetworkForm.NNUNET.value}; leave them out"])
-    if licence and form is NetworkForm.RUN:
-        raise ConfigError([f"the form {form.value} has no place for a licence; leave it out, or choose another form"])
+    _check_options(form, has_plans=plans is not None, has_licence=bool(licence), has_people_key=people_key is not None)
+    key = None if people_key is None else SecretKey(read_key_file(Path(people_key)))
     network, folder = loaded(run, "cpu", weights, unfinished=unfinished), Path(out)
     _check_form(network, form, plans)
     _check_folder(folder, form, overwrite=overwrite)
     if form is NetworkForm.RUN:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_run(network, folder)
+        _write_run(network, folder, key)
         return folder
     card = describe(network, licence)
     match form:
@@ -152,6 +158,18 @@ def _check_folder(folder: Path, form: NetworkForm, *, overwrite: bool) -> None:
         raise ConfigError([f"{str(folder)!r} holds {there[0]} already; choose another folder, or overwrite it"])
 
 
+def _check_options(form: NetworkForm, *, has_plans: bool, has_licence: bool, has_people_key: bool) -> None:
+    """Refuse options that a form has no use for."""
+    if has_plans and form is not NetworkForm.NNUNET:
+        raise ConfigError([f"plans are compared where the form is {NetworkForm.NNUNET.value}; leave them out"])
+    if has_licence and form is NetworkForm.RUN:
+        raise ConfigError([f"the form {form.value} has no place for a licence; leave it out, or choose another form"])
+    if has_people_key and form is not NetworkForm.RUN:
+        raise ConfigError(
+            [f"the form {form.value} has no place for people; leave people_key out, or choose {NetworkForm.RUN.value}"]
+        )
+
+
 def card_name(form: NetworkForm) -> str:
     """Return the name of the file that describes a network of a form."""
     return CARD_NAME if form is NetworkForm.RUN else JSON_CARD_NAME
@@ -171,8 +189,9 @@ def _configuration(run: Run) -> str:
     return "2d" if run.config.plan is None else run.config.plan.configuration
 
 
-def _write_run(network: Run, folder: Path) -> None:
-    """Write the files of a run that has no people."""
+def _write_run(network: Run, folder: Path, key: SecretKey | None) -> None:
+    """Write the files of a run that has no people, or has them as hashes under a key."""
+    people = None if key is None else _hashed_people(network, key)
     stored = read_json(network.folder / CONFIG_NAME)
     content = {"iteration": network.iteration, "model": network.model.state_dict(), CLASSES_FIELD: network.classes}
     save_checkpoint(folder / FINAL_NAME, content)
@@ -180,18 +199,35 @@ def _write_run(network: Run, folder: Path) -> None:
     kept = {name: stored[name] for name in ("versions", CLASSES_FIELD, PIXEL_FIELD) if name in stored}
     write_json(folder / CONFIG_NAME, {"config": _without_paths(network.config).to_json(), **kept, CATALOGUES_FIELD: catalogues})
     write_json(folder / SPLIT_NAME, EXPORTED_SPLIT)
-    write_whole(folder / CARD_NAME, "\n".join(_card(network, folder, stored)).encode())
+    if people is None:
+        (folder / PEOPLE_NAME).unlink(missing_ok=True)  # of an export before this one
+    else:
+        write_json(folder / PEOPLE_NAME, people)
+    write_whole(folder / CARD_NAME, "\n".join(_card(network, folder, stored, has_people=people is not None)).encode())
+
+
+def _hashed_people(network: Run, key: SecretKey) -> dict[str, Any]:
+    """Return whom a network has seen as hashes under a key."""
+    if not network.has_people:
+        raise TrainError(f"network {network.name!r} does not say whom it has seen; leave people_key out")
+
+    def hashed(group: Seen) -> dict[str, Any]:
+        found = group.hashed(key)
+        return dataclasses.replace(found, catalogue=dataclasses.replace(found.catalogue, path=NO_PATH)).to_json()
+
+    return {LEARNT_FROM_FIELD: hashed(network.learnt_from), SEEN_FIELD: [hashed(group) for group in network.seen_by_pretext]}
 
 
 def _without_paths(config: RunConfig) -> RunConfig:
     """Return a configuration in which no path of the machine stands."""
     transfer = config.transfer
     if transfer is not None:
-        transfer = dataclasses.replace(transfer, pretext=None if transfer.pretext is None else NO_PATH, pretext_data=None)
+        pretext = None if transfer.pretext is None else NO_PATH
+        transfer = dataclasses.replace(transfer, pretext=pretext, pretext_data=None, people_key=None)
     return dataclasses.replace(config, data=dataclasses.replace(config.data, data=NO_PATH, split=None), transfer=transfer)
 
 
-def _card(run: Run, folder: Path, stored: dict[str, Any]) -> Iterator[str]:
+def _card(run: Run, folder: Path, stored: dict[str, Any], *, has_people: bool) -> Iterator[str]:
     """Write the card, line by line."""
     classes, traits = run.classes, run.config.traits
     task = traits.meaning.removeprefix("the ") if run.head is Head.POSITIONS else ", ".join(classes.values())
@@ -210,7 +246,7 @@ def _card(run: Run, folder: Path, stored: dict[str, Any]) -> Iterator[str]:
         ("intensities", _intensities(run)),
         ("network", _network(run.config)),
         ("training", _training(run)),
-        ("learnt from", f"{len(run.split.train)} participants"),
+        ("learnt from", f"{len(run.learnt_from.participants)} participants"),
         *(("seen by the pretext", f"{len(people)} participants") for people in _seen_by_catalogue(run)),
         *(((f"SHA-256 of the catalogue, {head.value}", in_groups(one.sha256)) for head, one in run.catalogues.items())),
         ("SHA-256 of the weights here", in_groups(file_sha256(folder / FINAL_NAME))),
@@ -220,8 +256,14 @@ def _card(run: Run, folder: Path, stored: dict[str, Any]) -> Iterator[str]:
         yield f"| {name} | {value} |"
     yield ""
     yield from _scores(run)
-    yield "No participant's key is in this folder, so that it cannot be told whom the network has seen: use it on other people, and"
-    yield "say so (`people = other`). Weights can, in principle, still tell something of the images that they were trained on."
+    if has_people:
+        yield f"`{PEOPLE_NAME}` has keyed hashes of the participants whom the network has seen. The owner of the key file can"
+        yield "compare them with those of a catalogue (`people_key`). Without it, use the network on other people, and say so"
+        yield "(`people = other`)."
+    else:
+        yield "No participant's key is in this folder, so that it cannot be told whom the network has seen: use it on other"
+        yield "people, and say so (`people = other`)."
+    yield "Weights can, in principle, still tell something of the images that they were trained on."
     yield ""
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.system.key_file import SecretKey, read_key_file
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, ignore_message, ignore_progress
 from cmr_planes.system.whole_file import file_sha256
@@ -20,7 +21,7 @@ from cmr_train.models.initial_weights import initialise
 from cmr_train.models.network import Network
 from cmr_train.presets import configure
 from cmr_train.runs.files import write_json
-from cmr_train.runs.folder import LAST_NAME, has_people, newest_pretext, read_catalogues, read_config, read_split
+from cmr_train.runs.folder import LAST_NAME, has_people, newest_pretext, read_catalogues, read_config, read_learnt_from
 from cmr_train.runs.identity import CatalogueIdentity, Seen, identities_of
 from cmr_train.runs.known_people import check_are_others
 from cmr_train.runs.run import Run, make_network, read_weights, weights_path
@@ -260,8 +261,7 @@ def _seen(
     if transfer.pretext is not None and not has_people(transfer.pretext):
         check_are_others(f"the pretext {str(transfer.pretext)!r}", transfer.people)
     elif transfer.pretext is not None:
-        catalogue = read_catalogues(transfer.pretext)[Head.POSITIONS]
-        seen += [Seen(catalogue=catalogue, participants=frozenset(read_split(transfer.pretext).train))]
+        seen.append(read_learnt_from(transfer.pretext))
     if Head.POSITIONS in images:
         participants = frozenset(images[Head.POSITIONS].split.train)
         seen.append(Seen(catalogue=identities[Head.POSITIONS], participants=participants))
@@ -277,8 +277,9 @@ def _check_held_out(config: RunConfig, catalogue: CatalogueIdentity, split: Spli
         There are such, or it cannot be told.
     """
     transfer = _transfer(config)
+    key = None if transfer.people_key is None else SecretKey(read_key_file(transfer.people_key))
     for group in seen:
-        found = group.among(catalogue, {*split.test, *split.validation}, transfer.people)
+        found = group.among(catalogue, {*split.test, *split.validation}, transfer.people, key)
         if found:
             source = config if transfer.pretext is None else read_config(transfer.pretext)
             raise TrainError(held_out_sentence(len(found), config, source))

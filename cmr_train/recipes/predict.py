@@ -15,6 +15,7 @@ from cmr_planes.pictures.png import encode_png
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
 from cmr_planes.system.csv_text import csv_text
+from cmr_planes.system.key_file import SecretKey, read_key_file
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
 from cmr_planes.system.run_lock import only_run
@@ -37,7 +38,7 @@ from cmr_train.prediction.overlays import Sheet, draw
 from cmr_train.prediction.sources import as_catalogue, opened_sources
 from cmr_train.runs.folder import is_run
 from cmr_train.runs.identity import CatalogueIdentity
-from cmr_train.runs.known_people import known_people
+from cmr_train.runs.known_people import check_key, known_people
 from cmr_train.runs.trained_network import TrainedNetwork, WithPeople, check_has_classes
 from cmr_train.settings.fields import member_of
 
@@ -134,6 +135,7 @@ def predict(
     weights: Weights | str = "last",
     overwrite: bool = False,
     unfinished: bool = False,
+    people_key: PathLike | None = None,
     on_extract: OnProgress = ignore_progress,
     on_progress: OnProgress = ignore_progress,
     on_message: OnMessage = ignore_message,
@@ -178,6 +180,8 @@ def predict(
         Whether what another network made, or the same of other data, is removed from ``out``.
     unfinished
         Whether a run that has not done all its iterations is used.
+    people_key
+        The key file with which a network was exported: it tells whom of the subjects it has seen.
     on_extract
         Called with the number of subjects read, where ``sources`` is no catalogue.
     on_progress
@@ -215,6 +219,8 @@ def predict(
     """
     named = run if isinstance(run, Sequence) and not isinstance(run, str) else [run]
     ensemble = Ensemble.of([_opened(each, device, weights, unfinished=unfinished) for each in named])
+    secret = None if people_key is None else SecretKey(read_key_file(Path(people_key)))
+    check_key(ensemble.runs, secret)
     folder = Path(out)
     frames = member_of(PhaseChoice, phases, "phases")
     options = _Options(
@@ -263,7 +269,7 @@ def predict(
         subjects=tuple(subjects),
         left_out=(*left_out, *without_grid.values()),
         has_dicom=MapFormat.SEG in options.formats,
-        n_seen=_n_seen(ensemble.runs, identity, index),
+        n_seen=_n_seen(ensemble.runs, identity, index, secret),
     )
 
 
@@ -296,10 +302,10 @@ def _network_sentences(ensemble: Ensemble) -> Iterator[str]:
             yield run.weights_sentence if len(runs) == 1 else f"{run.name}: {run.weights_sentence}"
 
 
-def _n_seen(runs: Sequence[WithPeople], catalogue: CatalogueIdentity, index: ImageIndex) -> int | None:
+def _n_seen(runs: Sequence[WithPeople], catalogue: CatalogueIdentity, index: ImageIndex, key: SecretKey | None) -> int | None:
     """Count the subjects whom any run has seen in its training; None where keys do not tell."""
     try:
-        known = frozenset[str]().union(*(known_people(run, catalogue, participants(index), None).all for run in runs))
+        known = frozenset[str]().union(*(known_people(run, catalogue, participants(index), None, key).all for run in runs))
     except TrainError:
         return None
     return n_subjects_of(index, known)

@@ -32,6 +32,10 @@ WITHOUT_PEOPLE_FIELD = "without_people"
 """Field of ``split.json``, true where the participants were removed (``cmr-train export``)."""
 EXPORTED_SPLIT: dict[str, Any] = {"train": [], "validation": [], "test": [], SEEN_FIELD: [], WITHOUT_PEOPLE_FIELD: True}
 """``split.json`` of a network that was exported."""
+PEOPLE_NAME = "people.json"
+"""Of a network that was exported with a key file: whom it has seen, as keyed hashes."""
+LEARNT_FROM_FIELD = "learnt_from"
+"""Field of ``people.json``: participants whose masks of the run's own task were trained on."""
 CLASSES_FIELD = "classes"
 """Field of ``config.json`` and of weights: the number and the name of what the run's network finds, the background aside."""
 CATALOGUES_FIELD = "catalogues"
@@ -107,15 +111,38 @@ def read_seen_by_pretext(run: Path) -> tuple[Seen, ...]:
     CheckpointError
         The file does not hold what is expected.
     """
+    path = run / PEOPLE_NAME if (run / PEOPLE_NAME).is_file() else run / SPLIT_NAME
     try:
-        return tuple(Seen.from_json(value) for value in read_json(run / SPLIT_NAME).get(SEEN_FIELD, ()))
+        return tuple(Seen.from_json(value) for value in read_json(path).get(SEEN_FIELD, ()))
     except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{str(run / SPLIT_NAME)!r} does not hold whom the pretext has seen") from error
+        raise CheckpointError(f"{str(path)!r} does not hold whom the pretext has seen") from error
+
+
+def read_learnt_from(run: Path) -> Seen:
+    """Read the participants whose masks of a run's own task were trained on.
+
+    Raises
+    ------
+    CheckpointError
+        The file does not hold what is expected.
+    """
+    if not (run / PEOPLE_NAME).is_file():
+        catalogue = read_catalogues(run)[read_config(run).head]
+        return Seen(catalogue=catalogue, participants=frozenset(read_split(run).train))
+    try:
+        return Seen.from_json(read_json(run / PEOPLE_NAME)[LEARNT_FROM_FIELD])
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{str(run / PEOPLE_NAME)!r} does not hold whom the network has learnt from") from error
+
+
+def has_sets(run: Path) -> bool:
+    """Return whether a run names the participants of its sets; not after an export."""
+    return not read_json(run / SPLIT_NAME).get(WITHOUT_PEOPLE_FIELD, False)
 
 
 def has_people(run: Path) -> bool:
-    """Return whether a run says whom it was trained on."""
-    return not read_json(run / SPLIT_NAME).get(WITHOUT_PEOPLE_FIELD, False)
+    """Return whether a run says whom it was trained on, in names or in keyed hashes."""
+    return has_sets(run) or (run / PEOPLE_NAME).is_file()
 
 
 def read_catalogues(run: Path) -> dict[Head, CatalogueIdentity]:

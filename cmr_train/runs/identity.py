@@ -1,11 +1,12 @@
 """Which catalogue a run was trained on, and whether the people of two catalogues can be told apart by their keys."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.system.key_file import SecretKey
 from cmr_planes.system.whole_file import file_sha256
 from cmr_train.choices import Head, People
 from cmr_train.errors import TrainError
@@ -66,22 +67,89 @@ class Seen:
 
     catalogue: CatalogueIdentity
     participants: frozenset[str]
+    key_check: str = ""
+    """The check value of the key under which the participants are hashed; empty where they are not."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what JSON can hold."""
-        return {"catalogue": self.catalogue.to_json(), "participants": sorted(self.participants)}
+        hashed = {"key_check": self.key_check} if self.key_check else {}
+        return {"catalogue": self.catalogue.to_json(), "participants": sorted(self.participants)} | hashed
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Read what :meth:`to_json` gave; raises KeyError or TypeError for anything else."""
         return cls(
-            catalogue=CatalogueIdentity.from_json(value["catalogue"]), participants=frozenset(map(str, value["participants"]))
+            catalogue=CatalogueIdentity.from_json(value["catalogue"]),
+            participants=frozenset(map(str, value["participants"])),
+            key_check=str(value.get("key_check", "")),
         )
 
-    def among(self, catalogue: CatalogueIdentity, participants: Collection[str], people: People | None = None) -> frozenset[str]:
-        """Return those of some participants of another catalogue who are among these; raises as :func:`are_same_people` does."""
-        common = self.participants.intersection(participants)
-        return common if are_same_people(self.catalogue, catalogue, common, people) else frozenset()
+    def hashed(self, key: SecretKey) -> Self:
+        """Return the group with its participants hashed, as ``cmr-planes extract --pseudonymise`` does it with the same key file.
+
+        Raises
+        ------
+        TrainError
+            They are hashed under another key.
+        """
+        if self.key_check == key.check_value:
+            return self
+        if self.key_check:
+            raise TrainError("participants whom the network has seen are hashed under another key; give that key file")
+        return type(self)(
+            catalogue=_hashed_identity(self.catalogue, key),
+            participants=frozenset(_hashed_name(self.catalogue, one, key) for one in self.participants),
+            key_check=key.check_value,
+        )
+
+    def among(
+        self,
+        catalogue: CatalogueIdentity,
+        participants: Collection[str],
+        people: People | None = None,
+        key: SecretKey | None = None,
+    ) -> frozenset[str]:
+        """Return those of some participants of another catalogue who are among these.
+
+        Parameters
+        ----------
+        catalogue, participants
+            The catalogue, and participants of it.
+        people
+            What the user says of equal keys; None where nothing was said.
+        key
+            The key under which these participants are hashed, if they are.
+
+        Raises
+        ------
+        TrainError
+            The key is missing or another one, or as :func:`are_same_people` raises it.
+        """
+        if not self.key_check:
+            common = self.participants.intersection(participants)
+            return common if are_same_people(self.catalogue, catalogue, common, people) else frozenset()
+        if people is People.OTHER:
+            return frozenset()
+        if key is None or key.check_value != self.key_check:
+            raise TrainError(
+                "participants whom the network has seen are stored as keyed hashes, and "
+                + ("no key file is given" if key is None else "the key file is another one")
+                + f"; give that of the export as people_key, or people as {People.OTHER.value} if nobody here was among them"
+            )
+        names = {_hashed_name(catalogue, one, key): one for one in participants}
+        found = self.participants & names.keys()
+        is_same = are_same_people(self.catalogue, _hashed_identity(catalogue, key), found, people)
+        return frozenset(names[one] for one in found) if is_same else frozenset()
+
+
+def _hashed_name(catalogue: CatalogueIdentity, participant: str, key: SecretKey) -> str:
+    """Return the pseudonym of a participant; that of a catalogue with pseudonyms of the same key is one already."""
+    return participant if catalogue.pseudonyms == key.check_value else key.name(participant)
+
+
+def _hashed_identity(catalogue: CatalogueIdentity, key: SecretKey) -> CatalogueIdentity:
+    """Return the identity under which hashed participants of plain catalogues and of those with the key's pseudonyms compare."""
+    return replace(catalogue, pseudonyms=catalogue.pseudonyms or key.check_value)
 
 
 def are_same_people(

@@ -1,12 +1,13 @@
 """Whom a run has seen, and which subjects of a catalogue it is scored on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
+from cmr_planes.system.key_file import SecretKey
 from cmr_planes.system.whole_file import file_sha256
 from cmr_train.choices import People, Subset
 from cmr_train.data.selection import annotated_participants, of_participants, participants, split_of
@@ -56,16 +57,38 @@ def own_catalogue(run: "Run") -> Path:
     return identity.path
 
 
-def known_people(run: WithPeople, catalogue: CatalogueIdentity, keys: Sequence[str], people: People | None) -> KnownPeople:
-    """Return whom of a catalogue's participants a run has seen; raises TrainError where that cannot be told."""
+def known_people(
+    run: WithPeople, catalogue: CatalogueIdentity, keys: Sequence[str], people: People | None, key: SecretKey | None = None
+) -> KnownPeople:
+    """Return whom of a catalogue's participants a run has seen; raises TrainError where that cannot be told.
+
+    Parameters
+    ----------
+    run
+        The network.
+    catalogue, keys
+        The catalogue and its participants.
+    people
+        What the user says of equal keys; None where nothing was said.
+    key
+        The key of the keyed hashes that a network exported with a key file has in the place of participants.
+    """
     if not run.has_people:
         check_are_others(f"network {run.name!r}", people)
         return KnownPeople(learnt_from=frozenset(), seen_by_pretext=frozenset())
     said = people or run.people
     return KnownPeople(
-        learnt_from=run.learnt_from.among(catalogue, keys, people),
-        seen_by_pretext=frozenset().union(*(group.among(catalogue, keys, said) for group in run.seen_by_pretext)),
+        learnt_from=run.learnt_from.among(catalogue, keys, people, key),
+        seen_by_pretext=frozenset().union(*(group.among(catalogue, keys, said, key) for group in run.seen_by_pretext)),
     )
+
+
+def check_key(runs: Iterable[WithPeople], key: SecretKey | None) -> None:
+    """Refuse a key file that is not that with which a network was exported; raises TrainError."""
+    for run in runs:
+        stored = run.learnt_from.key_check if run.has_people else ""
+        if key is not None and stored and stored != key.check_value:
+            raise TrainError(f"network {run.name!r} was exported with another key file; give that one, or none")
 
 
 def check_are_others(network: str, people: People | None) -> None:

@@ -26,8 +26,10 @@ from cmr_train.runs.folder import (
     FINAL_NAME,
     LAST_NAME,
     has_people,
+    has_sets,
     read_catalogues,
     read_config,
+    read_learnt_from,
     read_pixel_mm,
     read_seen_by_pretext,
     read_split,
@@ -67,8 +69,12 @@ class Run:
     """The catalogue of each task."""
     seen_by_pretext: tuple[Seen, ...]
     """Participants whose positions the weights were trained on, before this run or in it."""
+    learnt_from: Seen
+    """The participants whose masks of the run's own task were trained on."""
     has_people: bool
-    """Whether the run says whom it was trained on; not after an export."""
+    """Whether the run says whom it was trained on, in names or in keyed hashes; not after an export without a key file."""
+    has_sets: bool
+    """Whether the run names the participants of its sets; not after an export."""
     is_finished: bool
     """Whether all iterations were done."""
     pixel_mm: tuple[float, float] | None = None
@@ -83,11 +89,6 @@ class Run:
     def catalogue(self) -> CatalogueIdentity:
         """The catalogue of the run's own task."""
         return self.catalogues[self.head]
-
-    @property
-    def learnt_from(self) -> Seen:
-        """The participants whose masks of the run's own task were trained on."""
-        return Seen(catalogue=self.catalogue, participants=frozenset(self.split.train))
 
     @property
     def classes(self) -> dict[int, str]:
@@ -123,6 +124,12 @@ class Run:
     def classifier(self) -> TorchClassifier:
         """The network's own head, to be used."""
         return TorchClassifier(self.model, self.head, self.compute)
+
+    @property
+    def people_key(self) -> Path | None:
+        """The key file that tells whom its pretext has seen, if one was given and is there."""
+        path = None if self.config.transfer is None else self.config.transfer.people_key
+        return path if path is not None and path.is_file() else None
 
     @property
     def name(self) -> str:
@@ -275,7 +282,9 @@ def load_run(
         split=read_split(run),
         catalogues=read_catalogues(run),
         seen_by_pretext=read_seen_by_pretext(run),
+        learnt_from=read_learnt_from(run),
         has_people=has_people(run),
+        has_sets=has_sets(run),
         is_finished=(run / FINAL_NAME).is_file(),
         pixel_mm=read_pixel_mm(run),
         weights=wanted,

@@ -17,7 +17,7 @@ PRETEXTS, NETWORKS = "pretexts", "cells"
 """Folders of a study's runs of each task."""
 
 _PRETEXT_ONLY = settings_of(PretextConfig).keys()
-_MULTITASK_ONLY = settings_of(TransferConfig).keys() - {"mode", "pretext", "people", "structures", "ignore_undrawn"}
+_MULTITASK_ONLY = settings_of(TransferConfig).keys() - {"mode", "pretext", "people", "people_key", "structures", "ignore_undrawn"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cmr_planes.discovery.pseudonyms import MAX_KEY_BYTES, MappingRow, Pseudonyms, load_pseudonyms, write_mapping
+from cmr_planes.discovery.pseudonyms import MappingRow, Pseudonyms, load_pseudonyms, write_mapping
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import ShardError, SourceError
+from cmr_planes.system.key_file import MAX_KEY_BYTES
 
 SECRET = bytes(range(32))
 

@@ -7,6 +7,7 @@ import torch
 
 import cmr_train
 from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.system.key_file import SecretKey
 from cmr_train.choices import Recipe
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import SPLIT_NAME
@@ -83,6 +84,75 @@ def test_a_transfer_begins_from_it(data, tmp_path):
     assert refused.exit_code == 1
     assert "is not known, since it was exported without people" in " ".join(refused.stderr.split())
     assert train(*arguments, "--out", tmp_path / "all", "--people", "other", "--overwrite").exit_code == 0
+
+
+@pytest.fixture
+def key_file(tmp_path):
+    path = tmp_path / "cohort.key"
+    path.write_bytes(bytes(range(1, 33)))
+    path.chmod(0o600)
+    return path
+
+
+def test_keyed_hashes_tell_the_owner_of_the_key_alone_whom_it_has_seen(data, key_file, tmp_path):
+    run = run_of(tmp_path / "run", data)
+    done = train("export", run, tmp_path / "network", "--people-key", key_file)
+    assert done.exit_code == 0, done.output
+    network = tmp_path / "network"
+    blobs = [blob for path in files_under(network) for blob in list(contents(path))[1:]]
+    secret = key_file.read_bytes()
+    assert not found_in([*KEYS, str(data), data.parent.name, str(tmp_path), secret.hex()], blobs)
+    assert not any(secret in blob for blob in blobs)
+    stored = json.loads((network / "people.json").read_text())
+    hashed = SecretKey(secret).name
+    assert stored["learnt_from"]["participants"] == [hashed(KEYS[0])]
+    assert [group["participants"] for group in stored["seen_by_pretext"]] == [[hashed(key)] for key in KEYS[:2]]
+    assert "`people.json` has keyed hashes" in (network / "card.md").read_text()
+
+    with pytest.raises(cmr_train.TrainError, match="keyed hashes, and no key file is given"):
+        cmr_train.evaluate(network, data)
+    assert len(cmr_train.evaluate(network, data, people="other").table.subjects) == 4
+    evaluation = cmr_train.evaluate(network, data, people_key=key_file)
+    assert {*evaluation.table.subjects} == {"SYN-0003", "SYN-0004"}
+    assert evaluation.n_subjects_left_out == 2
+    seen = cmr_train.predict(network, data, tmp_path / "out", pictures=False, people_key=key_file).n_seen
+    assert (seen, cmr_train.predict(network, data, tmp_path / "again", pictures=False).n_seen) == (2, None)
+
+    other = tmp_path / "other.key"
+    other.write_bytes(bytes(32))
+    other.chmod(0o600)
+    with pytest.raises(cmr_train.TrainError, match="the key file is another one"):
+        cmr_train.evaluate(network, data, people_key=other)
+    with pytest.raises(cmr_train.TrainError, match="was exported with another key file"):
+        cmr_train.predict(network, data, tmp_path / "third", pictures=False, people_key=other)
+    assert train("export", run, network, "--overwrite").exit_code == 0
+    assert not (network / "people.json").exists()
+    refused = train("export", run, tmp_path / "onnx", "--to", "onnx", "--people-key", key_file)
+    assert refused.exit_code == 2
+    assert "has no place for people" in " ".join(refused.stderr.split())
+
+
+def test_a_transfer_holds_back_nobody_whom_an_exported_pretext_has_seen(data, key_file, tmp_path):
+    pretext = run_of(tmp_path / "run", data, recipe=Recipe.PRETEXT, **{name: SMALL[name] for name in ("base_channels", "levels")})
+    network = cmr_train.export(pretext, tmp_path / "network", people_key=key_file)
+    small = ("--mode", "all", "--data", data, "--pretext", network, *options(iterations=1))
+    refused = train("finetune", *small, "--fractions", 1, 0, 0, "--out", tmp_path / "all")
+    assert "keyed hashes, and no key file is given" in " ".join(refused.stderr.split())
+    split = tmp_path / "split.csv"
+    split.write_text("participant,set\nSYN-0001,test\nSYN-0002,train\nSYN-0003,train\n")
+    with_key = ("--people-key", key_file, "--split", split, "--out", tmp_path / "all")
+    refused = train("finetune", *small, *with_key)
+    assert refused.exit_code == 1
+    assert "trained on 1 participants who are in the validation or test set here" in " ".join(refused.stderr.split())
+    split.write_text("participant,set\nSYN-0001,train\nSYN-0002,train\nSYN-0003,test\n")
+    done = train("finetune", *small, *with_key)
+    assert done.exit_code == 0, done.output
+    assert {*cmr_train.evaluate(tmp_path / "all").table.subjects} == {"SYN-0003"}
+    exported = cmr_train.export(tmp_path / "all", tmp_path / "next", people_key=key_file)
+    stored = json.loads((exported / "people.json").read_text())
+    hashed = SecretKey(key_file.read_bytes()).name
+    assert stored["learnt_from"]["participants"] == sorted(hashed(key) for key in KEYS[:2])
+    assert [group["participants"] for group in stored["seen_by_pretext"]] == [[hashed(KEYS[0])]]
 
 
 def test_nothing_is_replaced_unasked(data, tmp_path):
