@@ -11,7 +11,7 @@ class CardiacView(StrEnum):
     TWO_CHAMBER = "2ch"
     """Two-chamber long axis of the left ventricle (vertical long axis)."""
     THREE_CHAMBER = "3ch"
-    """Three-chamber long axis (left ventricular outflow tract); told apart, never a target."""
+    """Three-chamber long axis (left ventricular outflow tract): images only, never positions."""
     FOUR_CHAMBER = "4ch"
     """Four-chamber long axis (horizontal long axis)."""
 
@@ -44,6 +44,10 @@ def to_view(view: CardiacView | str) -> CardiacView:
 
 TARGET_VIEWS = (CardiacView.SAX, CardiacView.TWO_CHAMBER, CardiacView.FOUR_CHAMBER)
 """The views on which positions can be drawn."""
+
+
+STORED_VIEWS = (*TARGET_VIEWS, CardiacView.THREE_CHAMBER)
+"""The views whose images are stored."""
 
 
 class CardiacPhase(StrEnum):

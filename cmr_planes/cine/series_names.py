@@ -110,16 +110,30 @@ def load_names(path: Path | None = None) -> NameTable:
     """
     try:
         text = path.read_text(encoding="utf-8") if path else ""
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({reason(error)}); check the path and its permissions") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path} is not a table of names: {error}") from error
+    return parse_names(text, str(path))
+
+
+def parse_names(text: str, name: str) -> NameTable:
+    """Return the built-in table, with the patterns of a TOML text added; ``name`` is what sentences call it.
+
+    Raises
+    ------
+    SourceError
+        As of :func:`load_names`.
+    """
+    try:
         added = tomllib.loads(text)
         own = {section: _patterns(section, added.pop(section, {})) for section in _SECTIONS}
         own_views = tuple((CardiacView(view), pattern) for view, pattern in own["views"])
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({reason(error)}); check the path and its permissions") from error
     except (TypeError, ValueError, OverflowError, RecursionError, re.error) as error:
-        raise SourceError(f"{path} is not a table of names: {error}") from error
+        raise SourceError(f"{name} is not a table of names: {error}") from error
     if added:
         known = ", ".join(f"[{section}]" for section in _SECTIONS)
-        raise SourceError(f"{path} has an unknown section [{next(iter(added))}]; {known} are known")
+        raise SourceError(f"{name} has an unknown section [{next(iter(added))}]; {known} are known")
     return NameTable(
         views=_compiled(VIEW_PATTERNS),
         own_views=own_views,

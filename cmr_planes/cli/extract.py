@@ -39,7 +39,7 @@ from cmr_planes.terminal.options import (
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import duration
-from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
+from cmr_planes.views import STORED_VIEWS, CardiacView, PhaseChoice
 
 _DEFAULTS = ExtractOptions()
 
@@ -50,12 +50,12 @@ def _in_each_unit(length: str) -> str:
 
 
 def _views(context: click.Context, parameter: click.Parameter, value: str) -> tuple[CardiacView, ...]:  # noqa: ARG001  # click's signature
-    """Read a comma-separated list of target views."""
+    """Read a comma-separated list of views."""
     names = [name.strip().lower() for name in value.split(",")]
-    unknown = [name for name in names if name not in TARGET_VIEWS]
+    unknown = [name for name in names if name not in STORED_VIEWS]
     if unknown:
-        raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(TARGET_VIEWS)}")
-    return tuple(view for view in TARGET_VIEWS if view in names)
+        raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(STORED_VIEWS)}")
+    return tuple(view for view in STORED_VIEWS if view in names)
 
 
 def _out(context: click.Context, parameter: click.Parameter, value: Path) -> Path:  # noqa: ARG001  # click's signature
@@ -90,7 +90,9 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 @click.command()
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.argument("out", metavar="OUT.h5", type=click.Path(dir_okay=False, path_type=Path), callback=_out)
-@click.option("--views", default=",".join(_DEFAULTS.views), show_default=True, callback=_views, help="Views to draw positions on.")
+@click.option(
+    "--views", default=",".join(_DEFAULTS.views), show_default=True, callback=_views, help="Views to store; 3ch has no positions."
+)
 @click.option(
     "--phases",
     type=EnumChoice([*PhaseChoice]),

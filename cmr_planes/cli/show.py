@@ -19,7 +19,7 @@ from cmr_planes.terminal.console import print_json, reports_errors, say
 from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.text import decimals
-from cmr_planes.views import TARGET_VIEWS, CardiacPhase, CardiacView
+from cmr_planes.views import STORED_VIEWS, TARGET_VIEWS, CardiacPhase, CardiacView
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,11 @@ def _lower_case(context: click.Context, parameter: click.Parameter, value: tuple
 )
 @click.option("--subject", "keys", multiple=True, metavar="KEY", help="Draw this subject only; may be given several times.")
 @click.option(
-    "--view", "views", multiple=True, type=EnumChoice([*TARGET_VIEWS]), help="Draw this view only; may be given several times."
+    "--view",
+    "views",
+    multiple=True,
+    type=EnumChoice([*STORED_VIEWS]),
+    help="Draw this view only; may be given several times.  [all but 3ch]",
 )
 @click.option(
     "--phase",
@@ -99,7 +103,9 @@ def show(
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     with Catalogue(catalogue) as opened:
         numbers = _choose_subjects(opened, keys, limit)
-        chosen = {view: list(_choose_series(opened, numbers, view, phases)) for view in TARGET_VIEWS if view in views or not views}
+        chosen = {
+            view: list(_choose_series(opened, numbers, view, phases)) for view in STORED_VIEWS if view in (views or TARGET_VIEWS)
+        }
         n_images = sum(series.n_images for of_view in chosen.values() for series in of_view)
         if n_images == 0:
             say("nothing to draw: the catalogue has no such images; 'cmr-planes inspect' says what it holds")

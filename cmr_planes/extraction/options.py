@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cmr_planes.annotations.reading import LabelSource
-from cmr_planes.cine.series_names import NameTable, load_names
+from cmr_planes.cine.series_names import NameTable, load_names, parse_names
 from cmr_planes.discovery.participants import Participants
 from cmr_planes.discovery.pseudonyms import Pseudonyms
 from cmr_planes.errors import ShardError
@@ -14,15 +14,15 @@ from cmr_planes.nifti.plane_table import PlaneTable
 from cmr_planes.nifti.volumes import WorldAxes
 from cmr_planes.shards.schema import Codec, configuration_digest
 from cmr_planes.system.json_text import JSON
-from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
+from cmr_planes.views import STORED_VIEWS, TARGET_VIEWS, CardiacView, PhaseChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractOptions:
     """Everything that decides the content of a catalogue, and nothing else (not the number of workers)."""
 
-    views: tuple[CardiacView, ...] = TARGET_VIEWS
-    """Views on which positions are drawn, in the order of :data:`cmr_planes.views.TARGET_VIEWS`."""
+    views: tuple[CardiacView, ...] = STORED_VIEWS
+    """Views that are stored, in the order of :data:`cmr_planes.views.STORED_VIEWS`; 3Ch has no positions."""
     phases: PhaseChoice = PhaseChoice.ED_ES
     """Cardiac phases that are kept."""
     layout: BoxLayout = field(default_factory=BoxLayout)
@@ -56,20 +56,19 @@ class ExtractOptions:
         Raises
         ------
         ValueError
-            A view is not one on which positions are drawn, or a number lies outside its range.
+            No view is one on which positions are drawn, or a number lies outside its range.
         """
         views = {CardiacView(view) for view in self.views}
-        untargeted = views - set(TARGET_VIEWS)
-        if untargeted or not views:
-            found = ", ".join(sorted(view.value for view in untargeted)) or "none"
-            raise ValueError(f"views must be of {', '.join(TARGET_VIEWS)}, got {found}")
+        if views.isdisjoint(TARGET_VIEWS):
+            found = ", ".join(sorted(views)) or "none"
+            raise ValueError(f"one of the views must be {', '.join(TARGET_VIEWS)}, got {found}")
         if self.shard_size < 1:
             raise ValueError(f"shard_size must be 1 or more, got {self.shard_size}")
         if self.min_agreement is not None and not -1 <= self.min_agreement <= 1:
             raise ValueError(f"min_agreement is a correlation, -1 to 1, got {self.min_agreement}")
         if self.planes is not None and not self.nifti:
             raise ValueError("a table of planes is for NIfTI sources: DICOM headers say where the planes lie")
-        object.__setattr__(self, "views", tuple(view for view in TARGET_VIEWS if view in views))
+        object.__setattr__(self, "views", tuple(view for view in STORED_VIEWS if view in views))
         object.__setattr__(self, "phases", PhaseChoice(self.phases))
         object.__setattr__(self, "codec", Codec(self.codec))
         object.__setattr__(self, "world", None if self.world is None else WorldAxes(self.world))
@@ -99,6 +98,25 @@ class ExtractOptions:
             "annotations": None if self.labels is None else self.labels.to_json(),
             CONFIGURATION_FIELD: None if self.pseudonyms is None else self.pseudonyms.check_value,
         }
+
+
+def source_options(configuration: Mapping[str, JSON], pseudonyms: Pseudonyms | None) -> ExtractOptions:
+    """Return the options of a catalogue's configuration that decide how its sources are read, all frames of them.
+
+    Raises
+    ------
+    SourceError
+        The configuration has no usable table of series names.
+    """
+    world = configuration.get("world")
+    return ExtractOptions(
+        phases=PhaseChoice.ALL,
+        keep_all=True,
+        names=parse_names(str(configuration.get("names") or ""), "the catalogue's table of series names"),
+        nifti=bool(configuration.get("nifti")),
+        world=None if world is None else WorldAxes(str(world)),
+        pseudonyms=pseudonyms,
+    )
 
 
 CONFIGURATION_FIELD = "pseudonymised"

@@ -97,7 +97,7 @@ def _assemble(
     cines = {view: slices for view, slices in subject.views.items() if view not in subject.named_phases}
     kept = TARGET_VIEWS if options.keep_all or subject.keeps_images else annotations.views_among(subject.views)
     targets: list[CardiacView] = []
-    for view in options.views:
+    for view in (view for view in options.views if view in TARGET_VIEWS):
         is_possible, found = _is_possible(view, subject, is_kept=view in kept)
         targets += [view] if is_possible else []
         yield None, found
@@ -116,8 +116,14 @@ def _assemble(
         sentence = f"end-systole could not be told: {choice.cycle.lack}; only end-diastole was kept"
         yield None, [Finding("", NoteCode.FEW_FRAMES, sentence)]
     assembly = Assembly(subject=subject, options=options, kept=kept, times=times, choice=choice)
+    are_stored = False
     for view in targets:
-        yield _make_view(view, assembly)
+        record, found = _make_view(view, assembly)
+        are_stored |= record is not None
+        yield record, found
+    for view in options.views:
+        if are_stored and view not in TARGET_VIEWS and view in subject.views:
+            yield _make_view(view, assembly)
 
 
 def _is_possible(view: CardiacView, subject: SubjectViews, *, is_kept: bool) -> tuple[bool, list[Finding]]:
@@ -173,7 +179,7 @@ def _make_view(view: CardiacView, assembly: Assembly) -> tuple[ViewRecord | None
     keep, found = _readable_slices(view, slices, frame_index)
     findings += found
     positions: list[Positions] | None = None
-    if not _missing_planes(view, subject):
+    if view in VIEW_LINES and not _missing_planes(view, subject):
         keep, positions, found = _place_positions(view, slices, keep, assembly)
         findings += found
     if not keep:
@@ -187,12 +193,12 @@ def _make_view(view: CardiacView, assembly: Assembly) -> tuple[ViewRecord | None
         if findings and findings[-1].is_rejection:
             return None, findings
     findings += repair_findings(view, slices, frame_index)
-    record = _record(view, slices, phases, frame_index, positions, agreement)
+    record = view_record(view, slices, phases, frame_index, positions, agreement)
     is_stated = positions is not None and any(line.view in subject.stated_planes for line in VIEW_LINES[view])
     return replace(record, has_stated_planes=is_stated, source_header=subject.source_headers.get(view)), findings
 
 
-def _record(
+def view_record(
     view: CardiacView,
     slices: Sequence[ReadSlice],
     phases: tuple[str, ...],
@@ -200,7 +206,17 @@ def _record(
     positions: Sequence[Positions] | None,
     agreement: FloatArray | None,
 ) -> ViewRecord:
-    """Put together what is stored of a view; ``frame_index`` has shape (phase, slice)."""
+    """Put together what is stored of a view.
+
+    Parameters
+    ----------
+    view, slices
+        The view, and its slices, whose images can be read.
+    phases, frame_index
+        The names of the phases, and the frame of each phase and slice, shape (phase, slice), from 0.
+    positions, agreement
+        Positions on each slice and the agreement along their lines; None where the view has none.
+    """
     frames = [[(one, int(frame)) for one, frame in zip(slices, row, strict=True)] for row in frame_index]
     return ViewRecord(
         view=view,

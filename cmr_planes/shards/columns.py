@@ -49,7 +49,7 @@ class ImageIndex:
     subject_number: IntArray
     """Shape (images,): the subject's row in ``subjects``."""
     view: NDArray[np.str_]
-    """Shape (images,): ``sax``, ``2ch`` or ``4ch``."""
+    """Shape (images,): ``sax``, ``2ch``, ``3ch`` or ``4ch``."""
     phase: NDArray[np.str_]
     """Shape (images,): ``ed``, ``es``, or ``000``, ``001``, … in order of time."""
     phase_index: IntArray
@@ -119,7 +119,7 @@ class ViewTable:
     subject: tuple[str, ...]
     """The subject's key."""
     view: tuple[str, ...]
-    """``sax``, ``2ch`` or ``4ch``."""
+    """``sax``, ``2ch``, ``3ch`` or ``4ch``."""
     n_phases: IntArray
     """Cardiac phases."""
     n_slices: IntArray
@@ -179,7 +179,7 @@ class AnnotationTable:
     subject: tuple[str, ...]
     """The subject's key."""
     view: tuple[str, ...]
-    """``sax``, ``2ch`` or ``4ch``."""
+    """``sax``, ``2ch``, ``3ch`` or ``4ch``."""
     source: tuple[str, ...]
     """The format that the labels came in."""
     n_images: IntArray

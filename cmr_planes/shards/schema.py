@@ -86,7 +86,7 @@ class Attribute:
     """Attributes of a view's group."""
 
     VIEW = "view"
-    """``sax``, ``2ch`` or ``4ch``."""
+    """``sax``, ``2ch``, ``3ch`` or ``4ch``."""
     AFFINE_LPS_MM = "affine_lps_mm"
     """(slice, 4, 4): (column, row, 0, 1) to LPS coordinates in mm."""
     SPACING_MM = "spacing_mm"

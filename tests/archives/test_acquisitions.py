@@ -125,7 +125,7 @@ def test_of_two_takes_in_one_series_the_later_is_used(
             file.set(**{numbers: {"AcquisitionNumber": "2", "AcquisitionTime": "110000"}[numbers]})
     found = outcome(files, tmp_path)
     assert found.frames["sax"] == control.frames["sax"]
-    assert found.acquisitions == {"sax": {5}, "2ch": {1}, "4ch": {1}}
+    assert found.acquisitions == {"sax": {5}, "2ch": {1}, "3ch": {1}, "4ch": {1}}
     assert found.note("superseded").startswith("3 slices were left out of the stack")
 
 
@@ -298,7 +298,7 @@ def test_cosines_of_two_decimals_are_read_and_noted(files: Files, tmp_path: Path
     for file in files.of():
         file.set(ImageOrientationPatient=[f"{float(value):.2f}" for value in file.header.ImageOrientationPatient])
     found = outcome(files, tmp_path)
-    assert found.acquisitions == {"sax": {1}, "2ch": {1}, "4ch": {1}}
+    assert found.acquisitions == {"sax": {1}, "2ch": {1}, "3ch": {1}, "4ch": {1}}
     assert "half a degree" in found.note("repaired_header")
 
 

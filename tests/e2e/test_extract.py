@@ -33,19 +33,44 @@ def note_codes(out: Path) -> set[str]:
         return {note.code.value for note in catalogue.notes()}
 
 
-def test_a_folder_of_subjects_becomes_images_and_masks_of_three_views(tmp_path):
+def test_a_folder_of_subjects_becomes_images_of_four_views_and_masks_of_three(tmp_path):
     source = write_folders(tmp_path / "dicom", 2)
     result = extract(source, tmp_path / "out.h5")
     assert result.exit_code == 0
-    assert "2 subjects with 20 images in 1 shard; nothing left out" in result.stdout
+    assert "2 subjects with 24 images in 1 shard; nothing left out" in result.stdout
     with h5py.File(tmp_path / "out.h5") as file:
         assert sorted(file["data"]) == ["SYN-0001", "SYN-0002"]
         for subject in file["data"].values():
             assert {view: group["image"].shape for view, group in subject.items()} == {
                 "sax": (2, 3, 48, 48),
                 "2ch": (2, 1, 48, 48),
+                "3ch": (2, 1, 48, 48),
                 "4ch": (2, 1, 48, 48),
             }
+            assert {view for view, group in subject.items() if "positions" in group} == {"sax", "2ch", "4ch"}
+
+
+def test_3ch_is_stored_beside_other_views_only_and_changes_none_of_them(tmp_path):
+    source = write_folders(tmp_path / "dicom", 1)
+    assert extract(source, tmp_path / "four.h5").exit_code == 0
+    assert extract(source, tmp_path / "three.h5", "--views", "sax,2ch,4ch").exit_code == 0
+    with h5py.File(tmp_path / "four.h5") as four, h5py.File(tmp_path / "three.h5") as three:
+        views = three["data/SYN-0001"]
+        assert set(four["data/SYN-0001"]) - set(views) == {"3ch"}
+        for path in [
+            f"{view}/{name}" for view in views for name in views[view] if name != "instance_digests"
+        ]:  # salted by the options
+            np.testing.assert_array_equal(four[f"data/SYN-0001/{path}"][()], views[path][()])
+        for view in views:
+            assert {name: str(value) for name, value in four[f"data/SYN-0001/{view}"].attrs.items()} == {
+                name: str(value) for name, value in views[view].attrs.items()
+            }
+        assert [row["view"] for row in four["index"] if row["view"] != b"3ch"] == [row["view"] for row in three["index"]]
+    write_study(tmp_path / "lone" / "SYN-0002", small_study("SYN-0002", views=("sax", "3ch")))
+    assert extract(tmp_path / "lone", tmp_path / "lone.h5").exit_code == 3  # no positions without 2Ch and 4Ch, so nothing is kept
+    assert extract(tmp_path / "lone", tmp_path / "kept.h5", "--keep-all").exit_code == 0
+    with Catalogue(tmp_path / "kept.h5") as catalogue:
+        assert catalogue.views().view == ("sax", "3ch")
 
 
 def literal_boxes(target, first, second, axes, *, box, gap):
@@ -274,7 +299,7 @@ def test_headers_that_cannot_be_used_end_in_one_sentence(tmp_path, overrides, co
     with Catalogue(tmp_path / "out.h5") as catalogue:
         bad = [rejection for rejection in catalogue.rejections() if rejection.subject == "SYN-0001"]
         assert list(catalogue.subjects().key) == ["SYN-0001", "SYN-0002"]
-        assert catalogue.subjects().n_images.tolist() == [0, 10]
+        assert catalogue.subjects().n_images.tolist() == [0, 12]
     assert code in {rejection.code.value for rejection in bad}
     assert all("\n" not in rejection.sentence and len(rejection.sentence) > 40 for rejection in bad)
 
@@ -405,7 +430,7 @@ def test_summary_as_json(tmp_path):
     summary = json.loads(result.stdout)
     assert summary["n_subjects"] == 1
     assert summary["views"]["sax"]["n_images"] == 6
-    assert summary["this_run"]["n_images"] == 10
+    assert summary["this_run"]["n_images"] == 12
 
 
 def test_no_key_of_a_subject_is_printed_unless_asked(tmp_path):

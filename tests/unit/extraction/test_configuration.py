@@ -21,7 +21,7 @@ def test_equal_options_have_no_difference():
     ("changes", "words"),
     [
         ({"keep_all": True}, "keep-all off, not on"),
-        ({"views": ("sax",)}, "views sax,2ch,4ch, not sax"),
+        ({"views": ("sax",)}, "views sax,2ch,4ch,3ch, not sax"),
         ({"layout": BoxLayout(size=9)}, "box 11, not 9"),
         ({"min_agreement": 0.5}, "min-agreement off, not 0.5"),
         ({"shard_size": 8}, "shard-size 32, not 8"),

@@ -16,8 +16,8 @@ def test_text_is_taken_for_views_phases_and_codec():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"views": (CardiacView.THREE_CHAMBER,)}, "views must be of sax, 2ch, 4ch, got 3ch"),
-        ({"views": ()}, "views must be of sax, 2ch, 4ch, got none"),
+        ({"views": (CardiacView.THREE_CHAMBER,)}, "one of the views must be sax, 2ch, 4ch, got 3ch"),
+        ({"views": ()}, "one of the views must be sax, 2ch, 4ch, got none"),
         ({"views": ("rvot",)}, "'rvot' is not a valid CardiacView"),
         ({"phases": "ed"}, "'ed' is not a valid PhaseChoice"),
         ({"shard_size": 0}, "shard_size must be 1 or more, got 0"),
