@@ -5,6 +5,8 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from cmr_planes.cli.options import pseudonymise_option
+from cmr_planes.discovery.pseudonyms import Pseudonyms
 from cmr_planes.errors import ExitCode
 from cmr_planes.exports.job import ExportSummary
 from cmr_planes.exports.job import export as run_export
@@ -32,6 +34,15 @@ _DEFAULTS = ExportOptions(form=ExportForm.NNUNET)
     help="Folder of the export; other subjects' exports may be in it.",
 )
 @click.option("--to", "form", required=True, type=EnumChoice([*ExportForm]), help="Names and folders of the export.")
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="SOURCE",
+    type=click.Path(exists=True, path_type=Path),
+    help="ukbb, bids: what OUT.h5 was extracted from, for whole cines beside ED and ES; may be given several times.",
+)
+@pseudonymise_option
 @click.option("--subject", "keys", multiple=True, metavar="KEY", help="Export this subject only; may be given several times.")
 @click.option(
     "--view", type=EnumChoice([*TARGET_VIEWS]), default=_DEFAULTS.view.value, show_default=True, help="nnunet: view of the images."
@@ -64,6 +75,8 @@ def export(
     *,
     folder: Path,
     form: ExportForm,
+    sources: tuple[Path, ...],
+    pseudonyms: Pseudonyms | None,
     keys: tuple[str, ...],
     view: CardiacView,
     labels: ExportLabels,
@@ -76,7 +89,7 @@ def export(
     """Write the images and label maps of OUT.h5 as NIfTI files for other programs.
 
     ukbb has one folder per subject with the names of ukbb_cardiac: sa_ED.nii.gz, la_4ch_ES.nii.gz, label_sa_ED.nii.gz; sa.nii.gz
-    where OUT.h5 has whole cines (extract --phases all).
+    where OUT.h5 has whole cines (extract --phases all), or where --source gives the files that it was extracted from.
 
     nnunet has the folder of a raw data set of nnU-Net version 2, with ED and ES of each subject as cases, dataset.json, and
     splits_final.json by participant. Test participants are in imagesTs.
@@ -89,11 +102,16 @@ def export(
     \b
     Example:
       cmr-planes export out.h5 -o ukbb --to ukbb
+      cmr-planes export out.h5 -o ukbb --to ukbb --source studies/
       cmr-planes export out.h5 -o nnUNet_raw --to nnunet --dataset Dataset501_SAX
       cmr-planes export out.h5 -o nnUNet_raw --to nnunet --dataset Dataset502_Positions --labels positions
       cmr-planes export out.h5 -o bids --to bids
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     given = [name for name in NNUNET_OPTIONS if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if sources and form is ExportForm.NNUNET:
+        raise click.UsageError("--source is for --to ukbb and bids; leave it out")
+    if pseudonyms is not None and not sources:
+        raise click.UsageError("--pseudonymise goes with --source, whose subjects bear their original names; leave it out")
     if given and form is not ExportForm.NNUNET:
         raise click.UsageError(f"--{given[0].replace('_', '-')} is for --to nnunet; leave it out")
     try:
@@ -103,7 +121,15 @@ def export(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     with shown("export", "subjects") as on_progress:
-        summary = run_export(catalogue, folder, options, overwrite=overwrite, on_progress=on_progress)
+        summary = run_export(
+            catalogue,
+            folder,
+            options,
+            sources=sources,
+            pseudonyms=pseudonyms,
+            overwrite=overwrite,
+            on_progress=on_progress,
+        )
     if as_json:
         print_json(_to_json(summary))
     else:

@@ -1,9 +1,12 @@
 """The export of a catalogue: all files under a temporary name, then in their place."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cmr_planes.discovery.pseudonyms import Pseudonyms
+from cmr_planes.errors import ExportError
 from cmr_planes.exports.bids import bids_files, bids_names, check_alone, root_files
 from cmr_planes.exports.folder import SHARED_FOLDER, check_free, staged
 from cmr_planes.exports.names import safe_names
@@ -13,6 +16,7 @@ from cmr_planes.exports.selection import annotated_views, choose_subjects
 from cmr_planes.exports.series import read_series
 from cmr_planes.exports.tally import Tally
 from cmr_planes.exports.ukbb import ukbb_files
+from cmr_planes.exports.whole_cines import CineSource
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnProgress, Progress, ignore_progress
@@ -40,6 +44,8 @@ def export(
     out: PathLike,
     options: ExportOptions,
     *,
+    sources: PathLike | Sequence[PathLike] = (),
+    pseudonyms: Pseudonyms | None = None,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> ExportSummary:
@@ -55,6 +61,11 @@ def export(
         The folder; made if it does not exist. Exports of other subjects, or other data sets, may be in it.
     options
         The form, and what it leaves to choose.
+    sources
+        The DICOM or NIfTI files from which the catalogue was extracted: whole cines are read from them. None for what the catalogue
+        holds.
+    pseudonyms
+        Those with which the catalogue was made; needed with ``sources``.
     overwrite
         Whether to replace files and folders of the same names.
     on_progress
@@ -69,16 +80,20 @@ def export(
     ExportError
         ``out`` holds files of the same names or cannot be written, or the form cannot hold the catalogue; the sentence says why.
     SourceError
-        The catalogue holds nothing to export.
+        The catalogue holds nothing to export, or ``sources`` holds none of its subjects.
     ShardError
-        The catalogue cannot be read.
+        The catalogue cannot be read, or was made with other pseudonyms.
     """
     folder = Path(out)
+    paths = [Path(sources)] if isinstance(sources, str | os.PathLike) else [Path(source) for source in sources]
+    if paths and options.form is ExportForm.NNUNET:
+        raise ExportError("whole cines are not for an nnU-Net data set, which has labelled phases; leave the sources out")
     with Catalogue(Path(catalogue)) as opened:
         subjects = choose_subjects(opened, options.subjects)
         if options.form is ExportForm.NNUNET:
             return _export_dataset(opened, folder, subjects, options, overwrite=overwrite, on_progress=on_progress)
-        return _export_folders(opened, folder, subjects, options.form, overwrite=overwrite, on_progress=on_progress)
+        cines = CineSource(opened, paths, pseudonyms) if paths else None
+        return _export_folders(opened, folder, subjects, options.form, cines, overwrite=overwrite, on_progress=on_progress)
 
 
 def _export_folders(
@@ -86,6 +101,7 @@ def _export_folders(
     out: Path,
     subjects: Mapping[str, tuple[CardiacView, ...]],
     form: ExportForm,
+    cines: CineSource | None,
     *,
     overwrite: bool,
     on_progress: OnProgress,
@@ -111,9 +127,10 @@ def _export_folders(
         check_alone(out, entries)
     with staged(out, overwrite=overwrite) as staging:
         for done, (key, views) in enumerate(subjects.items(), start=1):
-            for view in views:
-                series = read_series(catalogue, key, view, with_labels=view in annotated.get(key, ()))
+            stored = [read_series(catalogue, key, view, with_labels=view in annotated.get(key, ())) for view in views]
+            for series in stored:
                 tally.add(series)
+            for series in (*stored, *(() if cines is None else cines.read(key, stored))):
                 for path, data in files_of(names[key], series):
                     staging.write(path, data)
                     tally.n_files += 1
@@ -122,7 +139,8 @@ def _export_folders(
         for path, data in described.items():
             staging.write(path, data)
             tally.n_files += 1
-    return ExportSummary(out=out, n_subjects=tally.n_subjects, n_files=tally.n_files, notes=tuple(tally.notes()))
+    notes = (*(() if cines is None else cines.notes()), *tally.notes())
+    return ExportSummary(out=out, n_subjects=tally.n_subjects, n_files=tally.n_files, notes=notes)
 
 
 def _export_dataset(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cmr_planes.geometry.arrays import FloatArray, IntArray, LabelArray
 from cmr_planes.shards.catalogue import Catalogue
-from cmr_planes.shards.records import ViewLabels
+from cmr_planes.shards.records import ViewLabels, ViewRecord
 from cmr_planes.views import CardiacPhase, CardiacView
 
 _NAMED_PHASES = frozenset(CardiacPhase)
@@ -49,6 +49,24 @@ class ImageSeries:
     def is_cine(self) -> bool:
         """Whether the phases are the frames of a cine, not end-diastole and end-systole."""
         return not _NAMED_PHASES.issuperset(self.phases)
+
+
+def series_of(record: ViewRecord) -> ImageSeries:
+    """Return the images of a record."""
+    unknown = np.full(len(record.planes), np.nan)
+    return ImageSeries(
+        view=record.view,
+        phases=record.phases,
+        image=record.image,
+        rescale=record.rescale,
+        affines_lps_mm=np.stack([plane.patient_from_pixel for plane in record.planes]),
+        slice_thickness_mm=unknown if record.slice_thickness_mm is None else record.slice_thickness_mm,
+        trigger_time_ms=record.trigger_time_ms,
+        frame_numbers=record.frame_numbers,
+        manufacturer=record.manufacturer,
+        field_strength_t=record.field_strength_t,
+        has_directions=record.has_directions,
+    )
 
 
 def read_series(

@@ -154,6 +154,9 @@ def _commands(source: Path, labels: Path, folder: Path):
     yield "inspect", run("inspect", out, "-v")
     yield "inspect-json", run("inspect", out, "-v", "--json")
     yield "show", run("show", out, "-o", folder / "pictures", "-v", "--limit", 2)
+    for form in ("ukbb", "bids"):
+        yield f"export-{form}", run("export", out, "-o", folder / form, "--to", form, "--source", source)
+    yield "export-nnunet", run("export", out, "-o", folder / "nnunet", "--to", "nnunet", "--labels", "positions", "--split-seed", 2)
     yield "verify", run("verify", out, "--json")
     shard = out.with_suffix(".shards") / "00000.h5"
     whole = shard.read_bytes()
@@ -227,6 +230,8 @@ def assert_done(outputs: Path) -> None:
         assert {path.name.split("_sax_")[0] for path in dicom.iterdir()} == {"SYN-0001", "SYN-0009", "9000001_2"}
     assert any(finds(path.read_bytes()) for path in (_named(outputs) / "dicom").iterdir()), "the search finds what is there"
     for name in ("out.log", "annotate.log", "pictures/sax-001.png", "predicted/labels", "again/labels", "run/metrics.jsonl"):
+        assert (outputs / name).exists()
+    for name in ("ukbb/SYN-0001/sa.nii.gz", "bids/sub-9000001/ses-2/cmr", "nnunet/Dataset501_CMR/dataset.json"):
         assert (outputs / name).exists()
 
 
