@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import json
+import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -85,6 +86,7 @@ def check_page(path: Path) -> Page:
             assert value.startswith(("#", "data:")), f"{tag} needs {value}"
     assert "SYN-" not in path.read_text(encoding="utf-8")
     assert "nan" not in [word.lower() for _, text in page.texts for word in text.replace("(", " ").replace(")", " ").split()]
+    assert not re.search(r"\bp ?[<=]", " ".join(text for _, text in page.texts)), "a p beside intervals of another bootstrap"
     for link in page.all("a"):
         if link.get("class") == "csv":
             rows = list(csv.reader(io.StringIO(unquote(link["href"].split(",", 1)[1]))))
@@ -143,7 +145,7 @@ def test_a_report_is_whole_and_made_again_alike(study):
         "paper: 0.704 (0.065)",
         "paper: 1 (18)",
         "python 3.11.0",
-        "Pretext default ends at a mean Dice of 0.",
+        "Pretext default (target boxes) ends at a mean Dice of 0.",
         "cpu (1 threads)",
     ):
         assert words in text

@@ -190,3 +190,15 @@ def test_a_study_asks_who_equal_keys_are_before_it_trains_a_pretext(labelled, tm
     people = ["[finetune]", 'people = "other"']
     (tmp_path / "study.toml").write_text("\n".join([*lines, *tables, *people]))
     assert train("study", tmp_path / "study.toml", "--out", tmp_path / "study", "--dry-run").exit_code == 0
+
+
+def test_a_study_does_not_need_test_participants_in_its_pretext_s_catalogue(labelled, tmp_path):
+    positions = small_catalogue(tmp_path / "positions", 3, first=41)
+    lines = [f'data = "{labelled}"', "subjects = [1]", "seeds = 1", "few_tested = true", 'modes = ["all", "multitask"]']
+    tables = ["[pretext]", f'data = "{positions}"', "fractions = [1, 0, 0]", "unlabelled_held_back = 0"]
+    (tmp_path / "study.toml").write_text("\n".join([*lines, *tables, "[finetune]", "fractions = [0.5, 0.1, 0.4]"]))
+    done = train("study", tmp_path / "study.toml", "--out", tmp_path / "study", "--dry-run", "--json")
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)["facts"]
+    assert facts["pretexts/default"] == {"n_subjects": 3, "n_images": 18, "n_test": 0}
+    assert all(facts[f"cells/{mode}-n1-s0"]["n_test"] > 0 for mode in ("all", "multitask"))
