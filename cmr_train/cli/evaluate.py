@@ -154,7 +154,7 @@ def _cautions(evaluation: "Evaluation") -> Iterator[str]:
     if evaluation.n_trained_on and evaluation.subset is not Subset.TRAIN:
         yield f"{counted(evaluation.n_trained_on, 'evaluated subject')} in the training set of the run"
     if evaluation.n_seen_by_pretext:
-        yield f"{counted(evaluation.n_seen_by_pretext, 'evaluated subject')} whose positions the pretext was trained on"
+        yield f"{counted(evaluation.n_seen_by_pretext, 'evaluated subject')} whom the pretext has seen"
     if evaluation.n_baseline_trained_on != evaluation.n_trained_on and evaluation.baseline is not None:
         yield (
             f"the run was trained on {evaluation.n_trained_on} of the evaluated subjects, its baseline on "

@@ -23,11 +23,11 @@ from cmr_planes.terminal.options import (
 )
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, table
-from cmr_train.choices import DeviceKind, Preset
+from cmr_train.choices import DeviceKind, Preset, PretextTarget
 from cmr_train.cli.options import PATH, lists_problems, setting_option
 from cmr_train.config import SETTINGS
 from cmr_train.study.engines import Engine, Submit, dask_executor, local_executor, slurm_executor
-from cmr_train.study.plan import StudyPlan, StudyRun, plan_study
+from cmr_train.study.plan import Pretext, StudyPlan, StudyRun, plan_study
 from cmr_train.study.study_file import STUDY_SETTINGS, parse_study, read_document
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def _print_plan(plan: StudyPlan, facts: Mapping[str, Mapping[str, int]], done: s
     """Print what will be done: a line for each pretext, variant, mode and number of subjects."""
     rows: list[tuple[object, ...]] = [
         (
-            f"pretext {pretext.name}, {pretext.config.traits.task}",
+            f"pretext {pretext.name}{_target(pretext)}",
             facts[pretext.folder]["n_subjects"],
             f"{facts[pretext.folder]['n_images']:,}",
             1,
@@ -198,6 +198,12 @@ def _print_plan(plan: StudyPlan, facts: Mapping[str, Mapping[str, int]], done: s
     n_test = facts[plan.runs[0].folder]["n_test"]
     where = "" if plan.study.test is None else f" of {str(plan.study.test.data)!r}"
     click.echo(f"All are tested on the same {n_test:,} participants{where}.")
+
+
+def _target(pretext: Pretext) -> str:
+    """Return what a pretext learns, where that is not the boxes."""
+    config = pretext.config.pretext
+    return "" if config is None or config.target is PretextTarget.BOXES else f" ({config.target})"
 
 
 def _local_slots(plan: StudyPlan, jobs: int | None) -> tuple[int, tuple[str, ...]]:

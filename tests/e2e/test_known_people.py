@@ -183,7 +183,7 @@ def test_people_whom_the_pretext_saw_are_counted(tmp_path, ours):
     write_json(run / SPLIT_NAME, read_json(run / SPLIT_NAME) | {"seen_by_pretext": seen})
     result = evaluate(run, "--subset", "all")
     assert "1 evaluated subject in the training set of the run" in said(result)
-    assert "2 evaluated subjects whose positions the pretext was trained on" in said(result)
+    assert "2 evaluated subjects whom the pretext has seen" in said(result)
     summary = json.loads((run / "evaluation-out-all" / "summary.json").read_text())
     assert (summary["n_trained_on"], summary["n_seen_by_pretext"]) == (1, 2)
     evaluate(run, "--subset", "unseen")

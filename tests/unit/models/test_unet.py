@@ -152,3 +152,21 @@ def test_a_perfect_answer_costs_nothing():
     _, classes = batch()
     logits = 50 * torch.nn.functional.one_hot(classes, 4).movedim(-1, 1).float()
     assert dice_cross_entropy(logits, classes).item() == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("has_decoder_per_head", [False, True])
+def test_a_pooled_head_answers_once_from_the_lowest_level_and_has_no_decoder(has_decoder_per_head):
+    heads = {"dense": 4, "pooled": 2}
+    model = UNet(1, 2, 2, heads=heads, pooled_heads=("pooled",), has_decoder_per_head=has_decoder_per_head).eval()
+    images = torch.rand(3, 1, 16, 24)
+    assert model(images, "dense").shape == (3, 4, 16, 24)
+    features = images
+    for step, block in enumerate(model.encoder):
+        features = block(features if step == 0 else torch.nn.functional.max_pool2d(features, 2))
+    head = model.heads["pooled"]
+    expected = features.mean(dim=(2, 3)) @ head.weight[:, :, 0, 0].T + head.bias
+    torch.testing.assert_close(model(images, "pooled")[:, :, 0, 0], expected)
+    trained = {id(parameter) for parameter in model.parameters_of("pooled")}
+    assert trained == {id(parameter) for part in (model.encoder, head) for parameter in part.parameters()}
+    alone = UNet(1, 2, 2, heads={"pooled": 2}, pooled_heads=("pooled",))
+    assert {name.split(".")[0] for name in alone.state_dict()} == {"encoder", "heads"}

@@ -15,13 +15,15 @@ from cmr_train.choices import Head, Recipe
 from cmr_train.compute.devices import Compute, choose_compute
 from cmr_train.data.datasets import PlaneDataset, Target
 from cmr_train.data.images import Grid
+from cmr_train.data.places import relative_places
 from cmr_train.errors import ConfigError, TrainError
 from cmr_train.models.initial_weights import initialise
 from cmr_train.models.unet import UNet
 from cmr_train.recipes.pretext import train_pretext
 from cmr_train.training import validation
+from cmr_train.training.objectives import SliceObjective
 from cmr_train.training.session import Reporter
-from cmr_train.training.validation import ClassScore, mean_dice
+from cmr_train.training.validation import ClassScore, NumberScore, mean_dice
 from tests.helpers.training import SIZE, small_catalogue, small_config
 
 
@@ -100,6 +102,25 @@ def test_a_structure_that_is_nowhere_counts_and_a_position_outside_every_image_d
     names = {1: "first", 2: "second", 3: "nowhere"}
     values = ClassScore(dataset=OneImage(), names=names)(UNet(1, 2, 1, heads={"a": 2}), Compute(torch.device("cpu")))
     assert values == pytest.approx({"first": 1, "second": 2 / 3, "mean": (1 + 2 / 3) / n_counted})
+
+
+@pytest.mark.parametrize("answer", [0.0, 0.3, 0.5])
+def test_the_score_of_numbers_is_the_share_of_their_variance_that_is_explained(catalogue_path, answer):
+    with Catalogue(catalogue_path) as catalogue:
+        index = catalogue.index(CardiacView.SAX)
+        dataset = PlaneDataset(
+            catalogue, index, Target(view=CardiacView.SAX, head=Head.POSITIONS, classes=(), grid=Grid((SIZE, SIZE)))
+        )
+        objective = SliceObjective(torch.from_numpy(relative_places(catalogue, index)))
+        model = UNet(1, 2, 1, heads={"positions": 1}, pooled_heads=("positions",))
+        torch.nn.init.zeros_(model.heads["positions"].weight)
+        torch.nn.init.constant_(model.heads["positions"].bias, answer)
+        values = NumberScore(dataset=dataset, objective=objective)(model, Compute(torch.device("cpu")))
+    assert model.training
+    places = index.slice_index / 2
+    errors = (places - answer) ** 2
+    assert values["error"] == pytest.approx(np.sqrt(errors.mean()), rel=1e-5)
+    assert values["mean"] == pytest.approx(1 - errors.mean() / places.var(), abs=1e-5)
 
 
 def test_watching_changes_no_weight_and_is_written_down(catalogue_path, tmp_path):
