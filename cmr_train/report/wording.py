@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from cmr_planes.terminal.text import counted, decimals
-from cmr_train.choices import TransferMode, Weights
+from cmr_train.choices import PretextTarget, TransferMode, Weights
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
 from cmr_train.report.analysis import Entry
@@ -100,18 +100,17 @@ def example_alt(example: Example) -> str:
 def pretext_end(run: RunResult) -> str:
     """Say where a pretext's learning ended, and whether it has come to its plateau."""
     config = run.config
-    learnt = f"Pretext {run.name}" + (
-        f" (target {config.pretext.target})" if config is not None and config.pretext is not None else ""
-    )
+    name = f"Pretext {run.name}"
+    if config is not None and config.pretext is not None and config.pretext.target is not PretextTarget.BOXES:
+        name += f" (target {config.pretext.target})"
     if run.curve is None or MEAN not in run.curve.dice:
-        return f"{learnt} never looked at the validation set: whether it came to its plateau cannot be said."
+        return f"{name} never looked at the validation set: whether it came to its plateau cannot be said."
     dice = run.curve.dice[MEAN]
     change = last_quarter_change(run.curve.iterations, dice)
-    score = "mean Dice" if config is None or config.has_classes(config.head) else "share of the variance that is explained"
-    end = (
-        f"{learnt} ends at a {score} of {decimals(float(dice[-1]), 3)} on the validation set after "
-        f"{run.curve.iterations[-1]:,} iterations"
-    )
+    value = decimals(float(dice[-1]), 3)
+    has_dice = config is None or config.has_classes(config.head)
+    score = f"a mean Dice of {value}" if has_dice else f"a score of {value} (explained share of the variance)"
+    end = f"{name} ends at {score} on the validation set after {run.curve.iterations[-1]:,} iterations"
     if math.isnan(change):
         return f"{end}; whether that is its plateau cannot be said from so few looks."
     return f"{end}: {verdict(change)} ({signed(change)} over the last quarter)."
