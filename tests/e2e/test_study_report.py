@@ -145,7 +145,7 @@ def test_a_report_is_whole_and_made_again_alike(study):
         "paper: 0.704 (0.065)",
         "paper: 1 (18)",
         "python 3.11.0",
-        "Pretext default (target boxes) ends at a mean Dice of 0.",
+        "Pretext default ends at a mean Dice of 0.",
         "cpu (1 threads)",
     ):
         assert words in text
