@@ -24,6 +24,8 @@ ONNX_SUFFIX, SAFETENSORS_SUFFIX = ".onnx", ".safetensors"
 """Of files that are networks without their folder: they hold their card."""
 FORMAT, VERSION = "cmr-train network", 1
 """Of the card; cards of a larger number are refused."""
+FILES_FIELD = "files"
+"""Field of ``card.json``: the checksum of each file of weights beside it."""
 CARD_KEY = "cmr_train_card"
 """Under which a file of weights holds its card."""
 INPUT, OUTPUT = "images", "logits"

@@ -10,6 +10,8 @@ from cmr_train.choices import DeviceKind, Head, People, Weights
 from cmr_train.data.images import Grid
 from cmr_train.errors import CheckpointError, TrainError
 from cmr_train.interchange.card import (
+    CARD_NAME,
+    FILES_FIELD,
     ONNX_NAME,
     ONNX_SUFFIX,
     SAFETENSORS_NAME,
@@ -18,7 +20,8 @@ from cmr_train.interchange.card import (
     NetworkCard,
 )
 from cmr_train.interchange.onnx_network import open_onnx
-from cmr_train.runs.identity import CatalogueIdentity, Seen
+from cmr_train.runs.folder import read_json
+from cmr_train.runs.identity import CatalogueIdentity, Seen, in_groups
 from cmr_train.runs.trained_network import Classifier
 
 FILES = (ONNX_NAME, SAFETENSORS_NAME, TORCHSCRIPT_NAME)
@@ -151,6 +154,8 @@ def open_exported(folder: Path, device: object = DeviceKind.AUTO.value) -> Expor
     path = weights_file(folder)
     if path is None:
         raise CheckpointError(f"{str(folder)!r} holds no network: neither a run nor one of {', '.join(FILES)}")
+    if path != folder:
+        _check_whole(path, folder)
     if path.suffix == ONNX_SUFFIX:
         if str(device) not in {DeviceKind.AUTO.value, DeviceKind.CPU.value}:
             raise TrainError(f"a network in ONNX runs on the CPU, and {device} was asked for; use the run or its safetensors")
@@ -162,3 +167,13 @@ def open_exported(folder: Path, device: object = DeviceKind.AUTO.value) -> Expor
         raise TrainError(NEEDS_TORCH) from error
     card, with_torch = open_with_torch(path, folder, device)
     return ExportedNetwork(path=path, folder=folder, card=card, classifier=with_torch)
+
+
+def _check_whole(path: Path, folder: Path) -> None:
+    """Refuse a file of weights that is not the one which the card beside it describes; without a card, nothing is known."""
+    if not (folder / CARD_NAME).exists():
+        return
+    name, stored = path.relative_to(folder).as_posix(), read_json(folder / CARD_NAME).get(FILES_FIELD)
+    digest = stored.get(name) if isinstance(stored, Mapping) else None
+    if isinstance(digest, str) and digest != in_groups(file_sha256(path)):
+        raise CheckpointError(f"{str(path)!r} is not the file that {CARD_NAME} beside it describes: it is damaged, or another one")

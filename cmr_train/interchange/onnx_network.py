@@ -17,10 +17,12 @@ class OnnxClassifier:
     ----------
     session
         An ``onnxruntime.InferenceSession``.
+    failures
+        What it raises.
     """
 
-    def __init__(self, session: Any) -> None:  # noqa: ANN401  # onnxruntime has no types
-        self._session = session
+    def __init__(self, session: Any, failures: tuple[type[Exception], ...]) -> None:  # noqa: ANN401  # onnxruntime has no types
+        self._session, self._failures = session, failures
 
     @property
     def turns_images(self) -> bool:
@@ -55,7 +57,13 @@ class OnnxClassifier:
     def _logits(self, images: NDArray[np.float32], rotate_deg: float) -> NDArray[np.float32]:
         if rotate_deg:
             raise ValueError("images are turned by torch, and this network runs without")
-        (logits,) = self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(images[:, np.newaxis])})
+        try:
+            (logits,) = self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(images[:, np.newaxis])})
+        except self._failures as error:
+            raise CheckpointError(
+                f"the network in ONNX does not answer on images of {images.shape[1]} × {images.shape[2]} pixels: it is damaged, or "
+                "not one that cmr-train exported"
+            ) from error
         found: NDArray[np.float32] = logits
         return found
 
@@ -72,22 +80,27 @@ def open_onnx(path: Path) -> tuple[NetworkCard, OnnxClassifier]:
     """
     try:
         import onnxruntime
-        from onnxruntime.capi.onnxruntime_pybind11_state import EPFail, Fail, InvalidArgument, InvalidGraph, InvalidProtobuf
+        from onnxruntime.capi import onnxruntime_pybind11_state as states
     except ImportError as error:
         raise TrainError(
             "a network in ONNX needs the library onnxruntime; install it with: pip install 'cmr-planes[onnx]'"
         ) from error
+    failures = (
+        *(states.EPFail, states.Fail, states.InvalidArgument, states.InvalidGraph, states.InvalidProtobuf, states.NotImplemented),
+        *(RuntimeError, ValueError),
+    )
     try:
-        content = path.read_bytes()
-        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        content, options = path.read_bytes(), onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # nothing but fatal errors: what is wrong with a file is said here
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+        text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY, "")
     except OSError as error:
         raise CheckpointError(f"{str(path)!r} cannot be read: {error}") from error
-    except (EPFail, Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, RuntimeError) as error:
+    except failures as error:
         raise CheckpointError(f"{str(path)!r} cannot be used: it is damaged, or no network in ONNX") from error
-    text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY, "")
     card = NetworkCard.from_text(text, repr(str(path)))
     names = [[one.name for one in session.get_inputs()], [one.name for one in session.get_outputs()]]
     n_outputs = session.get_outputs()[0].shape[1] if names == [[INPUT], [OUTPUT]] else None
     if n_outputs != len(card.outputs):
         raise CheckpointError(f"the network in {str(path)!r} is another one than its card says")
-    return card, OnnxClassifier(session)
+    return card, OnnxClassifier(session, failures)

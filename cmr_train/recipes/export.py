@@ -14,7 +14,7 @@ from cmr_train.data.pixel_sizes import pixel_text
 from cmr_train.errors import CheckpointError, ConfigError, TrainError
 from cmr_train.evaluation.score_files import SUMMARY_NAME
 from cmr_train.interchange.card import CARD_NAME as JSON_CARD_NAME
-from cmr_train.interchange.card import ONNX_NAME, SAFETENSORS_NAME
+from cmr_train.interchange.card import FILES_FIELD, ONNX_NAME, SAFETENSORS_NAME, TORCHSCRIPT_NAME
 from cmr_train.interchange.describing import describe
 from cmr_train.interchange.monai_bundle import FILES as BUNDLE_FILES
 from cmr_train.interchange.monai_bundle import write_bundle
@@ -58,6 +58,8 @@ FILES = {
     NetworkForm.MONAI: BUNDLE_FILES,
 }
 """The files of each form."""
+WEIGHTS_NAMES = (NNUNET_NAME, ONNX_NAME, SAFETENSORS_NAME, TORCHSCRIPT_NAME)
+"""Those of them whose checksum is on the card."""
 
 
 def export(
@@ -143,7 +145,8 @@ def export(
             write_onnx(network.model, card, folder / ONNX_NAME)
         case NetworkForm.MONAI:
             write_bundle(network.model, card, folder)
-    write_whole(folder / JSON_CARD_NAME, card.to_text().encode())
+    digests = {name: in_groups(file_sha256(folder / name)) for name in FILES[form] if name in WEIGHTS_NAMES}
+    write_json(folder / JSON_CARD_NAME, card.to_json() | {FILES_FIELD: digests})
     return folder
 
 

@@ -1,5 +1,6 @@
 """Networks that were exported: what is in their files, and that they find what their run finds."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -102,10 +103,12 @@ def test_the_card_has_numbers(run, exported):
 
 
 def test_the_card_is_in_the_file_too(exported):
-    text = (exported["onnx"] / "card.json").read_text()
+    beside = json.loads((exported["onnx"] / "card.json").read_text())
+    digest = hashlib.sha256((exported["onnx"] / "model.onnx").read_bytes()).hexdigest()
+    assert {name: value.replace(" ", "") for name, value in beside.pop("files").items()} == {"model.onnx": digest}
     card, _ = open_onnx(exported["onnx"] / "model.onnx")
-    assert card.to_text() == text == open_exported(exported["safetensors"] / "model.safetensors").card.to_text()
-    assert NetworkCard.from_text(text, "it") == card
+    assert json.loads(card.to_text()) == beside
+    assert open_exported(exported["safetensors"] / "model.safetensors").card == card == NetworkCard.from_json(beside, "it")
 
 
 def test_onnx_is_one_file_of_the_operators_that_were_asked_for(exported):
@@ -117,6 +120,12 @@ def test_onnx_is_one_file_of_the_operators_that_were_asked_for(exported):
     sizes = [[axis.dim_param or axis.dim_value for axis in one.type.tensor_type.shape.dim] for one in model.graph.input]
     assert sizes == [["batch", 1, "4*r", "4*c"]]
     assert {path.name for path in files_under(exported["onnx"])} == {"model.onnx", "card.json"}
+
+
+def test_onnx_that_does_not_answer_is_refused_in_a_sentence(exported):
+    _, classifier = open_onnx(exported["onnx"] / "model.onnx")
+    with pytest.raises(cmr_train.CheckpointError, match="does not answer on images of 50 × 75 pixels"):
+        classifier.probabilities(np.zeros((1, 50, 75), dtype=np.float32))
 
 
 def test_onnx_is_used_without_torch(exported, run, data, tmp_path):
@@ -167,35 +176,46 @@ def test_a_bundle_prepares_and_restores_as_the_run(run, exported, monkeypatch):
         steps.Prepared(["image"], own_grid)({"image": MetaTensor(torch.zeros(4, 4, 3, 2), meta={"affine": affine})})
 
 
+def cut(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def replaced(old: bytes, new: bytes):
+    return lambda data: data.replace(old, new)
+
+
+OTHERS = replaced(b"cmr_train_card", b"another__card_")
+WIDER = replaced(b'base_channels\\": 4', b'base_channels\\": 8')
+DAMAGE = [
+    ("onnx", "model.onnx", cut, "it is damaged, or no network in ONNX"),
+    ("onnx", "model.onnx", OTHERS, "does not hold the card of a network"),
+    ("safetensors", "model.safetensors", cut, "cannot be read"),
+    ("safetensors", "model.safetensors", OTHERS, "does not hold the card of a network"),
+    ("safetensors", "model.safetensors", WIDER, "are of another network than their card says"),
+]
+"""Of a file that was copied alone."""
+DAMAGE_BESIDE_A_CARD = [
+    ("onnx", "model.onnx", OTHERS, "is not the file that card.json beside it describes"),
+    ("monai", "models/model.ts", cut, "is not the file that card.json beside it describes"),
+    ("monai", "card.json", cut, "cannot be read"),
+    ("monai", "card.json", replaced(b"cmr-train network", b"network"), "does not hold the card of a network"),
+    ("monai", "card.json", replaced(b'"version": 1', b'"version": 2'), "by a later release of cmr-train"),
+    ("monai", "card.json", replaced(b"percentiles", b"median"), "not one that this release knows"),
+]
+
+
 @pytest.mark.parametrize(
-    ("name", "damage", "sentence"),
-    [
-        ("onnx/model.onnx", lambda data: data[: len(data) // 2], "it is damaged, or no network in ONNX"),
-        ("onnx/model.onnx", lambda data: data.replace(b"cmr_train_card", b"another__card_"), "does not hold the card of a network"),
-        ("safetensors/model.safetensors", lambda data: data[:100], "cannot be read"),
-        (
-            "safetensors/model.safetensors",
-            lambda data: data.replace(b"cmr_train_card", b"another__card_"),
-            "does not hold the card",
-        ),
-        (
-            "safetensors/model.safetensors",
-            lambda data: data.replace(b'base_channels\\": 4', b'base_channels\\": 8'),
-            "another network",
-        ),
-        ("monai/models/model.ts", lambda data: data[: len(data) // 2], "it is damaged, or no TorchScript"),
-        ("monai/card.json", lambda data: data[:0] + b"{}", "does not hold the card of a network"),
-        ("monai/card.json", lambda data: data.replace(b'"version": 1', b'"version": 2'), "by a later release of cmr-train"),
-        ("monai/card.json", lambda data: data.replace(b"percentiles", b"median"), "not one that this release knows"),
-    ],
+    ("form", "name", "damage", "sentence", "has_card"),
+    [*((*case, False) for case in DAMAGE), *((*case, True) for case in DAMAGE_BESIDE_A_CARD)],
 )
-def test_damaged_files_and_those_of_others_are_refused_in_a_sentence(exported, data, tmp_path, name, damage, sentence):
-    form, _, file = name.partition("/")
+def test_damaged_files_and_those_of_others_are_refused_in_a_sentence(exported, tmp_path, form, name, damage, sentence, has_card):
     for path in files_under(exported[form]):
-        copy = tmp_path / "network" / path.relative_to(exported[form])
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(damage(path.read_bytes()) if path.relative_to(exported[form]).as_posix() == file else path.read_bytes())
-    refused = train("predict", tmp_path / "network", data, "-o", tmp_path / "out")
+        file = path.relative_to(exported[form]).as_posix()
+        if file != "card.json" or has_card:
+            copy = tmp_path / "network" / file
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(damage(path.read_bytes()) if file == name else path.read_bytes())
+    refused = train("predict", tmp_path / "network", tmp_path, "-o", tmp_path / "out")
     assert refused.exit_code == 1
     assert sentence in " ".join(refused.stderr.split())
     assert not (tmp_path / "out").exists()
