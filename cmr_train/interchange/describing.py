@@ -77,7 +77,7 @@ def _data(run: Run) -> Iterator[dict[str, Any]]:
     yield {
         "kind": kind,
         "learnt": run.config.task_name(run.head),
-        "n_participants": len(run.split.train) if run.has_people else None,
+        "n_participants": len(run.learnt_from.participants) if run.has_people else None,
         "catalogue_sha256": in_groups(run.catalogue.sha256),
     }
     seen: dict[str, frozenset[str]] = {}
