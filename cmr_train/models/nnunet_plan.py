@@ -8,6 +8,8 @@ from typing import Any
 from cmr_train.config import PlanConfig
 from cmr_train.errors import ConfigError
 
+AXES = [0, 1, 2]
+"""Slices, rows and columns in nnU-Net's order, where it leaves them."""
 Z_SCORE = "ZScoreNormalization"
 """nnU-Net's name of the only normalisation that is supported."""
 
@@ -35,6 +37,14 @@ def read_plan(path: Path, configuration: str = "2d") -> PlanConfig:
     configurations = plan.get("configurations") if isinstance(plan, dict) else None
     if not isinstance(configurations, dict):
         raise ConfigError([f"{name!r} is no plan of nnU-Net: it has no configurations"])
+    axes = plan.get("transpose_forward", AXES)
+    if axes != AXES:
+        raise ConfigError(
+            [
+                f"{name!r} exchanges the axes of volumes (transpose_forward {axes}), so that its 2D images are not the acquired "
+                "slices, from which positions are learnt; plan images whose slices are farther apart than their pixels"
+            ]
+        )
     values = _resolved(name, configurations, configuration)
     if "architecture" not in values:
         raise ConfigError(

@@ -77,6 +77,9 @@ def test_other_files_and_configurations_are_refused_in_a_sentence(tmp_path):
             read_plan(tmp_path / name)
     with pytest.raises(cmr_train.ConfigError, match="is no plan of nnU-Net"):
         read_plan(tmp_path / "absent.json")
+    path.write_text(json.dumps(plan_json() | {"transpose_forward": [2, 0, 1]}))
+    with pytest.raises(cmr_train.ConfigError, match=r"exchanges the axes of volumes \(transpose_forward \[2, 0, 1\]\)"):
+        read_plan(path)
     content = plan_json()
     del content["configurations"]["2d"]["architecture"]
     path.write_text(json.dumps(content))
