@@ -85,6 +85,11 @@ def plan_dataset(catalogue: Catalogue, subjects: Mapping[str, tuple[CardiacView,
         known = {key: name for key, name in known.items() if name is not ParticipantSet.PRETEXT}
     sets = {person: known[person] for person in sorted(set(participants.values())) if person in known}
     exported = {key: person for key, person in participants.items() if person in sets}
+    if not exported:
+        raise ExportError(
+            f"the split names none of the {len(set(participants.values()))} participants who have labels; its column participant "
+            "holds the participants of the catalogue's table /subjects"
+        )
     notes = []
     n_unlabelled = sum(view in views for views in subjects.values()) - len(usable)
     if n_unlabelled:

@@ -143,6 +143,9 @@ def test_refusals_leave_nothing(data, tmp_path):
     (tmp_path / "all_train.csv").write_text("participant,set\nSYN-0001,train\n")
     with pytest.raises(ExportError, match="of 1 participants none is in the validation set"):
         export(data / "out.h5", tmp_path / "raw", ExportOptions(form="nnunet", split=tmp_path / "all_train.csv"))
+    (tmp_path / "strangers.csv").write_text("participant,set\nSYN-0099,train\nSYN-0004,pretext\n")
+    with pytest.raises(ExportError, match="the split names none of the 4 participants who have labels"):
+        export(data / "out.h5", tmp_path / "raw", ExportOptions(form="nnunet", split=tmp_path / "strangers.csv"))
     assert not (tmp_path / "raw").exists()
     exported(data, tmp_path / "raw")
     with pytest.raises(ExportError, match="already holds one of the names"):
