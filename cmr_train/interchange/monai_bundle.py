@@ -1,7 +1,6 @@
 """A network as a MONAI bundle: metadata, an inference configuration, TorchScript, and the pre- and postprocessing as scripts."""
 
 import importlib.resources
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -62,7 +61,7 @@ def _metadata(card: NetworkCard) -> dict[str, Any]:
     rows, columns = card.grid.multiples
     shape = [f"{rows}*n", f"{columns}*n"]
     value_range = [] if card.grid.is_z_scored else [0, 1]
-    names = {**{str(place): card.classes.get(number, "background") for place, number in enumerate(card.outputs)}}
+    names = {str(place): card.classes.get(number, "background") for place, number in enumerate(card.outputs)}
     image = {
         "type": "image",
         "format": "magnitude",
@@ -106,7 +105,6 @@ def _metadata(card: NetworkCard) -> dict[str, Any]:
 def _inference(card: NetworkCard) -> dict[str, Any]:
     """Return the configuration that ``python -m monai.bundle run`` carries out."""
     grid = card.grid
-    keys = {"image": "image", "pred": "pred"}
     return {
         "imports": ["$import glob", "$import os", "$import torch"],
         "bundle_root": ".",
@@ -126,7 +124,7 @@ def _inference(card: NetworkCard) -> dict[str, Any]:
         "preprocessing": {
             "_target_": "Compose",
             "transforms": [
-                {"_target_": "LoadImaged", "keys": keys["image"], "reader": "NibabelReader"},
+                {"_target_": "LoadImaged", "keys": "image", "reader": "NibabelReader"},
                 {"_target_": "scripts.steps.Prepared", "keys": ["image"], "grid": "@grid"},
             ],
         },
@@ -145,7 +143,7 @@ def _inference(card: NetworkCard) -> dict[str, Any]:
                 },
                 {
                     "_target_": "SaveImaged",
-                    "keys": keys["pred"],
+                    "keys": "pred",
                     "output_dir": "@output_dir",
                     "output_postfix": "labels",
                     "output_dtype": "$torch.uint8",
@@ -184,9 +182,9 @@ how images are prepared, in numbers, and what the network was trained on. Licenc
 """
 
 
-def _version(package: str, installed: Mapping[str, str] = TESTED) -> str:
+def _version(package: str) -> str:
     """Return the version of a package here, or else that which bundles are tested with."""
     try:
         return version(package).partition("+")[0]
     except PackageNotFoundError:
-        return installed.get(package, "not known")
+        return TESTED.get(package, "not known")
