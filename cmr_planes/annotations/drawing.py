@@ -153,7 +153,7 @@ def _images_of_volume(
             reasons.append(contradicting_sentence(min(references.values())))
             continue
         phases = phases_of(volume, target, slice_index, instance_key) or ()
-        reasons += [] if phases else [no_image_sentence(volume)]
+        reasons += [] if phases else [no_image_sentence(volume, target.phases)]
         images |= {(target.view, phase, slice_index): DrawnImage(placed[slice_index], volume.structures) for phase in phases}
     return images, reasons
 

@@ -56,11 +56,16 @@ def _misnesting_sentence(view: CardiacView, fault: NestingFault, shares: Sequenc
             )
 
 
-def no_image_sentence(volume: LabelVolume) -> str:
-    """Say why a label map that lies on the images belongs to none of them."""
+def no_image_sentence(volume: LabelVolume, phases: Sequence[str]) -> str:
+    """Say why a label map that lies on the images belongs to none of them; ``phases`` are the names of the images' phases."""
     time_point = volume.time_point
     if time_point == TimePoint() and not volume.sop_instance_uid:
         return "neither the file's name (ED, ES, frame01) nor a reference to an instance gives its phase"
+    if time_point.phase is not None and time_point.frame_number is None and not {*phases} & {*CardiacPhase}:
+        return (
+            f"the catalogue holds whole cines, which do not say which frame is {time_point.phase.value.upper()}; give the frame's "
+            "number in the file's name (frame01), or extract with these annotations"
+        )
     what = f"frame {time_point.frame_number}" if time_point.phase is None else time_point.phase.value.upper()
     if time_point == TimePoint():
         what = "the image that it was drawn on"

@@ -181,6 +181,9 @@ def test_the_time_point_decides_the_phase() -> None:
         match([nifti(volume(PLANES, TRUTH, TimePoint(frame_number=30)))], [TARGET], key)
     with pytest.raises(AnnotationError, match="neither the file's name"):
         match([nifti(volume(PLANES, TRUTH, TimePoint()))], [TARGET], key)
+    cine = make_target(SAX, PLANES, phases=("000", "001"))
+    with pytest.raises(AnnotationError, match="whole cines, which do not say which frame is ES; give the frame's number"):
+        match([nifti(volume(PLANES, TRUTH, ES))], [cine], key)
     alone = make_target(SAX, PLANES, phases=("ed",))
     assert match([nifti(volume(PLANES, TRUTH, TimePoint()))], [alone], key).views[SAX].labels.any()
 
