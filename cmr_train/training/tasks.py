@@ -119,17 +119,17 @@ def _held_back_sentence(split: Split, annotated: frozenset[str], share: float) -
     everyone = frozenset({*split.train, *split.validation, *split.test})
     held_back, unlabelled = everyone.difference(split.train), everyone - annotated
     counts = [
-        f"{len(held_back & group):,} of {len(group):,} {what}"
-        for group, what in (
-            (everyone & annotated, "annotated participants, for the segmentation"),
-            (unlabelled, "participants without annotations, to score the pretext task"),
+        f"{len(held_back & group):,} of {len(group):,} participants {which} are held back {purpose}"
+        for group, which, purpose in (
+            (everyone & annotated, "with annotations", "for the segmentation"),
+            (unlabelled, "without annotations", "to score the pretext task"),
         )
         if group
     ]
     advice = ""
     if unlabelled == everyone and share < 1:
         advice = "; if you annotate them later, set unlabelled_held_back to 1, or the pretext will have seen test participants"
-    return f"held back are {', and '.join(counts)}{advice}"
+    return f"{', and '.join(counts)}{advice}"
 
 
 def _check_training_set(session: Session, head: Head, split: Split, n_people: int) -> None:

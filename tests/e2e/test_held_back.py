@@ -45,7 +45,8 @@ def sets(run: Path) -> dict[str, list[str]]:
 
 def test_few_of_a_catalogue_without_annotations_are_held_back_and_scored(unlabelled, tmp_path):
     said = pretrained(unlabelled, tmp_path / "pretext")
-    assert f"positions: held back are 3 of {N_SUBJECTS} participants without annotations, to score the pretext task; if you" in said
+    sentence = f"positions: 3 of {N_SUBJECTS} participants without annotations are held back to score the pretext task; if you annotate"
+    assert sentence in said
     found = sets(tmp_path / "pretext")
     assert (len(found["train"]), len(found["validation"]), len(found["test"])) == (N_SUBJECTS - 3, 1, 2)
     assert train("evaluate", tmp_path / "pretext").exit_code == 0
@@ -75,8 +76,8 @@ def test_scores_leave_out_those_who_were_annotated_after_the_transfer_and_seen_b
     few, all_ = split_participants(FEW, seed=0), split_participants(KEYS, seed=0)
     n_held_back = len(few.validation) + len(few.test)
     assert (
-        f"held back are {n_held_back} of 8 annotated participants, for the segmentation, and 2 of 8 participants without "
-        "annotations, to score the pretext task" in said
+        f"{n_held_back} of 8 participants with annotations are held back for the segmentation, and 2 of 8 participants without "
+        "annotations are held back to score the pretext task" in said
     )
     run = tmp_path / "run"
     done = train("finetune", "--mode", "all", "--data", data, "--pretext", tmp_path / "pretext", "--out", run, *SMALL)
