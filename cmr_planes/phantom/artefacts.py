@@ -77,8 +77,8 @@ def banding(phase: Field) -> Field:
 
     Examples
     --------
-    >>> banding(np.array([0.0, np.pi], dtype=np.float32)).round(2).tolist()
-    [1.0, 0.15]
+    >>> [f"{signal:.2f}" for signal in banding(np.array([0.0, np.pi], dtype=np.float32))]
+    ['1.00', '0.15']
     """
     beyond = np.abs(np.mod(phase, 2 * np.pi) - np.pi)
     dephased = (

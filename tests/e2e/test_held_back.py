@@ -45,7 +45,9 @@ def sets(run: Path) -> dict[str, list[str]]:
 
 def test_few_of_a_catalogue_without_annotations_are_held_back_and_scored(unlabelled, tmp_path):
     said = pretrained(unlabelled, tmp_path / "pretext")
-    sentence = f"positions: 3 of {N_SUBJECTS} participants without annotations are held back to score the pretext task; if you annotate"
+    sentence = (
+        f"positions: 3 of {N_SUBJECTS} participants without annotations are held back to score the pretext task; if you annotate"
+    )
     assert sentence in said
     found = sets(tmp_path / "pretext")
     assert (len(found["train"]), len(found["validation"]), len(found["test"])) == (N_SUBJECTS - 3, 1, 2)
