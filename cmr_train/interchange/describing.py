@@ -87,17 +87,30 @@ def _data(run: Run) -> Iterator[dict[str, Any]]:
         yield {"kind": kind, "learnt": PRETEXT, "n_participants": len(people), "catalogue_sha256": in_groups(digest)}
 
 
-def _scores(run: Run) -> dict[str, Any] | None:
-    """Return the scores that the run's folder holds, of these weights, with bootstrap intervals; None where it has none."""
+def scores_summary(run: Run) -> dict[str, Any]:
+    """Return the summary of the scores that a run's folder holds of these weights; empty where it has none."""
     try:
         summary = read_json(run.folder / SUMMARY_NAME)
-        table = read_per_subject_csv((run.folder / PER_SUBJECT_NAME).read_text(encoding="utf-8"))
-    except (CheckpointError, OSError, ValueError):
+    except CheckpointError:
+        return {}
+    return summary if summary.get("weights", Weights.LAST.value) == run.weights.value else {}
+
+
+def _scores(run: Run) -> dict[str, Any] | None:
+    """Return the scores that the run's folder holds, of these weights, with bootstrap intervals; None where it has none."""
+    summary = scores_summary(run)
+    if not summary:
         return None
-    if summary.get("weights", Weights.LAST.value) != run.weights.value:
-        return None  # they are of the run's other weights
+    try:
+        table = read_per_subject_csv((run.folder / PER_SUBJECT_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    digest = summary.get("catalogue", {}).get("sha256")
     return {
         "subset": summary.get("subset"),
+        "catalogue_sha256": None if digest is None else in_groups(digest),
+        "n_trained_on": summary.get("n_trained_on"),
+        "n_seen_by_pretext": summary.get("n_seen_by_pretext"),
         "n_subjects": len(table.subjects),
         "interval": "95 %, bootstrap of the mean over subjects",
         "definitions": {metric.value: metric.definition for metric in METRICS},

@@ -11,11 +11,10 @@ from cmr_planes.system.whole_file import file_sha256, write_whole
 from cmr_train.choices import Head, NetworkForm, Weights
 from cmr_train.config import RunConfig
 from cmr_train.data.pixel_sizes import pixel_text
-from cmr_train.errors import CheckpointError, ConfigError, TrainError
-from cmr_train.evaluation.score_files import SUMMARY_NAME
+from cmr_train.errors import ConfigError, TrainError
 from cmr_train.interchange.card import CARD_NAME as JSON_CARD_NAME
 from cmr_train.interchange.card import FILES_FIELD, ONNX_NAME, SAFETENSORS_NAME, TORCHSCRIPT_NAME
-from cmr_train.interchange.describing import describe
+from cmr_train.interchange.describing import describe, scores_summary
 from cmr_train.interchange.monai_bundle import FILES as BUNDLE_FILES
 from cmr_train.interchange.monai_bundle import write_bundle
 from cmr_train.interchange.nnunet_file import WEIGHTS_NAME as NNUNET_NAME
@@ -302,13 +301,16 @@ def _training(run: Run) -> str:
 
 
 def _scores(run: Run) -> Iterator[str]:
-    """Give the mean Dice of the run's test set, if it was scored."""
+    """Give the mean Dice of these weights that the run's folder holds, and say of whom it is."""
+    summary = scores_summary(run)
     try:
-        summary = read_json(run.folder / SUMMARY_NAME)
         means = {result["structure"]: result["dice"]["mean"] for result in summary["results"] if result["phase"] == "pooled"}
-    except (CheckpointError, TrainError, KeyError, TypeError):
+        digest, n_seen = summary["catalogue"]["sha256"], summary["n_trained_on"] + summary["n_seen_by_pretext"]
+    except (KeyError, TypeError):
         return
+    where = "its own catalogue" if digest == run.catalogue.sha256 else f"the catalogue with SHA-256 {in_groups(digest)}"
+    seen = f", {n_seen} of whom it has seen in its training" if n_seen else ""
     listed = ", ".join(f"{name} {mean:.3f}" for name, mean in means.items() if isinstance(mean, float))
     if listed:
-        yield f"Mean Dice of the {summary['n_subjects']} subjects of its test set: {listed}."
+        yield f"Mean Dice of the {summary['n_subjects']} subjects of set '{summary['subset']}' in {where}{seen}: {listed}."
         yield ""

@@ -52,7 +52,22 @@ def test_no_key_and_no_path_is_in_any_byte(data, tmp_path):
     assert "| pixel size | 7.00 mm |" in card
     assert "| learnt from | 1 participants |" in card
     assert card.count("| seen by the pretext |") == card.count("| seen by the pretext | 2 participants |") == 1
-    assert "Mean Dice of the 4 subjects" in card
+    assert "Mean Dice of the 4 subjects of set 'all' in its own catalogue, 2 of whom it has seen in its training: LV " in card
+
+
+def test_the_card_says_of_whom_its_scores_are_and_has_none_of_other_weights(data, tmp_path):
+    run = run_of(tmp_path / "run", data)
+    cmr_train.evaluate(run, subset="test", out=run)
+    assert "of set 'test' in its own catalogue: LV " in card_of(run, tmp_path / "own")
+    summary = json.loads((run / "summary.json").read_text())
+    write_json(run / "summary.json", summary | {"catalogue": {"path": "other.h5", "sha256": "abcdef01" * 8}})
+    assert "of set 'test' in the catalogue with SHA-256 abcd ef01 " in card_of(run, tmp_path / "other")
+    write_json(run / "summary.json", summary | {"weights": "best"})
+    assert "Dice" not in card_of(run, tmp_path / "weights")
+
+
+def card_of(run, folder):
+    return (cmr_train.export(run, folder) / "card.md").read_text()
 
 
 def test_the_network_is_the_same(data, tmp_path):
