@@ -64,7 +64,7 @@ class NumberScore:
             images, truth = self.objective.pose(_batch(self.dataset, rows, number, compute))
             with torch.inference_mode(), compute.autocast():
                 outputs = model(images.contiguous(memory_format=compute.memory_format), self.dataset.target.head.value)
-            predicted, true = (values.double() for values in self.objective.pairs(outputs, truth))
+            predicted, true = (values.cpu().double() for values in self.objective.pairs(outputs, truth))  # MPS has no float64
             parts = (torch.ones_like(true), true, true.square(), (predicted - true).square())
             sums += [part.sum().item() for part in parts]
         set_training(model)
