@@ -202,7 +202,7 @@ class TargetTraits:
     is_pooled: bool = False
     """Whether the head answers from the lowest level of the network, without a decoder."""
     is_control: bool = False
-    """Whether it is made to teach nothing of the heart; no transfer takes it unless told to."""
+    """Whether its truth is that of other people, for comparison; no transfer takes it unless told to."""
 
 
 TRAITS = {

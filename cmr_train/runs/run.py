@@ -64,7 +64,8 @@ class Run:
     iteration: int
     """Iterations after which the weights were saved."""
     validation_dice: Mapping[str, float]
-    """Mean Dice on the validation set of the last and of the best weights; empty where the run was not validated."""
+    """Mean Dice on the validation set of the last and of the best weights, or the explained share of what a run without classes has
+    learnt; empty where the run was not validated."""
     catalogues: Mapping[Head, CatalogueIdentity]
     """The catalogue of each task."""
     seen_by_pretext: tuple[Seen, ...]
@@ -175,7 +176,8 @@ class TrainedWeights:
     iteration: int
     """Iterations that were done."""
     validation_dice: dict[str, float]
-    """Mean Dice on the validation set of the last and of the best weights; empty where the run was not validated."""
+    """Mean Dice on the validation set of the last and of the best weights, or the explained share of what a run without classes has
+    learnt; empty where the run was not validated."""
     classes: dict[int, str] | None
     """What the outputs stand for, the background aside; None in a file of an earlier release."""
 

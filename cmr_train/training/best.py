@@ -19,7 +19,7 @@ class Best:
     iteration: int
     """Iterations that were done."""
     dice: float
-    """Mean Dice of the classes."""
+    """Its score: the mean Dice of the classes, or the explained share of numbers."""
     model: dict[str, Tensor]
     """The weights, on the CPU."""
 
@@ -40,7 +40,7 @@ def is_better(dice: float, iteration: int, best: Best | None, *, n_iterations: i
     Parameters
     ----------
     dice
-        Mean Dice of the classes.
+        Its score: the mean Dice of the classes, or the explained share of numbers.
     iteration
         Iterations that are done.
     best

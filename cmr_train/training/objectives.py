@@ -97,13 +97,13 @@ class SliceObjective:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskedObjective:
-    """The intensities of hidden patches (:mod:`cmr_train.data.hiding`), which are black in the input."""
+    """The intensities of hidden patches (:mod:`cmr_train.data.hiding`), which are 0 in the input."""
 
     order: Order
     """It says which patches are hidden in a batch."""
 
     def pose(self, batch: Batch) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Return the images with black patches; the whole ones and what is hidden of them, each of shape (N, rows, columns)."""
+        """Return the images with patches of 0; the whole ones and what is hidden of them, each of shape (N, rows, columns)."""
         images = _moved(batch)
         hidden = torch.from_numpy(self.order.hidden(batch.number)[: len(images)]).to(images.device)
         pixels = hidden_pixels(hidden, (images.shape[-2], images.shape[-1]))

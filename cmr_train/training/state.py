@@ -31,7 +31,7 @@ class TrainState:
     iteration: int = 0
     """Iterations that are done."""
     dice: float | None = None
-    """Mean Dice of the last validation; None before the first."""
+    """Score of the last validation, as of :class:`Best`; None before the first."""
     best: Best | None = None
     """The weights of the best validation; None before the first that is eligible."""
     loss_sums: dict[Head, Tensor] = field(default_factory=dict)
