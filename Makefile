@@ -59,11 +59,11 @@ bench: setup   ## speed beside peers; see benchmarks/README.md
 faults: setup  ## the fault tests at length: 50 kills in all, and 60 full disks
 	$(BIN)/pytest tests/faults --kills 17 --full-disks 20 -rP
 
-fuzz: setup    ## mutated inputs for every reader; FUZZ_SECONDS=60 a target, or FUZZ_SECONDS=0 FUZZ_RUNS=1500 inputs a target
+fuzz: setup    ## mutated inputs for every reader; FUZZ_SECONDS=60 per target, or FUZZ_SECONDS=0 FUZZ_RUNS=1500 inputs per target
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	nice -n 19 $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --runs $(FUZZ_RUNS)
 
-interop: $(INTEROP)/.done   ## the tests that run nnU-Net, in .venv-interop, an environment of their own
+interop: $(INTEROP)/.done   ## the tests that run nnU-Net and MONAI, in their own .venv-interop
 	$(INTEROP)/bin/python -m pytest -m interop -n 0 tests/interop
 
 $(INTEROP)/.done: pyproject.toml constraints.txt tests/interop/requirements.txt
@@ -71,5 +71,5 @@ $(INTEROP)/.done: pyproject.toml constraints.txt tests/interop/requirements.txt
 	$(INTEROP)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]' -r tests/interop/requirements.txt
 	touch $@
 
-clean:         ## remove what the commands above made, ./synthetic excepted
+clean:         ## remove what the commands above made, except ./synthetic
 	rm -rf $(VENV) $(INTEROP) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

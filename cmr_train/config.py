@@ -173,7 +173,7 @@ class PretextConfig:
     positions_only: bool = setting(
         False, "Leave out images without positions where the target needs none (slice, masked), so that all targets have the same."
     )
-    shuffle_seed: int = setting(0, "Seed of whose boxes each person is given (shuffled).", interval=NOT_NEGATIVE)
+    shuffle_seed: int = setting(0, "Seed of the assignment of other persons' boxes (shuffled).", interval=NOT_NEGATIVE)
 
     @property
     def traits(self) -> "TargetTraits":
@@ -251,7 +251,7 @@ class TransferConfig:
     )
     people_key: Path | None = setting(
         None,
-        "Key file with which the pretrained run was exported; it tells whom of these participants it has seen.",
+        "Key file with which the pretrained run was exported; it shows which of these participants it has seen.",
         default_text="none",
     )
     beta: int = setting(10, "Segmentation steps after each pretext step (multitask).", interval=POSITIVE)

@@ -136,7 +136,7 @@ def table_rows(run: Run, catalogue: Catalogue, subjects: Iterable[str]) -> list[
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("catalogue", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("planes", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--subjects", type=click.File(), help="A file of subjects' keys, one a line; others get no planes.  [default: all]")
+@click.option("--subjects", type=click.File(), help="A file of subjects' keys, one per line; others get no planes.  [default: all]")
 def main(run: Path, catalogue: Path, planes: Path, subjects: TextIO | None) -> None:
     """Write PLANES, the table of planes that the pretext RUN finds on the short-axis stacks in CATALOGUE."""
     network = load_run(run)

@@ -112,7 +112,7 @@ def table_rows(catalogue: Catalogue, subjects: Iterable[str], seed: int) -> list
 @click.argument("catalogue", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("planes", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed draws other planes.")
-@click.option("--subjects", type=click.File(), help="A file of subjects' keys, one a line; others get no planes.  [default: all]")
+@click.option("--subjects", type=click.File(), help="A file of subjects' keys, one per line; others get no planes.  [default: all]")
 def main(catalogue: Path, planes: Path, seed: int, subjects: TextIO | None) -> None:
     """Write PLANES, the table of planes of the labelled short-axis stacks in CATALOGUE."""
     with Catalogue(catalogue) as opened:

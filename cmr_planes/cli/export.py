@@ -94,7 +94,7 @@ def export(
     nnunet has the folder of a raw data set of nnU-Net version 2, with ED and ES of each subject as cases, dataset.json, and
     splits_final.json by participant. Test participants are in imagesTs.
 
-    bids has folders and JSON files like those of BIDS, with names of ours for what BIDS has no text for yet.
+    bids has folders and JSON files like those of BIDS, with names of this project where BIDS has none yet.
 
     Beside each image of ukbb and bids lies a JSON file with trigger times and scanner, and no identifiers. An export is written
     whole or not at all.

@@ -142,26 +142,26 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
     "--world",
     type=EnumChoice([*WorldAxes]),
     default=None,
-    help="Coordinates of NIfTI files.  [default: ras, the standard's, unless labels tell that they are lps]",
+    help="Coordinates of NIfTI files.  [default: ras, the standard's, unless labels show that they are lps]",
 )
-@click.option("--classes", callback=read_classes, metavar="MAP", help="What the values of annotations mean, as in 'annotate'.")
+@click.option("--classes", callback=read_classes, metavar="MAP", help="Structures of the values of annotations, as in 'annotate'.")
 @click.option(
     "--participants",
     metavar="TABLE.csv",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     callback=file_reader(read_participants, None),
-    help="Table of subjects' keys and participants (key, participant), where names and headers do not tell whose visits are whose.",
+    help="Table of subjects' keys and participants (key, participant), where names and headers do not link visits to persons.",
 )
 @pseudonymise_option
 @click.option(
     "--shard-size", type=click.IntRange(min=1), default=_DEFAULTS.shard_size, show_default=True, help="Subjects in one shard."
 )
-@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one a core]")
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
 @scheduler_option
 @scheduler_file_option
-@click.option("--resume/--overwrite", default=True, show_default=True, help="Go on with an OUT of the same options, or begin anew.")
+@click.option("--resume/--overwrite", default=True, show_default=True, help="Resume an OUT of the same options, or start over.")
 @click.option("--retry-left-out", is_flag=True, help="Try all subjects again that were left out, not only changed ones.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the plan, and do nothing.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if anything was left out.")
 @json_option()
 @log_option
@@ -192,8 +192,8 @@ def extract(
     """Make position masks from the DICOM files under SOURCE and store them in OUT.h5.
 
     SOURCE is a folder of subjects, a folder of zips (UK Biobank's among them), one study, or several of these. Images go into
-    shards in OUT.shards beside OUT.h5. A run that was interrupted goes on where it stopped; new subjects are added to what is
-    there.
+    shards in OUT.shards beside OUT.h5. An interrupted run resumes where it stopped; new subjects are added to the
+    catalogue.
 
     \b
     Example:

@@ -65,7 +65,7 @@ def _quirks(context: click.Context, parameter: click.Parameter, value: str) -> t
     help="People, scanners, planes and artefacts differ as in real sets; matrix, pixel size and slices are drawn.",
 )
 @click.option("--pathology", type=EnumChoice([*Pathology]), help="Pathology of every subject.  [default: a mixture]")
-@click.option("--quirks", default="", callback=_quirks, help=f"Faults and extras: all, or of {', '.join(Quirk)}.")
+@click.option("--quirks", default="", callback=_quirks, help=f"Faults and extras: all, or a list of {', '.join(Quirk)}.")
 @click.option("--no-names", is_flag=True, help="Leave series descriptions empty.")
 @click.option(
     "--private-bytes",

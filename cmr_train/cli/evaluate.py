@@ -87,7 +87,7 @@ def evaluate(
 
     Writes per_subject.csv (one row for each subject, phase and structure) and summary.json. Dice is of all slices of a phase
     together. Contour distances are means over the slices that have both masks: bai2019 is between outer contours, all_borders
-    between all borders; how many slices were scored, missed and invented stands beside them. "pooled" is the mean of a subject's
+    between all borders; beside them are the numbers of slices scored, missed and invented. "pooled" is the mean of a subject's
     phases. A run of the pretext task is scored on positions.
 
     Without --data the run's own catalogue is scored, if it is as it was when the run was trained. Scores of other data than the

@@ -19,16 +19,16 @@ from cmr_train.cli.options import PATH, lists_problems, run_argument, unfinished
     type=EnumChoice([*NetworkForm]),
     default=NetworkForm.RUN.value,
     show_default=True,
-    help="Form: a run without its people, weights for nnU-Net, safetensors, ONNX, or a MONAI bundle.",
+    help="Form: a run without its participants, weights for nnU-Net, safetensors, ONNX, or a MONAI bundle.",
 )
 @click.option(
     "--plans", type=PATH, default=None, help="nnUNetPlans.json of nnU-Net's data set, to be compared with the run's (--to nnunet)."
 )
-@click.option("--licence", default="", help="Terms under which the network is given away, for its card: 'CC BY 4.0'.")
+@click.option("--licence", default="", help="Licence of the network, for its card: 'CC BY 4.0'.")
 @click.option(
     "--people-key",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Key file for people.json: whom the network has seen, as keyed hashes that only its owner can compare (--to run).",
+    help="Key file for people.json: the participants that the network has seen, as hashes keyed with it (--to run).",
 )
 @weights_option
 @unfinished_option("Export")
@@ -49,16 +49,16 @@ def export(
     overwrite: bool,
     as_json: bool,
 ) -> ExitCode:
-    """Write the network of RUN into DIR without the people whom it was trained on.
+    """Write the network of RUN into DIR, without its participants.
 
     --to run: final.pt, config.json without paths, split.json without participants, and card.md, which says what the network is and
-    what it was trained on in numbers. evaluate, predict and finetune --pretext take DIR as a run; they want --people other, since
-    DIR does not say whom the network has seen. With --people-key FILE, people.json has keyed hashes of these people, and the same
-    option of those commands compares them with the participants of a catalogue.
+    what it was trained on in numbers. evaluate, predict and finetune --pretext take DIR as a run; they need --people other, since
+    DIR does not name the participants that the network has seen. With --people-key FILE, people.json has keyed hashes of them, and
+    the same option of those commands compares them with the participants of a catalogue.
 
     --to nnunet: pretrained_weights.pth, for nnUNetv2_train -pretrained_weights, of a run that was trained with 'pretext --plans'.
-    --to safetensors, onnx, monai: model.safetensors, model.onnx or a MONAI bundle. predict takes each of the three in the place of
-    RUN; ONNX without torch. All of these get card.json.
+    --to safetensors, onnx, monai: model.safetensors, model.onnx or a MONAI bundle. predict takes each of the three in place of RUN;
+    ONNX needs no torch. All of these get card.json.
 
     \b
     Example:

@@ -129,14 +129,14 @@ weights_option = click.option(
 people_key_option = click.option(
     "--people-key",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Key file with which the network, or its pretext, was exported; it tells whom of these participants it has seen.",
+    help="Key file with which the network, or its pretext, was exported; it shows which of these participants it has seen.",
 )
 """``--people-key``: what makes the keyed hashes of an exported network comparable."""
 
 
 def unfinished_option(verb: str) -> Callable[[Command], Command]:
     """Make ``--unfinished``; the verb says what the command does with a run."""
-    return click.option("--unfinished", is_flag=True, help=f"{verb} a run that has not done all its iterations too.")
+    return click.option("--unfinished", is_flag=True, help=f"{verb} an unfinished run too.")
 
 
 def with_options(*groups: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:

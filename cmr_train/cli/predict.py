@@ -46,9 +46,9 @@ _DOUBT = "doubt"
     "rotate_deg",
     type=click.FloatRange(0, 45),
     default=0.0,
-    help="Average over images turned by this many degrees either way too, such as 10.  [default: do not]",
+    help="Also average over images rotated by this many degrees either way, such as 10.  [default: none]",
 )
-@click.option("--largest-component", is_flag=True, help="Keep the largest connected part of each structure alone.")
+@click.option("--largest-component", is_flag=True, help="Keep only the largest connected part of each structure.")
 @click.option(
     "--like",
     type=click.Path(path_type=Path),
@@ -67,9 +67,7 @@ _DOUBT = "doubt"
 @click.option("--pictures/--no-pictures", default=True, show_default=True, help="Draw contact sheets.")
 @device_option
 @weights_option
-@click.option(
-    "--overwrite", is_flag=True, help="Remove what another run, or the same of other data or options, left in the folder."
-)
+@click.option("--overwrite", is_flag=True, help="Delete the folder's predictions of another run, other data or other options.")
 @unfinished_option("Use")
 @people_key_option
 @json_option()
