@@ -56,19 +56,18 @@ def staged(out: Path, *, overwrite: bool) -> Iterator[Staging]:
         yield Staging(part / "new")
         units = sorted(_units(part / "new"))
         check_free(out, units, overwrite=overwrite)
-        for unit in units:
-            _put(part / "new" / unit, out / unit, part / "old" / unit)
-        sync_folder(out)
+        _put_all(units, part, out)
+        shutil.rmtree(part / "old", ignore_errors=True)
     except OSError as error:
         raise ExportError(
             f"{str(out)!r} could not be written ({reason(error)}); check the free space and permissions there and run the same "
             "command again"
         ) from error
     finally:
-        shutil.rmtree(part, ignore_errors=True)
-        if is_new:
+        shutil.rmtree(part / "new", ignore_errors=True)
+        for folder in (part / "old" / SHARED_FOLDER, part / "old", part, *([out] if is_new else [])):
             with suppress(OSError):
-                out.rmdir()  # only where nothing was put into it
+                folder.rmdir()  # only an empty one: what could not be put back stays
 
 
 SHARED_FOLDER = "derivatives"
@@ -81,18 +80,35 @@ def _units(folder: Path) -> Iterator[str]:
         yield from (f"{path.name}/{child.name}" for child in path.iterdir()) if path.name == SHARED_FOLDER else [path.name]
 
 
+def _put_all(units: Sequence[str], part: Path, out: Path) -> None:
+    """Rename files and folders to their places; if one fails, or the user interrupts, all is as before. Raises OSError."""
+    begun: list[str] = []
+    try:
+        for unit in units:
+            begun.append(unit)
+            _put(part / "new" / unit, out / unit, part / "old" / unit)
+        sync_folder(out)
+    except BaseException:
+        for unit in reversed(begun):
+            _take_back(part / "new" / unit, out / unit, part / "old" / unit)
+        raise
+
+
 def _put(path: Path, target: Path, old: Path) -> None:
-    """Rename a file or folder; what is in its place is renamed to ``old``, and comes back if that fails. Raises OSError."""
+    """Rename a file or folder; what is in its place is renamed to ``old``. Raises OSError."""
     target.parent.mkdir(exist_ok=True)
     if target.exists():
         old.parent.mkdir(parents=True, exist_ok=True)
         target.replace(old)
-    try:
-        path.replace(target)
-    except OSError:
-        if old.exists():
-            old.replace(target)
-        raise
+    path.replace(target)
+
+
+def _take_back(path: Path, target: Path, old: Path) -> None:
+    """Undo :func:`_put`, however far it came. Raises OSError."""
+    if not path.exists():
+        target.replace(path)
+    if old.exists():
+        old.replace(target)
 
 
 def check_free(out: Path, names: Sequence[str], *, overwrite: bool) -> None:

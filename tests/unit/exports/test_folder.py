@@ -65,6 +65,42 @@ def test_a_rename_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
     assert content(tmp_path / "out") == {"a/x": "1"}
 
 
+@pytest.mark.parametrize("error", [PermissionError(13, "no"), KeyboardInterrupt()])
+@pytest.mark.parametrize("n_renames", range(7))
+def test_wherever_the_renames_stop_all_is_as_before(tmp_path, monkeypatch, error: BaseException, n_renames: int):
+    write(tmp_path / "out", "1", "a/x", "c/x", "derivatives/manual/x")
+    real, calls = Path.replace, []
+
+    def stopped(path: Path, target: Path) -> Path:
+        calls.append(path)
+        if len(calls) == n_renames + 1:
+            raise error
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", stopped)
+    with pytest.raises((ExportError, KeyboardInterrupt)):
+        write(tmp_path / "out", "2", "a/x", "b/x", "c/x", "derivatives/manual/x", overwrite=True)
+    monkeypatch.undo()
+    assert content(tmp_path / "out") == {"a/x": "1", "c/x": "1", "derivatives/manual/x": "1"}
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "c", "derivatives"]
+
+
+def test_what_cannot_be_put_back_is_kept(tmp_path, monkeypatch):
+    write(tmp_path / "out", "1", "a/x")
+    real = Path.replace
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.parent.name in ("new", "old"):
+            raise PermissionError(13, "no")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(ExportError):
+        write(tmp_path / "out", "2", "a/x", overwrite=True)
+    monkeypatch.undo()
+    assert list(content(tmp_path / "out").values()) == ["1"]
+
+
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(ExportError):
