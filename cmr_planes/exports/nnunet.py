@@ -81,14 +81,13 @@ def plan_dataset(catalogue: Catalogue, subjects: Mapping[str, tuple[CardiacView,
     people = dict(zip(table.key, table.participant, strict=True))
     participants = {key: people[key] for key in usable}
     known = random_sets(participants.values(), options.split_seed) if options.split is None else read_sets(options.split)
-    if options.labels is not ExportLabels.POSITIONS:
-        known = {key: name for key, name in known.items() if name is not ParticipantSet.PRETEXT}
-    sets = {person: known[person] for person in sorted(set(participants.values())) if person in known}
+    of_labels = [name for name in ParticipantSet if options.labels is ExportLabels.POSITIONS or name is not ParticipantSet.PRETEXT]
+    sets = {person: known[person] for person in sorted(set(participants.values())) if known.get(person) in of_labels}
     exported = {key: person for key, person in participants.items() if person in sets}
     if not exported:
         raise ExportError(
-            f"the split names none of the {len(set(participants.values()))} participants who have labels; its column participant "
-            "holds the participants of the catalogue's table /subjects"
+            f"the split puts none of the {len(set(participants.values()))} participants who have labels into "
+            f"{', '.join(of_labels)}; its column participant holds the participants of the catalogue's table /subjects"
         )
     notes = []
     n_unlabelled = sum(view in views for views in subjects.values()) - len(usable)
@@ -96,7 +95,7 @@ def plan_dataset(catalogue: Catalogue, subjects: Mapping[str, tuple[CardiacView,
         what = "positions" if options.labels is ExportLabels.POSITIONS else "manual labels"
         notes.append(f"{_subjects(n_unlabelled)} left out: no {what} of view {view.title}")
     if len(exported) < len(usable):
-        notes.append(f"{_subjects(len(usable) - len(exported))} left out: in no set of the split")
+        notes.append(f"{_subjects(len(usable) - len(exported))} left out: the split puts them into none of {', '.join(of_labels)}")
     notes += _spacing_notes(catalogue, exported, view)
     return DatasetPlan(
         sets=sets,
@@ -182,7 +181,6 @@ def write_dataset(
     """
     is_positions = options.labels is ExportLabels.POSITIONS
     people: dict[str, str] = {}
-    has_unlabelled = False
     for done, (key, person) in enumerate(plan.participants.items(), start=1):
         series = read_series(catalogue, key, options.view, with_labels=not is_positions, with_positions=is_positions)
         tally.add(series)
@@ -190,13 +188,14 @@ def write_dataset(
         for case in _cases(names[key], series, plan.classes):
             staging.write(f"{options.dataset}/images{part}/{case.name}_0000.nii.gz", image_file(series, case.volume, case.phase))
             staging.write(f"{options.dataset}/labels{part}/{case.name}.nii.gz", label_file(series, case.volume, case.labels))
-            has_unlabelled |= bool((case.labels[case.volume.slices] > len(plan.classes)).any())
+            tally.n_cases += 1
+            tally.n_annotated_in_part += bool((case.labels[case.volume.slices] > len(plan.classes)).any())
             tally.n_files += 2
             if part == "Tr":
                 people[case.name] = person
         tally.n_subjects += 1
         on_progress(Progress(done, len(plan.participants)))
-    dataset = _dataset(plan, options, len(people), has_unlabelled=has_unlabelled)
+    dataset = _dataset(plan, options, len(people), has_unlabelled=tally.n_annotated_in_part > 0)
     staging.write(f"{options.dataset}/dataset.json", json_bytes(dataset))
     staging.write(f"{options.dataset}/{SPLITS_NAME}", f"{readable_json(_final_splits(plan.folds, people))}\n".encode())
     tally.n_files += 2

@@ -18,6 +18,10 @@ class Tally:
     """Files, sidecars among them."""
     n_renamed: int = 0
     """Subjects whose key is not the name of their files."""
+    n_cases: int = 0
+    """Cases of nnU-Net."""
+    n_annotated_in_part: int = 0
+    """Cases of which some pixels have the class ``ignore``."""
     n_divided: int = 0
     """Views whose slices have a file each."""
     n_without_es: int = 0
@@ -34,6 +38,11 @@ class Tally:
             yield (
                 "characters of keys other than letters, digits, '.', '_' and '-' became '-' in the names of files (subjects: "
                 f"{self.n_renamed:,})"
+            )
+        if self.n_annotated_in_part:
+            yield (
+                "cases with pixels of the class 'ignore', because a slice was not annotated or a class of dataset.json was not "
+                f"drawn on it: {self.n_annotated_in_part:,} of {self.n_cases:,}"
             )
         if self.n_divided:
             yield (

@@ -109,7 +109,25 @@ def test_a_cohort_that_is_annotated_in_part_has_the_class_ignore_and_its_unlabel
     written = np.asarray(nibabel.load(summary.out / "labelsTr" / "SYN-0001_ED.nii.gz").dataobj)
     assert (written[:, :, 1] == 4).all()
     assert written[:, :, [0, 2]].max() == 3
-    assert summary.notes == ("2 subjects left out: no manual labels of view SAX",)
+    assert summary.notes == (
+        "2 subjects left out: no manual labels of view SAX",
+        "cases with pixels of the class 'ignore', because a slice was not annotated or a class of dataset.json was not drawn on it: "
+        "4 of 4",
+    )
+
+
+def test_a_structure_that_one_subject_alone_has_is_noted(tmp_path):
+    folder = tmp_path / "data"
+    small_catalogue(folder, 2)
+    labels = np.zeros((2, 3, 48, 48), dtype=np.uint8)
+    labels[:, :, 10:14, 10:20] = [[LV], [MYO], [RV], [0]]
+    drawn = np.ones((2, 3, 6), dtype=bool)
+    without_atria = drawn & (np.arange(6) < Structure.LA)
+    (folder / "split.csv").write_text(SETS)
+    for key, structures in (("SYN-0001", drawn), ("SYN-0002", without_atria)):
+        write_labels(folder / "out.h5", {key: {CardiacView.SAX: ViewLabels(labels=labels, structures=structures, source="cvi42")}})
+    summary = export(folder / "out.h5", tmp_path / "raw", ExportOptions(form="nnunet", split=folder / "split.csv"))
+    assert summary.notes[-1].endswith(": 2 of 4")
 
 
 def test_mixed_pixel_sizes_and_participants_without_a_set_are_noted(tmp_path):
@@ -118,7 +136,7 @@ def test_mixed_pixel_sizes_and_participants_without_a_set_are_noted(tmp_path):
     (tmp_path / "split.csv").write_text(SETS)
     summary = export(path, tmp_path / "raw", ExportOptions(form="nnunet", split=tmp_path / "split.csv", labels="positions"))
     assert summary.notes == (
-        "1 subject left out: in no set of the split",
+        "1 subject left out: the split puts them into none of train, validation, test, pretext",
         "pixels are from 1.40 to 1.80 mm wide; nnU-Net resamples all images to their median",
     )
 
@@ -144,7 +162,9 @@ def test_refusals_leave_nothing(data, tmp_path):
     with pytest.raises(ExportError, match="of 1 participants none is in the validation set"):
         export(data / "out.h5", tmp_path / "raw", ExportOptions(form="nnunet", split=tmp_path / "all_train.csv"))
     (tmp_path / "strangers.csv").write_text("participant,set\nSYN-0099,train\nSYN-0004,pretext\n")
-    with pytest.raises(ExportError, match="the split names none of the 4 participants who have labels"):
+    with pytest.raises(
+        ExportError, match="the split puts none of the 4 participants who have labels into train, validation, test;"
+    ):
         export(data / "out.h5", tmp_path / "raw", ExportOptions(form="nnunet", split=tmp_path / "strangers.csv"))
     assert not (tmp_path / "raw").exists()
     exported(data, tmp_path / "raw")
