@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmr_planes.cine.frame_choice import UNKNOWN_FRAME, choose_frames, time_views
+from cmr_planes.cine.frame_choice import choose_frames, time_views
 from cmr_planes.cine.phases import CyclePhases
 from cmr_planes.discovery.naming import NONE_KNOWN
 from cmr_planes.discovery.pseudonyms import Pseudonyms
@@ -62,6 +62,7 @@ class CineSource:
         self._n_absent = 0
         self._n_unreadable = 0
         self._n_other = 0
+        self._n_single = 0
 
     def read(self, key: str, stored: Sequence[ImageSeries]) -> Iterator[ImageSeries]:
         """Read the cines of a subject.
@@ -89,6 +90,9 @@ class CineSource:
                 series = by_view.get(view)
                 if series is None and (view in TARGET_VIEWS or view not in views.views or not is_same):
                     continue
+                if view in views.named_phases:
+                    self._n_single += 1
+                    continue
                 try:
                     cine = _cine(view, views, series)
                 except CmrPlanesError:
@@ -106,13 +110,15 @@ class CineSource:
             yield f"subjects that the sources do not hold, and that have no whole cines therefore: {self._n_absent:,}"
         if self._n_other:
             yield f"views of which the sources hold other images than the catalogue, without whole cines: {self._n_other:,}"
+        if self._n_single:
+            yield f"views of which the sources hold ED and ES alone, without whole cines: {self._n_single:,}"
         if self._n_unreadable:
             yield f"views with frames that cannot be read, without whole cines: {self._n_unreadable:,}"
 
 
 def _cine(view: CardiacView, views: SubjectViews, series: ImageSeries | None) -> ImageSeries | None:
     """Read all frames of the slices that the catalogue has, or of all; None if one is missing. Raises UnreadablePixelsError."""
-    if view not in views.views or view in views.named_phases:
+    if view not in views.views:
         return None
     slices: Sequence[ReadSlice] = views.views[view]
     times = time_views({one: of_view for one, of_view in views.views.items() if one not in views.named_phases})[view]
@@ -122,8 +128,6 @@ def _cine(view: CardiacView, views: SubjectViews, series: ImageSeries | None) ->
             return None
         slices, times = [slices[index] for index in chosen], tuple(times[index] for index in chosen)
     phases, frame_index = choose_frames(slices, times, CyclePhases(ed=0.0, es=None), PhaseChoice.ALL)
-    if (frame_index == UNKNOWN_FRAME).any():
-        return None
     for one, frames in zip(slices, frame_index.T.tolist(), strict=True):
         one.load(frames)
     return series_of(view_record(view, slices, phases, frame_index, None, None))

@@ -112,6 +112,8 @@ def test_labels_come_back_by_annotate_with_the_names_alone(cohort, tmp_path):
             if image.has_positions:
                 again = second.positions(image.subject, image.view, image.phase, image.slice_index)
                 np.testing.assert_array_equal(again, image.positions)
+    single = run("export", tmp_path / "nifti.h5", "-o", tmp_path / "cines", "--to", "ukbb", "--source", tmp_path / "ukbb")
+    assert "views of which the sources hold ED and ES alone, without whole cines: 6" in single.stdout
 
 
 def test_the_same_catalogue_gives_the_same_bytes(cohort, tmp_path):
