@@ -31,7 +31,7 @@ _DEFAULTS = ExportOptions(form=ExportForm.NNUNET)
     "folder",
     required=True,
     type=click.Path(path_type=Path),
-    help="Folder of the export; other subjects' exports may be in it.",
+    help="Folder of the export; it may hold those of other subjects (ukbb) or other data sets (nnunet).",
 )
 @click.option("--to", "form", required=True, type=EnumChoice([*ExportForm]), help="Names and folders of the export.")
 @click.option(

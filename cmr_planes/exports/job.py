@@ -58,7 +58,7 @@ def export(
     catalogue
         The catalogue, ``out.h5``.
     out
-        The folder; made if it does not exist. Exports of other subjects, or other data sets, may be in it.
+        The folder; made if it does not exist. Exports of other subjects (ukbb), or other data sets (nnunet), may be in it.
     options
         The form, and what it leaves to choose.
     sources
