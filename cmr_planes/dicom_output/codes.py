@@ -2,7 +2,8 @@
 
 References
 ----------
-DICOM PS3.16: CID 7151 (segmented properties), CID 12304 (left ventricle), CID 12201 (right ventricle).
+DICOM PS3.16: CID 7151 and CID 12305 (structures), CID 12202 and 12203 (left ventricle's volumes and mass), CID 3835 (right
+ventricle's volumes, stroke volume), CID 12204 (right ventricle's stroke volume), CID 3833 (ejection fraction).
 """
 
 from enum import StrEnum
