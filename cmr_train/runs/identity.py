@@ -164,7 +164,7 @@ def are_same_people(
     common
         The keys that are in both.
     people
-        What the user says; None where nothing was said.
+        What the user says; None where nothing was said. In catalogues of one cohort equal keys are the same persons all the same.
 
     Raises
     ------
@@ -173,6 +173,8 @@ def are_same_people(
     """
     has_other_pseudonyms = first.pseudonyms != second.pseudonyms
     names = f"{str(first.path)!r} and {str(second.path)!r}"
+    if not has_other_pseudonyms and first.is_of_one_cohort(second):
+        return True
     if people is People.OTHER:
         return False
     if has_other_pseudonyms:
@@ -180,7 +182,7 @@ def are_same_people(
             f"persons cannot be compared: {names} have pseudonyms of different key files, or one has none; if nobody is in both, "
             f"give people as {People.OTHER.value}, else extract both with one key file"
         )
-    if people is People.SAME or first.is_of_one_cohort(second):
+    if people is People.SAME:
         return True
     if common:
         raise TrainError(

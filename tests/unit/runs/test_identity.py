@@ -1,5 +1,6 @@
 """Whom weights have seen, in names and in keyed hashes: the same persons in every kind of catalogue, or a refusal."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,18 @@ def test_hashed_people_of_another_cohort_are_not_guessed_about():
         hashed.among(identity("other"), ["SYN-0001"], None, KEY)
     with pytest.raises(TrainError, match="persons cannot be compared"):
         hashed.among(identity("other", OTHER_KEY.check_value), ["SYN-0001"], People.SAME, KEY)
+
+
+@pytest.mark.parametrize("later", [PLAIN, replace(PLAIN, path=Path("later.h5"), sha256="later")])
+@pytest.mark.parametrize("people", [None, *People])
+def test_persons_of_one_cohort_are_the_same_whatever_is_said(later, people):
+    assert Seen(catalogue=PLAIN, participants=PEOPLE).among(later, ["SYN-0001", "SYN-0003"], people) == {"SYN-0001"}
+
+
+def test_namesakes_of_another_cohort_are_who_the_user_says():
+    seen = Seen(catalogue=PLAIN, participants=PEOPLE)
+    found = [seen.among(identity("other"), ["SYN-0001", "SYN-0003"], people) for people in (People.SAME, People.OTHER)]
+    assert found == [{"SYN-0001"}, frozenset()]
 
 
 def test_hashed_people_need_their_key():
