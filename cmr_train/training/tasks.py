@@ -103,15 +103,20 @@ def _annotated(session: Session, head: Head, people: Collection[str]) -> frozens
     TrainError
         It cannot be told whether they are.
     """
-    transfer, own = session.config.transfer, session.catalogues[head]
+    own = session.catalogues[head]
     annotated = annotated_participants(own)
     for other in session.catalogues.values():
-        common = frozenset(people) & annotated_participants(other)
-        if other.path != own.path and common:
-            identities = CatalogueIdentity.of(own), CatalogueIdentity.of(other)
-            if are_same_people(*identities, common, None if transfer is None else transfer.people):
-                annotated |= common
+        annotated |= _same_people(session, own, other, frozenset(people) & annotated_participants(other))
     return annotated
+
+
+def _same_people(session: Session, first: Catalogue, second: Catalogue, common: frozenset[str]) -> frozenset[str]:
+    """Return the keys that two catalogues have in common, or none where they are of other persons; raises TrainError if unclear."""
+    if first.path == second.path or not common:
+        return common
+    transfer = session.config.transfer
+    people = None if transfer is None else transfer.people
+    return common if are_same_people(CatalogueIdentity.of(first), CatalogueIdentity.of(second), common, people) else frozenset()
 
 
 def _held_back_sentence(split: Split, annotated: frozenset[str], share: float) -> str:
@@ -280,7 +285,7 @@ def make_tasks(
     annotated_share = 0.0 if config.transfer is None else config.transfer.annotated_share
     tasks = []
     for head, dataset in datasets.items():
-        favoured = _favoured(images) if annotated_share and head is not config.head else ()
+        favoured = _favoured(session, images) if annotated_share and head is not config.head else ()
         order = Order(
             n_images=len(dataset),
             batch_size=config.training.batch_size,
@@ -358,7 +363,7 @@ def _score(config: RunConfig, dataset: PlaneDataset) -> ClassScore | NumberScore
     return NumberScore(dataset=dataset, objective=_number_objective(config, dataset, order))
 
 
-def _favoured(images: Mapping[Head, TaskImages]) -> tuple[int, ...]:
+def _favoured(session: Session, images: Mapping[Head, TaskImages]) -> tuple[int, ...]:
     """Return the rows of the pretext's images whose participants' annotations are learnt from.
 
     Raises
@@ -366,8 +371,9 @@ def _favoured(images: Mapping[Head, TaskImages]) -> tuple[int, ...]:
     TrainError
         A share of each batch is to be drawn from them, and there are none.
     """
-    annotated = set(images[Head.STRUCTURES].split.train)
     index = images[Head.POSITIONS].train
+    common = frozenset(images[Head.STRUCTURES].split.train).intersection(participants(index))
+    annotated = _same_people(session, session.catalogues[Head.POSITIONS], session.catalogues[Head.STRUCTURES], common)
     rows = tuple(row for row in range(len(index)) if index.participant(row) in annotated)
     if not rows:
         raise TrainError(

@@ -174,8 +174,13 @@ def test_equal_keys_in_the_two_catalogues_of_multitask_are_not_guessed_about(lab
         done = train(*arguments, "--people", people, "--out", tmp_path / people, *given)
         assert done.exit_code == 0, done.output
         heard[people] = said(done)
-    assert "of 5 annotated participants, for the segmentation" in heard["same"]
-    assert "annotated participants, for the segmentation" not in heard["other"]
+    assert "of 5 participants with annotations are held back for the segmentation" in heard["same"]
+    assert "with annotations are held back" not in heard["other"]
+    share = ("--annotated-share", 0.5, "--out", tmp_path / "share", *given)
+    refused = train(*arguments, "--people", "other", *share)
+    assert refused.exit_code == 1
+    assert "annotated_share needs images with positions of the annotated participants" in said(refused)
+    assert train(*arguments, "--people", "same", *share).exit_code == 0
 
 
 def test_a_study_asks_who_equal_keys_are_before_it_trains_a_pretext(labelled, tmp_path):
