@@ -46,7 +46,7 @@ demo: setup    ## the main job and a small study on a synthetic cohort, in ./dem
 	@echo 'Look at the pictures in demo/pictures, and at the report of the study.'
 	@echo 'Next, your own scans: $(BIN)/cmr-planes extract YOUR_DICOM_FOLDER out.h5'
 
-pretext-synthetic: setup   ## pretext networks learnt on a hard synthetic cohort, in ./synthetic; made for a GPU
+pretext-synthetic: setup   ## pretext networks trained on a hard synthetic cohort, in ./synthetic; made for a GPU
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/synthetic_pretext.sh synthetic
 
 bench: setup   ## speed beside peers; see benchmarks/README.md

@@ -1,8 +1,8 @@
 """Fit 2Ch and 4Ch planes to the positions that a pretext network finds on short-axis stacks.
 
-A network that learnt the positions elsewhere, on synthetic hearts say, finds them roughly on real images that have no long-axis
-views. One plane per view fitted through the whole stack is steadier than the boxes of single slices, and a second pretext can
-learn from it; no label and no prescription is needed::
+A network that was trained on positions elsewhere, for example on synthetic hearts, finds them roughly on real images without
+long-axis views. One plane per view, fitted through the whole stack, is steadier than the boxes of single slices, and a second
+pretext can be trained on it. This needs no labels and no prescribed planes::
 
     cmr-planes extract --nifti SET set.h5 --views sax --keep-all
     python examples/planes_from_positions.py runs/pretext-sax set.h5 planes.csv

@@ -2,9 +2,9 @@
 
 Sets such as ACDC have labelled short-axis images and no long-axis planes. This makes a table of planes for them::
 
-    cmr-planes extract --nifti ACDC/training acdc.h5
+    cmr-planes extract --nifti ACDC/training acdc.h5 --views sax
     python examples/simulated_planes.py acdc.h5 planes.csv --seed 0
-    cmr-planes extract --nifti ACDC/training acdc_positions.h5 --planes planes.csv --units mm
+    cmr-planes extract --nifti ACDC/training acdc_positions.h5 --views sax --planes planes.csv --units mm
 
 Both planes contain the left ventricle's long axis, a straight line through its centres. The 4Ch plane lies within 14 degrees of
 the line from the right to the left ventricle, and passes the left one's centre at -2 to 4 mm. The 2Ch plane stands at 62 to 78

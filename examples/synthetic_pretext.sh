@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Pretext networks for real images without any data: they learn the positions on a hard synthetic cohort, in SAX and 4Ch, and are exported.
+# Train pretext networks for real images without real data: on the positions of a hard synthetic cohort, in SAX and 4Ch; then export them.
 #
 #   bash synthetic_pretext.sh DIR [SUBJECTS [ITERATIONS [CHANNELS]]]          # 240, 10000 and 32 if not given
 #
-# DIR/sax and DIR/4ch hold final.pt, config.json, split.json and card.md. Take them for your own images, resampled to the same pixels:
+# DIR/sax and DIR/4ch hold final.pt, config.json, split.json and card.md. Use them for your own images, resampled to the same pixels:
 #
 #   cmr-train finetune --pretext DIR/sax --people other --data yours.h5 --view sax --mode all --base-channels 32 \
 #       --resample 2.0 --rows 128 --columns 128
 #
-# All subjects are learnt from, since none is a real person. Made for a GPU; a second start goes on where the first was stopped.
+# All subjects are in the training set, since none is a real person. Made for a GPU; a second start resumes the first.
 set -euo pipefail
 
 folder=$1
