@@ -70,7 +70,8 @@ def choose_images(session: Session, head: Head) -> TaskImages:
     n_without_set = n_people - len({*split.train, *split.validation, *split.test})
     if n_without_set:
         session.reporter.on_message(
-            f"{config.task_name(head)}: {n_without_set} participants are left out, for whom {str(data.split)!r} has no set"
+            f"{config.task_name(head)}: {n_without_set} participants are left out, who are in no set of this task in "
+            f"{str(data.split)!r}"
         )
     if head is Head.POSITIONS and data.split is None:
         sentence = _held_back_sentence(split, annotated, data.unlabelled_held_back)
