@@ -39,7 +39,7 @@ from cmr_planes.terminal.options import (
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, table
 from cmr_planes.terminal.text import duration
-from cmr_planes.views import STORED_VIEWS, CardiacView, PhaseChoice
+from cmr_planes.views import STORED_VIEWS, TARGET_VIEWS, CardiacView, PhaseChoice
 
 _DEFAULTS = ExtractOptions()
 
@@ -55,6 +55,8 @@ def _views(context: click.Context, parameter: click.Parameter, value: str) -> tu
     unknown = [name for name in names if name not in STORED_VIEWS]
     if unknown:
         raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(STORED_VIEWS)}")
+    if not {*names} & {*TARGET_VIEWS}:
+        raise click.BadParameter(f"{', '.join(names)} has no positions; give one of {', '.join(TARGET_VIEWS)} too")
     return tuple(view for view in STORED_VIEWS if view in names)
 
 

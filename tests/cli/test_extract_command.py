@@ -18,6 +18,7 @@ def source(tmp_path_factory):
     ("options", "message"),
     [
         (["--views", "sax,5ch"], "'5ch' is not one of sax, 2ch, 4ch"),
+        (["--views", "3ch"], "3ch has no positions; give one of sax, 2ch, 4ch too"),
         (["--box", 10], "odd whole size"),
         (["--box", 0], "must be positive"),
         (["--box", 11, "--gap", 12], "the gap must be at least 15.6"),
