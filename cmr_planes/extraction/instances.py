@@ -69,7 +69,7 @@ class SourceInstances:
         Raises
         ------
         DicomError
-            The images have no UIDs, share them, or are no longer there.
+            The images have no UIDs, share them, or are not in the sources.
         """
         view = to_view(view)
         attributes = self._catalogue.view_attributes(subject, view)
@@ -102,8 +102,8 @@ class SourceInstances:
                 found[digest].append(frame)
         if len(found) < len(wanted):
             raise SourceChangedError(
-                f"{len(wanted) - len(found)} images are no longer in the subject's files, which changed meanwhile; predict once "
-                "more when nothing writes to them"
+                f"{len(wanted) - len(found)} of {len(wanted)} images of the catalogue are not in the subject's files; give the "
+                "files that it was extracted from, and run the same command again if they changed meanwhile"
             )
         return found
 

@@ -89,8 +89,11 @@ def test_files_that_are_gone_end_in_a_sentence(tmp_path: Path) -> None:
         found = SourceInstances(source, catalogue)
         used = found.images(key, SAX).frames[0][0].file.path
         used.unlink()
-        with pytest.raises(SourceChangedError, match="1 images are no longer in the subject's files"):
+        with pytest.raises(SourceChangedError, match="1 of 6 images of the catalogue are not in the subject's files"):
             found.images(key, SAX)
+        write(tmp_path / "another", study()).joinpath("SYN-0001").rename(tmp_path / "another" / "SYN-0002")
+        with pytest.raises(SourceChangedError, match="6 of 6 images of the catalogue are not in the subject's files"):
+            SourceInstances(tmp_path / "another", catalogue).images(key, SAX)
 
 
 def test_nifti_images_are_refused() -> None:
