@@ -110,7 +110,7 @@ def phantom(
       cmr-planes phantom cohort -n 20 --seed 0
       cmr-planes phantom biobank -n 4 --layout ukb --private-bytes 90000
       cmr-planes phantom messy -n 4 --quirks all
-      cmr-planes phantom hard -n 96 --hard --frames 2
+      cmr-planes phantom hard -n 96 --hard --frames 8
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     if hard:
         _refuse_drawn(click.get_current_context())
