@@ -86,7 +86,7 @@ def finish(dataset: Dataset, images: SourceImages, *, anonymous: bool) -> None:
         dataset.PatientIdentityRemoved = "YES"
         dataset.DeidentificationMethod = f"{MODEL}: patient and study empty, UIDs replaced, no references"
     elif dataset.get("PatientIdentityRemoved") == "YES" and not dataset.get("DeidentificationMethod"):
-        dataset.DeidentificationMethod = "not stated in the source images"
+        dataset.DeidentificationMethod = "see the source images"
     dataset.SpecificCharacterSet = UNICODE
     dataset.ContentDate, dataset.ContentTime = _content_moment(header)
     for keyword in ("InstanceCreationDate", "InstanceCreationTime"):
