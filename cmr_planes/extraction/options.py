@@ -22,7 +22,7 @@ class ExtractOptions:
     """Everything that decides the content of a catalogue, and nothing else (not the number of workers)."""
 
     views: tuple[CardiacView, ...] = STORED_VIEWS
-    """Views that are stored, in the order of :data:`cmr_planes.views.STORED_VIEWS`; 3Ch has no positions."""
+    """Views that are stored, in the order of :data:`cmr_planes.views.STORED_VIEWS`; 3Ch has no positions, NIfTI no 3Ch."""
     phases: PhaseChoice = PhaseChoice.ED_ES
     """Cardiac phases that are kept."""
     layout: BoxLayout = field(default_factory=BoxLayout)
