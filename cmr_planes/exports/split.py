@@ -10,7 +10,7 @@ import numpy as np
 
 from cmr_planes.errors import ExportError
 from cmr_planes.system.csv_text import read_csv
-from cmr_planes.system.draws import unit_hash
+from cmr_planes.system.draws import share_index, unit_hash
 
 FRACTIONS = (0.7, 0.1, 0.2)
 """Expected shares of the training, validation and test set of a random split: the defaults of cmr-train."""
@@ -41,12 +41,8 @@ class Fold:
 
 def random_sets(participants: Iterable[str], seed: int) -> dict[str, ParticipantSet]:
     """Draw the set of each participant from its key and the seed: cmr-train's split of annotated participants."""
-    drawn = {}
-    for key in sorted(set(participants)):
-        draw = unit_hash(key, seed)
-        is_train, is_test = draw < FRACTIONS[0], draw >= 1 - FRACTIONS[2]
-        drawn[key] = ParticipantSet.TRAIN if is_train else ParticipantSet.TEST if is_test else ParticipantSet.VALIDATION
-    return drawn
+    sets = (ParticipantSet.TRAIN, ParticipantSet.VALIDATION, ParticipantSet.TEST)
+    return {key: sets[share_index(key, seed, FRACTIONS)] for key in sorted(set(participants))}
 
 
 def read_sets(path: Path) -> dict[str, ParticipantSet]:

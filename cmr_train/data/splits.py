@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from cmr_planes.system.csv_text import read_csv
-from cmr_planes.system.draws import unit_hash
+from cmr_planes.system.draws import share_index, unit_hash
 from cmr_train.config import DEFAULT_FRACTIONS, DEFAULT_HELD_BACK, are_shares
 from cmr_train.errors import TrainError
 
@@ -118,10 +118,8 @@ def split_participants(
     if not are_shares(fractions):
         raise ValueError(f"fractions must be 0 or more and sum to 1, got {fractions}")
     sets: tuple[list[str], list[str], list[str]] = ([], [], [])
-    first, second = fractions[0], 1 - fractions[2]
     for key in sorted(set(participants)):
-        draw = unit_hash(key, seed)
-        sets[0 if draw < first else 1 if draw < second else 2].append(key)
+        sets[share_index(key, seed, fractions)].append(key)
     return Split(*(tuple(keys) for keys in sets))
 
 
