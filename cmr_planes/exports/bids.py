@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cmr_planes.errors import ExportError
-from cmr_planes.exports.names import MAX_LENGTH
+from cmr_planes.exports.names import MAX_LENGTH, first_equal
 from cmr_planes.exports.series import ImageSeries
 from cmr_planes.exports.ukbb import label_sidecar
 from cmr_planes.exports.volumes import Volume, image_file, json_bytes, label_file, sidecar, volumes_of
@@ -62,11 +62,10 @@ def bids_names(participants: Mapping[str, str]) -> dict[str, str]:
     for key, person in participants.items():
         visit = _label(key) if person in without and n_visits[person] > 1 else rest[key]
         names[key] = f"sub-{_label(person) or 'x'}" + (f"/ses-{visit}" if visit else "")
-    counts = Counter(name.lower() for name in names.values())
-    doubles = [number for number, name in enumerate(names.values(), start=1) if counts[name.lower()] > 1]
-    if doubles:
+    pair = first_equal(names.values())
+    if pair is not None:
         raise ExportError(
-            f"subjects {doubles[0]} and {doubles[1]} of the export would have the same BIDS name, which holds letters and digits "
+            f"subjects {pair[0]} and {pair[1]} of the export would have the same BIDS name, which holds letters and digits "
             "only; rename one of their folders and extract again, or export them into different folders"
         )
     if any(len(name) > MAX_LENGTH for name in names.values()):

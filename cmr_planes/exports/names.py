@@ -1,8 +1,7 @@
 """Subjects' keys as names of files that every file system and program takes."""
 
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cmr_planes.errors import ExportError
 
@@ -25,6 +24,15 @@ def safe_name(key: str) -> str:
     return f"subject-{name}" if _RESERVED.fullmatch(name) else name
 
 
+def first_equal(names: Iterable[str]) -> tuple[int, int] | None:
+    """Return the numbers, from 1, of the first two names that are equal where case does not count; None if all differ."""
+    met: dict[str, int] = {}
+    for number, name in enumerate(names, start=1):
+        if met.setdefault(name.lower(), number) != number:
+            return met[name.lower()], number
+    return None
+
+
 def safe_names(keys: Sequence[str]) -> dict[str, str]:
     """Return a name for each key, different ones for different keys.
 
@@ -34,11 +42,10 @@ def safe_names(keys: Sequence[str]) -> dict[str, str]:
         Two keys would have the same name, also on file systems that ignore case, or a name is too long.
     """
     names = {key: safe_name(key) for key in keys}
-    counts = Counter(name.lower() for name in names.values())
-    doubles = [number for number, name in enumerate(names.values(), start=1) if counts[name.lower()] > 1]
-    if doubles:
+    pair = first_equal(names.values())
+    if pair is not None:
         raise ExportError(
-            f"subjects {doubles[0]} and {doubles[1]} of the export would have the same file name: of a subject's key only letters, "
+            f"subjects {pair[0]} and {pair[1]} of the export would have the same file name: of a subject's key only letters, "
             "digits, '.', '_' and '-' are kept, and upper and lower case are the same; rename one of their folders and extract "
             "again, or export them into different folders"
         )

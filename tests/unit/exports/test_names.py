@@ -33,6 +33,11 @@ def test_keys_that_would_share_a_name_are_refused_by_number(keys):
     assert not any(key in str(refused.value) for key in keys if len(key) > 1)
 
 
+def test_the_two_that_are_named_share_a_name_where_other_keys_do_too():
+    with pytest.raises(ExportError, match="subjects 1 and 3 of the export would have the same file name"):
+        safe_names(["a b", "c d", "a-b", "c-d"])
+
+
 def test_a_key_that_is_too_long_is_refused():
     assert safe_names(["x" * 120]) == {"x" * 120: "x" * 120}
     with pytest.raises(ExportError, match="subject 2 of the export is longer than 120 characters"):
