@@ -77,14 +77,9 @@ def encode_image(
     -------
         A compressed NIfTI-1 file: axes column, row, slice, and phase if there is one.
     """
-    import nibabel
     from isal import igzip
 
-    make_image: Any = nibabel.Nifti1Image  # nibabel has no types
-    nifti = make_image(image.transpose(range(image.ndim)[::-1]), affine_ras, dtype=image.dtype)
-    code = "scanner" if has_directions else "unknown"
-    nifti.set_sform(affine_ras, code=code)
-    nifti.set_qform(affine_ras, code=code, strip_shears=True)
+    nifti = _on_affine(image, affine_ras, "scanner" if has_directions else "unknown")
     is_timed = image.ndim == 4 and interval_s is not None
     if is_timed:
         nifti.header["pixdim"][4] = interval_s
@@ -111,12 +106,7 @@ def encode_label_map(labels: LabelArray, affine_ras: FloatArray, description: st
     -------
         A compressed NIfTI-1 file: axes column, row, slice, and phase if there is one.
     """
-    import nibabel
-
-    make_image: Any = nibabel.Nifti1Image  # nibabel has no types
-    image = make_image(labels.transpose(range(labels.ndim)[::-1]), affine_ras, dtype=np.uint8)
-    image.set_sform(affine_ras, code="scanner")
-    image.set_qform(affine_ras, code="scanner", strip_shears=True)
+    image = _on_affine(labels.astype(np.uint8, copy=False), affine_ras, "scanner")
     image.header.set_xyzt_units("mm")
     return _compressed(image, description)
 
@@ -142,6 +132,17 @@ def encode_on_header(labels: LabelArray, header: bytes, description: str = "") -
     place: Any = nibabel.Nifti1Header(header, endianness="<", check=False)  # type: ignore[no-untyped-call]
     make_image: Any = nibabel.Nifti1Image  # nibabel has no types
     return _compressed(make_image(labels, None, place, dtype=np.uint8), description)
+
+
+def _on_affine(values: NDArray[Any], affine_ras: FloatArray, code: str) -> Any:  # noqa: ANN401  # nibabel has no types
+    """Return an image of (…, slices, rows, columns) whose sform and qform, as far as it has no shears, are the affine."""
+    import nibabel
+
+    make_image: Any = nibabel.Nifti1Image
+    image = make_image(values.transpose(range(values.ndim)[::-1]), affine_ras, dtype=values.dtype)
+    image.set_sform(affine_ras, code=code)
+    image.set_qform(affine_ras, code=code, strip_shears=True)
+    return image
 
 
 def _compressed(image: Any, description: str) -> bytes:  # noqa: ANN401  # nibabel has no types
