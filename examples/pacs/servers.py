@@ -1,9 +1,9 @@
 """PACS servers for the demo and for tests, run without privileges.
 
-They are Debian's Orthanc (DICOMweb and DIMSE) and dcmtk's dcmqrscp (DIMSE). Both listen on every address of the machine, and neither
-can be told to listen on the loopback alone. So they serve only this machine: Orthanc by its setting for remote access and, for DIMSE,
-by the list of known modalities with their address; dcmqrscp by its table of hosts. Passwords are drawn for each start, ports are free
-ones, folders are temporary, and the servers end with the process that started them, however that ends.
+They are Debian's Orthanc (DICOMweb and DIMSE) and dcmtk's dcmqrscp (DIMSE). Both listen on every address of the machine, and
+neither can be told to listen on the loopback alone. So they serve only this machine: Orthanc by its setting for remote access
+and, for DIMSE, by the list of known modalities with their address; dcmqrscp by its table of hosts. Passwords are drawn for each
+start, ports are free ones, folders are temporary, and the servers end with the process that started them, however that ends.
 """
 
 import base64
