@@ -1,7 +1,8 @@
 """Two runs at once on one output: the second is told who has it, and a run that died has nothing."""
 
+import errno
 import multiprocessing
-import os
+import platform
 import subprocess
 import sys
 import threading
@@ -42,7 +43,7 @@ def assert_refused(result, process, out):
     assert result.stderr.startswith(f"Error: process {process.pid}, begun 2")
     assert f"works on {out}; wait for it" in result.stderr
     assert result.stderr.count("\n") == 1
-    assert os.uname().nodename not in result.stderr
+    assert platform.node() not in result.stderr
 
 
 def test_a_second_extract_or_annotate_is_told_who_is_first(tmp_path):
@@ -89,10 +90,10 @@ def test_an_owner_that_has_not_yet_given_its_name(tmp_path):
 
 
 def test_a_file_system_without_locks_is_said_to_be_one(tmp_path, monkeypatch):
-    def refuse(descriptor: int, operation: int) -> None:
-        raise OSError(38, "Function not implemented")
+    def refuse(descriptor: int, *, blocking: bool) -> bool:
+        raise OSError(errno.ENOSYS, "Function not implemented")
 
-    monkeypatch.setattr(run_lock.fcntl, "flock", refuse)
+    monkeypatch.setattr(run_lock, "lock_descriptor", refuse)
     result = extract(write_folders(tmp_path / "dicom", 1), tmp_path / "out.h5")
     assert result.exit_code == 0
     assert "knows no locks: make sure that no other run works on it" in result.stderr
