@@ -24,6 +24,7 @@ The tree::
     ├── ShardError            the output is not ours, differs, or is damaged
     ├── ExportError           a catalogue cannot be exported as asked, or not to that folder
     ├── ClusterError          a cluster cannot be reached, or its workers cannot do the work
+    ├── PacsError             a PACS cannot be reached, refuses, or answers what it should not
     └── InUseError            another run works on the output
 
 Every error that can end a subject or a view carries a :class:`RejectionCode`; its text is the sentence that stands in the
@@ -343,6 +344,10 @@ class ExportError(CmrPlanesError):
 
 class ClusterError(CmrPlanesError):
     """A Dask cluster cannot be reached, or its workers cannot do the work."""
+
+
+class PacsError(CmrPlanesError):
+    """A PACS cannot be reached, refuses what is asked, or answers what it should not."""
 
 
 class InUseError(CmrPlanesError):

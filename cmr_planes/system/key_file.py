@@ -2,19 +2,18 @@
 
 import hashlib
 import hmac
-import os
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cmr_planes.errors import SourceError
-from cmr_planes.system.reasons import reason
+from cmr_planes.system.private_file import read_private_file
 
 MIN_KEY_BYTES = 32
 """Bytes that a key file has at least, as many as SHA-256 gives."""
 MAX_KEY_BYTES = 1 << 16
 """Bytes that it has at most: a longer file is something else."""
 
+_HOW_TO_MAKE = "head -c 32 /dev/urandom > KEYFILE"
 _LENGTH = 20
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 """Letters in the place of hexadecimal digits: a hashed name never looks like a participant's number."""
@@ -49,23 +48,11 @@ def read_key_file(path: Path) -> bytes:
     SourceError
         It cannot be read, is no plain file, is too short or too long, or others than its owner may read or write it.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe must not keep us waiting
-        with os.fdopen(descriptor, "rb") as stream:
-            mode = os.fstat(descriptor).st_mode
-            secret = stream.read(MAX_KEY_BYTES + 1) if stat.S_ISREG(mode) else b""
-    except OSError as error:
-        raise SourceError(f"key file {str(path)!r} cannot be read ({reason(error)})") from error
-    if not stat.S_ISREG(mode):
-        raise SourceError(f"key file {str(path)!r} is no plain file; make one with: head -c 32 /dev/urandom > KEYFILE")
-    if mode & 0o077:
-        raise SourceError(
-            f"key file {str(path)!r} has the mode {stat.S_IMODE(mode):03o}: others may use it; make it yours with chmod 600"
-        )
+    secret = read_private_file(path, "key file", limit=MAX_KEY_BYTES, how_to_make=f"make one with: {_HOW_TO_MAKE}")
     if not MIN_KEY_BYTES <= len(secret) <= MAX_KEY_BYTES:
         size = f"more than {MAX_KEY_BYTES:,}" if len(secret) > MAX_KEY_BYTES else f"{len(secret)}"
         raise SourceError(
             f"key file {str(path)!r} has {size} bytes, {MIN_KEY_BYTES} to {MAX_KEY_BYTES:,} are expected; make one with: "
-            "head -c 32 /dev/urandom > KEYFILE"
+            f"{_HOW_TO_MAKE}"
         )
     return secret
