@@ -34,6 +34,9 @@ _TITLE_INCHES = 0.26
 _WARNED_TITLE_INCHES = 0.42
 _LEGEND_INCHES = 0.62
 _MIN_WIDTH_INCHES = 7.4
+"""Of a sheet with a legend: its words stand beside each other."""
+_MIN_HEADING_INCHES = 4.6
+"""Of any other: its heading fits."""
 _BACKGROUND = "#111111"
 _TEXT = "#E8E8E8"
 _WARNING = "#FF5A5F"
@@ -98,8 +101,10 @@ def draw_sheet(view: CardiacView, panels: Sequence[SheetImage], *, heading: str)
     titles = [_WARNED_TITLE_INCHES if any(panel.warning for panel in row) else _TITLE_INCHES for row in rows]
     images = [PANEL_INCHES * max(_aspect(panel.plane) for panel in row) for row in rows]
     panels_width = n_columns * (PANEL_INCHES + _GAP_INCHES) + _GAP_INCHES
-    width = max(panels_width, _MIN_WIDTH_INCHES)
-    height = _HEADING_INCHES + sum(titles) + sum(images) + _GAP_INCHES * len(rows) + _LEGEND_INCHES
+    has_boxes = any(panel.boxes is not None for panel in panels)
+    has_labels = any(panel.labels is not None for panel in panels)
+    width = max(panels_width, _MIN_WIDTH_INCHES if has_boxes or has_labels else _MIN_HEADING_INCHES)
+    height = _HEADING_INCHES + sum(titles) + sum(images) + _GAP_INCHES * len(rows) + (_LEGEND_INCHES if has_boxes else 0)
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor=_BACKGROUND)
     top = height - _HEADING_INCHES
     for row, title_inches, image_inches in zip(rows, titles, images, strict=True):
@@ -111,9 +116,9 @@ def draw_sheet(view: CardiacView, panels: Sequence[SheetImage], *, heading: str)
             _draw_panel(figure.add_axes(box), view, panel)
         top -= image_inches + _GAP_INCHES
     figure.text(0.5, 1 - 0.12 / height, heading, color=_TEXT, fontsize=12, weight="bold", ha="center", va="top")
-    if any(panel.boxes is not None for panel in panels):
+    if has_boxes:
         _draw_legend(figure, view)
-    if any(panel.labels is not None for panel in panels):
+    if has_labels:
         _draw_label_legend(figure, panels)
     return figure
 

@@ -121,3 +121,12 @@ def test_panels_stay_on_the_sheet_and_apart(n_panels: int) -> None:
     boxes = [each.get_position() for each in axes]
     assert all(box.x0 >= 0 and box.x1 <= 1 and box.y0 >= 0 and box.y1 <= 1 for box in boxes)
     assert not any(first.overlaps(second) for number, first in enumerate(boxes) for second in boxes[number + 1 :])
+
+
+def test_a_sheet_without_boxes_has_no_strip_for_their_legend() -> None:
+    plain, boxed = (
+        draw_sheet(CardiacView.SAX, [make_panel(CardiacView.SAX, with_positions=has_boxes)], heading="h")
+        for has_boxes in (False, True)
+    )
+    bottoms = [figure.axes[0].get_position().y0 * figure.get_size_inches()[1] for figure in (plain, boxed)]
+    assert bottoms[0] < 0.1 < 0.5 < bottoms[1]
