@@ -1,48 +1,22 @@
 """``cmr-planes show``: contact sheets that let a reader verify where the boxes lie."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import click
 
-from cmr_planes.errors import ExitCode, NoteCode
-from cmr_planes.geometry.arrays import BoolArray
+from cmr_planes.errors import ExitCode
 from cmr_planes.pictures.contact_sheet import SheetImage, draw_sheet
 from cmr_planes.pictures.png import encode_png
+from cmr_planes.quality.sheets import Series, SheetReader, sheet_heading
 from cmr_planes.shards.catalogue import Catalogue
-from cmr_planes.shards.view_attributes import ViewAttributes
 from cmr_planes.system.progress import Progress
 from cmr_planes.system.whole_file import write_whole
 from cmr_planes.terminal.console import print_json, reports_errors, say
 from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
-from cmr_planes.terminal.text import decimals
-from cmr_planes.views import STORED_VIEWS, TARGET_VIEWS, CardiacPhase, CardiacView
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """The images of one view of one subject that are to be drawn."""
-
-    subject: str
-    """The subject's key."""
-    number: int
-    """The subject's number in the catalogue, from 1."""
-    attributes: ViewAttributes
-    """Attributes of the images."""
-    phases: tuple[int, ...]
-    """Indices of the phases."""
-    is_low: bool
-    """True if low agreement was noted."""
-    annotated: BoolArray | None
-    """Shape (phase, slice): which images have labels; None if none has."""
-
-    @property
-    def n_images(self) -> int:
-        """Number of images."""
-        return len(self.phases) * self.attributes.shape[1]
+from cmr_planes.views import STORED_VIEWS, TARGET_VIEWS, CardiacView
 
 
 def _lower_case(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG001  # click's signature
@@ -102,18 +76,20 @@ def show(
       cmr-planes show out.h5 -o pictures --subject 9000001_2 --view sax
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     with Catalogue(catalogue) as opened:
-        numbers = _choose_subjects(opened, keys, limit)
+        numbers, reader = _choose_subjects(opened, keys, limit), SheetReader(opened)
         chosen = {
-            view: list(_choose_series(opened, numbers, view, phases)) for view in STORED_VIEWS if view in (views or TARGET_VIEWS)
+            view: [series for key, number in numbers.items() if (series := reader.series(key, number, view)) is not None]
+            for view in STORED_VIEWS
+            if view in (views or TARGET_VIEWS)
         }
-        n_images = sum(series.n_images for of_view in chosen.values() for series in of_view)
+        n_images = sum(len(series.phases(phases)) * series.attributes.shape[1] for of_view in chosen.values() for series in of_view)
         if n_images == 0:
             say("nothing to draw: the catalogue has no such images; 'cmr-planes inspect' says what it holds")
             return ExitCode.NOTHING_USABLE
         folder.mkdir(parents=True, exist_ok=True)
         pictures, n_drawn = [], 0
         with shown("drawing", "images") as on_progress:
-            for path, n_on_sheet in _draw(opened, chosen, folder, per_sheet, with_keys=verbose):
+            for path, n_on_sheet in _draw(reader, chosen, phases, folder, per_sheet, with_keys=verbose):
                 pictures.append(path.as_posix())
                 n_drawn += n_on_sheet
                 on_progress(Progress(n_drawn, n_images))
@@ -125,13 +101,20 @@ def show(
 
 
 def _draw(
-    catalogue: Catalogue, chosen: Mapping[CardiacView, Sequence[Series]], folder: Path, per_sheet: int, *, with_keys: bool
+    reader: SheetReader,
+    chosen: Mapping[CardiacView, Sequence[Series]],
+    phases: Sequence[str],
+    folder: Path,
+    per_sheet: int,
+    *,
+    with_keys: bool,
 ) -> Iterator[tuple[Path, int]]:
     """Draw the sheets of every view; yield the path of each when it is written, and its number of images."""
     for view, of_view in chosen.items():
-        for number, panels in enumerate(_batches(_panels(catalogue, of_view, with_keys=with_keys), per_sheet), start=1):
+        images = reader.images(of_view, phases, with_keys=with_keys)
+        for number, panels in enumerate(_batches(images, per_sheet), start=1):
             path = folder / f"{view.value}-{number:03}.png"
-            write_whole(path, encode_png(draw_sheet(view, panels, heading=_heading(view, panels))))
+            write_whole(path, encode_png(draw_sheet(view, panels, heading=sheet_heading(view, panels))))
             yield path, len(panels)
 
 
@@ -147,66 +130,6 @@ def _choose_subjects(catalogue: Catalogue, keys: Sequence[str], limit: int) -> d
             param_hint="--subject",
         )
     return {key: numbers[key] for key in islice(keys or numbers, limit)}
-
-
-def _choose_series(catalogue: Catalogue, numbers: dict[str, int], view: CardiacView, phases: Sequence[str]) -> Iterator[Series]:
-    """Find the images of one view that are to be drawn."""
-    table = catalogue.views()
-    stored = set(zip(table.subject, table.view, strict=True))
-    low = {(note.subject, note.view) for note in catalogue.notes() if note.code is NoteCode.LOW_AGREEMENT}
-    annotations = catalogue.annotations()
-    labelled = set(zip(annotations.subject, annotations.view, strict=True))
-    for key, number in numbers.items():
-        if (key, view.value) in stored:
-            attributes = catalogue.view_attributes(key, view)
-            annotated = catalogue.labelled_structures(key, view)[..., 0] if (key, view.value) in labelled else None
-            chosen = _choose_phases(attributes.phases, phases)
-            yield Series(key, number, attributes, chosen, (key, view.value) in low, annotated)
-
-
-def _choose_phases(stored: Sequence[str], asked: Sequence[str]) -> tuple[int, ...]:
-    """Return the indices of the requested phases; by default ED and ES, or the first where the phases have no such names."""
-    names = set(asked) or set(CardiacPhase) & set(stored) or set(stored[:1])
-    return tuple(index for index, name in enumerate(stored) if name in names)
-
-
-def _panels(catalogue: Catalogue, chosen: Sequence[Series], *, with_keys: bool) -> Iterator[SheetImage]:
-    """Read the images, one at a time: by subject, phase, slice."""
-    for series in chosen:
-        attributes, n_slices = series.attributes, series.attributes.shape[1]
-        for phase in series.phases:
-            for slice_index in range(n_slices):
-                words = [f"subject {series.number}", attributes.phases[phase].upper()]
-                words += [f"slice {slice_index + 1} of {n_slices}"] if n_slices > 1 else []
-                words += [series.subject] if with_keys else []
-                yield SheetImage(
-                    image=catalogue.image(series.subject, attributes.view, phase, slice_index),
-                    plane=attributes.planes[slice_index],
-                    has_directions=attributes.has_directions,
-                    centres_px=None if attributes.boxes is None else attributes.boxes.centres_px[slice_index],
-                    boxes=None if attributes.boxes is None else attributes.boxes.boxes[slice_index],
-                    title=" · ".join(words),
-                    labels=catalogue.labels(series.subject, attributes.view, phase, slice_index)
-                    if series.annotated is not None and series.annotated[phase, slice_index]
-                    else None,
-                    warning=_warning(attributes, slice_index) if series.is_low else "",
-                )
-
-
-def _warning(attributes: ViewAttributes, slice_index: int) -> str:
-    """Say how little the images agree along the two lines."""
-    if attributes.line_agreement is None:
-        return "low agreement"
-    values = ", ".join(decimals(value, 2) for value in attributes.line_agreement[slice_index].tolist())
-    return f"low agreement along the lines: {values}"
-
-
-def _heading(view: CardiacView, panels: Sequence[SheetImage]) -> str:
-    """Say what a sheet shows."""
-    has_boxes = any(panel.boxes is not None for panel in panels)
-    if any(panel.labels is not None for panel in panels):
-        return f"{view.title}: positions and manual labels" if has_boxes else f"{view.title}: manual labels"
-    return f"{view.title}: positions from the view planes" if has_boxes else f"{view.title}: images without positions"
 
 
 def _batches(panels: Iterator[SheetImage], size: int) -> Iterator[list[SheetImage]]:
