@@ -19,7 +19,7 @@ from cmr_planes.extraction.image_checks import agreement_findings, measure_agree
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.source_format import format_of
 from cmr_planes.extraction.subject_views import ReadSlice, SubjectViews
-from cmr_planes.extraction.view_frames import choose_view_frames
+from cmr_planes.extraction.view_frames import choose_view_frames, moments_in_cycle
 from cmr_planes.fates import PlaneFate
 from cmr_planes.geometry import LPS_AXES, VIEW_LINES, Positions, compute_positions
 from cmr_planes.geometry.arrays import FloatArray, IntArray
@@ -195,7 +195,15 @@ def _make_view(view: CardiacView, assembly: Assembly) -> tuple[ViewRecord | None
     findings += repair_findings(view, slices, frame_index)
     record = view_record(view, slices, phases, frame_index, positions, agreement)
     is_stated = positions is not None and any(line.view in subject.stated_planes for line in VIEW_LINES[view])
-    return replace(record, has_stated_planes=is_stated, source_header=subject.source_headers.get(view)), findings
+    ed_cycle, es_cycle = moments_in_cycle(view, assembly, keep, phases, frame_index)
+    return replace(
+        record,
+        has_stated_planes=is_stated,
+        source_header=subject.source_headers.get(view),
+        n_frames=0 if view in subject.named_phases else max(one.n_frames for one in slices),
+        ed_cycle=ed_cycle,
+        es_cycle=es_cycle,
+    ), findings
 
 
 def view_record(

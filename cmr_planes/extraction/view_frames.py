@@ -8,7 +8,7 @@ from cmr_planes.cine.frame_choice import UNKNOWN_FRAME, choose_frames, count_rep
 from cmr_planes.errors import Finding, NoteCode
 from cmr_planes.extraction.assembly import Assembly
 from cmr_planes.geometry.arrays import IntArray
-from cmr_planes.views import CardiacView, PhaseChoice
+from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice
 
 
 def choose_view_frames(view: CardiacView, assembly: Assembly) -> tuple[tuple[str, ...], IntArray, list[Finding]]:
@@ -48,6 +48,36 @@ def choose_view_frames(view: CardiacView, assembly: Assembly) -> tuple[tuple[str
         )
         findings.append(Finding(view.value, NoteCode.CYCLE_TIME_UNKNOWN, sentence))
     return tuple(phase for phase, told in zip(phases, is_told, strict=True) if told), frame_index[is_told], findings
+
+
+def moments_in_cycle(
+    view: CardiacView, assembly: Assembly, keep: Sequence[int], phases: Sequence[str], frame_index: IntArray
+) -> tuple[float, float]:
+    """Tell when end-diastole and end-systole of a view are.
+
+    Parameters
+    ----------
+    view, assembly
+        The view, and the subject that it is of.
+    keep
+        The view's slices that are stored.
+    phases, frame_index
+        The names of the phases, and the frame of each phase and stored slice, shape (phase, slice).
+
+    Returns
+    -------
+        Fractions of the RR interval after the R wave: of the frames chosen on the middle one of the slices; where all frames are
+        stored, of the subject's phases; NaN where not known.
+    """
+    middle = len(keep) // 2
+    known = assembly.times[view][keep[middle]] if view in assembly.times else None
+    if known is None:
+        return float("nan"), float("nan")
+    if assembly.options.phases is PhaseChoice.ALL:
+        cycle = assembly.choice.cycle
+        return cycle.ed, float("nan") if cycle.es is None else cycle.es
+    found = {name: float(known[frame]) for name, frame in zip(phases, frame_index[:, middle].tolist(), strict=True)}
+    return found.get(CardiacPhase.ED, float("nan")), found.get(CardiacPhase.ES, float("nan"))
 
 
 def _replaced_findings(view: CardiacView, n_replaced: int, n_images: int) -> list[Finding]:

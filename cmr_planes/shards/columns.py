@@ -150,6 +150,12 @@ class ViewTable:
     """The slice of the least agreement, from 1; 0 where not known."""
     class_pixels: IntArray
     """Shape (views, 10): pixels of each class in the masks of all phases and slices."""
+    n_frames: IntArray
+    """Frames of the cine, the most of any slice; 0 where there is none or it is not known, as in files of earlier versions."""
+    ed_cycle: FloatArray
+    """End-diastole, as a fraction of the RR interval after the R wave, NaN where not known, likewise."""
+    es_cycle: FloatArray
+    """End-systole, likewise."""
 
     @classmethod
     def from_table(cls, table: Table) -> Self:
@@ -162,8 +168,10 @@ class ViewTable:
             columns[name] = _frozen(table[name].astype(np.float64))
         for name in ("alignment", "line_agreement"):
             columns[name] = _frozen(table[name].astype(np.float64).reshape(len(table), 2))
-        columns["worst_agreement"] = _frozen(column_of(table, "worst_agreement").astype(np.float64))
-        columns["worst_slice"] = _frozen(column_of(table, "worst_slice").astype(np.int64))
+        for name in ("worst_agreement", "ed_cycle", "es_cycle"):
+            columns[name] = _frozen(column_of(table, name).astype(np.float64))
+        for name in ("worst_slice", "n_frames"):
+            columns[name] = _frozen(column_of(table, name).astype(np.int64))
         columns["class_pixels"] = _frozen(table["class_pixels"].astype(np.int64).reshape(len(table), len(PositionClass)))
         spacing_mm = _frozen(np.stack([table["row_spacing_mm"], table["column_spacing_mm"]], axis=1).astype(np.float64))
         return cls(spacing_mm=spacing_mm, has_positions=_frozen(table["positions"].astype(np.bool_)), **columns)

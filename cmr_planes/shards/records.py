@@ -87,6 +87,12 @@ class ViewRecord:
     """One of nine vendor names in lower case, such as ``siemens`` or ``united imaging``; empty for any other, or if not given."""
     field_strength_t: float
     """MagneticFieldStrength in tesla, NaN if not given."""
+    n_frames: int = 0
+    """Frames of the cine that the images are of, the most of any slice; 0 where the source is no cine."""
+    ed_cycle: float = float("nan")
+    """When end-diastole is, as a fraction of the RR interval after the R wave, 0 to below 1, NaN where not known."""
+    es_cycle: float = float("nan")
+    """When end-systole is, likewise."""
     slice_thickness_mm: FloatArray | None = None
     """Shape (slice,): SliceThickness, NaN where not given; None if it is not known of any slice."""
     has_stated_planes: bool = False

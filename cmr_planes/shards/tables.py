@@ -65,6 +65,9 @@ TABLES: dict[str, dict[str, Any]] = {
         "worst_agreement": np.float64,
         "worst_slice": np.uint16,
         "class_pixels": (np.uint64, (len(PositionClass),)),
+        "n_frames": np.uint32,
+        "ed_cycle": np.float64,
+        "es_cycle": np.float64,
     },
     "subjects": {"subject": TEXT, "participant": TEXT, "n_images": np.uint32},
     "rejections": {"subject": TEXT, "view": TEXT, "code": TEXT, "sentence": TEXT},
@@ -87,7 +90,13 @@ TABLES: dict[str, dict[str, Any]] = {
 LATER_TABLES = frozenset({"planes", "prints"})
 """Tables that shards of earlier releases lack: those have no rows in them."""
 
-LATER_COLUMNS: dict[str, float] = {"worst_agreement": np.nan, "worst_slice": 0}
+LATER_COLUMNS: dict[str, float] = {
+    "worst_agreement": np.nan,
+    "worst_slice": 0,
+    "n_frames": 0,
+    "ed_cycle": np.nan,
+    "es_cycle": np.nan,
+}
 """Columns of ``/views`` that files of earlier releases lack, and what stands for them."""
 
 SHARD_COLUMN = "shard"
@@ -277,6 +286,9 @@ def _view_row(key: str, view: ViewRecord) -> tuple[Any, ...]:
         worst,
         worst_slice,
         _class_pixels(view),
+        view.n_frames,
+        view.ed_cycle,
+        view.es_cycle,
     )
 
 

@@ -147,6 +147,22 @@ def test_stored_images_are_those_of_the_files_at_ed_and_es(tmp_path):
                     np.testing.assert_array_equal(catalogue.image("dicom", view, phase, index), truth)
 
 
+@pytest.mark.parametrize("phases", ["ed,es", "all"])
+def test_the_table_says_when_in_the_cycle_ed_and_es_are(tmp_path, phases):
+    study = small_study(n_frames=20)
+    write_study(tmp_path / "dicom", study)
+    assert extract(tmp_path / "dicom", tmp_path / "out.h5", "--phases", phases).exit_code == 0
+    interval_ms = {int(header.NominalInterval) for header in map(pydicom.dcmread, (tmp_path / "dicom").rglob("*.dcm"))}.pop()
+    with h5py.File(tmp_path / "out.h5") as file:
+        assert file["views"]["n_frames"].tolist() == [20] * 4
+        for name, ed_cycle, es_cycle in zip(*(file["views"][column] for column in ("view", "ed_cycle", "es_cycle")), strict=True):
+            assert ed_cycle == 0
+            assert es_cycle == pytest.approx(ES_FRACTION, abs=0.05)
+            if phases == "ed,es":
+                group = file[f"data/dicom/{name.decode()}"]
+                assert es_cycle == pytest.approx(group["trigger_time_ms"][1, group["image"].shape[1] // 2] / interval_ms, abs=0.002)
+
+
 def test_all_phases_keep_every_frame(tmp_path):
     study = small_study()
     write_study(tmp_path / "dicom", study)

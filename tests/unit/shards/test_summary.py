@@ -41,6 +41,9 @@ def make_views(rows: list[dict[str, object]]) -> ViewTable:
         "worst_agreement": 0.7,
         "worst_slice": 2,
         "class_pixels": (910, *[10] * 9),
+        "n_frames": 25,
+        "ed_cycle": 0.0,
+        "es_cycle": 0.4,
     }
     full = [defaults | row for row in rows]
     texts = ("subject", "view", "manufacturer")
