@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cmr_planes.errors import ExportError
 from cmr_planes.system.reasons import reason
-from cmr_planes.system.whole_file import PART_SUFFIX, sync_folder
+from cmr_planes.system.whole_file import PART_SUFFIX, rename, sync_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +99,16 @@ def _put(path: Path, target: Path, old: Path) -> None:
     target.parent.mkdir(exist_ok=True)
     if target.exists():
         old.parent.mkdir(parents=True, exist_ok=True)
-        target.replace(old)
-    path.replace(target)
+        rename(target, old)
+    rename(path, target)
 
 
 def _take_back(path: Path, target: Path, old: Path) -> None:
     """Undo :func:`_put`, however far it came. Raises OSError."""
     if not path.exists():
-        target.replace(path)
+        rename(target, path)
     if old.exists():
-        old.replace(target)
+        rename(old, target)
 
 
 def check_free(out: Path, names: Sequence[str], *, overwrite: bool) -> None:

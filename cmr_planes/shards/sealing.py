@@ -7,7 +7,7 @@ path: when its own driver meets a full disk it cannot close the file any more an
 from pathlib import Path
 
 from cmr_planes.shards.schema import DAMAGED_SUFFIX
-from cmr_planes.system.whole_file import checksum_path, sync_folder, write_error
+from cmr_planes.system.whole_file import checksum_path, rename, sync_folder, write_error
 
 
 def move_sealed(path: Path, folder: Path) -> None:
@@ -20,8 +20,8 @@ def move_sealed(path: Path, folder: Path) -> None:
     """
     try:
         checksum_path(folder / path.name).unlink(missing_ok=True)
-        path.replace(folder / path.name)
-        checksum_path(path).replace(folder / checksum_path(path).name)
+        rename(path, folder / path.name)
+        rename(checksum_path(path), folder / checksum_path(path).name)
     except OSError as error:
         raise write_error(folder / path.name, error) from error
     sync_folder(folder)
@@ -40,4 +40,4 @@ def put_aside(path: Path) -> None:
     """Break the seal of a damaged file and rename it to ``<name>.damaged``, so that it is made anew; raises OSError."""
     checksum_path(path).unlink(missing_ok=True)
     if path.exists():
-        path.replace(path.with_name(path.name + DAMAGED_SUFFIX))
+        rename(path, path.with_name(path.name + DAMAGED_SUFFIX))

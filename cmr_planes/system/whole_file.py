@@ -9,6 +9,7 @@ import hashlib
 import io
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,11 @@ CHECKSUM_SUFFIX = ".sha256"
 
 PART_SUFFIX = ".part"
 """Added to a name, after a random part of its own, while the file is being written."""
+
+_IN_USE = (5, 32)
+"""Windows' ERROR_ACCESS_DENIED and ERROR_SHARING_VIOLATION: a file that another program has open is not replaced."""
+_PATIENCE_SECONDS = 10.0
+_RETRY_SECONDS = 0.05
 
 
 class LatchingFile(io.FileIO):
@@ -96,9 +102,9 @@ def sealed(path: Path, *, checksum: bool = False, private: bool = False) -> Iter
             os.fsync(stream.fileno())
         if checksum:
             with _checksum_ready(path, file_sha256(part)):
-                part.replace(path)
+                rename(part, path)
         else:
-            part.replace(path)
+            rename(part, path)
         sync_folder(path.parent)
     except BaseException as error:
         with suppress(OSError):
@@ -125,10 +131,33 @@ def remove_leftovers(path: Path) -> None:
 
 def write_error(path: Path, error: OSError) -> ShardError:
     """Say in one sentence that ``path`` could not be written, why, and what to do."""
+    remedy = "close the program that has the file open" if _is_in_use(error) else "check the free space and permissions there"
     return ShardError(
-        f"{path.name} could not be written in {str(path.parent)!r} ({reason(error)}); check the free space and permissions there "
-        "and run the same command again"
+        f"{path.name} could not be written in {str(path.parent)!r} ({reason(error)}); {remedy} and run the same command again"
     )
+
+
+def rename(path: Path, target: Path) -> None:
+    """Rename a file or folder, in the place of a file that is there.
+
+    Windows renames no file that a program has open, nor replaces one; readers such as virus scanners have it open for a moment. So
+    this tries again, for ten seconds at most. Raises OSError.
+    """
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            path.replace(target)
+        except PermissionError as error:
+            if not _is_in_use(error) or time.monotonic() >= end:
+                raise
+        else:
+            return
+        time.sleep(_RETRY_SECONDS)
+
+
+def _is_in_use(error: OSError) -> bool:
+    """Tell whether Windows refused a file because a program has it open."""
+    return getattr(error, "winerror", None) in _IN_USE
 
 
 def _part_path(path: Path) -> Path:
@@ -167,13 +196,13 @@ def _checksum_ready(path: Path, digest: str) -> Iterator[None]:
     target = checksum_path(path)
     part = _part_path(target)
     try:
-        with part.open("w", encoding="utf-8") as stream:
+        with part.open("w", encoding="utf-8", newline="\n") as stream:
             stream.write(f"{digest}  {path.name}\n")
             stream.flush()
             os.fsync(stream.fileno())
         target.unlink(missing_ok=True)
         yield
-        part.replace(target)
+        rename(part, target)
     except BaseException:
         with suppress(OSError):
             part.unlink(missing_ok=True)
@@ -181,7 +210,7 @@ def _checksum_ready(path: Path, digest: str) -> Iterator[None]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring a rename to the disk, where the file system knows how."""
+    """Bring a rename to the disk, where the system knows how; Windows opens no folder."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

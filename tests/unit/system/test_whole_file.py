@@ -12,6 +12,7 @@ import pytest
 from cmr_planes.errors import ShardError
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.schema import Codec
+from cmr_planes.system import whole_file
 from cmr_planes.system.whole_file import LatchingFile, read_checksum, remove_leftovers, sealed, write_whole
 from cmr_planes.views import CardiacView
 from tests.helpers.catalogues import write_batches
@@ -208,3 +209,55 @@ def test_a_checksum_that_is_not_one_counts_as_none(tmp_path: Path) -> None:
 def test_writing_keeps_no_file_open(tmp_path: Path) -> None:
     write_shard(tmp_path / "00000.h5", [RECORD], codec=Codec.GZIP, configuration={})
     assert not any(str(tmp_path) in file.path for file in psutil.Process().open_files())
+
+
+def in_use(winerror: int) -> PermissionError:
+    """What Windows raises for a file that a program has open."""
+    error = PermissionError(13, "The process cannot access the file")
+    error.winerror = winerror  # type: ignore[attr-defined]  # on Windows alone
+    return error
+
+
+def refusing(monkeypatch: pytest.MonkeyPatch, error: OSError, times: int) -> list[Path]:
+    """Let so many renames fail; return the targets of all of them."""
+    replace, tried = Path.replace, []
+
+    def refuse(path: Path, target: Path) -> Path:
+        tried.append(target)
+        if len(tried) <= times:
+            raise error
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    return tried
+
+
+@pytest.mark.parametrize("winerror", [5, 32])
+def test_a_file_that_a_reader_has_open_for_a_moment_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, winerror: int
+) -> None:
+    path = tmp_path / "a.h5"
+    path.write_bytes(b"old")
+    tried = refusing(monkeypatch, in_use(winerror), times=2)
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert len(tried) == 3
+
+
+def test_a_file_that_stays_open_is_left_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.h5"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(whole_file, "_PATIENCE_SECONDS", 0.1)
+    tried = refusing(monkeypatch, in_use(32), times=1 << 30)
+    with pytest.raises(ShardError, match="close the program that has the file open and run the same command again"):
+        write_whole(path, b"new")
+    assert len(tried) > 1
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_refusal_for_good_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = refusing(monkeypatch, PermissionError(13, "Permission denied"), times=1 << 30)
+    with pytest.raises(ShardError, match="check the free space and permissions"):
+        write_whole(tmp_path / "a.h5", b"new")
+    assert len(tried) == 1
