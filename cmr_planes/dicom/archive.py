@@ -103,7 +103,8 @@ class FileBytes:
         """Return the bytes from ``start`` to ``stop``, fewer only at the end of the file."""
         parts = []
         try:
-            while start < stop and (part := os.pread(self._descriptor, stop - start, start)):
+            os.lseek(self._descriptor, start, os.SEEK_SET)
+            while start < stop and (part := os.read(self._descriptor, stop - start)):
                 parts.append(part)
                 start += len(part)
         except OSError as error:

@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from cmr_planes.errors import ExportError
+from cmr_planes.system.names import is_reserved
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-"""Names that Windows has for devices."""
 MAX_LENGTH = 120
 """File systems take 255 bytes; view, phase and suffixes follow."""
 
@@ -21,7 +20,7 @@ def safe_name(key: str) -> str:
     ('SYN-0001', 'P-001-T0', 'rf')
     """
     name = _UNSAFE.sub("-", key).strip("-.") or "subject"
-    return f"subject-{name}" if _RESERVED.fullmatch(name) else name
+    return f"subject-{name}" if is_reserved(name) else name
 
 
 def first_equal(names: Iterable[str]) -> tuple[int, int] | None:

@@ -62,15 +62,15 @@ class DicomResult:
     """What made the labels."""
 
 
-def write_dicom(folder: Path, subject: str, result: DicomResult, *, anonymous: bool) -> int:
+def write_dicom(folder: Path, stem: str, result: DicomResult, *, anonymous: bool) -> int:
     """Write the DICOM files of one subject.
 
     Parameters
     ----------
     folder
         Where to.
-    subject
-        The subject's key, with which the files' names begin.
+    stem
+        How the names of the files begin.
     result
         What they are made of.
     anonymous
@@ -90,7 +90,7 @@ def write_dicom(folder: Path, subject: str, result: DicomResult, *, anonymous: b
     if result.function is not None:
         objects.append(make_report(images, objects, measures_of(result.function), network, anonymous=anonymous))
     for one in objects:
-        write_whole(folder / f"{subject}_{one.name}.dcm", one.encode())
+        write_whole(folder / f"{stem}_{one.name}.dcm", one.encode())
     return len(objects)
 
 

@@ -16,7 +16,7 @@ from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
 from cmr_planes.system.csv_text import csv_text
 from cmr_planes.system.key_file import SecretKey, read_key_file
-from cmr_planes.system.names import PathLike
+from cmr_planes.system.names import PathLike, file_names
 from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
 from cmr_planes.system.run_lock import only_run
 from cmr_planes.system.whole_file import write_whole
@@ -248,9 +248,9 @@ def predict(
                 on_message(sentence)
         wanted = [key for key in keys if key not in without_grid]
         on_progress(Progress(0, len(wanted)))
-        subjects = []
+        subjects, names = [], file_names(keys)
         for key in wanted:
-            subjects.append(_predict_subject(ensemble, catalogue, instances, folder, key, options))
+            subjects.append(_predict_subject(ensemble, catalogue, instances, folder, key, names[key], options))
             on_progress(Progress(len(subjects), len(wanted)))
         left_out = tuple(rejection for rejection in catalogue.rejections() if rejection.view in ("", ensemble.view.value))
     n_partial = sum(subject.n_empty_slices > 0 for subject in subjects)
@@ -445,9 +445,10 @@ def _predict_subject(
     instances: "cmr_planes.SourceInstances | None",
     folder: Path,
     subject: str,
+    name: str,
     options: _Options,
 ) -> PredictedSubject:
-    """Segment one subject and write its files."""
+    """Segment one subject and write its files, whose names begin with ``name``."""
     view = catalogue.view_attributes(subject, ensemble.view)
     n_phases, n_slices, *_ = view.shape
     images = [
@@ -461,7 +462,7 @@ def _predict_subject(
     affines_mm = np.stack([plane.patient_from_pixel for plane in view.planes])
     grid = own_grid(view) if options.like is None else options.like.grid(subject, view)
     if MapFormat.NIFTI in options.formats:
-        write_label_files(folder / LABELS, f"{subject}_{ensemble.view.value}", labels, view, ensemble.head, grid)
+        write_label_files(folder / LABELS, f"{name}_{ensemble.view.value}", labels, view, ensemble.head, grid)
     if options.pictures:
         sheet = Sheet(
             images=images,
@@ -472,7 +473,7 @@ def _predict_subject(
             aspect=spacing_mm[0][0] / spacing_mm[0][1],
             heading=f"{subject}, {ensemble.view.title}",
         )
-        write_whole(folder / PICTURES / f"{subject}_{ensemble.view.value}.png", encode_png(draw(sheet)))
+        write_whole(folder / PICTURES / f"{name}_{ensemble.view.value}.png", encode_png(draw(sheet)))
     by_run = [np.stack(each).reshape(view.shape) for each in found.by_run]
     runs_dice = pairwise_dice(by_run, tuple(ensemble.classes)) if by_run else None
     function = None
@@ -493,7 +494,7 @@ def _predict_subject(
         try:
             sources = instances.images(subject, ensemble.view)
             result = DicomResult(sources, labels, ensemble.structures, function, network)
-            n_dicom_files = write_dicom(folder / DICOM, subject, result, anonymous=options.anonymous)
+            n_dicom_files = write_dicom(folder / DICOM, name, result, anonymous=options.anonymous)
         except DicomError as error:
             no_dicom = str(error)
     return PredictedSubject(
