@@ -1,6 +1,7 @@
 """The settings of a study, from a TOML file or from options, with every problem named at once."""
 
 import dataclasses
+import os
 import re
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -9,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cmr_planes.system.names import folded, is_reserved
 from cmr_planes.system.suggestion import suggest
 from cmr_planes.views import TARGET_VIEWS, CardiacView
 from cmr_train.choices import People, Preset, TransferMode, Weights
@@ -24,6 +26,7 @@ DEFAULT_VARIANT = "default"
 VARIANT_KEYS = ("data", "preset", "settings", "pretext", "finetune")
 """Keys of a study file in which its variants may differ."""
 
+_SLASHES = "write paths with / between folders, which Windows takes too; in TOML a \\ begins an escape"
 _OF_PRETEXT = settings_of(PretextConfig)
 _VARIED_BY_STUDY = ("view", "mode", "pretext")
 _VARIED_BY_SEED = ("subjects_seed", "seed")
@@ -122,10 +125,13 @@ def read_document(path: Path) -> dict[str, Any]:
     ConfigError
         It is not TOML.
     """
+    text = ""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{str(path)!r} is not a TOML file: {error}"]) from error
+        hint = f"; {_SLASHES}" if "\\" in text else ""
+        raise ConfigError([f"{str(path)!r} is not a TOML file: {error}{hint}"]) from error
 
 
 def parse_study(document: Mapping[str, Any]) -> Study:
@@ -173,6 +179,12 @@ def _variants(found: list[SettingProblem | str], document: Mapping[str, Any], *,
         found += [_unknown(key, VARIANT_KEYS, f"variants.{name}") for key in given if key not in VARIANT_KEYS]
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
             found.append(f"a variant's name is made of letters, digits, - and _, got {name!r}")
+        elif is_reserved(name):
+            found.append(f"a variant names folders, and Windows has a device called {name!r}; choose another name")
+    if len({*map(folded, variants)}) < len(variants):
+        found.append(
+            "variants name folders, and two of these names differ in case only, which macOS and Windows ignore; rename one"
+        )
     varied_in_pretext = (*_VARIED_BY_STUDY, *(_VARIED_BY_SEED if pretext_per_seed else ()))
     varied = {"settings": _VARIED_BY_RUN, "pretext": varied_in_pretext, "finetune": _VARIED_BY_RUN}
     return tuple(_variant(found, name, base, given, varied) for name, given in (variants or {DEFAULT_VARIANT: {}}).items())
@@ -225,10 +237,18 @@ def _settings(found: list[SettingProblem | str], where: str, table: Mapping[str,
 def _parsed(found: list[SettingProblem | str], where: str, parse: Callable[[Any], Any], value: object) -> Any:  # noqa: ANN401  # of any setting
     """Parse a value, or note what was expected and return None."""
     try:
-        return parse(value)
+        parsed = parse(value)
     except ValueError as error:
         found.append(SettingProblem(where, f"must be {error}"))
         return None
+    if isinstance(parsed, Path) and _is_of_another_system(parsed):
+        found.append(f"{where} is the path {str(parsed)!r}; {_SLASHES}")
+    return parsed
+
+
+def _is_of_another_system(path: Path) -> bool:
+    r"""Tell whether a path holds what ``"runs\new"`` is without its escape, or separators that are none on this system."""
+    return not str(path).isprintable() or (os.sep != "\\" and "\\" in str(path) and not path.exists())
 
 
 def _distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:

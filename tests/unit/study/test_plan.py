@@ -193,6 +193,11 @@ def test_settings_that_do_not_go_together_are_named_with_the_task():
         ({"settings": {"compile": 1}}, "settings.compile must be true or false, got 1"),
         ({"settings": {"learning_rate": False}}, "settings.learning_rate must be a number, got False"),
         ({"data": 3}, "data must be a text, got 3"),
+        (
+            {"variants": {"a": {}, "A": {}}},
+            "variants name folders, and two of these names differ in case only, which macOS and Windows ignore; rename one",
+        ),
+        ({"variants": {"Nul": {}}}, "a variant names folders, and Windows has a device called 'Nul'; choose another name"),
     ],
 )
 def test_what_is_wrong_is_said(document, sentence):
@@ -204,6 +209,30 @@ def test_what_is_wrong_is_said(document, sentence):
 def test_a_file_that_is_no_toml_is_refused(tmp_path):
     (tmp_path / "s.toml").write_text("name = = 1")
     with pytest.raises(ConfigError, match=r"is not a TOML file: .*line 1"):
+        read_document(tmp_path / "s.toml")
+
+
+@pytest.mark.parametrize("path", ["C:\\scans\\out.h5", "\\\\server\\share\\out.h5", "runs\new.h5"])
+def test_a_path_that_this_system_reads_otherwise_is_refused(path):
+    """The last one is what TOML makes of a backslash before an n."""
+    (problem,) = problems(data=path)
+    assert problem.startswith(f"data is the path {path!r}; write paths with / between folders, which Windows takes too")
+
+
+@pytest.mark.parametrize("path", ["C:/scans/out.h5", "//server/share/out.h5", "out.h5"])
+def test_paths_with_drives_and_servers_are_taken(path):
+    assert plan(data=path).pretexts[0].config.data.data == Path(path)
+
+
+def test_a_file_whose_name_has_a_backslash_is_taken_where_there_is_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a\\b.h5").touch()
+    assert plan(data="a\\b.h5").pretexts[0].config.data.data == Path("a\\b.h5")
+
+
+def test_a_backslash_that_is_no_toml_is_explained(tmp_path):
+    (tmp_path / "s.toml").write_text('data = "C:\\Users\\out.h5"', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"line 1.*; write paths with / between folders"):
         read_document(tmp_path / "s.toml")
 
 
