@@ -6,8 +6,9 @@ from typing import TypeVar
 
 import click
 
-from cmr_planes.discovery.pseudonyms import load_pseudonyms
+from cmr_planes.discovery.pseudonyms import Pseudonyms, load_pseudonyms
 from cmr_planes.errors import SourceError
+from cmr_planes.terminal.options import key_file
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -25,12 +26,17 @@ def file_reader(read: Callable[[Path], T], default: D) -> Callable[[click.Contex
     return callback
 
 
+def _pseudonyms(context: click.Context, parameter: click.Parameter, value: Path | None) -> Pseudonyms | None:
+    """Read the key file of an option."""
+    return file_reader(load_pseudonyms, None)(context, parameter, key_file(context, parameter, value))
+
+
 pseudonymise_option = click.option(
     "--pseudonymise",
     "pseudonyms",
     metavar="KEYFILE",
     type=click.Path(path_type=Path),
-    callback=file_reader(load_pseudonyms, None),
+    callback=_pseudonyms,
     help="Subjects are stored under hashes keyed with this file, which only you may read; OUT.mapping.csv maps them back.",
 )
 """``--pseudonymise``, for commands that make a catalogue or bring files to it that are named after its subjects."""

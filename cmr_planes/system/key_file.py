@@ -13,7 +13,7 @@ MIN_KEY_BYTES = 32
 MAX_KEY_BYTES = 1 << 16
 """Bytes that it has at most: a longer file is something else."""
 
-_HOW_TO_MAKE = "head -c 32 /dev/urandom > KEYFILE"
+_HOW_TO_MAKE = "make one with: python -c \"import secrets; open('KEYFILE', 'xb').write(secrets.token_bytes(32))\""
 _LENGTH = 20
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 """Letters in the place of hexadecimal digits: a hashed name never looks like a participant's number."""
@@ -46,13 +46,12 @@ def read_key_file(path: Path) -> bytes:
     Raises
     ------
     SourceError
-        It cannot be read, is no plain file, is too short or too long, or others than its owner may read or write it.
+        It is too short or too long, or not readable as a private file (:func:`cmr_planes.system.private_file.read_private_file`).
     """
-    secret = read_private_file(path, "key file", limit=MAX_KEY_BYTES, how_to_make=f"make one with: {_HOW_TO_MAKE}")
+    secret = read_private_file(path, "key file", limit=MAX_KEY_BYTES, how_to_make=_HOW_TO_MAKE)
     if not MIN_KEY_BYTES <= len(secret) <= MAX_KEY_BYTES:
         size = f"more than {MAX_KEY_BYTES:,}" if len(secret) > MAX_KEY_BYTES else f"{len(secret)}"
         raise SourceError(
-            f"key file {str(path)!r} has {size} bytes, {MIN_KEY_BYTES} to {MAX_KEY_BYTES:,} are expected; make one with: "
-            f"{_HOW_TO_MAKE}"
+            f"key file {str(path)!r} has {size} bytes, {MIN_KEY_BYTES} to {MAX_KEY_BYTES:,} are expected; {_HOW_TO_MAKE}"
         )
     return secret

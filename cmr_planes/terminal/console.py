@@ -28,7 +28,7 @@ PIPE_WIDTH = 132
 """Width of tables, in characters, where stdout is no terminal: nothing is cut to 80 columns for a file or a pager."""
 
 
-TRAINING_PACKAGES = ("torch", "tensorboard", "jinja2")
+TRAINING_PACKAGES = ("torch", "tensorboard", "jinja2", "psutil")
 """Packages that only ``cmr-planes[train]`` installs."""
 
 

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from cmr_planes.terminal.console import QUIET
+from cmr_planes.system.private_file import has_file_modes
+from cmr_planes.terminal.console import QUIET, remark
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -49,6 +50,13 @@ quiet_option = click.option(
     "-q", "--quiet", is_flag=True, expose_value=False, callback=_quiet, help="Print results and errors only, no progress."
 )
 """``-q``, for commands that show progress."""
+
+
+def key_file(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:  # noqa: ARG001  # click's signature
+    """Return the path of a key file; where the system has no file modes, say that nothing shows who may read it."""
+    if value is not None and not has_file_modes():
+        remark("this system has no file modes: keep the key file, and a mapping, in a folder that only you may read")
+    return value
 
 
 log_option = click.option(

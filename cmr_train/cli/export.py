@@ -6,7 +6,7 @@ import click
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import print_json, reports_errors
-from cmr_planes.terminal.options import EnumChoice, json_option
+from cmr_planes.terminal.options import EnumChoice, json_option, key_file
 from cmr_train.choices import NetworkForm, Weights
 from cmr_train.cli.options import PATH, lists_problems, run_argument, unfinished_option, weights_option
 
@@ -28,6 +28,7 @@ from cmr_train.cli.options import PATH, lists_problems, run_argument, unfinished
 @click.option(
     "--people-key",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    callback=key_file,
     help="Key file for people.json: the participants that the network has seen, as hashes keyed with it (--to run).",
 )
 @weights_option

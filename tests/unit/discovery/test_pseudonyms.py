@@ -11,6 +11,7 @@ import pytest
 from cmr_planes.discovery.pseudonyms import MappingRow, Pseudonyms, load_pseudonyms, write_mapping
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import ShardError, SourceError
+from cmr_planes.system import private_file
 from cmr_planes.system.key_file import MAX_KEY_BYTES
 
 SECRET = bytes(range(32))
@@ -80,6 +81,11 @@ def test_a_key_file_is_read(tmp_path):
 def test_a_key_file_that_others_may_use_is_refused(tmp_path, mode):
     with pytest.raises(SourceError, match=f"has the mode {mode:o}: others may use it; make it yours with chmod 600"):
         load_pseudonyms(key_file(tmp_path, mode=mode))
+
+
+def test_modes_say_nothing_where_there_are_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(private_file, "has_file_modes", lambda: False)
+    assert load_pseudonyms(key_file(tmp_path, mode=0o666)) == Pseudonyms(SECRET)
 
 
 @pytest.mark.parametrize(("size", "words"), [(0, "has 0 bytes"), (31, "has 31 bytes"), (MAX_KEY_BYTES + 1, "more than 65,536")])
