@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+_MAX_ON_WINDOWS = 61
+"""Processes that Windows lets one process wait for, less two that the pool needs."""
+
 
 @contextmanager
 def worker_pool(
@@ -21,7 +24,8 @@ def worker_pool(
     Parameters
     ----------
     n_workers
-        Number of processes. They are started when work is submitted; submit inside :func:`starting_workers`.
+        Number of processes, on Windows 61 at most. They are started when work is submitted; submit inside
+        :func:`starting_workers`.
     initializer, initargs
         Called in each process before its first work.
 
@@ -29,6 +33,8 @@ def worker_pool(
     ------
         The pool. At the end of the block it waits for the work that is left.
     """
+    if sys.platform == "win32":
+        n_workers = min(n_workers, _MAX_ON_WINDOWS)
     pool = ProcessPoolExecutor(
         n_workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(initializer, initargs)
     )
@@ -41,7 +47,8 @@ def worker_pool(
 
 
 def _start_worker(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
-    """Watch the parent from a thread of this process, then prepare it for its work."""
+    """Watch the parent from a thread of this process, leave Ctrl-C to it, then prepare for the work."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Windows' processes do not inherit it
     threading.Thread(target=end_with_parent, daemon=True).start()
     if initializer is not None:
         initializer(*initargs)

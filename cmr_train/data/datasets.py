@@ -231,7 +231,7 @@ class PlaneDataset:
             )
 
 
-def choose_cache(datasets: Sequence[PlaneDataset], kind: CacheKind, free_bytes: int | None) -> bool:
+def choose_cache(datasets: Sequence[PlaneDataset], kind: CacheKind, free_bytes: int) -> bool:
     """Return whether images are to be kept in memory.
 
     Parameters
@@ -241,11 +241,11 @@ def choose_cache(datasets: Sequence[PlaneDataset], kind: CacheKind, free_bytes: 
     kind
         What was asked for.
     free_bytes
-        Free memory; None where it is not known.
+        Free memory.
     """
     if kind is not CacheKind.AUTO:
         return kind is CacheKind.MEMORY
-    return free_bytes is not None and sum(dataset.n_bytes for dataset in datasets) <= free_bytes // 2
+    return sum(dataset.n_bytes for dataset in datasets) <= free_bytes // 2
 
 
 def class_frequencies(dataset: PlaneDataset, *, at_most: int = 200) -> NDArray[np.float64]:

@@ -34,6 +34,13 @@ LOG_NAME = "log.txt"
 TEST_FIELD = "test_set_sha256"
 """Field of ``cell.json`` and ``study.json``: the checksums of the catalogue and of the split file of another test set."""
 
+_ASK_TO_STOP = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM)
+_OWN_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+"""Windows sends Ctrl-Break to a group; elsewhere a session of its own keeps Ctrl-C from the process."""
+_STOPPED_CODES = (-signal.SIGTERM, 0xC000013A)
+"""Exit codes of a process that died of what asked it to stop; the second one is Windows' STATUS_CONTROL_C_EXIT."""
+_KILLED_CODE = -9
+"""Of SIGKILL."""
 _POLL_SECONDS = 0.1
 _LOCK_SECONDS = 60.0
 """A run whose starter was killed just before ends within this time."""
@@ -107,7 +114,14 @@ def run_job(job: Job) -> Outcome:
     with (
         (out / LOG_NAME).open("ab") as log,
         subprocess.Popen(  # noqa: S603  # this module
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=job.cwd, env=environment, start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=job.cwd,
+            env=environment,
+            start_new_session=True,
+            creationflags=_OWN_GROUP,
         ) as process,
     ):
         pipes: tuple[IO[bytes], IO[bytes]] = process.stdin, process.stdout  # type: ignore[assignment]  # both were asked for
@@ -116,20 +130,20 @@ def run_job(job: Job) -> Outcome:
             pipes[0].flush()
         while process.poll() is None:
             if not is_asked and stop.exists():
-                process.terminate()
+                process.send_signal(_ASK_TO_STOP)
                 is_asked = True
             time.sleep(_POLL_SECONDS)
         said = pipes[1].read()
     if process.returncode == 0:
         value = json.loads(said)
         return Outcome(state=State(value["state"]), error=value["error"], is_final=value["is_final"])
-    if is_asked and process.returncode == -signal.SIGTERM:
+    if is_asked and process.returncode in _STOPPED_CODES:
         return Outcome(state=State.STOPPED)
     return Outcome(state=State.FAILED, error=_how_it_died(process.returncode, out / LOG_NAME))
 
 
 def _how_it_died(code: int, log: Path) -> str:
-    if code == -signal.SIGKILL:
+    if code == _KILLED_CODE:
         return "the process was killed, perhaps because memory ran out; try fewer parallel runs or a smaller batch"
     what = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     return f"the process ended with {what}; {str(log)!r} holds its output"

@@ -29,7 +29,8 @@ WARM_UP = 0.3
 FIRST, LAST = 1 / 25, 1e-4
 """Learning rate at the beginning of a one-cycle schedule, and at the end of it or of a cosine, of the highest."""
 
-_STOPPING = (signal.SIGTERM, signal.SIGINT)
+_STOPPING = tuple(number for number in signal.Signals if number.name in {"SIGTERM", "SIGINT", "SIGBREAK"})
+"""SIGBREAK is Ctrl-Break, which stands for SIGTERM on Windows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -252,7 +253,7 @@ def _is_any_stopping(is_stopping: bool, world: World, compute: Compute, *, is_as
 
 @contextmanager
 def stop_signal(on_stop: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
-    """Note SIGTERM and SIGINT, and say so, instead of dying of them; the second one kills."""
+    """Note the signals that ask to stop, and say so, instead of dying of them; the second one kills."""
     caught: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # signal's signature

@@ -276,8 +276,7 @@ def make_tasks(
     validations = _validations(session, images, pixels) if config.runtime.validate_every and world.is_first else ()
     for dataset in datasets.values():
         check_cut(dataset, config.data.max_cut, session.reporter.on_message)
-    free = free_bytes()
-    is_cached = choose_cache([*datasets.values()], config.runtime.cache, None if free is None else free // world.size)
+    is_cached = choose_cache([*datasets.values()], config.runtime.cache, free_bytes() // world.size)
     for dataset in datasets.values():
         if is_cached:
             dataset.fill_cache()
