@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.dicom.quiet import quiet_pydicom
+from cmr_planes.dicom_output.authorship import signed
 from cmr_planes.dicom_output.identifiers import derived_uid
 from cmr_planes.errors import MissingAttributeError
 from cmr_planes.views import CardiacView
@@ -126,8 +127,8 @@ class DicomObject:
     """The object."""
 
     def encode(self) -> bytes:
-        """Return the bytes of a DICOM file."""
+        """Return the bytes of a DICOM file, signed as :mod:`cmr_planes.dicom_output.authorship` says."""
         buffer = io.BytesIO()
         with quiet_pydicom():
             self.dataset.save_as(buffer, enforce_file_format=True)
-        return buffer.getvalue()
+        return signed(buffer.getvalue())
