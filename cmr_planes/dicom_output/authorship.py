@@ -9,6 +9,8 @@ DICOM PS3.10, 7.1: the File Preamble.
 """
 
 import hashlib
+from enum import Enum
+from typing import BinaryIO
 
 PREAMBLE_BYTES = 128
 """Length of the preamble of every DICOM file."""
@@ -16,16 +18,42 @@ PREAMBLE_BYTES = 128
 _NAME = b"cmr-planes sha256 "
 
 
+class Authorship(Enum):
+    """Who a file is by."""
+
+    OURS = "ours"
+    """It is, to the byte, a file that this software made."""
+    CHANGED = "changed"
+    """It was made by this software; what is there now is not all of it, or not the same."""
+    FOREIGN = "foreign"
+    """It is something else."""
+
+
 def signed(file: bytes) -> bytes:
     """Return a DICOM file with the checksum of its bytes in the preamble."""
     content = file[PREAMBLE_BYTES:]
-    return _preamble(content) + content
+    return _preamble(hashlib.sha256(content).hexdigest()) + content
 
 
-def is_signed(file: bytes) -> bool:
-    """Tell whether a file is, to the byte, one that :func:`signed` has returned."""
-    return file[:PREAMBLE_BYTES] == _preamble(file[PREAMBLE_BYTES:])
+def authorship(stream: BinaryIO) -> Authorship:
+    """Tell who a file is by; of one that is not ours only the preamble is read, and none is held in memory.
+
+    Parameters
+    ----------
+    stream
+        The file, at its beginning.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    """
+    preamble = stream.read(PREAMBLE_BYTES)
+    if not preamble.startswith(_NAME):
+        return Authorship.FOREIGN
+    digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return Authorship.OURS if preamble == _preamble(digest) else Authorship.CHANGED
 
 
-def _preamble(content: bytes) -> bytes:
-    return (_NAME + hashlib.sha256(content).hexdigest().encode()).ljust(PREAMBLE_BYTES, b"\0")
+def _preamble(digest: str) -> bytes:
+    return (_NAME + digest.encode()).ljust(PREAMBLE_BYTES, b"\0")

@@ -7,7 +7,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from cmr_planes.dicom_output.authorship import is_signed
+from cmr_planes.dicom_output.authorship import Authorship, authorship
 from cmr_planes.dicom_output.segmentation import make_segmentations
 from cmr_planes.views import Structure
 from tests.helpers.dicom_objects import NETWORK, make_study, source_images
@@ -20,8 +20,12 @@ def file(tmp_path_factory) -> bytes:
     return made.encode()
 
 
+def author(file: bytes) -> Authorship:
+    return authorship(io.BytesIO(file))
+
+
 def test_a_file_as_it_was_made_is_known_again(file):
-    assert is_signed(file)
+    assert author(file) is Authorship.OURS
     assert hashlib.sha256(file[128:]).hexdigest().encode() in file[:128]  # sha256sum says the same of what follows
 
 
@@ -29,17 +33,24 @@ def test_the_file_is_dicom_for_others(file):
     assert pydicom.dcmread(io.BytesIO(file)).Modality == "SEG"
 
 
-@pytest.mark.parametrize("where", [0, 20, 130, 400, -1])
+@pytest.mark.parametrize("where", [20, 100, 130, 400, -1])
 def test_a_changed_byte_is_noticed(file, where):
     changed = bytearray(file)
     changed[where] ^= 1
-    assert not is_signed(bytes(changed))
+    assert author(bytes(changed)) is Authorship.CHANGED
 
 
-def test_a_part_of_a_file_or_another_programs_copy_is_not_taken_for_it(file):
-    copy = io.BytesIO()
+def test_a_part_of_a_file_and_an_edited_one_are_noticed(file):
+    edited = io.BytesIO()
     dataset = pydicom.dcmread(io.BytesIO(file))
     dataset.PatientName = "Other^Name"
-    dataset.save_as(copy)  # keeps the preamble
-    for other in (file[:-100], file[:128], b"", bytes(128) + file[128:], copy.getvalue()):
-        assert not is_signed(other)
+    dataset.save_as(edited)  # keeps the preamble
+    for other in (file[:-100], file[:128], file + b"\0", edited.getvalue()):
+        assert author(other) is Authorship.CHANGED
+
+
+def test_others_files_are_not_read_beyond_the_preamble(file):
+    for other in (b"", file[:10], bytes(128) + file[128:], b"\0" + file):
+        stream = io.BytesIO(other)
+        assert authorship(stream) is Authorship.FOREIGN
+        assert stream.tell() <= 128
