@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import requests
 from dicomweb_client.web import DICOMwebClient
@@ -29,9 +30,18 @@ class _BearerAuth(AuthBase):
         return request
 
 
+class _Session(requests.Session):
+    """A session whose authorities are those that it was given, whatever REQUESTS_CA_BUNDLE says."""
+
+    def merge_environment_settings(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # requests' signature
+        """Return the settings of a request."""
+        settings = super().merge_environment_settings(*args, **kwargs)
+        return {**settings, "verify": self.verify} if isinstance(self.verify, str) else settings
+
+
 def open_session(access: Access) -> requests.Session:
     """Return a session with the credentials and the authorities of an access; the caller closes it."""
-    session = requests.Session()
+    session = _Session()
     match access.credentials:
         case Token():
             session.auth = _BearerAuth(access.credentials)

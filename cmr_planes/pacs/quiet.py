@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_LIBRARIES = ("dicomweb_client", "pydicom", "pynetdicom", "requests", "urllib3")
+_LIBRARIES = ("dicomweb_client", "pydicom", "pynetdicom", "requests", "retrying", "urllib3")
 
 
 @contextmanager
