@@ -9,8 +9,8 @@ DICOM PS3.10, 7.1: the File Preamble.
 """
 
 import hashlib
+import io
 from enum import Enum
-from typing import BinaryIO
 
 PREAMBLE_BYTES = 128
 """Length of the preamble of every DICOM file."""
@@ -35,7 +35,7 @@ def signed(file: bytes) -> bytes:
     return _preamble(hashlib.sha256(content).hexdigest()) + content
 
 
-def authorship(stream: BinaryIO) -> Authorship:
+def authorship(stream: io.BufferedIOBase) -> Authorship:
     """Tell who a file is by; of one that is not ours only the preamble is read, and none is held in memory.
 
     Parameters

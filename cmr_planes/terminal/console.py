@@ -31,6 +31,9 @@ PIPE_WIDTH = 132
 TRAINING_PACKAGES = ("torch", "tensorboard", "jinja2", "psutil")
 """Packages that only ``cmr-planes[train]`` installs."""
 
+PACS_PACKAGES = ("dicomweb_client", "pynetdicom", "requests", "tenacity")
+"""Packages that only ``cmr-planes[pacs]`` installs."""
+
 
 def stdout() -> Console:
     """Return the console for results."""
@@ -120,4 +123,6 @@ def _sentence(error: CmrPlanesError | ModuleNotFoundError | OSError) -> str | No
         return f"{where}{reason(error) if error.strerror else error}; check the path, its permissions and the free space"
     if error.name in TRAINING_PACKAGES:
         return f"training needs the package {error.name}; install it with: pip install 'cmr-planes[train]'"
+    if error.name in PACS_PACKAGES:
+        return f"a PACS needs the package {error.name}; install it with: pip install 'cmr-planes[pacs]'"
     return None
