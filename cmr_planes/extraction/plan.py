@@ -28,7 +28,7 @@ from cmr_planes.shards.label_files import label_folder
 from cmr_planes.shards.schema import instance_digest
 from cmr_planes.shards.sealing import remove_sealed
 from cmr_planes.system.json_text import JSON, canonical_json
-from cmr_planes.system.reasons import reason
+from cmr_planes.system.reasons import advice, reason
 from cmr_planes.system.whole_file import read_checksum, sealed
 
 PLAN_NAME = "plan.json"
@@ -292,9 +292,7 @@ def prepare(plan: ExtractionPlan, *, overwrite: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         remove_unfinished_shards(folder)
     except OSError as error:
-        raise ShardError(
-            f"{folder} cannot be written ({reason(error)}); check the path, its permissions and the free space"
-        ) from error
+        raise ShardError(f"{folder} cannot be written ({reason(error)}); {advice(error)}") from error
     if plan.options.pseudonyms is not None:
         write_mapping(mapping_path(plan.out), plan.mapping, plan.options.pseudonyms)
     text = canonical_json(

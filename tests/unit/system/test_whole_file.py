@@ -192,9 +192,7 @@ with sealed(Path({str(path)!r})) as stream:
 
 
 def test_the_sentence_of_a_failed_write_fits_any_file(tmp_path: Path) -> None:
-    with pytest.raises(
-        ShardError, match=r"scores\.csv could not be written .*; check the free space .* run the same command again$"
-    ):
+    with pytest.raises(ShardError, match=r"scores\.csv could not be written .*; check the path and run the same command again$"):
         write_whole(tmp_path / "absent" / "scores.csv", b"1")
 
 
