@@ -145,7 +145,8 @@ def make_plan(
     subjects = {subject.key: subject for subject in found}
     _check_participants(subjects, earlier)
     salt = options.instance_salt
-    sealed_before = {key for number, keys in enumerate(earlier.batches) if is_sealed(shard_path(out, number)) for key in keys}
+    is_done = [is_sealed(shard_path(out, number)) for number in range(len(earlier.batches))]
+    sealed_before = {key for keys, is_there in zip(earlier.batches, is_done, strict=True) if is_there for key in keys}
     retried = left_out & subjects.keys() & sealed_before  # a shard that is made again has its subjects read again anyway
     if not retry_left_out:
         retried = _changed(retried, subjects, read_states(shard_folder(out)), salt)
@@ -154,7 +155,8 @@ def make_plan(
     new = [key for key in subjects if key not in planned]
     added = [tuple(new[start : start + options.shard_size]) for start in range(0, len(new), options.shard_size)]
     batches = (*known, *added)
-    unsealed = [(number, keys) for number, keys in enumerate(batches) if overwrite or not is_sealed(shard_path(out, number))]
+    is_done += [not overwrite and is_sealed(shard_path(out, number)) for number in range(len(known), len(batches))]
+    unsealed = [(number, keys) for number, keys in enumerate(batches) if not is_done[number]]
     lacking = [key for number, keys in unsealed if number < len(known) for key in keys]
     if lacking and not any(key in subjects for key in lacking):
         raise ShardError(
