@@ -5,10 +5,11 @@ Only click is imported here, so that ``cmr-planes --help`` answers at once.
 
 import click
 
-from cmr_planes.terminal.lazy import HELP_NAMES, LazyCommand, LazyGroup
+from cmr_planes.terminal.lazy import LazyCommand, LazyGroup
 
 COMMANDS = {
     "extract": LazyCommand("cmr_planes.cli.extract", "Make position masks from DICOM: the main job."),
+    "pull": LazyCommand("cmr_planes.cli.pull", "Fetch studies from a PACS: DICOMweb, or query and C-GET."),
     "annotate": LazyCommand("cmr_planes.cli.annotate", "Add manual annotations: cvi42, NIfTI, DICOM SEG, Sunnybrook."),
     "inspect": LazyCommand("cmr_planes.cli.inspect", "Count what a catalogue holds, and what was left out and why."),
     "show": LazyCommand("cmr_planes.cli.show", "Draw images with their lines and boxes as contact sheets."),
@@ -26,8 +27,8 @@ class PlanesGroup(LazyGroup):
     lazy = COMMANDS
 
 
-@click.command(cls=PlanesGroup, context_settings={"help_option_names": [*HELP_NAMES], "max_content_width": 100})
-@click.version_option(None, "-V", "--version", package_name="cmr-planes", message="%(prog)s %(version)s")
+@click.command(cls=PlanesGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="cmr-planes", message="%(prog)s %(version)s")
 def main() -> None:
     """Anatomical position masks from the view planes of cardiac MR.
 

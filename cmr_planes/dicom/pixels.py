@@ -15,6 +15,9 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.filereader import read_partial
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from cmr_planes.dicom import tags
 from cmr_planes.dicom.archive import Archive, ByteSource, FileBytes
@@ -229,10 +232,6 @@ def _native_frames(source: ByteSource, form: PixelFormat, indices: Sequence[int]
 
 def _decode_with_pydicom(source: ByteSource, form: PixelFormat, frames: Sequence[FrameHeader]) -> list[StoredImage]:
     """Decode whatever is not plain native data."""
-    from pydicom.filereader import read_partial
-    from pydicom.pixels.utils import pixel_array
-    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
     data = source.read()
     with quiet_pydicom():  # decode() may be called alone
         try:

@@ -1,7 +1,7 @@
 """One subject's DICOM files: from headers to the slices of each view."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -149,7 +149,12 @@ def instance_ref(header: FrameHeader) -> InstanceRef:
 
 
 @contextmanager
-def open_dicom(source: SubjectSource, options: ExtractOptions, annotations: Sequence[Annotation]) -> Iterator[SubjectViews]:  # noqa: ARG001  # the headers tell the frames
+def open_dicom(
+    source: SubjectSource,
+    options: ExtractOptions,
+    annotations: Sequence[Annotation],  # noqa: ARG001  # the headers tell the frames
+    open_reader: Callable[[], PixelReader] = PixelReader,
+) -> Iterator[SubjectViews]:
     """Read headers and choose views; images are read as they are asked for, while the context lasts.
 
     Parameters
@@ -160,6 +165,8 @@ def open_dicom(source: SubjectSource, options: ExtractOptions, annotations: Sequ
         What series names mean.
     annotations
         Not needed: headers and images tell the frames.
+    open_reader
+        Opens what reads the images.
 
     Yields
     ------
@@ -180,7 +187,7 @@ def open_dicom(source: SubjectSource, options: ExtractOptions, annotations: Sequ
     if not study.slices:
         yield SubjectViews(findings=(*findings, _no_cine(study, len(frames))), planes=study.passed_over)
         return
-    with PixelReader() as reader:
+    with open_reader() as reader:
         images = FrameImages(reader)
         selection = select_one_state(study, partial(select_views, find_ventricle=partial(_find_ventricle, images)))
         views: dict[CardiacView, tuple[ReadSlice, ...]] = {

@@ -11,7 +11,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from cmr_planes.errors import PacsError
 from cmr_planes.pacs.access import Access, Login, Token
 from cmr_planes.pacs.addresses import DicomWebAddress
-from cmr_planes.pacs.transfer import BusyError, GoneError, InterruptedTransferError
+from cmr_planes.pacs.transfer import BusyError, DeniedError, GoneError, InterruptedTransferError
 
 CONNECT_SECONDS = 20.0
 """How long a connection may take to be made."""
@@ -70,6 +70,8 @@ def explained(address: DicomWebAddress) -> Iterator[None]:
         The server asks to wait, or fails for the moment.
     InterruptedTransferError
         The connection broke, or the answer is not whole.
+    DeniedError
+        The credentials or the certificate are not accepted.
     GoneError
         There is nothing under the URL.
     PacsError
@@ -80,7 +82,7 @@ def explained(address: DicomWebAddress) -> Iterator[None]:
     except requests.HTTPError as error:
         raise _explain_status(address, error.response) from None
     except requests.exceptions.SSLError as error:
-        raise PacsError(_explain_tls(address, error)) from None
+        raise DeniedError(_explain_tls(address, error)) from None
     except requests.ConnectionError:
         raise InterruptedTransferError(
             f"{address.url} does not answer, or broke the connection; check that the server runs and can be reached from here"
@@ -107,7 +109,7 @@ def _explain_status(address: DicomWebAddress, response: requests.Response | None
         return BusyError(sentence, _retry_after(response))
     if status in (401, 407):
         files = "the file of the token, that of user and password, or .netrc"
-        return PacsError(f"{address.url} wants other credentials (HTTP status {status}); check {files}")
+        return DeniedError(f"{address.url} wants other credentials (HTTP status {status}); check {files}")
     if status == 403:
         return PacsError(f"{address.url} forbids this user what was asked (HTTP status 403); ask its administrator")
     if status in (404, 410):

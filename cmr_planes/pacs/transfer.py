@@ -24,6 +24,10 @@ class BusyError(InterruptedTransferError):
         self.wait_seconds = wait_seconds
 
 
+class DeniedError(PacsError):
+    """The server does not let this user or this side in, or cannot be trusted: nothing else can be asked of it either."""
+
+
 class GoneError(PacsError):
     """What was asked for is not on the server."""
 

@@ -3,9 +3,7 @@
 Colours follow the terminal and ``NO_COLOR``.
 """
 
-import codecs
 import functools
-import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,18 +16,17 @@ from rich.text import Text
 
 from cmr_planes.errors import CmrPlanesError, ExitCode, SourceError
 from cmr_planes.system.json_text import readable_json
-from cmr_planes.system.reasons import advice, reason
-from cmr_planes.system.run_lock import LOCK_SUFFIX, only_run
+from cmr_planes.system.reasons import reason
+from cmr_planes.system.run_lock import only_run
 
 P = ParamSpec("P")
 
 QUIET = "cmr_planes.quiet"
 """Key of a command's context under which the value of ``--quiet`` is kept."""
 
+PIPE_WIDTH = 132
+"""Width of tables, in characters, where stdout is no terminal: nothing is cut to 80 columns for a file or a pager."""
 
-_PLAIN_SIGNS = "cmr_planes.plain_signs"
-_PLAIN = {"×": "x", "–": "-", "—": "-", "·": "|", "…": "...", "°": " degrees", "±": "+-", "━": "=", "╸": "=", "╺": " ", "─": "-"}
-"""What is written where an encoding lacks a sign."""
 
 TRAINING_PACKAGES = ("torch", "tensorboard", "jinja2", "psutil")
 """Packages that only ``cmr-planes[train]`` installs."""
@@ -40,7 +37,8 @@ PACS_PACKAGES = ("dicomweb_client", "pynetdicom", "requests", "tenacity")
 
 def stdout() -> Console:
     """Return the console for results."""
-    return Console(highlight=False)
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
 
 
 def stderr() -> Console:
@@ -54,21 +52,6 @@ def say(sentence: str, *, style: str = "") -> None:
     with console.capture() as printed:
         console.print(Text(" ".join(sentence.split()), style=style), soft_wrap=True)
     sys.stderr.write(printed.get())  # a progress bar takes what is written there and draws itself below
-
-
-def use_plain_signs() -> None:
-    """Let stdout and stderr write plain signs where their encoding lacks the wanted ones, instead of failing."""
-    codecs.register_error(_PLAIN_SIGNS, _plain_sign)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=_PLAIN_SIGNS)
-
-
-def _plain_sign(error: UnicodeError) -> tuple[str, int]:
-    """Return the plain sign for a sign that cannot be written, and where to go on; see :func:`codecs.register_error`."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    return "".join(_PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
 
 
 def is_quiet() -> bool:
@@ -136,8 +119,8 @@ def _sentence(error: CmrPlanesError | ModuleNotFoundError | OSError) -> str | No
     if isinstance(error, CmrPlanesError):
         return str(error)
     if isinstance(error, OSError):
-        where = str(error.filename).removesuffix(LOCK_SUFFIX) if error.filename else ""
-        return f"{f'{where!r}: ' if where else ''}{reason(error) if error.strerror else error}; {advice(error)}"
+        where = f"{error.filename!r}: " if error.filename else ""
+        return f"{where}{reason(error) if error.strerror else error}; check the path, its permissions and the free space"
     if error.name in TRAINING_PACKAGES:
         return f"training needs the package {error.name}; install it with: pip install 'cmr-planes[train]'"
     if error.name in PACS_PACKAGES:

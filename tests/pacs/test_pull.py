@@ -1,0 +1,101 @@
+"""Pulling from real servers: the catalogue is that of the files, whatever way they came and whoever is killed on the way."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydicom
+import pytest
+from pynetdicom import build_context
+
+from cmr_planes.pacs.access import Access, Login
+from cmr_planes.pacs.addresses import parse_address
+from cmr_planes.pacs.dimse import associate
+from cmr_planes.pacs.pull import PullOptions, PullSummary, pull
+from cmr_planes.pacs.server import WantedStudy
+from examples.pacs.servers import Orthanc, Server
+from tests.helpers.cohorts import digests, extract
+from tests.helpers.pacs_studies import FULL, names_of, pacs_studies, study_uid, write_beside
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A server that has three patients' studies."""
+
+    server: Orthanc
+    studies: dict[str, list[bytes]]
+
+    @property
+    def access(self) -> Access:
+        return Access(credentials=Login(self.server.user, self.server.password))
+
+    def pull(self, folder: Path, **options) -> PullSummary:
+        return pull(parse_address(self.server.url), folder, access=self.access, **options)
+
+
+@pytest.fixture(scope="module")
+def filled(shared_orthanc) -> Iterator[Filled]:
+    studies = pacs_studies()
+    shared_orthanc.store(*(data for files in studies.values() for data in files))
+    yield Filled(shared_orthanc, studies)
+    shared_orthanc.delete_all()
+
+
+def catalogue(source: Path, out: Path) -> dict[str, object]:
+    """The bytes of a catalogue and its shards; the plan beside them has a hash of the first file's UID, which names decide."""
+    out.parent.mkdir()
+    result = extract(source, out)
+    assert result.exit_code == 0, result.output
+    return {"out": out.read_bytes(), **{n: d for n, d in digests(out.with_suffix(".shards")).items() if n != "plan.json"}}
+
+
+def same_as_from_files(pulled: Path, studies: dict[str, list[bytes]], tmp_path: Path) -> bool:
+    """Whether a catalogue of pulled studies has the bytes of one of the files that the server was given."""
+    files = write_beside(tmp_path / "files", studies, names_of(pulled))
+    return catalogue(pulled, tmp_path / "a" / "out.h5") == catalogue(files, tmp_path / "b" / "out.h5")
+
+
+def test_pulled_by_dicomweb_the_catalogue_is_that_of_the_files(filled, tmp_path):
+    summary = filled.pull(tmp_path / "pulled")
+    assert (summary.n_pulled, summary.n_there, summary.left_out) == (3, 0, ())
+    assert same_as_from_files(tmp_path / "pulled", filled.studies, tmp_path)
+    again = filled.pull(tmp_path / "pulled")
+    assert (again.n_pulled, again.n_there) == (0, 3)
+    assert again.n_bytes < 10_000
+
+
+def test_of_a_full_protocol_less_than_half_is_moved(filled, tmp_path):
+    size = sum(map(len, filled.studies[FULL]))
+    uid = study_uid(filled.studies[FULL][0])
+    summary = filled.pull(tmp_path / "pulled", options=PullOptions(studies=(WantedStudy(line=1, study_uid=uid),)))
+    (outcome,) = summary.outcomes
+    assert summary.n_bytes < size / 2
+    assert outcome.n_pixel_bytes < outcome.n_spared_bytes
+    assert len([*(tmp_path / "pulled" / outcome.name).iterdir()]) == len(filled.studies[FULL])
+
+
+def test_pulled_from_orthanc_by_dimse_the_catalogue_is_that_of_the_files(filled, tmp_path):
+    summary = pull(parse_address(filled.server.aet_url), tmp_path / "pulled")
+    assert (summary.n_pulled, summary.left_out) == (3, ())
+    assert same_as_from_files(tmp_path / "pulled", filled.studies, tmp_path)
+
+
+def send(server: Server, files: list[bytes], folder: Path) -> None:
+    """Store files by C-STORE."""
+    folder.mkdir()
+    paths = [folder / f"{number}.dcm" for number in range(len(files))]
+    for path, data in zip(paths, files, strict=True):
+        path.write_bytes(data)
+    classes = {str(pydicom.dcmread(path, stop_before_pixels=True).SOPClassUID) for path in paths}
+    contexts = [build_context(each, pydicom.uid.ExplicitVRLittleEndian) for each in classes]
+    with associate(parse_address(server.aet_url), Access(), contexts) as association:
+        for path in paths:
+            assert association.send_c_store(path).Status == 0
+
+
+def test_pulled_from_dcmqrscp_the_catalogue_is_that_of_the_files(dcmqrscp, tmp_path):
+    studies = pacs_studies()
+    send(dcmqrscp, [data for files in studies.values() for data in files], tmp_path / "sent")
+    summary = pull(parse_address(dcmqrscp.aet_url), tmp_path / "pulled")
+    assert (summary.n_pulled, summary.left_out) == (3, ())
+    assert same_as_from_files(tmp_path / "pulled", studies, tmp_path)
