@@ -58,6 +58,13 @@ def _quirks(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.option(
     "--spacing", type=click.FloatRange(min=0.1), default=_PROTOCOL.spacing_mm, show_default=True, help="Pixel size in mm."
 )
+@click.option(
+    "--breath",
+    type=click.FloatRange(min=0),
+    default=_PROTOCOL.breath_mm,
+    show_default=True,
+    help="Standard deviation in mm of the heart's place from breath-hold to breath-hold, towards head and feet.",
+)
 @click.option("--mixed", is_flag=True, help="Matrix and pixel size differ between subjects, as between hospitals.")
 @click.option(
     "--hard",
@@ -90,6 +97,7 @@ def phantom(
     rows: int,
     columns: int,
     spacing: float,
+    breath: float,
     mixed: bool,
     hard: bool,
     pathology: Pathology | None,
@@ -119,7 +127,15 @@ def phantom(
         n_subjects=n_subjects,
         seed=seed,
         layout=layout,
-        protocol=Protocol(n_slices=slices, n_frames=frames, rows=rows, columns=columns, spacing_mm=spacing, is_mixed=mixed),
+        protocol=Protocol(
+            n_slices=slices,
+            n_frames=frames,
+            rows=rows,
+            columns=columns,
+            spacing_mm=spacing,
+            breath_mm=breath,
+            is_mixed=mixed,
+        ),
         quirks=quirks,
         fractions={pathology: 1.0} if pathology else HARD_FRACTIONS if hard else _COHORT.fractions,
         has_names=not no_names,
@@ -143,11 +159,11 @@ def phantom(
 
 def _refuse_drawn(context: click.Context) -> None:
     """Refuse options whose values a hard cohort draws for each subject."""
-    drawn = ("slices", "rows", "columns", "spacing", "mixed")
+    drawn = ("slices", "rows", "columns", "spacing", "breath", "mixed")
     given = [name for name in drawn if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     if given:
         names = " and ".join(f"--{name}" for name in given)
-        raise click.UsageError(f"--hard draws matrix, pixel size and number of slices for each subject; leave out {names}")
+        raise click.UsageError(f"--hard draws matrix, pixel size, slices and breath-holds for each subject; leave out {names}")
 
 
 def _clear(folder: Path, *, overwrite: bool) -> None:

@@ -5,27 +5,31 @@
     DIR/dicom/…            what `cmr-planes extract` reads, in the layout asked for
     DIR/truth/subjects.csv       volumes, ejection fraction, ED and ES frames
     DIR/truth/planes.csv         planes and exact box centres
+    DIR/truth/breath.csv         where the organs lay while each image was taken, and by how much its header is off
     DIR/truth/stated_planes.csv  the view planes as a table of planes for NIfTI images
     DIR/truth/labels/KEY/        NIfTI label maps of each view at ED and ES
     DIR/truth/cvi42/             contours of every third subject
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from cmr_planes.geometry.arrays import FloatArray
 from cmr_planes.nifti.plane_table import COLUMNS as STATED_PLANE_COLUMNS
 from cmr_planes.phantom.acquisition import Examination, Protocol, examine, image_series
 from cmr_planes.phantom.dicom_model import CineSeries, DicomStudy, Vendor
 from cmr_planes.phantom.dicom_writer import write_cine
 from cmr_planes.phantom.layouts import VENDORS, ArchiveStyle, subject_key, write_subject
 from cmr_planes.phantom.people import DEFAULT_FRACTIONS, Pathology, choose_pathology, sample_subject
-from cmr_planes.phantom.quirks import Quirk, suffix, transfer_syntax, with_quirks
+from cmr_planes.phantom.quirks import Quirk, header_errors_mm, suffix, transfer_syntax, with_header_error, with_quirks
 from cmr_planes.phantom.truth import (
+    BREATH_COLUMNS,
     PLANE_COLUMNS,
     SUBJECT_COLUMNS,
+    breath_rows,
     cvi42_workspace,
     plane_rows,
     stated_plane_rows,
@@ -69,6 +73,7 @@ class SubjectTruth:
     subject: dict[str, object]
     planes: list[dict[str, object]]
     stated_planes: list[tuple[object, ...]]
+    breath: list[tuple[object, ...]]
 
 
 def make_examination(options: CohortOptions, index: int) -> Examination:
@@ -118,12 +123,13 @@ def make_subject(folder: Path, options: CohortOptions, index: int) -> SubjectTru
     study, series = with_quirks(study, clean, options.quirks)
     if not options.has_names:
         series = [replace(one, series_uid=one.uid_in(study), description="") for one in series]
+    errors_mm = header_errors_mm(study, options.quirks)
     write_subject(
         folder / "dicom",
         options.layout,
         index,
         study,
-        series,
+        _with_header_errors(series, examination, errors_mm),
         syntax=transfer_syntax(options.quirks),
         suffix=suffix(options.quirks),
     )
@@ -137,6 +143,7 @@ def make_subject(folder: Path, options: CohortOptions, index: int) -> SubjectTru
         subject_row(key, study.study_uid, examination, options.quirks),
         plane_rows(key, study.study_uid, examination),
         stated_plane_rows(key, examination),
+        breath_rows(key, study.study_uid, examination, errors_mm),
     )
 
 
@@ -166,6 +173,7 @@ def make_cohort(folder: Path, options: CohortOptions, *, n_workers: int, on_prog
     )
     stated = [row for truth in truths for row in truth.stated_planes]
     write_whole(target / "stated_planes.csv", csv_text(STATED_PLANE_COLUMNS, stated).encode())
+    write_whole(target / "breath.csv", csv_text(BREATH_COLUMNS, [row for truth in truths for row in truth.breath]).encode())
     write_whole(target / "planes.csv", csv_text(PLANE_COLUMNS, ([row[name] for name in PLANE_COLUMNS] for row in planes)).encode())
 
 
@@ -179,6 +187,15 @@ def _all_subjects(folder: Path, options: CohortOptions, n_workers: int) -> Itera
         with starting_workers():  # workers inherit this, and leave Ctrl-C to this process
             truths = pool.map(make_subject, [folder] * count, [options] * count, range(count))
         yield from truths
+
+
+def _with_header_errors(
+    series: Sequence[CineSeries], examination: Examination, errors_mm: Mapping[CardiacView, FloatArray]
+) -> list[CineSeries]:
+    """Return the series to write: those of a view whose headers are off, with headers that are."""
+    views = {id(prescription.plane): prescription.view for prescription in examination.prescriptions}
+    errors = [errors_mm.get(views[id(one.plane)]) for one in series]
+    return [one if error is None else with_header_error(one, error) for one, error in zip(series, errors, strict=True)]
 
 
 def _instance_uids(

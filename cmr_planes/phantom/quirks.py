@@ -7,7 +7,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from cmr_planes.geometry.arrays import FloatArray, unit
 from cmr_planes.phantom.dicom_model import CineSeries, DicomStudy, TransferSyntax, make_uid
+from cmr_planes.views import CardiacView
 
 
 class Quirk(StrEnum):
@@ -31,7 +33,12 @@ class Quirk(StrEnum):
     """Single-frame localisers are named like views."""
     INLINE_VF = "inline-vf"
     """The scanner's own results: the short-axis cine with contours drawn into the pixels."""
+    MOVED = "moved"
+    """The headers of one view, or of the whole short-axis stack, are 6 to 15 mm off: the patient moved, or they are wrong."""
 
+
+MOVED_MM = (6.0, 15.0)
+"""How far headers of a moved view are off, at least and at most."""
 
 _SECOND_TAKE, _LATE_ENHANCEMENT, _LOCALISER, _INLINE_VF = 100, 200, 1, 300
 """Series numbers, or what is added to them."""
@@ -84,6 +91,20 @@ def with_quirks(study: DicomStudy, series: Sequence[CineSeries], quirks: Sequenc
     if Quirk.INLINE_VF in quirks:
         spoilt += [_with_contours(one, index) for index, one in enumerate(short_axis)]
     return study, spoilt
+
+
+def header_errors_mm(study: DicomStudy, quirks: Sequence[Quirk]) -> dict[CardiacView, FloatArray]:
+    """Return by how much the headers of a view lie beside where it was imaged, shape (3,), LPS, mm; of one view at most."""
+    if Quirk.MOVED not in quirks:
+        return {}
+    rng = np.random.default_rng(list(study.name.encode()))
+    view = list(CardiacView)[int(rng.integers(len(CardiacView)))]
+    return {view: rng.uniform(*MOVED_MM) * unit(rng.normal(size=3))}
+
+
+def with_header_error(series: CineSeries, error_mm: FloatArray) -> CineSeries:
+    """Return a series whose headers lie beside where it was imaged by a vector, shape (3,), LPS, mm."""
+    return replace(series, plane=replace(series.plane, position_mm=series.plane.position_mm + error_mm))
 
 
 def _cut_off(series: CineSeries) -> CineSeries:

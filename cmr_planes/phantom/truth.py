@@ -49,6 +49,15 @@ PLANE_COLUMNS = (
     *(f"box_{number}_{axis}" for number in range(1, 10) for axis in ("column", "row")),
 )
 
+BREATH_COLUMNS = (
+    "key",
+    "study_uid",
+    "view",
+    "slice",
+    *(f"breath_{axis}_mm" for axis in "xyz"),
+    *(f"header_{axis}_mm" for axis in "xyz"),
+)
+
 _CVI42 = {
     "Hash": "http://www.circlecvi.com/cvi42/Workspace/Hash/",
     "List": "http://www.circlecvi.com/cvi42/Workspace/List/",
@@ -123,6 +132,25 @@ def plane_rows(key: str, study_uid: str, examination: Examination) -> list[dict[
             values: list[object] = [key, study_uid, view.value, slice_index, *placed, plane.rows, plane.columns, *centres]
             rows.append(dict(zip(PLANE_COLUMNS, values, strict=True)))
     return rows
+
+
+def breath_rows(
+    key: str, study_uid: str, examination: Examination, errors_mm: Mapping[CardiacView, FloatArray]
+) -> list[tuple[object, ...]]:
+    """Return a subject's rows of ``breath.csv``: for each image the shift of the organs and the error of the header, LPS, mm.
+
+    Images agree once each plane is shifted by minus the sum of both.
+    """
+    return [
+        (
+            key,
+            study_uid,
+            prescription.view.value,
+            max(prescription.slice_number - 1, 0),
+            *(round(float(number), 6) for number in (*prescription.breath_mm, *errors_mm.get(prescription.view, np.zeros(3)))),
+        )
+        for prescription in examination.prescriptions
+    ]
 
 
 def stated_plane_rows(key: str, examination: Examination) -> list[tuple[object, ...]]:
