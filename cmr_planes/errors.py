@@ -172,6 +172,8 @@ class NoteCode(StrEnum):
     """The manifest of a zip disagrees with the headers; headers were followed."""
     LOW_AGREEMENT = "low_agreement"
     """The images disagree along their common line: a breath-hold shift, or a wrong header."""
+    NOT_ALIGNED = "not_aligned"
+    """``--align`` was given, and of slices it could not be told how far they lie from the other views: lines are the headers'."""
     NO_POSITIONS = "no_positions"
     """Images were kept without positions: ``--keep-all`` asks for it, or they are annotated."""
     NIFTI_GEOMETRY = "nifti_geometry"

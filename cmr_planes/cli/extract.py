@@ -112,6 +112,7 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 @click.option("--box", type=float, help=f"Edge of a box.  [default: {_in_each_unit('size')}]")
 @click.option("--gap", type=float, help=f"Distance of adjacent boxes along a line.  [default: {_in_each_unit('gap')}]")
 @click.option("--min-agreement", type=click.FloatRange(-1, 1), help="Reject views whose images correlate less along a common line.")
+@click.option("--align", is_flag=True, help="Draw boxes where the lines are once breath-holds are aligned by their images.")
 @click.option("--keep-all", is_flag=True, help="Keep images on which no positions can be drawn.")
 @click.option(
     "--names",

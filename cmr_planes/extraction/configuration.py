@@ -19,6 +19,9 @@ _IN_FULL = {
 }
 """Options whose values are too long to quote."""
 
+_LATER: dict[str, JSON] = {"align": False}
+"""Options that stand in a configuration only where they differ from this."""
+
 
 def identity(options: ExtractOptions) -> dict[str, JSON]:
     """Return what must be equal for a run to resume an output."""
@@ -47,6 +50,7 @@ def first_difference(stored: Mapping[str, JSON], wanted: Mapping[str, JSON]) -> 
     before, now = stored.get(CONFIGURATION_FIELD), wanted.get(CONFIGURATION_FIELD)
     if not (isinstance(before, Mapping) and isinstance(now, Mapping)):
         return "" if before == now else "other options"
+    before, now = {**_LATER, **before}, {**_LATER, **now}
     if before.keys() != now.keys():
         return "another release of cmr-planes, which had other options"
     for name, value in now.items():

@@ -29,6 +29,8 @@ class ExtractOptions:
     """Size and spacing of the boxes."""
     min_agreement: float | None = None
     """Views whose images agree less than this along a common line are rejected; None rejects none."""
+    align: bool = False
+    """Whether boxes are drawn where the lines are after each slice is shifted to where the images agree best."""
     keep_all: bool = False
     """Whether views without positions are kept as images."""
     codec: Codec = Codec.BITSHUFFLE_LZ4
@@ -97,6 +99,7 @@ class ExtractOptions:
             "world": None if self.world is None else self.world.value,
             "annotations": None if self.labels is None else self.labels.to_json(),
             CONFIGURATION_FIELD: None if self.pseudonyms is None else self.pseudonyms.check_value,
+            **({"align": True} if self.align else {}),  # else as in earlier catalogues, to which subjects may be added
         }
 
 

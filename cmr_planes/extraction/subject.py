@@ -15,7 +15,13 @@ from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.errors import CmrPlanesError, Finding, GeometryError, NoteCode, RejectionCode, UnreadablePixelsError
 from cmr_planes.extraction.annotated_frames import SubjectAnnotations
 from cmr_planes.extraction.assembly import Assembly
-from cmr_planes.extraction.image_checks import agreement_findings, measure_agreement, repair_findings
+from cmr_planes.extraction.image_checks import (
+    agreement_findings,
+    alignment_findings,
+    measure_agreement,
+    measure_shifts,
+    repair_findings,
+)
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.source_format import format_of
 from cmr_planes.extraction.subject_views import ReadSlice, SubjectViews
@@ -116,6 +122,7 @@ def _assemble(
         sentence = f"end-systole could not be told: {choice.cycle.lack}; only end-diastole was kept"
         yield None, [Finding("", NoteCode.FEW_FRAMES, sentence)]
     assembly = Assembly(subject=subject, options=options, kept=kept, times=times, choice=choice)
+    assembly = replace(assembly, shifts=measure_shifts(assembly))
     are_stored = False
     for view in targets:
         record, found = _make_view(view, assembly)
@@ -189,12 +196,14 @@ def _make_view(view: CardiacView, assembly: Assembly) -> tuple[ViewRecord | None
     agreement = None
     if positions is not None:
         agreement = measure_agreement(view, keep, positions, assembly)
+        findings += alignment_findings(view, keep, assembly)
         findings += agreement_findings(view, agreement, assembly.options.min_agreement)
         if findings and findings[-1].is_rejection:
             return None, findings
     findings += repair_findings(view, slices, frame_index)
     record = view_record(view, slices, phases, frame_index, positions, agreement)
     is_stated = positions is not None and any(line.view in subject.stated_planes for line in VIEW_LINES[view])
+    shifts = assembly.shifts[view].of(keep) if view in assembly.shifts else None
     ed_cycle, es_cycle = moments_in_cycle(view, assembly, keep, phases, frame_index)
     return replace(
         record,
@@ -203,6 +212,7 @@ def _make_view(view: CardiacView, assembly: Assembly) -> tuple[ViewRecord | None
         n_frames=0 if view in subject.named_phases else max(one.n_frames for one in slices),
         ed_cycle=ed_cycle,
         es_cycle=es_cycle,
+        shifts=shifts,
     ), findings
 
 
@@ -284,14 +294,14 @@ def _place_positions(
 ) -> tuple[list[int], list[Positions] | None, list[Finding]]:
     """Place positions on the slices in ``keep``; return those on which they could be placed, the positions, and what was found."""
     first, second = VIEW_LINES[view]
-    planes = [assembly.line_plane(line.view) for line in (first, second)]
+    planes = assembly.line_planes(view)
     placed: dict[int, Positions] = {}
     failures: list[GeometryError] = []
     for index in keep:
         try:
             placed[index] = compute_positions(
                 slices[index].plane,
-                *planes,
+                *assembly.aligned(planes, view, index),
                 axes=(first.axis, second.axis),
                 layout=assembly.options.layout,
                 patient=assembly.subject.axes,

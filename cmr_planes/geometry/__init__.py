@@ -17,6 +17,7 @@ from cmr_planes.geometry.positions import (
     compute_positions,
     draw_mask,
 )
+from cmr_planes.geometry.shifts import SliceShifts, median_shift_mm
 from cmr_planes.geometry.stack import angle_between_normals_deg, middle_slice, order_from_base
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Plane",
     "PlaneIntersection",
     "Positions",
+    "SliceShifts",
     "UnboundedPlane",
     "ViewLine",
     "angle_between_normals_deg",
@@ -39,6 +41,7 @@ __all__ = [
     "intersect_planes",
     "intersect_three_planes",
     "line_in_image",
+    "median_shift_mm",
     "middle_slice",
     "order_from_base",
 ]

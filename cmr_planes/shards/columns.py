@@ -148,6 +148,14 @@ class ViewTable:
     """Least agreement of any slice along any line, NaN where not known, as in files of earlier versions."""
     worst_slice: IntArray
     """The slice of the least agreement, from 1; 0 where not known."""
+    shift_mm: FloatArray
+    """Shape (views, 3), LPS: median shift over the slices, NaN where not known: how far the view lies from the long-axis views."""
+    largest_shift_mm: FloatArray
+    """Length of the largest shift of any slice, NaN where not known."""
+    largest_shift_slice: IntArray
+    """The slice of the largest shift, from 1; 0 where not known."""
+    shift_agreement: FloatArray
+    """Shape (views, 2): median over the slices of the correlation along their lines, before and after the shifts."""
     class_pixels: IntArray
     """Shape (views, 10): pixels of each class in the masks of all phases and slices."""
     n_frames: IntArray
@@ -168,9 +176,9 @@ class ViewTable:
             columns[name] = _frozen(table[name].astype(np.float64))
         for name in ("alignment", "line_agreement"):
             columns[name] = _frozen(table[name].astype(np.float64).reshape(len(table), 2))
-        for name in ("worst_agreement", "ed_cycle", "es_cycle"):
+        for name in ("worst_agreement", "largest_shift_mm", "shift_mm", "shift_agreement", "ed_cycle", "es_cycle"):
             columns[name] = _frozen(column_of(table, name).astype(np.float64))
-        for name in ("worst_slice", "n_frames"):
+        for name in ("worst_slice", "largest_shift_slice", "n_frames"):
             columns[name] = _frozen(column_of(table, name).astype(np.int64))
         columns["class_pixels"] = _frozen(table["class_pixels"].astype(np.int64).reshape(len(table), len(PositionClass)))
         spacing_mm = _frozen(np.stack([table["row_spacing_mm"], table["column_spacing_mm"]], axis=1).astype(np.float64))

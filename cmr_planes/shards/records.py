@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cmr_planes.errors import Finding
 from cmr_planes.fates import PlaneFate
-from cmr_planes.geometry import ImagePlane, Positions
+from cmr_planes.geometry import ImagePlane, Positions, SliceShifts
 from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray, LabelArray
 from cmr_planes.views import CardiacView, Structure
 
@@ -93,6 +93,8 @@ class ViewRecord:
     """When end-diastole is, as a fraction of the RR interval after the R wave, 0 to below 1, NaN where not known."""
     es_cycle: float = float("nan")
     """When end-systole is, likewise."""
+    shifts: SliceShifts | None = None
+    """How far each slice lies from where the subject's images agree; None where too few views have images to tell."""
     slice_thickness_mm: FloatArray | None = None
     """Shape (slice,): SliceThickness, NaN where not given; None if it is not known of any slice."""
     has_stated_planes: bool = False

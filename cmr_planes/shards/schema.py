@@ -125,6 +125,13 @@ class Attribute:
     """(slice,): condition number of the three planes, 1 if perpendicular."""
     LINE_AGREEMENT = "line_agreement"
     """(slice, 2): correlation of the two images along each line at ED, NaN where too short."""
+    SHIFT_MM = "shift_mm"
+    """(slice, 3), LPS: with it added to the slices' positions, the images agree best along their lines; relative to the long-axis
+    views, NaN where not known. Absent where too few views have images."""
+    SHIFT_SD_MM = "shift_sd_mm"
+    """(slice, 2): standard deviation of the shift in the slice's plane, where it is larger, and through it."""
+    SHIFT_AGREEMENT = "shift_agreement"
+    """(slice, 2): mean correlation along the slice's lines as the headers have them, and with all slices shifted."""
     PLANE_SOURCE = "plane_source"
     """:data:`STATED_PLANES` where a table states a plane that leaves a line; absent where the files hold both."""
     BOX_SIZE = "box_size"

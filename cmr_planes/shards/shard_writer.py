@@ -182,6 +182,7 @@ def _check_view(view: ViewRecord) -> None:
         "rescale": (view.rescale.shape, (n_phases, n_slices, 2)),
         "planes": ((len(view.planes),), (n_slices,)),
         "slice_thickness_mm": ((n_slices,) if view.slice_thickness_mm is None else view.slice_thickness_mm.shape, (n_slices,)),
+        "shifts": ((n_slices if view.shifts is None else len(view.shifts.shift_mm),), (n_slices,)),
         "source_order": ((n_slices if view.source_order is None else len(view.source_order),), (n_slices,)),
     }
     if view.positions is not None:
@@ -249,6 +250,12 @@ def view_attributes(view: ViewRecord) -> dict[str, Any]:
         attributes |= _position_attributes(view, view.positions)
     if view.line_agreement is not None:
         attributes[Attribute.LINE_AGREEMENT] = view.line_agreement.astype(np.float64)
+    if view.shifts is not None:
+        attributes |= {
+            Attribute.SHIFT_MM: view.shifts.shift_mm,
+            Attribute.SHIFT_SD_MM: view.shifts.sd_mm,
+            Attribute.SHIFT_AGREEMENT: view.shifts.agreement,
+        }
     return attributes
 
 

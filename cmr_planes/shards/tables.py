@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cmr_planes.errors import Finding
 from cmr_planes.fates import PlaneFate
+from cmr_planes.geometry import median_shift_mm
 from cmr_planes.geometry.arrays import FloatArray, IntArray
 from cmr_planes.shards.equal_images import view_print
 from cmr_planes.shards.records import SubjectRecord, ViewRecord
@@ -64,6 +65,10 @@ TABLES: dict[str, dict[str, Any]] = {
         "line_agreement": (np.float64, (2,)),
         "worst_agreement": np.float64,
         "worst_slice": np.uint16,
+        "shift_mm": (np.float64, (3,)),
+        "largest_shift_mm": np.float64,
+        "largest_shift_slice": np.uint16,
+        "shift_agreement": (np.float64, (2,)),
         "class_pixels": (np.uint64, (len(PositionClass),)),
         "n_frames": np.uint32,
         "ed_cycle": np.float64,
@@ -96,6 +101,10 @@ LATER_COLUMNS: dict[str, float] = {
     "n_frames": 0,
     "ed_cycle": np.nan,
     "es_cycle": np.nan,
+    "shift_mm": np.nan,
+    "largest_shift_mm": np.nan,
+    "largest_shift_slice": 0,
+    "shift_agreement": np.nan,
 }
 """Columns of ``/views`` that files of earlier releases lack, and what stands for them."""
 
@@ -211,8 +220,10 @@ def join_tables(columns: dict[str, Any], tables: Sequence[Table]) -> Table:
 
 def column_of(table: Table, name: str) -> NDArray[Any]:
     """Return a column; of a later one, which an earlier release did not write, what stands for it."""
-    is_lacking = name in LATER_COLUMNS and name not in (table.dtype.names or ())
-    return np.full(len(table), LATER_COLUMNS[name]) if is_lacking else table[name]
+    if name not in LATER_COLUMNS or name in (table.dtype.names or ()):
+        return table[name]
+    shape = np.dtype(TABLES["views"][name]).shape
+    return np.full((len(table), *shape), LATER_COLUMNS[name])
 
 
 def decode_texts(column: NDArray[np.bytes_]) -> list[str]:
@@ -255,10 +266,14 @@ def _index_rows(record: SubjectRecord, view: ViewRecord) -> list[tuple[Any, ...]
 
 
 def _view_row(key: str, view: ViewRecord) -> tuple[Any, ...]:
-    """Row of ``/views``: over the slices the least alignment and angle, the worst condition, the median and the worst agreement."""
+    """Row of ``/views``: over the slices the least alignment and angle, and the worst condition.
+
+    Of agreement and shift it has the median and the worst slice.
+    """
     n_phases, n_slices, rows, columns = view.image.shape
     alignment, angle, condition, agreement = np.full(2, np.nan), np.nan, np.nan, np.full(2, np.nan)
     worst, worst_slice = np.nan, 0
+    shift_mm, largest_mm, largest_slice, shift_agreement = np.full(3, np.nan), np.nan, 0, np.full(2, np.nan)
     if view.positions is not None:
         alignment = np.min([positions.alignment for positions in view.positions], axis=0)
         angle = min(positions.angle_deg for positions in view.positions)
@@ -266,6 +281,10 @@ def _view_row(key: str, view: ViewRecord) -> tuple[Any, ...]:
     if view.line_agreement is not None:
         agreement = np.array([_median(line) for line in view.line_agreement.T])
         worst, worst_slice = _worst(view.line_agreement)
+    if view.shifts is not None:
+        shift_mm = median_shift_mm(view.shifts.shift_mm)
+        largest_mm, largest_slice = _largest(np.linalg.norm(view.shifts.shift_mm, axis=1))
+        shift_agreement = np.array([_median(column) for column in view.shifts.agreement.T])
     plane = view.planes[0]
     return (
         key,
@@ -285,6 +304,10 @@ def _view_row(key: str, view: ViewRecord) -> tuple[Any, ...]:
         agreement,
         worst,
         worst_slice,
+        shift_mm,
+        largest_mm,
+        largest_slice,
+        shift_agreement,
         _class_pixels(view),
         view.n_frames,
         view.ed_cycle,
@@ -304,6 +327,14 @@ def _worst(agreement: FloatArray) -> tuple[float, int]:
         return float("nan"), 0
     place = int(np.nanargmin(agreement))
     return float(agreement.flat[place]), place // agreement.shape[1] + 1
+
+
+def _largest(lengths_mm: FloatArray) -> tuple[float, int]:
+    """Return the largest value, of shape (slice,), and its slice from 1; NaN and 0 where none is known."""
+    if np.isnan(lengths_mm).all():
+        return float("nan"), 0
+    place = int(np.nanargmax(lengths_mm))
+    return float(lengths_mm[place]), place + 1
 
 
 def _class_pixels(view: ViewRecord) -> IntArray:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.errors import GeometryError
-from cmr_planes.geometry import BoxLayout, BoxUnits, ImagePlane
+from cmr_planes.geometry import BoxLayout, BoxUnits, ImagePlane, SliceShifts
 from cmr_planes.geometry.arrays import FloatArray, IntArray
 from cmr_planes.shards.opening import DAMAGE_ERRORS, check_size
 from cmr_planes.shards.schema import Attribute, Dataset
@@ -75,6 +75,8 @@ class ViewAttributes:
     """The positions, None if the view has none."""
     line_agreement: FloatArray | None
     """Shape (slice, 2): correlation along each line, None without positions."""
+    shifts: SliceShifts | None
+    """How far each slice lies from where the subject's images agree; None where not measured, as in files of earlier versions."""
     instance_numbers: IntArray | None
     """Shape (phase, slice): InstanceNumber, 0 where not known; None where the images are not DICOM."""
     instance_digests: tuple[tuple[str, ...], ...] | None
@@ -127,6 +129,7 @@ def _read(group: h5py.Group) -> ViewAttributes:
         source_header=_source_header(values, shape) if Attribute.SOURCE_HEADER in values else None,
         boxes=_boxes(values) if Attribute.BOXES_PX in values else None,
         line_agreement=agreement,
+        shifts=_shifts(values) if Attribute.SHIFT_MM in values else None,
         instance_numbers=group[Dataset.INSTANCE_NUMBERS][()].astype(np.int64, casting="same_kind")
         if Dataset.INSTANCE_NUMBERS in group
         else None,
@@ -154,6 +157,15 @@ def _source_header(values: dict[str, Any], shape: tuple[int, int, int, int]) -> 
     if n_axes != 3 or (rows, columns) != shape[2:] or len(set(places)) < shape[1] or not set(places) <= set(range(n_slices)):
         raise ValueError("the header of the source is not one of these images")
     return header
+
+
+def _shifts(values: dict[str, Any]) -> SliceShifts:
+    """Return the shifts of a view's slices; raises ValueError or KeyError where they are damaged."""
+    shift_mm, sd_mm, agreement = (
+        np.asarray(values[name], dtype=np.float64)
+        for name in (Attribute.SHIFT_MM, Attribute.SHIFT_SD_MM, Attribute.SHIFT_AGREEMENT)
+    )
+    return SliceShifts(shift_mm=shift_mm, sd_mm=sd_mm, agreement=agreement)
 
 
 def _digests(group: h5py.Group) -> tuple[tuple[str, ...], ...] | None:

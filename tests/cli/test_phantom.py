@@ -75,5 +75,7 @@ def test_a_hard_cohort_is_written_with_its_truth(tmp_path: Path) -> None:
 def test_what_a_hard_cohort_draws_cannot_be_given(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["phantom", str(tmp_path), "--hard", "--rows", "64", "--mixed"])
     assert result.exit_code == ExitCode.BAD_ARGUMENTS
-    assert "--hard draws matrix, pixel size, slices and breath-holds for each subject; leave out --rows and --mixed" in result.stderr
+    assert (
+        "--hard draws matrix, pixel size, slices and breath-holds for each subject; leave out --rows and --mixed" in result.stderr
+    )
     assert not list(tmp_path.iterdir())

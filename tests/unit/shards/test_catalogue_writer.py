@@ -70,7 +70,7 @@ def test_shards_of_an_earlier_release_know_no_worst_slice_and_one_rescaling_for_
     for shard in shards:
         with h5py.File(shard, "a") as file:
             rows = file["views"][()]
-            kept = rows[[name for name in rows.dtype.names if not name.startswith("worst_")]]
+            kept = rows[[name for name in rows.dtype.names if not name.startswith("worst_") and "shift" not in name]]
             del file["views"]
             file["views"] = rfn.repack_fields(kept)
             for subject in file["data"].values():
@@ -82,6 +82,11 @@ def test_shards_of_an_earlier_release_know_no_worst_slice_and_one_rescaling_for_
         views = catalogue.views()
         assert np.isnan(views.worst_agreement).all()
         assert not views.worst_slice.any()
+        assert views.shift_mm.shape == (len(views), 3)
+        assert np.isnan(views.shift_mm).all()
+        assert np.isnan(views.largest_shift_mm).all()
+        assert np.isnan(views.shift_agreement).all()
+        assert not views.largest_shift_slice.any()
         attributes = catalogue.view_attributes("SYN-0001", CardiacView.SAX)
         np.testing.assert_array_equal(attributes.rescale, np.tile([2.5, -7.0], (*attributes.shape[:2], 1)))
 
