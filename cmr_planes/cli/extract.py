@@ -12,6 +12,8 @@ from cmr_planes.annotations.reading import LabelSource
 from cmr_planes.cine.series_names import load_names
 from cmr_planes.cli.annotate import read_classes
 from cmr_planes.cli.options import file_reader, pseudonymise_option
+from cmr_planes.cli.pacs_options import SourceOrAddress
+from cmr_planes.cli.pulled_source import pulled_source_options, with_pulled_source
 from cmr_planes.cli.reasons import VIEWS_LACKING, closing_sentence, reasons_table
 from cmr_planes.discovery.participants import read_participants
 from cmr_planes.errors import ExitCode, in_order
@@ -90,7 +92,7 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 
 
 @click.command()
-@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=SourceOrAddress())
 @click.argument("out", metavar="OUT.h5", type=click.Path(dir_okay=False, path_type=Path), callback=_out)
 @click.option(
     "--views", default=",".join(_DEFAULTS.views), show_default=True, callback=_views, help="Views to store; 3ch has no positions."
@@ -170,7 +172,9 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 @log_option
 @quiet_option
 @click.option("-v", "--verbose", count=True, help="Name what is left out as it happens, with the subjects' keys; -vv notes too.")
+@pulled_source_options
 @reports_errors(interrupted="shards that are sealed are kept, and the same command resumes from there")
+@with_pulled_source
 def extract(
     *,
     sources: tuple[Path, ...],
@@ -196,7 +200,8 @@ def extract(
 
     SOURCE is a folder of subjects, a folder of zips (UK Biobank's among them), one study, or several of these. Images go into
     shards in OUT.shards beside OUT.h5. An interrupted run resumes where it stopped; new subjects are added to the
-    catalogue.
+    catalogue. The address of a PACS may stand in the place of SOURCE, as in 'pull': studies come into OUT.pull, which is removed
+    at the end.
 
     \b
     Example:
@@ -205,6 +210,7 @@ def extract(
       cmr-planes extract clinic/ out.h5 --units mm --names clinic.toml
       cmr-planes extract sunnybrook/ out.h5 --annotations sunnybrook/
       cmr-planes extract biobank/ out.h5 --scheduler tcp://10.0.0.1:8786
+      cmr-planes extract dicomweb+https://pacs.example/dicom-web out.h5 --since 2024-01-01
       cmr-planes extract --nifti ACDC/database/training acdc.h5
       cmr-planes extract --nifti MnM2/dataset mnm2.h5 --planes planes.csv
     """  # noqa: D301  # click needs the escape

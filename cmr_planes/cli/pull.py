@@ -94,24 +94,28 @@ def pull(
             on_progress=on_progress,
             on_message=remark,
         )
-    if as_json:
-        print_json(_to_json(summary, dry_run=dry_run))
-    else:
-        _print(summary, folder, dry_run=dry_run)
+    print_pull(summary, dry_run=dry_run, as_json=as_json)
+    if not (as_json or dry_run or is_quiet()):
+        _print_next(summary, folder)
     if summary.is_unfinished or (strict and summary.left_out):
         return ExitCode.FAILED
     return ExitCode.DONE if summary.n_pulled or summary.n_there or dry_run else ExitCode.NOTHING_USABLE
 
 
-def _print(summary: "PullSummary", folder: Path, *, dry_run: bool) -> None:
+def print_pull(summary: "PullSummary", *, dry_run: bool, as_json: bool) -> None:
     """Print what was pulled, and what was left out."""
+    if as_json:
+        print_json(_to_json(summary, dry_run=dry_run))
+        return
     console = stdout()
     console.print(_table(summary, dry_run=dry_run))
     if summary.left_out:
         console.print(_reasons(summary.left_out))
     click.echo("; ".join(_closing(summary, dry_run=dry_run)))
-    if is_quiet() or dry_run:
-        return
+
+
+def _print_next(summary: "PullSummary", folder: Path) -> None:
+    """Say where to look, and what comes next."""
     if summary.left_out:
         click.echo(f"Why each was left out: {folder / LEFT_OUT_NAME}")
     if summary.n_pulled or summary.n_there:

@@ -85,6 +85,7 @@ def judge(result: Result, status: int) -> Refusal | None:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> judge(Result(3, Path("a.dcm"), 1, "SEG", "", ""), 0xA700).code
     <StoreCode.NO_SPACE: 'no_space'>
     """
