@@ -1,10 +1,10 @@
 """Images of chosen frames, decoded without loss.
 
-Native pixel data of 8 or 16 bits are taken straight from the bytes; everything else goes through pydicom's decoders. Returned are
-stored values (before RescaleSlope) as unsigned 16-bit numbers. MONOCHROME1 and images with a negative RescaleSlope are inverted
-within BitsStored, so that bright is always high. Colour, floating point, values above 65,535, black images and those with many
-negative values are refused: magnitude images of cine MR have none of them. A few negative values, as interpolation leaves them, are
-set to 0 and counted.
+Native pixel data of 8 or 16 bits are taken straight from the bytes; everything else goes through imagecodecs (JPEG) or pydicom's
+decoders. Returned are stored values (before RescaleSlope) as unsigned 16-bit numbers. MONOCHROME1 and images with a negative
+RescaleSlope are inverted within BitsStored, so that bright is always high. Colour, floating point, values above 65,535, black
+images and those with many negative values are refused: magnitude images of cine MR have none of them. A few negative values, as
+interpolation leaves them, are set to 0 and counted.
 """
 
 import io
@@ -15,6 +15,8 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
 from pydicom.filereader import read_partial
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -24,6 +26,7 @@ from cmr_planes.dicom.archive import Archive, ByteSource, FileBytes
 from cmr_planes.dicom.elements import Elements, dataset_stream, read_elements
 from cmr_planes.dicom.frames import FileRef, FrameHeader
 from cmr_planes.dicom.inflation import IMAGE_LIMIT
+from cmr_planes.dicom.jpeg import JPEG_SYNTAXES, decode_jpeg
 from cmr_planes.dicom.pixel_format import (
     PIXEL_TAGS,
     PixelFormat,
@@ -241,6 +244,8 @@ def _decode_with_pydicom(source: ByteSource, form: PixelFormat, frames: Sequence
                 meta.TransferSyntaxUID = ImplicitVRLittleEndian if dataset.original_encoding[0] else ExplicitVRLittleEndian
             is_compressed = meta.TransferSyntaxUID.is_compressed
             _check_length(len(dataset.get("PixelData") or b""), form, is_compressed=is_compressed)
+            if meta.TransferSyntaxUID in JPEG_SYNTAXES:
+                return [_decode_jpeg_frame(dataset, form, frame) for frame in frames]
             arrays = [pixel_array(dataset, index=frame.frame_index, raw=True) for frame in frames]
         except UnreadablePixelsError:
             raise
@@ -253,6 +258,18 @@ def _decode_with_pydicom(source: ByteSource, form: PixelFormat, frames: Sequence
         stored = [array.astype(f"u{array.itemsize}").astype(np.uint16) for array in arrays]
         return [_store_native(values, form, frame) for values, frame in zip(stored, frames, strict=True)]
     return [store(array, form, frame.rescale) for array, frame in zip(arrays, frames, strict=True)]
+
+
+def _decode_jpeg_frame(dataset: Dataset, form: PixelFormat, frame: FrameHeader) -> StoredImage:
+    """Decode one frame of JPEG or JPEG-LS."""
+    offsets = dataset.get("ExtendedOffsetTable"), dataset.get("ExtendedOffsetTableLengths")
+    stream = get_frame(
+        dataset.PixelData,
+        frame.frame_index,
+        extended_offsets=None if None in offsets else offsets,
+        number_of_frames=form.n_frames,
+    )
+    return _store_native(decode_jpeg(stream, form.rows, form.columns), form, frame)
 
 
 def _until_pixel_data() -> Callable[[int, str | None, int], bool]:
