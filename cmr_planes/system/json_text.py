@@ -14,8 +14,15 @@ def canonical_json(value: Mapping[str, JSON]) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def readable_json(value: Any) -> str:  # noqa: ANN401  # whatever JSON can hold
+def readable_json(value: Any, encoding: str = "utf-8") -> str:  # noqa: ANN401  # whatever JSON can hold
     """Write JSON for people and programs, indented; NaN, which JSON cannot hold, becomes null.
+
+    Parameters
+    ----------
+    value
+        What to write.
+    encoding
+        Of the stream to which it goes; where it lacks a character, all but ASCII is written as JSON's escapes.
 
     Raises
     ------
@@ -30,7 +37,12 @@ def readable_json(value: Any) -> str:  # noqa: ANN401  # whatever JSON can hold
       "n": 2
     }
     """
-    return json.dumps(_nan_to_null(value), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_nan_to_null(value), indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return json.dumps(_nan_to_null(value), indent=2, allow_nan=False)
+    return text
 
 
 def _nan_to_null(value: Any) -> Any:  # noqa: ANN401  # as above

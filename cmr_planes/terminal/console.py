@@ -75,7 +75,7 @@ def alone_on(out: Path) -> Iterator[None]:
 
 def print_json(value: Any) -> None:  # noqa: ANN401  # whatever JSON can hold
     """Print a value as JSON to stdout; NaN becomes null."""
-    click.echo(readable_json(value))
+    click.echo(readable_json(value, sys.stdout.encoding or "utf-8"))
 
 
 def reports_errors(interrupted: str) -> Callable[[Callable[P, ExitCode | None]], Callable[P, None]]:

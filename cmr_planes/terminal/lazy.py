@@ -1,9 +1,11 @@
 """Groups whose commands are imported when they are called. Only click is imported here."""
 
 import importlib
+import io
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import click
 
@@ -28,6 +30,13 @@ class LazyGroup(click.Group):
 
     lazy: ClassVar[Mapping[str, LazyCommand]]
     """The commands by name; each command line has its own."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # click's signature
+        """Run the program; characters that the terminal's encoding lacks, as on Windows, are printed as escapes."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         """Return the names of the commands."""
