@@ -56,7 +56,7 @@ class Tracker:
     def __init__(self, folder: Path, iteration: int) -> None:
         self._path = folder / METRICS_NAME
         keep_until(self._path, iteration)
-        self._file = self._path.open("a", encoding="utf-8")
+        self._file = self._path.open("a", encoding="utf-8", newline="\n")
         self._events = SummaryWriter(str(folder / EVENTS_NAME), purge_step=iteration + 1)
 
     def __enter__(self) -> Self:
