@@ -20,16 +20,14 @@ $(VENV)/.done: pyproject.toml constraints.txt
 
 test: lint types unit   ## lint, types and tests: what CI runs
 
-lint: setup    ## ruff, and the direction of imports
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/lint-imports
+lint: setup    ## ruff, the direction of imports, and the workflows of CI
+	$(BIN)/python -m tools.check lint
 
-types: setup   ## mypy --strict on both packages
-	$(BIN)/mypy
+types: setup   ## mypy --strict on both packages, as on Linux and on Windows
+	$(BIN)/python -m tools.check types
 
 unit: setup    ## the tests
-	$(BIN)/pytest
+	$(BIN)/python -m tools.check unit
 
 format: setup  ## put the code in its form
 	$(BIN)/ruff format .

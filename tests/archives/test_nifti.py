@@ -431,6 +431,7 @@ def test_nnunet_states_its_classes(tmp_path: Path, labels: dict[str, object], is
         np.testing.assert_array_equal(labels_of(out, "heart_001")[0], by_slice(heart()))
 
 
+@pytest.mark.posix
 def test_folders_that_are_links_are_followed_once(tmp_path: Path) -> None:
     write_subject(tmp_path / "elsewhere", sform=true_affine())
     (tmp_path / "set").mkdir()

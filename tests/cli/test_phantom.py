@@ -49,6 +49,7 @@ def test_the_workers_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
     assert not alive
 
 
+@pytest.mark.posix
 def test_an_interrupted_cohort_is_said_to_be_incomplete(tmp_path: Path) -> None:
     process = start(tmp_path)
     os.killpg(process.pid, signal.SIGINT)

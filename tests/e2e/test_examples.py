@@ -156,6 +156,7 @@ def test_the_decoders_on_acdc_are_compared_on_people_whom_the_other_study_does_n
     assert groups == {(place, group): n for place, n in (("pretext", 8), ("validation", 3), ("test", 1)) for group in range(5)}
 
 
+@pytest.mark.posix
 def test_synthetic_pretexts_are_made_to_give_away(tmp_path):
     (tmp_path / "bin").mkdir()
     for program in ("planes", "train"):

@@ -79,6 +79,7 @@ def test_quiet_leaves_results_alone(source, tmp_path):
     assert missing.stderr != ""
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_run_leaves_whole_lines_and_the_next_goes_on(source, tmp_path, workers):
     out, log = tmp_path / "out.h5", tmp_path / "out.log"

@@ -61,6 +61,7 @@ def leaks(folder: Path) -> set[str]:
     return found_in(ORIGINALS, (blob for path in files for blob in contents(folder / path)))
 
 
+@pytest.mark.posix
 def test_only_the_mapping_holds_original_names_and_only_its_owner_reads_it(made):
     mapping = made.with_suffix(".mapping.csv")
     assert stat.S_IMODE(mapping.stat().st_mode) == 0o600
@@ -115,6 +116,7 @@ def test_a_catalogue_of_names_gets_no_pseudonyms(source, key, tmp_path):
     assert not (tmp_path / "out.mapping.csv").exists()
 
 
+@pytest.mark.posix
 def test_a_key_file_that_others_may_read_is_a_bad_argument(source, tmp_path):
     path = write_key(tmp_path / "key", b"k")
     path.chmod(0o644)

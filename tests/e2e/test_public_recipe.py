@@ -211,6 +211,7 @@ def test_the_study_file_compares_all_modes_and_reads_both_catalogues(said, tmp_p
     assert all(int(row["values"]) == len(sets["test"]) and 0 <= float(row["mean"]) <= 1 for row in cells.values())
 
 
+@pytest.mark.posix
 @pytest.mark.skipif(not REAL_ACDC.is_dir(), reason="the training set of ACDC is not at hand")
 def test_the_labels_are_learnt_from_real_subjects(said, tmp_path):
     folder, _ = said

@@ -210,7 +210,7 @@ def test_a_study_with_undrawn_structures_counts_the_images_of_each_variant(sunny
     settings = {**SMALL, "structures": ["lv", "myo"]}
     path = write_study(tmp_path, sunnybrook, settings, more, modes=["scratch"], subjects=[2])
     plan = plan_study(parse_study(read_document(path)), tmp_path)
-    assert [facts["n_images"] for folder, facts in survey(plan).items()] == [6, 12]
+    assert [facts["n_images"] for facts in survey(plan).values()] == [6, 12]
 
 
 def test_a_study_whose_chosen_participants_lack_a_structure_is_refused(tmp_path):

@@ -79,6 +79,7 @@ def undisturbed(path: Path, folder: Path) -> dict[str, bytes]:
     return weights(folder)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     ("sign", "modes", "subjects", "during"),
     [

@@ -77,6 +77,7 @@ def test_a_key_file_is_read(tmp_path):
     assert load_pseudonyms(key_file(tmp_path, mode=0o400)) == Pseudonyms(SECRET)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
 def test_a_key_file_that_others_may_use_is_refused(tmp_path, mode):
     with pytest.raises(SourceError, match=f"has the mode {mode:o}: others may use it; make it yours with chmod 600"):
@@ -94,6 +95,7 @@ def test_a_key_file_of_the_wrong_size_is_refused(tmp_path, size, words):
         load_pseudonyms(key_file(tmp_path, bytes(size)))
 
 
+@pytest.mark.posix
 def test_what_is_no_plain_file_is_no_key(tmp_path):
     os.mkfifo(tmp_path / "pipe", 0o600)
     for path, words in ((tmp_path / "pipe", "no plain file"), (tmp_path, "is a directory"), (tmp_path / "none", "no such file")):
@@ -101,6 +103,7 @@ def test_what_is_no_plain_file_is_no_key(tmp_path):
             load_pseudonyms(path)
 
 
+@pytest.mark.posix
 def test_the_mapping_is_private_and_grows_at_its_end(tmp_path):
     path, pseudonyms = tmp_path / "out.mapping.csv", Pseudonyms(SECRET)
     (tmp_path / "out.mapping.csv.0a1b2c3d.part").write_text("left by a run that died")

@@ -307,6 +307,7 @@ def test_a_pdf_is_no_source(tmp_path: Path) -> None:
         find_subjects([tmp_path / "report.pdf"])
 
 
+@pytest.mark.posix
 def test_links_in_circles_end_and_links_to_subjects_are_followed(tmp_path: Path) -> None:
     write_series(tmp_path / "elsewhere" / "p1", "A")
     write_series(tmp_path / "elsewhere" / "p2", "B")
@@ -322,6 +323,7 @@ def test_links_in_circles_end_and_links_to_subjects_are_followed(tmp_path: Path)
     assert [n_frames(subject) for subject in subjects] == [4, 4]
 
 
+@pytest.mark.posix
 def test_a_link_to_a_folder_above_brings_in_no_others(tmp_path: Path) -> None:
     write_series(tmp_path / "archive" / "cohort" / "p1", "A")
     write_series(tmp_path / "archive" / "others" / "p9", "B")

@@ -20,6 +20,7 @@ def test_credentials_come_from_private_files_and_do_not_show(tmp_path):
     assert "word" not in repr(login)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o622])
 def test_files_that_others_may_use_are_refused(tmp_path, mode):
     with pytest.raises(SourceError, match="others may use it; make it yours with chmod 600"):

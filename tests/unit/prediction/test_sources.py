@@ -27,6 +27,7 @@ def acdc(tmp_path):
     return folder.parent
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("is_linked", [False, True])
 def test_nifti_images_with_a_text_beside_them_are_read(tmp_path, acdc, is_linked):
     source = acdc

@@ -58,6 +58,7 @@ def test_a_failed_write_is_kept_and_raised_later(tmp_path: Path, failure: BaseEx
             stream.check()
 
 
+@pytest.mark.posix
 def test_the_device_that_is_always_full_gives_one_sentence() -> None:
     with LatchingFile("/dev/full", "w") as stream:
         assert stream.write(b"x" * 100) == 100
