@@ -80,6 +80,8 @@ def explained(address: DicomWebAddress) -> Iterator[None]:
     try:
         yield
     except requests.HTTPError as error:
+        if error.response is not None:
+            error.response.close()  # its body may not have been read
         raise _explain_status(address, error.response) from None
     except requests.exceptions.SSLError as error:
         raise DeniedError(_explain_tls(address, error)) from None

@@ -30,9 +30,9 @@ from cmr_planes.pacs.naming import (
 )
 from cmr_planes.pacs.outcome import UNFINISHED, LeftOut, StudyOutcome, TransferCode, read_left_out, write_left_out
 from cmr_planes.pacs.quiet import quiet_libraries
-from cmr_planes.pacs.server import FoundStudy, Server, StudyQuery, WantedStudy
+from cmr_planes.pacs.server import FoundStudy, Server, StudyQuery, WantedStudy, is_safe_uid
 from cmr_planes.pacs.study_folder import StudyFolder
-from cmr_planes.pacs.study_pull import Puller
+from cmr_planes.pacs.study_pull import Puller, unsafe_uid
 from cmr_planes.pacs.transfer import DeniedError, GoneError, InterruptedTransferError, Patience
 from cmr_planes.pacs.web_server import WebServer
 from cmr_planes.system.names import PathLike
@@ -43,6 +43,7 @@ from cmr_planes.system.run_lock import only_run
 MOST_FAILURES = 3
 """After so many studies in a row that the server did not send, it is given up."""
 
+_NOTHING = "the server has no study that matches; look at modality, dates and description"
 _SECONDS_BETWEEN_STEPS = 0.2
 
 
@@ -199,7 +200,7 @@ def pull(
         state = open_state(folder, naming=options.naming, choice=options.choice)
         found, not_found = _find(server, options, patience, on_message)
         if not found and not not_found:
-            raise SourceError("the server has no study that matches; look at modality, dates and description")
+            raise SourceError(_NOTHING)
         naming, state = _name(found, options, state)
         steps = _Steps(server, len(found), start, on_progress)
         puller = Puller(
@@ -224,6 +225,8 @@ def pull(
                     _list_left_out(work, outcomes, not_found)
                 raise
             _list_left_out(work, outcomes, not_found)
+        if not outcomes and not not_found:
+            raise SourceError(_NOTHING)
         n_bytes = server.n_bytes
     return PullSummary(outcomes=tuple(outcomes), not_found=tuple(not_found), n_bytes=n_bytes, seconds=time.perf_counter() - start)
 
@@ -329,6 +332,8 @@ def _pull_one(puller: Puller, study: FoundStudy, folder: StudyFolder) -> StudyOu
     """Pull a study, unless it is there or cannot be asked for."""
     if folder.is_complete:
         return StudyOutcome(name=folder.path.name, was_there=True)
+    if not is_safe_uid(study.uid):
+        return StudyOutcome(name=folder.path.name, left_out=(unsafe_uid(folder.path.name),))
     folder.begin()
     return puller.pull(study, folder)
 

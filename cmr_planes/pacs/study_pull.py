@@ -80,10 +80,10 @@ class _Study:
         if not has_modality:
             self._folder.discard()
             return None
-        unsafe = [uid for uid in (self._study.uid, *(one.series_uid for one in self._instances.values())) if not is_safe_uid(uid)]
-        if unsafe or not self._instances:
+        is_safe = all(is_safe_uid(one.series_uid) for one in self._instances.values())
+        if not (is_safe and self._instances):
             self._folder.discard()
-            return StudyOutcome(name=name, left_out=(_unsafe(name) if unsafe else _empty(name),))
+            return StudyOutcome(name=name, left_out=(unsafe_uid(name) if self._instances else _empty(name),))
         self._folder.keep_only(self._instances)
         chosen, findings = self._choose()
         by_series: defaultdict[str, list[FoundInstance]] = defaultdict(list)
@@ -207,7 +207,8 @@ class _Study:
         )
 
 
-def _unsafe(name: str) -> LeftOut:
+def unsafe_uid(name: str) -> LeftOut:
+    """Return the row of a study that cannot be asked for."""
     sentence = "a StudyInstanceUID or SeriesInstanceUID holds characters that no UID has; have the study sent anew with valid UIDs"
     return LeftOut(name, "", TransferCode.UNSAFE_UID.value, sentence)
 
