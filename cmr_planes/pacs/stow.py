@@ -20,7 +20,7 @@ _JSON = "application/dicom+json"
 _OK = 200
 _ABOUT_INSTANCES = frozenset({400, 409, 413, 415, 422})
 """Statuses of an answer that may be about some of the instances only."""
-_UNREADABLE = (AttributeError, KeyError, SyntaxError, TypeError, ValueError)
+_UNREADABLE = (AttributeError, KeyError, RecursionError, SyntaxError, TypeError, ValueError)
 """What the readers of JSON and XML raise for an answer that is not what it should be."""
 _PROCESSING_FAILURE = 0x0110
 _ONE_PIECE = 1 << 40
@@ -110,6 +110,7 @@ def opened(address: DicomWebAddress, access: Access) -> Iterator[WebArchive]:
     """Be connected with a service."""
     with open_session(access) as session:
         session.headers["Accept"] = _JSON
+        session.max_redirects = 0  # what is sent goes where the user said, and nowhere else
         session.hooks["response"].append(_without_parameters)
         client = connect(address, access, session)
         client.set_chunk_size(_ONE_PIECE)
