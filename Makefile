@@ -3,10 +3,12 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 INTEROP := .venv-interop
+OHIF := .ohif
+OHIF_VERSION := 3.12.10
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= 1500
 
-.PHONY: help setup test lint types unit demo pretext-synthetic bench fuzz faults interop format clean
+.PHONY: help setup test lint types unit demo pacs-demo pacs-picture pretext-synthetic bench fuzz faults interop format clean
 
 help:          ## show this list
 	@grep -E '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -44,6 +46,19 @@ demo: setup    ## the main job and a small study on a synthetic cohort, in ./dem
 	@echo 'Look at the pictures in demo/pictures, and at the report of the study.'
 	@echo 'Next, your own scans: $(BIN)/cmr-planes extract YOUR_DICOM_FOLDER out.h5'
 
+pacs-demo: setup $(OHIF)/.done   ## from a PACS and back: Orthanc, pull, predict, push, and OHIF to look at, in ./demo-pacs
+	rm -rf demo-pacs
+	$(BIN)/python -m examples.pacs.demo demo-pacs --viewer $(OHIF)/package/dist
+
+pacs-picture: setup $(OHIF)/.done   ## the same without a person: docs/images/ohif.png, taken in Chromium
+	rm -rf demo-pacs
+	$(BIN)/python -m examples.pacs.demo demo-pacs --viewer $(OHIF)/package/dist --picture docs/images/ohif.png
+
+$(OHIF)/.done:
+	mkdir -p $(OHIF)
+	cd $(OHIF) && npm pack --silent @ohif/app@$(OHIF_VERSION) && tar xzf ohif-app-$(OHIF_VERSION).tgz && rm ohif-app-$(OHIF_VERSION).tgz
+	touch $@
+
 pretext-synthetic: setup   ## pretext networks trained on a hard synthetic cohort, in ./synthetic; made for a GPU
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/synthetic_pretext.sh synthetic
 
@@ -70,4 +85,4 @@ $(INTEROP)/.done: pyproject.toml constraints.txt tests/interop/requirements.txt
 	touch $@
 
 clean:         ## remove what the commands above made, except ./synthetic
-	rm -rf $(VENV) $(INTEROP) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(INTEROP) $(OHIF) demo demo-pacs .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
