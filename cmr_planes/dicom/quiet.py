@@ -1,19 +1,10 @@
-"""Keeping quiet what pydicom says of a file."""
+"""Keeping quiet what the libraries of DICOM say of a file."""
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+
+from cmr_planes.system.quiet_loggers import quiet_loggers
 
 
-@contextmanager
-def quiet_pydicom() -> Iterator[None]:
-    """Keep pydicom's warnings and log lines, which may quote header values, from the user while a file is read."""
-    logger = logging.getLogger("pydicom")  # and, by not passing on what they say, its children
-    propagated, logger.propagate = logger.propagate, False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.propagate = propagated
+def quiet_pydicom() -> AbstractContextManager[None]:
+    """Keep what pydicom and highdicom say from the user while an object is read or made: it may quote header values."""
+    return quiet_loggers("pydicom", "highdicom")
