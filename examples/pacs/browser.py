@@ -1,6 +1,7 @@
 """Headless Chromium, steered by its own protocol through a pipe: pages are opened, clicked and photographed."""
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -111,6 +112,15 @@ class Page:
         return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
 
 
+def _pipe() -> list[int]:
+    """Return both ends of a pipe, with numbers that no redirection below uses."""
+    ends = []
+    for end in os.pipe():
+        ends.append(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10))
+        os.close(end)
+    return ends
+
+
 @contextmanager
 def browsing(width: int, height: int) -> Iterator[Page]:
     """Run a browser with one page of a size in pixels until the block ends.
@@ -122,13 +132,13 @@ def browsing(width: int, height: int) -> Iterator[Page]:
     """
     if CHROMIUM is None:
         raise BrowserError("Chromium is not on the path; install it: apt-get install chromium")
-    read_commands, to_browser = os.pipe()
-    from_browser, write_answers = os.pipe()
+    read_commands, to_browser = _pipe()
+    from_browser, write_answers = _pipe()
     with tempfile.TemporaryDirectory(prefix="cmr-browser-", ignore_cleanup_errors=True) as profile:
         # The browser reads descriptor 3 and writes descriptor 4.
         redirect = f'exec "$0" "$@" 3<&{read_commands} 4>&{write_answers}'
         browser = subprocess.Popen(
-            ["sh", "-c", redirect, CHROMIUM, *SWITCHES, "--remote-debugging-pipe", f"--user-data-dir={profile}"],  # noqa: S607
+            ["bash", "-c", redirect, CHROMIUM, *SWITCHES, "--remote-debugging-pipe", f"--user-data-dir={profile}"],  # noqa: S607
             pass_fds=(read_commands, write_answers),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

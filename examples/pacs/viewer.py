@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from examples.pacs.servers import LOOPBACK, Orthanc
 
@@ -120,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
         if not self._is_for_us():
-            self.send_error(403)
+            self._send(b"", CONTENT_TYPES[".html"], status=403)
         elif path.startswith(f"{DICOM_WEB}/"):
             self._relay()
         elif path == CONFIG:
@@ -135,15 +135,18 @@ class _Handler(BaseHTTPRequestHandler):
         if self._is_for_us() and urlsplit(self.path).path.startswith(f"{DICOM_WEB}/"):
             self._relay()
         else:
-            self.send_error(403)
+            self.close_connection = True
+            self._send(b"", CONTENT_TYPES[".html"], status=403)
 
     def _is_for_us(self) -> bool:
-        """Tell whether the browser asked for this machine by its own name, and not for a foreign page that resolves to it."""
+        """Tell whether the viewer asks: by this machine's own name, for no page of another site, for nothing above a folder."""
+        if ".." in unquote(urlsplit(self.path).path).split("/"):
+            return False
         host = self.headers.get("Host", "").rpartition(":")[0]
         return host in {LOOPBACK, "localhost"} and self.headers.get("Origin") in {None, f"http://{self.headers['Host']}"}
 
-    def _send(self, body: bytes, content_type: str) -> None:
-        self.send_response(200)
+    def _send(self, body: bytes, content_type: str, status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
