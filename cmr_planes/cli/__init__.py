@@ -5,7 +5,7 @@ Only click is imported here, so that ``cmr-planes --help`` answers at once.
 
 import click
 
-from cmr_planes.terminal.lazy import LazyCommand, LazyGroup
+from cmr_planes.terminal.lazy import HELP_NAMES, LazyCommand, LazyGroup
 
 COMMANDS = {
     "extract": LazyCommand("cmr_planes.cli.extract", "Make position masks from DICOM: the main job."),
@@ -27,8 +27,8 @@ class PlanesGroup(LazyGroup):
     lazy = COMMANDS
 
 
-@click.command(cls=PlanesGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="cmr-planes", message="%(prog)s %(version)s")
+@click.command(cls=PlanesGroup, context_settings={"help_option_names": [*HELP_NAMES], "max_content_width": 100})
+@click.version_option(None, "-V", "--version", package_name="cmr-planes", message="%(prog)s %(version)s")
 def main() -> None:
     """Anatomical position masks from the view planes of cardiac MR.
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
 from cmr_planes.annotations.classes import ClassMap
 from cmr_planes.annotations.reading import LabelSource
@@ -28,7 +27,7 @@ from cmr_planes.shards.records import SubjectOutcome
 from cmr_planes.shards.schema import Codec
 from cmr_planes.shards.summary import CatalogueSummary
 from cmr_planes.shards.summary_json import to_json
-from cmr_planes.terminal.console import is_quiet, print_json, remark, reports_errors, stdout
+from cmr_planes.terminal.console import is_quiet, print_json, remark, reports_errors
 from cmr_planes.terminal.options import (
     EnumChoice,
     choose_scheduler,
@@ -39,7 +38,7 @@ from cmr_planes.terminal.options import (
     scheduler_option,
 )
 from cmr_planes.terminal.progress import shown
-from cmr_planes.terminal.tables import Kind, table
+from cmr_planes.terminal.tables import Kind, Table, print_table, table
 from cmr_planes.terminal.text import duration
 from cmr_planes.views import STORED_VIEWS, TARGET_VIEWS, CardiacView, PhaseChoice
 
@@ -293,10 +292,9 @@ def _print_summary(summary: ExtractSummary, *, as_json: bool) -> None:
         counts = {"n_shards": summary.n_shards, "n_bytes": summary.n_bytes, "this_run": run}
         print_json({**counts, **to_json(contents, with_keys=False)})
         return
-    console = stdout()
-    console.print(_summary_table(summary))
+    print_table(_summary_table(summary))
     if contents.rejections:
-        console.print(reasons_table("Left out", contents.rejections))
+        print_table(reasons_table("Left out", contents.rejections))
     click.echo("; ".join([closing_sentence(contents, summary.n_shards), *_progress_since(summary)]))
     if is_quiet():
         return

@@ -1,27 +1,28 @@
 """``cmr-planes inspect``: what a catalogue holds, what was left out, and how good the positions are."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
 from cmr_planes.cli.reasons import closing_sentence, reasons_table
 from cmr_planes.errors import CatalogueFinding, ExitCode, ShardError
+from cmr_planes.fates import Fate, PlaneFate
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import PlaneTable
 from cmr_planes.shards.label_summary import LabelSummary, labels_to_json, summarise_labels
 from cmr_planes.shards.opening import check_folder
 from cmr_planes.shards.summary import CatalogueSummary, Range, ViewSummary, WorstSlice, summarise
 from cmr_planes.shards.summary_json import to_json
-from cmr_planes.terminal.console import print_json, remark, reports_errors, stdout
+from cmr_planes.terminal.console import print_json, remark, reports_errors
 from cmr_planes.terminal.options import json_option, verbose_option
-from cmr_planes.terminal.tables import Kind, table
-from cmr_planes.terminal.text import NO_VALUE, decimals
-from cmr_planes.views import CardiacView, PositionClass, Structure, position_name
+from cmr_planes.terminal.tables import Kind, Table, print_table, table
+from cmr_planes.terminal.text import NO_VALUE, counted, decimals
+from cmr_planes.views import TARGET_VIEWS, CardiacView, PositionClass, Structure, position_name
 
 LISTED = 20
 """Rows of a list that may be long; ``-v`` lists all."""
@@ -68,14 +69,17 @@ def inspect(catalogue: Path, *, as_json: bool, verbose: bool) -> ExitCode:
             {"n_shards": n_shards, "versions": versions, **to_json(summary, with_keys=verbose), **_labels_json(labels), **listed}
         )
     else:
-        console = stdout()
+        for sentence in _in_short(catalogue, summary, labels):
+            click.echo(sentence)
+        click.echo()
         for shown in (*_tables(summary, verbose=verbose), *_label_tables(labels)):
-            console.print(shown)
+            print_table(shown)
         if planes is not None:
+            numbers = {key: number for number, key in enumerate(subjects.key, start=1)}
             if planes.fates:
-                console.print(_plane_table(planes))
-            for shown in _message_tables(rejections, notes):
-                console.print(shown)
+                print_table(_plane_table(planes, numbers))
+            for shown in _message_tables(rejections, notes, numbers):
+                print_table(shown)
         if table_digest is not None:
             click.echo("Positions rest on a table of planes where the files hold none: they are only as good as that table.")
         click.echo(closing_sentence(summary, n_shards))
@@ -90,20 +94,38 @@ def _remark_missing_folder(catalogue: Path, shard: str) -> None:
         remark(str(error))
 
 
+def _in_short(catalogue: Path, summary: CatalogueSummary, labels: Sequence[LabelSummary]) -> Iterator[str]:
+    """Say in at most four lines what the catalogue is good for, and what to look at first."""
+    views = [view for view in summary.views if view.view in TARGET_VIEWS]
+    positions = ", ".join(f"{view.view.title} {view.n_with_positions:,}" for view in views)
+    yield f"{summary.n_used:,} of {counted(summary.n_subjects, 'subject')} can be used"
+    if any(view.n_with_positions for view in views):
+        yield f"with positions: {positions}"
+    elif summary.n_images:
+        yield "no positions: they need SAX, 2Ch and 4Ch images of one subject"
+    annotated = ", ".join(f"{of_view.view.title} {of_view.n_subjects:,}" for of_view in labels)
+    yield f"annotated: {annotated or 'no subject'}"
+    worst = min((view.worst_slice for view in views if view.worst_slice), key=lambda found: found.line_agreement, default=None)
+    if worst is not None:
+        command = shlex.join(["cmr-planes", "show", str(catalogue), "-o", "pictures", "--subject", str(worst.subject_number)])
+        yield f"to look at first: subject {worst.subject_number}, whose images agree least: {command}"
+
+
 def _tables(summary: CatalogueSummary, *, verbose: bool) -> Iterator[Table]:
     """Lay the summary out."""
     if summary.views:
         columns = {
             "view": Kind.TEXT,
             **dict.fromkeys(("subjects", "with positions", "slices", "images"), Kind.NUMBER),
-            "matrix (rows × columns)": Kind.TEXT,
+            "matrix (rows × columns)": Kind.SENTENCE,
             "pixel size, mm": Kind.NUMBER,
         }
         yield table("Images", columns, [_image_row(view) for view in summary.views])
     if any(view.n_with_positions for view in summary.views):
-        measures = ("alignment (0 to 1)", "angle of the lines, degrees", "agreement along the lines (-1 to 1)", "worst slice")
+        measures = ("alignment (0 to 1)", "angle of the lines, degrees", "agreement along the lines (-1 to 1)")
         rows = [_quality_row(view) for view in summary.views if view.n_with_positions]
-        yield table("Positions: least, median, largest", {"view": Kind.TEXT, **dict.fromkeys(measures, Kind.NUMBER)}, rows)
+        columns = {"view": Kind.TEXT, **dict.fromkeys(measures, Kind.NUMBER), "worst slice": Kind.SENTENCE}
+        yield table("Positions: least, median, largest", columns, rows)
         yield _class_table(summary.views)
     if summary.low_agreement:
         listed = [
@@ -117,8 +139,7 @@ def _tables(summary: CatalogueSummary, *, verbose: bool) -> Iterator[Table]:
             for low in summary.low_agreement[: None if verbose else LISTED]
         ]
         columns = {
-            "subject": Kind.NUMBER,
-            **({"key": Kind.TEXT} if verbose else {}),
+            **({"no.": Kind.NUMBER, "subject": Kind.TEXT} if verbose else {"subject": Kind.NUMBER}),
             "view": Kind.TEXT,
             "first line": Kind.NUMBER,
             "second line": Kind.NUMBER,
@@ -148,7 +169,7 @@ def _label_tables(labels: Sequence[LabelSummary]) -> Iterator[Table]:
     if not labels:
         return
     counts = ("annotated subjects", "with labels on every image", "slices", "images")
-    columns = {"view": Kind.TEXT, **dict.fromkeys(counts, Kind.NUMBER), "formats (subjects)": Kind.TEXT}
+    columns = {"view": Kind.TEXT, **dict.fromkeys(counts, Kind.NUMBER), "formats (subjects)": Kind.SENTENCE}
     rows = [
         (
             of_view.view.title,
@@ -156,29 +177,24 @@ def _label_tables(labels: Sequence[LabelSummary]) -> Iterator[Table]:
             of_view.n_complete,
             of_view.n_slices,
             of_view.n_images,
-            ", ".join(f"{source} ({count:,})" for source, count in of_view.sources),
+            "; ".join(f"{source.replace(', ', ' + ')}: {count:,}" for source, count in of_view.sources),
         )
         for of_view in labels
     ]
     yield table("Annotations", columns, rows)
-    heads = [head for of_view in labels for head in (f"{of_view.view.title} images", f"{of_view.view.title} pixels, %")]
-    classes = [
+    structures = [
         (
-            int(structure),
+            of_view.view.title,
             structure.title,
-            *(
-                cell
-                for of_view in labels
-                for cell in (f"{of_view.structure_images[structure]:,}", f"{100 * of_view.pixel_shares[structure]:.2f}")
-            ),
+            of_view.structure_images[structure],
+            f"{100 * of_view.pixel_shares[structure]:.2f}",
         )
+        for of_view in labels
         for structure in Structure
+        if of_view.structure_images[structure]
     ]
-    yield table(
-        "Structures: images on which each is annotated (possibly absent), share of their pixels",
-        {"class": Kind.NUMBER, "name": Kind.TEXT, **dict.fromkeys(heads, Kind.NUMBER)},
-        classes,
-    )
+    columns = {"view": Kind.TEXT, "structure": Kind.TEXT, "images": Kind.NUMBER, "share of their pixels, %": Kind.NUMBER}
+    yield table("Structures: images on which each is annotated (possibly absent)", columns, structures)
 
 
 def _image_row(view: ViewSummary) -> tuple[object, ...]:
@@ -227,24 +243,77 @@ def _class_name(position: PositionClass, views: Sequence[ViewSummary]) -> str:
     return " / ".join(names)
 
 
-def _message_tables(rejections: Sequence[CatalogueFinding], notes: Sequence[CatalogueFinding]) -> Iterator[Table]:
+def _message_tables(
+    rejections: Sequence[CatalogueFinding], notes: Sequence[CatalogueFinding], numbers: Mapping[str, int]
+) -> Iterator[Table]:
+    columns = {"no.": Kind.NUMBER, **dict.fromkeys(("subject", "view", "reason"), Kind.TEXT), "what was found": Kind.SENTENCE}
     for title, messages in (("Every rejection", rejections), ("Every note", notes)):
         if messages:
-            rows = [(message.subject, message.view, message.code.value, message.sentence) for message in messages]
-            yield table(title, dict.fromkeys(("subject", "view", "reason", "what was found"), Kind.TEXT), rows)
+            rows = [
+                (numbers[message.subject], message.subject, _title(message.view), message.code.value, message.sentence)
+                for message in messages
+            ]
+            yield table(title, columns, rows)
 
 
-def _plane_table(planes: PlaneTable) -> Table:
-    """Lay out which view each plane is taken for, and whether it is used or why not; planes of equal rows are counted."""
-    numbers = ("series", "planes", "frames", "angle, degrees", "from the LV, mm")
-    columns = {"subject": Kind.TEXT, **dict.fromkeys(numbers, Kind.NUMBER), **dict.fromkeys(("view", "fate", "why"), Kind.TEXT)}
-    n_planes: Counter[tuple[object, ...]] = Counter()
+def _plane_table(planes: PlaneTable, numbers: Mapping[str, int]) -> Table:
+    """Lay out which view each series is taken for, and whether it is used or why not; series of equal rows share one."""
+    columns = {
+        "no.": Kind.NUMBER,
+        "subject": Kind.TEXT,
+        "view": Kind.TEXT,
+        **dict.fromkeys(("series", "planes × frames", "angle, degrees", "from the LV, mm"), Kind.NUMBER),
+        "fate": Kind.TEXT,
+        "why": Kind.SENTENCE,
+    }
+    alike: dict[tuple[str, str, int, Fate, str], list[PlaneFate]] = {}
     for subject, fate in zip(planes.subject, planes.fates, strict=True):
-        about = CardiacView(fate.view).title if fate.view else NO_VALUE, fate.fate.value.replace("_", " "), fate.sentence
-        measures = fate.n_frames, decimals(fate.angle_deg, 0), decimals(fate.distance_mm, 0)
-        n_planes[subject, fate.series_number, *measures, *about] += fate.n_planes
-    rows = [(*row[:2], count, *row[2:]) for row, count in n_planes.items()]
-    return table("Planes; angle: of a long axis' line on SAX, of SAX its tilt", columns, rows)
+        alike.setdefault((subject, fate.view, fate.n_frames, fate.fate, fate.sentence), []).append(fate)
+    rows = [
+        (
+            numbers[subject],
+            subject,
+            _title(view),
+            _spans([fate.series_number for fate in fates]),
+            f"{sum(fate.n_planes for fate in fates):,} × {n_frames:,}",
+            _span([fate.angle_deg for fate in fates]),
+            _span([fate.distance_mm for fate in fates]),
+            kind.value.replace("_", " "),
+            sentence,
+        )
+        for (subject, view, n_frames, kind, sentence), fates in alike.items()
+    ]
+    return table("Series; angle: of a long axis' line on SAX, of SAX its tilt", columns, rows)
+
+
+def _title(view: str) -> str:
+    return CardiacView(view).title if view else NO_VALUE
+
+
+def _span(values: Sequence[float]) -> str:
+    """Return the least and the largest of the values that are known, as whole numbers."""
+    known = sorted(round(value) for value in values if not isnan(value))
+    if not known:
+        return NO_VALUE
+    return f"{known[0]}" if known[0] == known[-1] else f"{known[0]} to {known[-1]}"
+
+
+def _spans(numbers: Sequence[int | None]) -> str:
+    """Write series numbers, those that follow each other as one span: "3, 6-15".
+
+    Examples
+    --------
+    >>> _spans([15, 3, 14, 13, None]), _spans([None])
+    ('3, 13-15, –', '–')
+    """
+    spans: list[list[int]] = []
+    for number in sorted({number for number in numbers if number is not None}):
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1].append(number)
+        else:
+            spans.append([number])
+    words = [f"{span[0]}" if len(span) == 1 else f"{span[0]}-{span[-1]}" for span in spans]
+    return ", ".join([*words, *([NO_VALUE] if None in numbers else [])])
 
 
 def _planes_json(planes: PlaneTable) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
 
 from cmr_planes.cine.series_names import load_names
 from cmr_planes.cli.access_options import AddressType, access_options
@@ -15,10 +14,10 @@ from cmr_planes.errors import ExitCode
 from cmr_planes.pacs.access import Access
 from cmr_planes.pacs.addresses import PacsAddress
 from cmr_planes.pacs.outcome import LEFT_OUT_NAME, LeftOut
-from cmr_planes.terminal.console import is_quiet, print_json, remark, reports_errors, stdout
+from cmr_planes.terminal.console import is_quiet, print_json, remark, reports_errors
 from cmr_planes.terminal.options import json_option, log_option, quiet_option
 from cmr_planes.terminal.progress import shown
-from cmr_planes.terminal.tables import Kind, table
+from cmr_planes.terminal.tables import Kind, Table, print_table, table
 from cmr_planes.terminal.text import counted, duration
 from cmr_planes.views import CardiacView
 
@@ -107,10 +106,9 @@ def print_pull(summary: "PullSummary", *, dry_run: bool, as_json: bool) -> None:
     if as_json:
         print_json(_to_json(summary, dry_run=dry_run))
         return
-    console = stdout()
-    console.print(_table(summary, dry_run=dry_run))
+    print_table(_table(summary, dry_run=dry_run))
     if summary.left_out:
-        console.print(_reasons(summary.left_out))
+        print_table(_reasons(summary.left_out))
     click.echo("; ".join(_closing(summary, dry_run=dry_run)))
 
 

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
-from cmr_planes.terminal.tables import Kind, table
+from cmr_planes.terminal.tables import Kind, Table, table
 from cmr_planes.terminal.text import counted
 from cmr_planes.views import CardiacView
 

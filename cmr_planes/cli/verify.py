@@ -15,10 +15,10 @@ from cmr_planes.shards.verify import (
     set_aside,
     verify_catalogue,
 )
-from cmr_planes.terminal.console import alone_on, print_json, reports_errors, stdout
+from cmr_planes.terminal.console import alone_on, print_json, reports_errors
 from cmr_planes.terminal.options import json_option, quiet_option
 from cmr_planes.terminal.progress import shown
-from cmr_planes.terminal.tables import Kind, table
+from cmr_planes.terminal.tables import Kind, print_table, table
 from cmr_planes.terminal.text import counted
 
 
@@ -50,9 +50,9 @@ def verify(catalogue: Path, *, sets_aside: bool, as_json: bool) -> ExitCode:
         names = {"set_aside": [file.shard for file in aside]} if sets_aside else {}
         print_json({"n_shards": n_files, "findings": [_to_json(file) for file in damaged], **names})
     elif damaged:
-        columns = dict.fromkeys(("shard", "damage", "what was found"), Kind.TEXT)
+        columns = {"shard": Kind.TEXT, "damage": Kind.TEXT, "what was found": Kind.SENTENCE}
         rows = [(file.shard, file.damage.value, file.sentence) for file in damaged]
-        stdout().print(table("Damaged shards", columns, rows))
+        print_table(table("Damaged shards", columns, rows))
         click.echo(_next_step(catalogue, damaged, aside, sets_aside=sets_aside))
     else:
         click.echo(f"{n_files:,} of {counted(n_files, 'shard')} are as they were sealed")

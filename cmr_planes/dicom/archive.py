@@ -30,6 +30,8 @@ _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _ENCRYPTED = 0x1
 _INFLATE_ERRORS: tuple[type[Exception], ...] = (zlib.error, igzip_lib.IsalError, ValueError)  # type: ignore[assignment]  # its stub is wrong
 _CHUNK = 1 << 20
+_FILE_READ = 8192
+"""Bytes of a file that are read at first: few more take no longer."""
 
 
 class ByteSource(Protocol):
@@ -41,7 +43,7 @@ class ByteSource(Protocol):
         ...
 
     def head(self, count: int) -> bytes:
-        """Return the first ``count`` bytes, or all if there are fewer; raises UnreadableFileError."""
+        """Return at least the first ``count`` bytes, or all if there are fewer; raises UnreadableFileError."""
         ...
 
     def read(self) -> bytes:
@@ -88,7 +90,7 @@ class FileBytes:
     def head(self, count: int) -> bytes:
         """Return the first ``count`` bytes, or all if there are fewer."""
         if len(self._head) < min(count, self.size):
-            self._head += self.span(len(self._head), min(count, self.size))
+            self._head += self.span(len(self._head), min(max(count, _FILE_READ), self.size))
         return self._head
 
     def read(self) -> bytes:

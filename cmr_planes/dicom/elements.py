@@ -1,31 +1,27 @@
-"""The wanted elements of a DICOM header as raw bytes, read from as few bytes as possible.
+"""The wanted elements of a DICOM header as raw bytes, read from as few bytes as possible, and none of them twice.
 
-What :mod:`cmr_planes.dicom.plain_elements` leaves, pydicom's low-level reader reads. Raw bytes, because seven hundred headers of a
-study repeat the same few values: those are turned into numbers and text once (:mod:`cmr_planes.dicom.values`). What is not asked
-for is skipped unread.
+What :mod:`cmr_planes.dicom.plain_elements` leaves, pydicom's low-level reader reads (:mod:`cmr_planes.dicom.other_elements`). Raw
+bytes, because seven hundred headers of a study repeat the same few values: those are turned into numbers and text once
+(:mod:`cmr_planes.dicom.values`). What is not asked for is skipped unread.
 """
 
 import io
 import struct
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import lru_cache
-
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import data_element_generator
 
 from cmr_planes.dicom import tags
 from cmr_planes.dicom.archive import ByteSource
-from cmr_planes.dicom.plain_elements import walk_plain_elements
+from cmr_planes.dicom.plain_elements import LONG_HEADER_SIZE, DamagedElementsError, walk_plain_elements
 from cmr_planes.dicom.values import unsigned_short
 from cmr_planes.errors import UnreadableFileError
 
-FIRST_READ = 8192
-"""Bytes of a file that are looked at first; vendors' headers up to group 0028 take 3 to 6 kB."""
-GROWTH = 8
-"""By how much more is looked at when that was not enough."""
+FIRST_READ = 2048
+"""Bytes of a file that are looked at first; headers up to group 0028 take 1.5 to 6 kB."""
+GROWTH = 2
+"""How many times as much is looked at when that was not enough."""
 
 HEADER_LIMIT = 8 << 20
 """Bytes of one file or member that are read in search of the elements up to group 0028."""
@@ -36,28 +32,14 @@ DICOMDIR = "1.2.840.10008.1.3.10"
 _IMPLICIT = "1.2.840.10008.1.2"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _BIG = "1.2.840.10008.1.2.2"
-_FILE_META_TAGS = (tags.TRANSFER_SYNTAX_UID, tags.MEDIA_STORAGE_SOP_CLASS_UID)
+_FILE_META_TAGS = frozenset({tags.TRANSFER_SYNTAX_UID, tags.MEDIA_STORAGE_SOP_CLASS_UID})
 _LAST_FILE_META = 0x0002_FFFF
 _FIRST_GROUPS = range(0x0008, 0x0011)
 """Groups with which a dataset without file meta information may begin."""
-
-
-PARSE_ERRORS = (
-    EOFError,
-    OSError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    NotImplementedError,
-    RecursionError,
-    OverflowError,
-    InvalidDicomError,
-    BytesLengthException,
-    struct.error,
-    zlib.error,
-)
-"""What pydicom's reader raises on bytes that are not what they claim to be."""
+_FIRST_LENGTH = 8192
+"""Its first element is shorter than so many bytes."""
+_TAG_AND_VR = 6
+"""Bytes of an element that tell how a dataset is encoded."""
 
 
 class NotDicomError(UnreadableFileError):
@@ -95,15 +77,15 @@ class Elements:
         return unsigned_short(self.values.get(tag, b""), is_little=self.encoding.is_little)
 
 
-def read_elements(source: ByteSource, tags: Sequence[int], *, last: int) -> Elements:
+def read_elements(source: ByteSource, wanted: Iterable[int], *, last: int) -> Elements:
     """Read the wanted elements of the top level of a dataset.
 
     Parameters
     ----------
     source
         The file's bytes.
-    tags
-        Which elements, as ints; elements of undefined length (sequences) are skipped.
+    wanted
+        The elements' tags; those of undefined length (sequences) are skipped.
     last
         Where to stop: at the first tag above this one.
 
@@ -118,57 +100,95 @@ def read_elements(source: ByteSource, tags: Sequence[int], *, last: int) -> Elem
     UnreadableFileError
         The file ends inside its header, or the header is longer than allowed.
     """
+    reading, wanted = _Reading(), frozenset(wanted)
     count = FIRST_READ
     while True:
         data = source.head(count)
         is_whole = len(data) >= source.size or len(data) < count
         try:
-            encoding, media_sop_class_uid = find_encoding(data)
-            values = _scan(data, encoding, tags, last)
-            if values is None and is_whole and media_sop_class_uid == DICOMDIR:
-                values = {}
-            if values is not None:
-                return Elements(values, encoding, media_sop_class_uid)
-        except PARSE_ERRORS as error:
+            if _read_on(reading, data, wanted, last, is_whole=is_whole) and reading.encoding is not None:
+                return Elements(reading.values, reading.encoding, reading.media_sop_class_uid)
+        except DamagedElementsError as error:
             if is_whole:
                 raise UnreadableFileError("is damaged inside its header or cut off there; fetch it again") from error
         if is_whole:
             raise UnreadableFileError(f"ends inside its header, after {len(data)} bytes; fetch it again")
         if count >= HEADER_LIMIT:
             raise UnreadableFileError(f"has a header of more than {HEADER_LIMIT >> 20} MiB, which was not read")
-        count = min(count * GROWTH, HEADER_LIMIT)
+        count = min(max(GROWTH * count, reading.position + FIRST_READ), HEADER_LIMIT)
 
 
-def _scan(data: bytes, encoding: Encoding, tags: Sequence[int], last: int) -> dict[int, bytes] | None:
-    """Return the wanted elements in ``data``, or None if the data end before ``last``."""
-    stopped = False
+@dataclass(slots=True)
+class _Reading:
+    """How far a header is read."""
 
-    def stop(tag: int, vr: str | None, length: int) -> bool:  # noqa: ARG001  # pydicom's signature
-        nonlocal stopped
-        stopped = int.__gt__(tag, last)  # the operator of pydicom's tags is many times slower
-        return stopped
+    encoding: Encoding | None = None
+    media_sop_class_uid: str = ""
+    values: dict[int, bytes] = field(default_factory=dict)
+    position: int = 0
+    """Where the first element begins that is not read yet."""
 
-    stream = dataset_stream(data, encoding, HEADER_LIMIT)
-    values: dict[int, bytes] = {}
-    if encoding.is_little and not (encoding.is_implicit or encoding.is_deflated):
-        values, position, is_past_last = walk_plain_elements(data, encoding.start, tags, last)
-        if is_past_last:
-            return values
-        stream.seek(position)
-    element: RawDataElement | DataElement
-    for element in data_element_generator(
-        stream,
-        encoding.is_implicit,
-        encoding.is_little,
-        stop,
-        specific_tags=tags,  # type: ignore[arg-type]  # ints, tags or not
-    ):
-        if isinstance(element, RawDataElement):
-            raw = element.value or b""
-            if len(raw) < element.length:
-                return None
-            values[int(element.tag)] = raw
-    return values if stopped else None
+
+def _read_on(reading: _Reading, data: bytes, wanted: frozenset[int], last: int, *, is_whole: bool) -> bool:
+    """Read on, now that ``data`` are there of a file; return whether all is read.
+
+    Raises
+    ------
+    NotDicomError, DamagedElementsError
+        The bytes are not those of a DICOM file, or of its elements.
+    """
+    if reading.encoding is None:
+        encoding, reading.media_sop_class_uid = find_encoding(data)
+        if encoding.start + _TAG_AND_VR > len(data) and not is_whole:
+            return False
+        reading.encoding, reading.position = encoding, encoding.start
+    if reading.encoding.is_little and not reading.encoding.is_deflated:
+        is_through = _walk_on(reading, data, wanted, last, is_implicit=reading.encoding.is_implicit, is_whole=is_whole)
+    else:
+        is_through = _read_unwalked(reading, data, wanted, last, reading.encoding)
+    if not is_through and is_whole and reading.media_sop_class_uid == DICOMDIR:
+        reading.values = {}
+        return True
+    return is_through
+
+
+def _walk_on(reading: _Reading, data: bytes, wanted: frozenset[int], last: int, *, is_implicit: bool, is_whole: bool) -> bool:
+    """Read elements where ``reading`` stands, those that are not plain by pydicom; return whether all are read."""
+    n_others = 1
+    while True:
+        found = walk_plain_elements(data, reading.position, wanted, last, is_implicit=is_implicit)
+        reading.values |= found.values
+        reading.position = found.position
+        if found.is_past_last:
+            return True
+        if found.position + LONG_HEADER_SIZE > len(data) and not is_whole:
+            return False
+        from cmr_planes.dicom.other_elements import read_other_elements
+
+        others = read_other_elements(data, found.position, wanted, last, is_implicit=is_implicit, n_elements=n_others)
+        if others is None:
+            return False
+        reading.values |= others.values
+        reading.position = others.position
+        if others.is_past_last:
+            return True
+        n_others *= 2  # where many are not plain, pydicom is not begun anew for each
+
+
+def _read_unwalked(reading: _Reading, data: bytes, wanted: frozenset[int], last: int, encoding: Encoding) -> bool:
+    """Read a deflated or big-endian header from its start; return whether all is read."""
+    from cmr_planes.dicom.other_elements import read_other_elements
+
+    try:
+        dataset = dataset_stream(data, encoding, HEADER_LIMIT).read() if encoding.is_deflated else data
+    except zlib.error as error:
+        raise DamagedElementsError from error
+    start = 0 if encoding.is_deflated else encoding.start
+    found = read_other_elements(
+        dataset, start, wanted, last, is_implicit=encoding.is_implicit, is_little=encoding.is_little, n_elements=None
+    )
+    reading.values = {} if found is None else found.values
+    return found is not None
 
 
 def dataset_stream(data: bytes, encoding: Encoding, limit: int) -> io.BytesIO:
@@ -208,35 +228,21 @@ def find_encoding(data: bytes) -> tuple[Encoding, str]:
             break
         group, _, vr, _ = struct.unpack_from(form, data)
         is_explicit = vr.isalpha() and vr.isupper()
-        if group in _FIRST_GROUPS and (is_explicit or (is_little and struct.unpack_from("<I", data, 4)[0] < FIRST_READ)):
+        if group in _FIRST_GROUPS and (is_explicit or (is_little and struct.unpack_from("<I", data, 4)[0] < _FIRST_LENGTH)):
             return Encoding("", is_implicit=not is_explicit, is_little=is_little, is_deflated=False, start=0), ""
     raise NotDicomError("is no DICOM file" if data else "is empty")
 
 
 def _from_file_meta(data: bytes, start: int) -> tuple[Encoding, str]:
     """Read the file meta information that begins at ``start``."""
-    plain = walk_plain_elements(data, start, _FILE_META_TAGS, _LAST_FILE_META)
-    if plain.is_past_last:
-        syntax, sop_class = (_uid(plain.values.get(tag, b"")) for tag in _FILE_META_TAGS)
-        return _encoding(syntax, plain.position, data[plain.position : plain.position + 6]), sop_class
-    stream = io.BytesIO(data)
-    stream.seek(start)
-    texts = dict.fromkeys(_FILE_META_TAGS, "")
-    for element in data_element_generator(
-        stream,
-        is_implicit_VR=False,
-        is_little_endian=True,
-        stop_when=_after_file_meta,
-        specific_tags=[*_FILE_META_TAGS],
-    ):
-        if isinstance(element, RawDataElement) and int(element.tag) in texts:
-            texts[int(element.tag)] = _uid(element.value or b"")
-    begin = stream.tell()
-    return _encoding(texts[tags.TRANSFER_SYNTAX_UID], begin, data[begin : begin + 6]), texts[tags.MEDIA_STORAGE_SOP_CLASS_UID]
+    meta = walk_plain_elements(data, start, _FILE_META_TAGS, _LAST_FILE_META)
+    if not meta.is_past_last:
+        from cmr_planes.dicom.other_elements import read_file_meta
 
-
-def _after_file_meta(tag: int, vr: str | None, length: int) -> bool:  # noqa: ARG001  # pydicom's signature
-    return int.__gt__(tag, _LAST_FILE_META)
+        meta = read_file_meta(data, start, _FILE_META_TAGS, _LAST_FILE_META)
+    syntax = _uid(meta.values.get(tags.TRANSFER_SYNTAX_UID, b""))
+    sop_class = _uid(meta.values.get(tags.MEDIA_STORAGE_SOP_CLASS_UID, b""))
+    return _encoding(syntax, meta.position, data[meta.position : meta.position + _TAG_AND_VR]), sop_class
 
 
 @lru_cache(maxsize=256)
@@ -247,10 +253,10 @@ def _uid(raw: bytes) -> str:
 def _encoding(uid: str, start: int, first: bytes) -> Encoding:
     """Return the encoding that a transfer syntax names, corrected where the first element contradicts it."""
     is_big = uid == _BIG
-    if not uid and len(first) == 6:  # bytes of a tag and a VR
+    if not uid and len(first) == _TAG_AND_VR:
         is_big = first[0] == 0 and first[1] in _FIRST_GROUPS
     is_deflated = uid == _DEFLATED
     is_explicit = first[4:6].isalpha() and first[4:6].isupper()  # the VR tells; some files say explicit and are not, and vice versa
-    if is_deflated or len(first) < 6:
+    if is_deflated or len(first) < _TAG_AND_VR:
         is_explicit = uid not in ("", _IMPLICIT)
     return Encoding(uid, is_implicit=not is_explicit, is_little=not is_big, is_deflated=is_deflated, start=start)

@@ -15,10 +15,10 @@ from pydicom.filereader import read_dataset
 
 from cmr_planes.dicom import tags
 from cmr_planes.dicom.archive import ByteSource
-from cmr_planes.dicom.elements import PARSE_ERRORS, Elements, Encoding, dataset_stream, find_encoding
+from cmr_planes.dicom.elements import Elements, Encoding, dataset_stream, find_encoding
 from cmr_planes.dicom.frames import FrameHeader
+from cmr_planes.dicom.other_elements import PARSE_ERRORS
 from cmr_planes.dicom.quiet import quiet_pydicom
-from cmr_planes.dicom.tags import MR_IMAGE_STORAGE
 from cmr_planes.dicom.values import (
     code_strings,
     decimal_number,
@@ -49,11 +49,6 @@ _TAGS = (
     tags.SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
     tags.PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
 )
-
-
-def is_multi_frame(first: FrameHeader) -> bool:
-    """Tell whether an image's frames must be looked for in functional groups."""
-    return first.n_frames > 1 or (first.plane is None and first.sop_class_uid != MR_IMAGE_STORAGE)
 
 
 def read_multi_frame(first: FrameHeader, top_level: Elements, source: ByteSource) -> list[FrameHeader]:

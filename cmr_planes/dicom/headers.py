@@ -11,7 +11,6 @@ from pathlib import Path
 from cmr_planes.dicom import tags
 from cmr_planes.dicom.archive import Archive, ByteSource, FileBytes
 from cmr_planes.dicom.elements import Elements, read_elements
-from cmr_planes.dicom.enhanced import is_multi_frame, read_multi_frame
 from cmr_planes.dicom.examinations import read_identity
 from cmr_planes.dicom.frames import FileRef, FrameHeader, Repair
 from cmr_planes.dicom.listing import is_member_candidate, is_zip, list_files
@@ -77,6 +76,7 @@ HEADER_TAGS = (
 )
 """The elements that are read of single-frame images. None lies above RescaleSlope, where long private groups may follow."""
 
+_WANTED = frozenset(HEADER_TAGS)
 _BEFORE_PIXEL_DATA = 0x7FDF_FFFF
 _PLANE_TAGS = (tags.IMAGE_POSITION_PATIENT, tags.IMAGE_ORIENTATION_PATIENT, tags.ROWS, tags.COLUMNS, tags.PIXEL_SPACING)
 
@@ -202,7 +202,7 @@ def _read_path(path: Path, progress: _Progress) -> None:
 
 def _read_file(ref: FileRef, source: ByteSource) -> list[FrameHeader]:
     """Return the frames of one file, none if it is no image; raises UnreadableFileError."""
-    elements = read_elements(source, HEADER_TAGS, last=tags.RESCALE_SLOPE)
+    elements = read_elements(source, _WANTED, last=tags.RESCALE_SLOPE)
     if _lacks_plane(elements):
         elements, repairs = _read_to_the_end(source, elements)
     else:
@@ -210,7 +210,16 @@ def _read_file(ref: FileRef, source: ByteSource) -> list[FrameHeader]:
     frame = _single_frame(ref, elements, repairs)
     if frame is None:
         return []
-    return read_multi_frame(frame, elements, source) if is_multi_frame(frame) else [frame]
+    if not _is_multi_frame(frame):
+        return [frame]
+    from cmr_planes.dicom.enhanced import read_multi_frame
+
+    return read_multi_frame(frame, elements, source)
+
+
+def _is_multi_frame(first: FrameHeader) -> bool:
+    """Tell whether an image's frames must be looked for in functional groups."""
+    return first.n_frames > 1 or (first.plane is None and first.sop_class_uid != tags.MR_IMAGE_STORAGE)
 
 
 def _lacks_plane(elements: Elements) -> bool:
@@ -222,7 +231,7 @@ def _lacks_plane(elements: Elements) -> bool:
 def _read_to_the_end(source: ByteSource, elements: Elements) -> tuple[Elements, tuple[Repair, ...]]:
     """Look for missing elements behind those of higher tags, which some converters write first."""
     try:
-        whole = read_elements(source, HEADER_TAGS, last=_BEFORE_PIXEL_DATA)
+        whole = read_elements(source, _WANTED, last=_BEFORE_PIXEL_DATA)
     except UnreadableFileError:
         return elements, ()
     return (whole, (Repair.OUT_OF_ORDER,)) if len(whole.values) > len(elements.values) else (elements, ())

@@ -11,15 +11,10 @@ import io
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
-from pydicom.encaps import get_frame
-from pydicom.filereader import read_partial
-from pydicom.pixels.utils import pixel_array
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from cmr_planes.dicom import tags
 from cmr_planes.dicom.archive import Archive, ByteSource, FileBytes
@@ -38,6 +33,9 @@ from cmr_planes.dicom.pixel_format import (
 )
 from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.errors import CmrPlanesError, SourceChangedError, UnreadablePixelsError
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _HEADER_SIZE = 12
@@ -235,6 +233,10 @@ def _native_frames(source: ByteSource, form: PixelFormat, indices: Sequence[int]
 
 def _decode_with_pydicom(source: ByteSource, form: PixelFormat, frames: Sequence[FrameHeader]) -> list[StoredImage]:
     """Decode whatever is not plain native data."""
+    from pydicom.filereader import read_partial
+    from pydicom.pixels.utils import pixel_array
+    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
     data = source.read()
     with quiet_pydicom():  # decode() may be called alone
         try:
@@ -260,8 +262,10 @@ def _decode_with_pydicom(source: ByteSource, form: PixelFormat, frames: Sequence
     return [store(array, form, frame.rescale) for array, frame in zip(arrays, frames, strict=True)]
 
 
-def _decode_jpeg_frame(dataset: Dataset, form: PixelFormat, frame: FrameHeader) -> StoredImage:
+def _decode_jpeg_frame(dataset: "Dataset", form: PixelFormat, frame: FrameHeader) -> StoredImage:
     """Decode one frame of JPEG or JPEG-LS."""
+    from pydicom.encaps import get_frame
+
     offsets = dataset.get("ExtendedOffsetTable"), dataset.get("ExtendedOffsetTableLengths")
     stream = get_frame(
         dataset.PixelData,

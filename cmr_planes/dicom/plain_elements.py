@@ -1,21 +1,27 @@
-"""A quick walk over plain elements, those of explicit VR, little-endian and of defined length: nearly all of most headers.
+"""A quick walk over plain elements, those of defined length in either little-endian encoding: nearly all of most headers.
 
-pydicom's reader, made for every element there is, takes several times as long. It goes on where this walk stops
-(:mod:`cmr_planes.dicom.elements`).
+pydicom's reader, made for every element there is, takes several times as long; it reads what this walk leaves
+(:mod:`cmr_planes.dicom.other_elements`).
 """
 
 import struct
-from collections.abc import Iterable
 from typing import NamedTuple
 
-from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
-
-_SHORT_VRS = frozenset(vr.encode() for vr in EXPLICIT_VR_LENGTH_16)
-_LONG_VRS = frozenset(vr.encode() for vr in EXPLICIT_VR_LENGTH_32)
-_SHORT_HEADER = struct.Struct("<HH2sH")
+_SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
+"""VRs whose length has 16 bits (PS3.5, 7.1.2)."""
+_LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+"""VRs whose length has 32 bits, after two bytes that are reserved."""
+_EXPLICIT_HEADER = struct.Struct("<HH2sH")
+_IMPLICIT_HEADER = struct.Struct("<HHL")
 _LONG_LENGTH = struct.Struct("<L")
-_LONG_HEADER_SIZE = 12
+LONG_HEADER_SIZE = 12
+"""Bytes before the value of an element of a long VR."""
 _UNDEFINED = 0xFFFF_FFFF
+_ITEM_END = 0xFFFE_E00D
+
+
+class DamagedElementsError(ValueError):
+    """Bytes are not those of DICOM elements."""
 
 
 class PlainElements(NamedTuple):
@@ -26,10 +32,10 @@ class PlainElements(NamedTuple):
     position: int
     """Where the first element begins that was not walked over."""
     is_past_last: bool
-    """Whether that is the first element above the last wanted tag; else it is one for pydicom, or the data end."""
+    """Whether that is the first element above the last wanted tag; else it is one for pydicom, or the data end before it does."""
 
 
-def walk_plain_elements(data: bytes, start: int, tags: Iterable[int], last: int) -> PlainElements:
+def walk_plain_elements(data: bytes, start: int, wanted: frozenset[int], last: int, *, is_implicit: bool = False) -> PlainElements:
     """Read wanted elements as far as all elements are plain.
 
     Parameters
@@ -38,20 +44,25 @@ def walk_plain_elements(data: bytes, start: int, tags: Iterable[int], last: int)
         The beginning of a file.
     start
         Where the first element begins.
-    tags
-        Which elements are wanted.
+    wanted
+        The tags of the elements that are wanted.
     last
         Where to stop: at the first tag above this one.
+    is_implicit
+        Whether the elements are written without their VR.
 
     Returns
     -------
         The elements, and how far the walk came.
     """
-    wanted = frozenset(tags)
+    return (_walk_implicit if is_implicit else _walk_explicit)(data, start, wanted, last)
+
+
+def _walk_explicit(data: bytes, start: int, wanted: frozenset[int], last: int) -> PlainElements:
     values: dict[int, bytes] = {}
     position, size = start, len(data)
-    while position + _LONG_HEADER_SIZE <= size:
-        group, element, vr, length = _SHORT_HEADER.unpack_from(data, position)
+    while position + LONG_HEADER_SIZE <= size:
+        group, element, vr, length = _EXPLICIT_HEADER.unpack_from(data, position)
         begin = position + 8  # bytes of a short header
         if vr in _LONG_VRS:
             (length,) = _LONG_LENGTH.unpack_from(data, begin)
@@ -60,7 +71,27 @@ def walk_plain_elements(data: bytes, start: int, tags: Iterable[int], last: int)
             break
         tag = group << 16 | element
         if tag > last:
-            return PlainElements(values, position, is_past_last=True)
+            return PlainElements(values, position, tag != _ITEM_END)
+        end = begin + length
+        if tag in wanted:
+            if end > size:
+                break
+            values[tag] = data[begin:end]
+        elif length == _UNDEFINED:
+            break
+        position = end
+    return PlainElements(values, position, is_past_last=False)
+
+
+def _walk_implicit(data: bytes, start: int, wanted: frozenset[int], last: int) -> PlainElements:
+    values: dict[int, bytes] = {}
+    position, size = start, len(data)
+    while position + 8 <= size:  # bytes of a header
+        group, element, length = _IMPLICIT_HEADER.unpack_from(data, position)
+        tag = group << 16 | element
+        if tag > last:
+            return PlainElements(values, position, tag != _ITEM_END)
+        begin = position + 8
         end = begin + length
         if tag in wanted:
             if end > size:

@@ -15,8 +15,9 @@ from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
 from cmr_planes.dicom.archive import Archive, ByteSource, FileBytes
-from cmr_planes.dicom.elements import HEADER_LIMIT, PARSE_ERRORS
+from cmr_planes.dicom.elements import HEADER_LIMIT
 from cmr_planes.dicom.frames import FileRef
+from cmr_planes.dicom.other_elements import PARSE_ERRORS
 from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.errors import UnreadableFileError
 

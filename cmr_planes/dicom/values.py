@@ -12,8 +12,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from pydicom.charset import convert_encodings, decode_bytes
-from pydicom.valuerep import TEXT_VR_DELIMS
 
 from cmr_planes.dicom.frames import Repair
 from cmr_planes.dicom.quiet import quiet_pydicom
@@ -50,6 +48,9 @@ def text(raw: bytes, character_set: bytes = b"") -> str:
     """
     if raw.isascii() and b"\x1b" not in raw:
         return raw.decode("ascii").strip(" \x00\t\r\n")
+    from pydicom.charset import convert_encodings, decode_bytes
+    from pydicom.valuerep import TEXT_VR_DELIMS
+
     names = [name.strip(_PADDING).decode("ascii", "replace") for name in character_set.split(b"\\")]
     with quiet_pydicom():
         try:

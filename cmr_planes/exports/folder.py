@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmr_planes.errors import ExportError
-from cmr_planes.system.reasons import reason
+from cmr_planes.system.reasons import advice, reason
 from cmr_planes.system.whole_file import PART_SUFFIX, rename, sync_folder
 
 
@@ -60,8 +60,7 @@ def staged(out: Path, *, overwrite: bool) -> Iterator[Staging]:
         shutil.rmtree(part / "old", ignore_errors=True)
     except OSError as error:
         raise ExportError(
-            f"{str(out)!r} could not be written ({reason(error)}); check the free space and permissions there and run the same "
-            "command again"
+            f"{str(out)!r} could not be written ({reason(error)}); {advice(error)} and run the same command again"
         ) from error
     finally:
         shutil.rmtree(part / "new", ignore_errors=True)

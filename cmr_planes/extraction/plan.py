@@ -28,7 +28,7 @@ from cmr_planes.shards.label_files import label_folder
 from cmr_planes.shards.schema import instance_digest
 from cmr_planes.shards.sealing import remove_sealed
 from cmr_planes.system.json_text import JSON, canonical_json
-from cmr_planes.system.reasons import reason
+from cmr_planes.system.reasons import advice, reason
 from cmr_planes.system.whole_file import read_checksum, sealed
 
 PLAN_NAME = "plan.json"
@@ -145,7 +145,8 @@ def make_plan(
     subjects = {subject.key: subject for subject in found}
     _check_participants(subjects, earlier)
     salt = options.instance_salt
-    sealed_before = {key for number, keys in enumerate(earlier.batches) if is_sealed(shard_path(out, number)) for key in keys}
+    is_done = [is_sealed(shard_path(out, number)) for number in range(len(earlier.batches))]
+    sealed_before = {key for keys, is_there in zip(earlier.batches, is_done, strict=True) if is_there for key in keys}
     retried = left_out & subjects.keys() & sealed_before  # a shard that is made again has its subjects read again anyway
     if not retry_left_out:
         retried = _changed(retried, subjects, read_states(shard_folder(out)), salt)
@@ -154,7 +155,8 @@ def make_plan(
     new = [key for key in subjects if key not in planned]
     added = [tuple(new[start : start + options.shard_size]) for start in range(0, len(new), options.shard_size)]
     batches = (*known, *added)
-    unsealed = [(number, keys) for number, keys in enumerate(batches) if overwrite or not is_sealed(shard_path(out, number))]
+    is_done += [not overwrite and is_sealed(shard_path(out, number)) for number in range(len(known), len(batches))]
+    unsealed = [(number, keys) for number, keys in enumerate(batches) if not is_done[number]]
     lacking = [key for number, keys in unsealed if number < len(known) for key in keys]
     if lacking and not any(key in subjects for key in lacking):
         raise ShardError(
@@ -292,9 +294,7 @@ def prepare(plan: ExtractionPlan, *, overwrite: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         remove_unfinished_shards(folder)
     except OSError as error:
-        raise ShardError(
-            f"{folder} cannot be written ({reason(error)}); check the path, its permissions and the free space"
-        ) from error
+        raise ShardError(f"{folder} cannot be written ({reason(error)}); {advice(error)}") from error
     if plan.options.pseudonyms is not None:
         write_mapping(mapping_path(plan.out), plan.mapping, plan.options.pseudonyms)
     text = canonical_json(

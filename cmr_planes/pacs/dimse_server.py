@@ -28,7 +28,7 @@ from pynetdicom.events import Event
 from pynetdicom.presentation import PresentationContext
 
 from cmr_planes.dicom import tags
-from cmr_planes.dicom.elements import PARSE_ERRORS
+from cmr_planes.dicom.other_elements import PARSE_ERRORS
 from cmr_planes.errors import PacsError
 from cmr_planes.pacs.access import Access
 from cmr_planes.pacs.addresses import DimseAddress

@@ -16,8 +16,8 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from cmr_planes.dicom import tags
-from cmr_planes.dicom.elements import PARSE_ERRORS
 from cmr_planes.dicom.headers import HEADER_TAGS
+from cmr_planes.dicom.other_elements import PARSE_ERRORS
 from cmr_planes.dicom.study_header import UNICODE
 
 JsonInstance = Mapping[str, Mapping[str, Any]]

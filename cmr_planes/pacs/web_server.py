@@ -11,7 +11,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from cmr_planes.dicom import tags
-from cmr_planes.dicom.elements import PARSE_ERRORS
+from cmr_planes.dicom.other_elements import PARSE_ERRORS
 from cmr_planes.errors import PacsError
 from cmr_planes.pacs.access import Access
 from cmr_planes.pacs.addresses import DicomWebAddress

@@ -102,16 +102,18 @@ class Catalogue:
         """
         name = None if view is None else to_view(view).value.encode()
         subjects = self.subjects()
-        blocks = []
         with self._table_named("index"):
             self._check_images(subjects)
-            numbers = np.repeat(np.arange(len(subjects)), subjects.n_images)
-            for start, block in self._blocks(
-                "index", ["view", "phase", "phase_index", "slice", "rows", "columns", "positions", "annotated"]
-            ):
-                rows = np.arange(len(block)) if name is None else np.flatnonzero(block["view"] == name)
-                blocks.append((numbers[start : start + len(block)][rows], block[rows]))
-            return ImageIndex.from_blocks(subjects, blocks)
+            numbers = np.repeat(np.arange(len(subjects), dtype=np.int32), subjects.n_images)
+
+            def blocks() -> Iterator[tuple[NDArray[np.int32], Table]]:
+                for start, block in self._blocks(
+                    "index", ["view", "phase", "phase_index", "slice", "rows", "columns", "positions", "annotated"]
+                ):
+                    is_wanted = np.ones(len(block), dtype=np.bool_) if name is None else block["view"] == name
+                    yield numbers[start : start + len(block)][is_wanted], block[is_wanted]
+
+            return ImageIndex.from_blocks(subjects, blocks())
 
     def subjects(self) -> Subjects:
         """Return one row for each subject, the rejected ones among them."""
@@ -217,8 +219,12 @@ class Catalogue:
         """
         view = to_view(view)
         with self._reading() as files, files.naming(Group.LABELS, subject, f"{view.value}/{Dataset.LABELS}"):
-            group = files.linked_file(Group.LABELS, subject)[f"{Group.LABELS}/{subject}/{view.value}"]
-            return cast("BoolArray", group.attrs[Attribute.STRUCTURES].astype(np.bool_))
+            found = files.structures.get((subject, view.value))
+            if found is None:
+                group = files.linked_file(Group.LABELS, subject)[f"{Group.LABELS}/{subject}/{view.value}"]
+                found = files.structures[subject, view.value] = group.attrs[Attribute.STRUCTURES].astype(np.bool_)
+                found.setflags(write=False)
+            return found
 
     def annotations(self) -> AnnotationTable:
         """Return one row for each annotated view of a subject: how many images, which structures, their pixels."""
@@ -238,6 +244,16 @@ class Catalogue:
         view = to_view(view)
         with self._reading() as files, files.naming(Group.DATA, subject, view.value):
             return read_view_attributes(files.linked_file(Group.DATA, subject)[f"{Group.DATA}/{subject}/{view.value}"])
+
+    def altered_shards(self) -> frozenset[str]:
+        """Return the shards, by their names in :attr:`Subjects.shard`, that are missing or not as large as they were sealed.
+
+        Nothing of a shard is read, so that one of the right size may be damaged all the same.
+        """
+        with self._table_named(SHARDS_TABLE):
+            table = self._table(SHARDS_TABLE)
+            sizes = zip(decode_texts(table["name"]), table["bytes"].tolist(), strict=True)
+        return frozenset(name for name, n_bytes in sizes if _size(self.path.parent / name) != n_bytes)
 
     def shard_path(self, subject: str) -> Path:
         """Return the path of the shard that holds a subject's images.
@@ -319,6 +335,14 @@ class Catalogue:
                 f"view {view.value} of subject {subject!r} has no phase {phase!r} in {str(self.path)!r}; it has {stored}"
             )
         return phases.index(phase.lower())
+
+
+def _size(path: Path) -> int | None:
+    """Return the size of a file in bytes; None where it cannot be told."""
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):  # a name that no path can have is a ValueError
+        return None
 
 
 def _whole_number(value: int, name: str) -> int:

@@ -1,7 +1,7 @@
 """The catalogue's tables in memory: columns of equal length, frozen."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -40,25 +40,51 @@ class Subjects:
         return len(self.key)
 
 
+_INDEX_COLUMNS = {
+    "view": "view",
+    "phase": "phase",
+    "phase_index": "phase_index",
+    "slice_index": "slice",
+    "rows": "rows",
+    "columns": "columns",
+    "has_positions": "positions",
+    "is_annotated": "annotated",
+}
+"""Columns of :class:`ImageIndex`, and those of ``/index`` that they come from."""
+
+_INDEX_KINDS: Mapping[str, type[np.generic]] = {
+    "subject_number": np.int32,
+    "view": np.str_,
+    "phase": np.str_,
+    "phase_index": np.int32,
+    "slice_index": np.int32,
+    "rows": np.int32,
+    "columns": np.int32,
+    "has_positions": np.bool_,
+    "is_annotated": np.bool_,
+}
+"""What the columns of :class:`ImageIndex` hold: two million images are to take tens of megabytes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageIndex:
     """One row for each 2D image, which ``catalogue.image(index.subject(row), view, phase_index[row], slice_index[row])`` reads."""
 
     subjects: Subjects
     """All subjects of the catalogue."""
-    subject_number: IntArray
+    subject_number: NDArray[np.int32]
     """Shape (images,): the subject's row in ``subjects``."""
     view: NDArray[np.str_]
     """Shape (images,): ``sax``, ``2ch``, ``3ch`` or ``4ch``."""
     phase: NDArray[np.str_]
     """Shape (images,): ``ed``, ``es``, or ``000``, ``001``, … in order of time."""
-    phase_index: IntArray
+    phase_index: NDArray[np.int32]
     """Shape (images,): index on the first axis of the view's arrays."""
-    slice_index: IntArray
+    slice_index: NDArray[np.int32]
     """Shape (images,): index on the second axis; SAX runs from base to apex."""
-    rows: IntArray
+    rows: NDArray[np.int32]
     """Shape (images,): rows of the matrix."""
-    columns: IntArray
+    columns: NDArray[np.int32]
     """Shape (images,): columns of the matrix."""
     has_positions: BoolArray
     """Shape (images,): true if there is a position mask."""
@@ -66,34 +92,25 @@ class ImageIndex:
     """Shape (images,): true if there are manual labels."""
 
     @classmethod
-    def from_blocks(cls, subjects: Subjects, blocks: Sequence[tuple[IntArray, Table]]) -> Self:
+    def from_blocks(cls, subjects: Subjects, blocks: Iterable[tuple[NDArray[np.int32], Table]]) -> Self:
         """Join blocks of ``/index``, each with the subject's row in ``subjects`` for each of its rows."""
-        empty = np.zeros(0, dtype=np.int64)
-
-        def column(name: str, kind: type[np.generic]) -> NDArray[Any]:
-            return np.concatenate([empty.astype(kind), *(block[name].astype(kind) for _, block in blocks)])
-
-        return cls(
-            subjects=subjects,
-            subject_number=np.concatenate([empty, *(numbers for numbers, _ in blocks)]),
-            view=column("view", np.str_),
-            phase=column("phase", np.str_),
-            phase_index=column("phase_index", np.int64),
-            slice_index=column("slice", np.int64),
-            rows=column("rows", np.int64),
-            columns=column("columns", np.int64),
-            has_positions=column("positions", np.bool_),
-            is_annotated=column("annotated", np.bool_),
-        )
+        pieces: dict[str, list[NDArray[Any]]] = {name: [np.zeros(0, dtype=kind)] for name, kind in _INDEX_KINDS.items()}
+        for numbers, block in blocks:
+            pieces["subject_number"].append(numbers)
+            for name, stored in _INDEX_COLUMNS.items():
+                kind = _INDEX_KINDS[name]
+                pieces[name].append(_decoded(block[stored]) if kind is np.str_ else block[stored].astype(kind))
+        return cls(subjects=subjects, **{name: np.concatenate(pieces.pop(name)) for name in _INDEX_KINDS})
 
     def __post_init__(self) -> None:
         n_images = len(self.subject_number)
-        for column in fields(self):
-            values = getattr(self, column.name)
-            if isinstance(values, np.ndarray):
-                if len(values) != n_images:
-                    raise ValueError(f"column {column.name} has {len(values)} rows, and {n_images} are expected")
-                values.setflags(write=False)
+        for name in _INDEX_KINDS:
+            values = getattr(self, name)
+            if len(values) != n_images:
+                raise ValueError(f"column {name} has {len(values)} rows, and {n_images} are expected")
+            values.setflags(write=False)
+        if n_images and not _is_repeated(self.view) and (self.view == self.view[0]).all():
+            object.__setattr__(self, "view", np.broadcast_to(self.view[0], n_images))
 
     def __len__(self) -> int:
         return len(self.subject_number)
@@ -108,8 +125,31 @@ class ImageIndex:
 
     def select(self, rows: BoolArray | IntArray) -> Self:
         """Return the rows of a mask, shape (images,), or of indices, shape (n,)."""
-        columns = {column.name: getattr(self, column.name) for column in fields(self) if column.name != "subjects"}
-        return type(self)(subjects=self.subjects, **{name: values[rows] for name, values in columns.items()})
+        if rows.dtype == np.bool_ and rows.shape == (len(self),) and rows.all():
+            return self
+        columns = {name: getattr(self, name)[rows] for name in _INDEX_KINDS if name != "view"}
+        view = np.broadcast_to(self.view[0], len(columns["rows"])) if _is_repeated(self.view) else self.view[rows]
+        return type(self)(subjects=self.subjects, view=view, **columns)
+
+    def rows_by_subject(self) -> dict[str, IntArray]:
+        """Return the rows of each subject that has images here, by its key; subjects stand in the order of their first image."""
+        order = np.argsort(self.subject_number, kind="stable")
+        starts = np.flatnonzero(np.diff(self.subject_number[order], prepend=-1))
+        groups = np.split(order, starts[1:]) if len(order) else []
+        return {self.subject(int(rows[0])): rows for rows in sorted(groups, key=lambda rows: int(rows[0]))}
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the subjects that have images here, each once, in order of their first image."""
+        return tuple(self.subject(row) for row in self.first_rows().tolist())
+
+    def first_rows(self) -> IntArray:
+        """Return the first row of each subject that has images here, shape (subjects,), in order."""
+        _, rows = np.unique(self.subject_number, return_index=True)
+        return np.sort(rows)
+
+    def of_subjects(self, is_chosen: BoolArray) -> Self:
+        """Return the images of some subjects, given by a flag for each of ``subjects``."""
+        return self.select(is_chosen[self.subject_number])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -259,6 +299,19 @@ class PlaneTable:
 
     def __len__(self) -> int:
         return len(self.subject)
+
+
+def _decoded(column: NDArray[np.bytes_]) -> NDArray[np.str_]:
+    """Decode a column of few different strings; raises UnicodeDecodeError for what is no text."""
+    if len(column) and (column == column[0]).all():
+        return np.full(len(column), column[0].decode())
+    names, places = np.unique(column, return_inverse=True)
+    return np.asarray(names.astype(np.str_)[places])
+
+
+def _is_repeated(column: NDArray[Any]) -> bool:
+    """Tell whether a column holds one value, which stands in memory once."""
+    return len(column) > 0 and column.strides == (0,)
 
 
 def _views(table: Table) -> tuple[str, ...]:

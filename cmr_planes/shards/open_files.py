@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import h5py
 
 from cmr_planes.errors import ShardError
+from cmr_planes.geometry.arrays import BoolArray
 from cmr_planes.shards.opening import DAMAGE_ERRORS, check_folder, check_size, open_file
 from cmr_planes.shards.schema import FileKind, Group
 
@@ -37,6 +38,8 @@ class OpenFiles:
     """Shards and label files by name, the least recently used first."""
     datasets: OrderedDict[tuple[str, str], tuple[h5py.File, h5py.Dataset]] = field(default_factory=OrderedDict)
     """Datasets by subject and path, each with its file: asking HDF5 for it is slow."""
+    structures: dict[tuple[str, str], BoolArray] = field(default_factory=dict)
+    """Which structures were drawn, by subject and view, once they were read: a training asks several times."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     """Held while anything is read."""
 

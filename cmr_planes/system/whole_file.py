@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cmr_planes.errors import ShardError
-from cmr_planes.system.reasons import reason
+from cmr_planes.system.reasons import advice, reason
 
 CHECKSUM_SUFFIX = ".sha256"
 """Added to a file's name: the file beside it that ``sha256sum --check`` reads."""
@@ -131,7 +131,7 @@ def remove_leftovers(path: Path) -> None:
 
 def write_error(path: Path, error: OSError) -> ShardError:
     """Say in one sentence that ``path`` could not be written, why, and what to do."""
-    remedy = "close the program that has the file open" if _is_in_use(error) else "check the free space and permissions there"
+    remedy = "close the program that has the file open" if _is_in_use(error) else advice(error)
     return ShardError(
         f"{path.name} could not be written in {str(path.parent)!r} ({reason(error)}); {remedy} and run the same command again"
     )

@@ -16,16 +16,13 @@ from rich.text import Text
 
 from cmr_planes.errors import CmrPlanesError, ExitCode, SourceError
 from cmr_planes.system.json_text import readable_json
-from cmr_planes.system.reasons import reason
-from cmr_planes.system.run_lock import only_run
+from cmr_planes.system.reasons import advice, reason
+from cmr_planes.system.run_lock import LOCK_SUFFIX, only_run
 
 P = ParamSpec("P")
 
 QUIET = "cmr_planes.quiet"
 """Key of a command's context under which the value of ``--quiet`` is kept."""
-
-PIPE_WIDTH = 132
-"""Width of tables, in characters, where stdout is no terminal: nothing is cut to 80 columns for a file or a pager."""
 
 
 TRAINING_PACKAGES = ("torch", "tensorboard", "jinja2", "psutil")
@@ -37,8 +34,7 @@ PACS_PACKAGES = ("dicomweb_client", "pynetdicom", "requests", "tenacity")
 
 def stdout() -> Console:
     """Return the console for results."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+    return Console(highlight=False)
 
 
 def stderr() -> Console:
@@ -119,8 +115,8 @@ def _sentence(error: CmrPlanesError | ModuleNotFoundError | OSError) -> str | No
     if isinstance(error, CmrPlanesError):
         return str(error)
     if isinstance(error, OSError):
-        where = f"{error.filename!r}: " if error.filename else ""
-        return f"{where}{reason(error) if error.strerror else error}; check the path, its permissions and the free space"
+        where = str(error.filename).removesuffix(LOCK_SUFFIX) if error.filename else ""
+        return f"{f'{where!r}: ' if where else ''}{reason(error) if error.strerror else error}; {advice(error)}"
     if error.name in TRAINING_PACKAGES:
         return f"training needs the package {error.name}; install it with: pip install 'cmr-planes[train]'"
     if error.name in PACS_PACKAGES:

@@ -1,13 +1,18 @@
 """Groups whose commands are imported when they are called. Only click is imported here."""
 
 import importlib
-import io
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 import click
+
+from cmr_planes.errors import ExitCode
+from cmr_planes.system.suggestion import suggest
+from cmr_planes.terminal.signs import use_plain_signs
+
+HELP_NAMES = ("-h", "--help")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +31,17 @@ class LazyCommand:
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called, not when they are listed."""
+    """A group whose commands are imported when they are called, not when they are listed.
+
+    ``help`` and ``help COMMAND`` print help too; a command that does not exist is answered with the one that is most like it.
+    """
 
     lazy: ClassVar[Mapping[str, LazyCommand]]
     """The commands by name; each command line has its own."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # click's signature
-        """Run the program; characters that the terminal's encoding lacks, as on Windows, are printed as escapes."""
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="backslashreplace")
+        """Run the program; signs that the terminal's encoding lacks, as on Windows, are printed as plain ones or escapes."""
+        use_plain_signs()
         return super().main(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
@@ -46,6 +52,26 @@ class LazyGroup(click.Group):
         """Import a command."""
         command = self.lazy.get(cmd_name)
         return None if command is None else command.load()
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that was typed, or say which one may have been meant."""
+        if args[0] not in self.lazy and not ctx.resilient_parsing:
+            ctx.fail(f"there is no command {args[0]!r}{suggest(args[0], self.lazy)}")
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take ``help`` for ``--help``."""
+        if args[:1] == ["help"]:
+            args = [*args[1:2], HELP_NAMES[1]]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's signature
+        """Run the command that was typed; Ctrl-C while it is imported ends as Ctrl-C ends any command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted before the command began; nothing was done", err=True)
+            sys.exit(int(ExitCode.INTERRUPTED))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
         """List the commands without importing them."""

@@ -40,6 +40,21 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60:02} min"
 
 
+def clock(seconds: float) -> str:
+    """Print a length of time as a clock does.
+
+    Examples
+    --------
+    >>> clock(4.26), clock(134), clock(3723), clock(400_000)
+    ('0:04', '2:14', '1:02:03', '4.6 days')
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{seconds / 86_400:,.1f} days"
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def decimals(value: float | None, digits: int, *, signed: bool = False) -> str:
     """Print a measured value with a fixed number of decimals, or a dash for None and NaN.
 

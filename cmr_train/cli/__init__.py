@@ -2,7 +2,7 @@
 
 import click
 
-from cmr_planes.terminal.lazy import LazyCommand, LazyGroup
+from cmr_planes.terminal.lazy import HELP_NAMES, LazyCommand, LazyGroup
 
 COMMANDS = {
     "pretext": LazyCommand("cmr_train.cli.pretext", "Learn the nine positions, from unannotated images."),
@@ -22,8 +22,8 @@ class TrainGroup(LazyGroup):
     lazy = COMMANDS
 
 
-@click.command(cls=TrainGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="cmr-planes", message="%(prog)s %(version)s")
+@click.command(cls=TrainGroup, context_settings={"help_option_names": [*HELP_NAMES], "max_content_width": 100})
+@click.version_option(None, "-V", "--version", package_name="cmr-planes", message="%(prog)s %(version)s")
 def main() -> None:
     """Pretraining on anatomical positions, and transfer to segmentation.
 

@@ -6,19 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
 from cmr_planes.errors import ExitCode
-from cmr_planes.terminal.console import print_json, remark, reports_errors, say, stdout
-from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option
+from cmr_planes.terminal.console import print_json, remark, reports_errors, say
+from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
-from cmr_planes.terminal.tables import Kind, table
+from cmr_planes.terminal.tables import Kind, Table, print_table, table
 from cmr_planes.terminal.text import NO_VALUE, counted, decimals
 from cmr_train.choices import DeviceKind, People, Subset, Weights
 from cmr_train.cli.options import RUN, device_option, people_key_option, run_argument, unfinished_option, weights_option
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.score_files import PER_SUBJECT_NAME, SUMMARY_NAME
-from cmr_train.evaluation.scores import Comparison, GroupSummary, Spread
+from cmr_train.evaluation.scores import MEAN, POOLED, Comparison, GroupSummary, Spread
 from cmr_train.runs.folder import EVALUATION_PREFIX, holds_scores_of_study
 
 if TYPE_CHECKING:
@@ -66,6 +65,7 @@ HEADS = {
 @device_option
 @weights_option
 @json_option()
+@verbose_option("Print contour distances and counts of slices too.")
 @quiet_option
 @reports_errors(interrupted="no scores are written; the same command starts over")
 def evaluate(
@@ -82,13 +82,14 @@ def evaluate(
     device: DeviceKind,
     weights: Weights,
     as_json: bool,
+    verbose: bool,
 ) -> ExitCode:
     """Score RUN on annotated subjects that it was not trained on.
 
-    Writes per_subject.csv (one row for each subject, phase and structure) and summary.json. Dice is of all slices of a phase
-    together. Contour distances are means over the slices that have both masks: bai2019 is between outer contours, all_borders
-    between all borders; beside them are the numbers of slices scored, missed and invented. "pooled" is the mean of a subject's
-    phases. A run of the pretext task is scored on positions.
+    Prints Dice, and with -v contour distances and counts. Writes per_subject.csv (one row for each subject, phase and structure)
+    and summary.json. Dice is of all slices of a phase together. Contour distances are means over the slices that have both masks:
+    bai2019 is between outer contours, all_borders between all borders; beside them are the numbers of slices scored, missed and
+    invented. "pooled" is the mean of a subject's phases. A run of the pretext task is scored on positions.
 
     Without --data the run's own catalogue is scored, if it is as it was when the run was trained. Scores of other data than the
     run's test set go to RUN/evaluation-DATA-SUBSET, so that those of the test set stay; so do all scores of a study's networks.
@@ -125,8 +126,10 @@ def evaluate(
     if as_json:
         print_json(evaluation.to_json())
         return ExitCode.DONE
-    for scores in _tables(evaluation):
-        stdout().print(scores)
+    for scores in _tables(evaluation, verbose=verbose):
+        print_table(scores)
+    if failed := _failed(evaluation):
+        click.echo(failed)
     n_subjects = len(evaluation.table.subjects)
     click.echo(f"{counted(n_subjects, 'subject')} evaluated; see {folder / PER_SUBJECT_NAME} and {SUMMARY_NAME}")
     return ExitCode.DONE
@@ -162,21 +165,63 @@ def _cautions(evaluation: "Evaluation") -> Iterator[str]:
         )
 
 
-def _tables(evaluation: "Evaluation") -> Iterator[Table]:
+def _tables(evaluation: "Evaluation", *, verbose: bool) -> Iterator[Table]:
     """Lay out scores, then differences."""
-    scores = evaluation.table
-    title = f"{evaluation.view.title}, {counted(len(scores.subjects), 'subject')}: mean (standard deviation)"
-    numbers = (*HEADS.values(), "slices scored", "missed", "invented", "failed", "empty")
-    columns = {"phase": Kind.TEXT, "structure": Kind.TEXT, **dict.fromkeys(numbers, Kind.NUMBER)}
-    yield table(title, columns, [_row(summary) for summary in scores.summaries()])
+    yield _full_table(evaluation) if verbose else _dice_table(evaluation)
     if evaluation.comparisons:
+        metrics = (Metric.DICE, Metric.BAI2019) if verbose else (Metric.DICE,)
         columns = {
-            **dict.fromkeys(("phase", "structure", "metric"), Kind.TEXT),
+            **dict.fromkeys(("phase", "structure"), Kind.TEXT),
+            **({"metric": Kind.TEXT} if verbose else {}),
             **dict.fromkeys(("subjects", "difference", "95 % interval (bootstrap)", "p (Wilcoxon)"), Kind.NUMBER),
         }
-        shown_metrics = (Metric.DICE, Metric.BAI2019)
-        rows = [_difference_row(comparison) for comparison in evaluation.comparisons if comparison.metric in shown_metrics]
-        yield table(f"Difference from {evaluation.baseline_run}: mean over subjects, paired", columns, rows)
+        rows = [
+            _difference_row(comparison, with_metric=verbose)
+            for comparison in evaluation.comparisons
+            if comparison.metric in metrics
+        ]
+        what = "Difference" if verbose else f"Difference in {HEADS[Metric.DICE]}"
+        yield table(f"{what} from {evaluation.baseline_run}: mean over subjects, paired", columns, rows)
+
+
+def _title(evaluation: "Evaluation") -> str:
+    """Say on whom a table's numbers are."""
+    subjects = counted(len(evaluation.table.subjects), "subject")
+    of_set = f"{evaluation.subset.value} set" if evaluation.subset is not Subset.ALL else "all sets"
+    return f"{evaluation.view.title}, {subjects} of {evaluation.catalogue.path.name} ({of_set}): mean (standard deviation)"
+
+
+def _dice_table(evaluation: "Evaluation") -> Table:
+    """Lay out the Dice by structure and phase."""
+    summaries = evaluation.table.summaries()
+    phases = list(dict.fromkeys(summary.phase for summary in summaries))
+    phases.sort(key=lambda phase: phase == POOLED)
+    dice = {
+        (summary.structure, summary.phase): spread_text(summary.metrics[Metric.DICE], DIGITS[Metric.DICE]) for summary in summaries
+    }
+    structures = dict.fromkeys(summary.structure for summary in summaries)
+    columns = {"structure": Kind.TEXT, **{f"Dice, {_phase_name(phase)}": Kind.NUMBER for phase in phases}}
+    rows = [(structure, *(dice.get((structure, phase)) for phase in phases)) for structure in structures]
+    return table(_title(evaluation), columns, rows)
+
+
+def _failed(evaluation: "Evaluation") -> str:
+    """Say which structures were missed altogether in some volumes; empty if none was."""
+    summaries = evaluation.table.summaries()
+    whole = POOLED if any(summary.phase == POOLED for summary in summaries) else summaries[0].phase
+    failed = [
+        f"{summary.structure} in {summary.n_failed:,} of {summary.n_volumes - summary.n_empty:,}"
+        for summary in summaries
+        if summary.phase == whole and summary.n_failed and summary.structure != MEAN
+    ]
+    return f"no slice in common with the truth: {', '.join(failed)} volumes (subject and phase), whose Dice is 0" if failed else ""
+
+
+def _full_table(evaluation: "Evaluation") -> Table:
+    """Lay out all scores."""
+    numbers = (*HEADS.values(), "slices scored", "missed", "invented", "failed", "empty")
+    columns = {"phase": Kind.TEXT, "structure": Kind.TEXT, **dict.fromkeys(numbers, Kind.NUMBER)}
+    return table(_title(evaluation), columns, [_row(summary) for summary in evaluation.table.summaries()])
 
 
 def _row(summary: GroupSummary) -> tuple[object, ...]:
@@ -192,13 +237,13 @@ def _row(summary: GroupSummary) -> tuple[object, ...]:
     )
 
 
-def _difference_row(comparison: Comparison) -> tuple[object, ...]:
+def _difference_row(comparison: Comparison, *, with_metric: bool) -> tuple[object, ...]:
     difference, digits = comparison.difference, DIGITS[comparison.metric]
     has_interval = not math.isnan(difference.low)
     return (
         _phase_name(comparison.phase),
         comparison.structure,
-        HEADS[comparison.metric],
+        *((HEADS[comparison.metric],) if with_metric else ()),
         difference.n_pairs,
         decimals(difference.mean, digits, signed=True),
         f"{difference.low:+.{digits}f} to {difference.high:+.{digits}f}" if has_interval else None,

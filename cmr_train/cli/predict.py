@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
 
 from cmr_planes.errors import CatalogueFinding, ExitCode, RejectionCode
-from cmr_planes.terminal.console import print_json, remark, reports_errors, say, stdout
+from cmr_planes.terminal.console import print_json, remark, reports_errors, say
 from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
-from cmr_planes.terminal.tables import Kind, table
+from cmr_planes.terminal.tables import Kind, Table, print_table, table
 from cmr_planes.terminal.text import counted, decimals
 from cmr_planes.views import PhaseChoice
 from cmr_train.choices import DeviceKind, MapFormat, Weights
@@ -217,17 +216,21 @@ def _to_json(prediction: "Prediction", *, with_keys: bool) -> dict[str, Any]:
 
 def _print(prediction: "Prediction", out: Path, *, with_keys: bool) -> None:
     """Print volumes, what was left out, and where the files are."""
-    console, subjects, view = stdout(), prediction.subjects, prediction.view.title
+    subjects, view = prediction.subjects, prediction.view.title
     rows = [
         _volume_row(subject.subject if with_keys else number, subject.function)
         for number, subject in enumerate(subjects, start=1)
         if subject.function is not None
     ]
     if rows:
-        columns = {"subject": Kind.TEXT if with_keys else Kind.NUMBER, **dict.fromkeys(_MEASURES, Kind.NUMBER), _DOUBT: Kind.TEXT}
-        console.print(table("Volumes", columns, rows[:LISTED]))
+        subject_kind = Kind.TEXT if with_keys else Kind.NUMBER
+        columns = {"subject": subject_kind, **dict.fromkeys(_MEASURES, Kind.NUMBER)}
+        print_table(table("Volumes", columns, [row for row, _ in rows[:LISTED]]))
+        doubtful = [(row[0], doubt) for row, doubt in rows[:LISTED] if doubt]
+        if doubtful:
+            print_table(table("Doubts about volumes", {"subject": subject_kind, _DOUBT: Kind.SENTENCE}, doubtful))
     if prediction.left_out:
-        console.print(_left_out(prediction.left_out, with_keys=with_keys))
+        print_table(_left_out(prediction.left_out, with_keys=with_keys))
     if not subjects:
         without_grid = any(rejection.code is RejectionCode.OTHER_GRID for rejection in prediction.left_out)
         reason = "has an image of its slices to write a label map like" if without_grid else f"has images of view {view}"
@@ -256,7 +259,8 @@ def _print_dicom(subjects: Sequence["PredictedSubject"], *, with_keys: bool) -> 
         click.echo(f"{counted(n_files, 'DICOM file')} of {counted(len(subjects) - len(without), 'subject')}")
 
 
-def _volume_row(subject: object, function: "VentricularFunction") -> tuple[object, ...]:
+def _volume_row(subject: object, function: "VentricularFunction") -> tuple[tuple[object, ...], str]:
+    """Return the cells of a subject, and what is doubtful about them."""
     lv, rv = function.lv, function.rv
     values = (
         lv.end_diastolic_ml,
@@ -267,13 +271,14 @@ def _volume_row(subject: object, function: "VentricularFunction") -> tuple[objec
         rv.end_systolic_ml,
         rv.ejection_fraction_percent,
     )
-    return subject, *(decimals(value, 1) for value in values), " ".join(function.doubts)
+    return (subject, *(decimals(value, 1) for value in values)), ", ".join(function.doubts)
 
 
 def _left_out(rejections: Sequence[CatalogueFinding], *, with_keys: bool) -> Table:
     """Lay out why subjects were left out: every sentence with the keys, else how often each reason."""
     if with_keys:
         rows: list[tuple[object, ...]] = [(rejection.subject, rejection.code.value, rejection.sentence) for rejection in rejections]
-        return table("Left out", dict.fromkeys(("subject", "reason", "what was found"), Kind.TEXT), rows)
+        columns = {"subject": Kind.TEXT, "reason": Kind.TEXT, "what was found": Kind.SENTENCE}
+        return table("Left out", columns, rows)
     counts = Counter(rejection.code.value for rejection in rejections)
     return table("Left out", {"reason": Kind.TEXT, "subjects": Kind.NUMBER}, list(counts.items()))

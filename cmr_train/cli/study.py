@@ -12,7 +12,7 @@ import click
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.system.cores import n_cores
-from cmr_planes.terminal.console import print_json, reports_errors, say, stdout
+from cmr_planes.terminal.console import print_json, reports_errors, say
 from cmr_planes.terminal.options import (
     EnumChoice,
     choose_scheduler,
@@ -22,7 +22,7 @@ from cmr_planes.terminal.options import (
     scheduler_option,
 )
 from cmr_planes.terminal.progress import shown
-from cmr_planes.terminal.tables import Kind, table
+from cmr_planes.terminal.tables import Kind, print_table, table
 from cmr_train.choices import DeviceKind, Preset, PretextTarget
 from cmr_train.cli.options import PATH, lists_problems, setting_option
 from cmr_train.config import SETTINGS
@@ -194,7 +194,7 @@ def _print_plan(plan: StudyPlan, facts: Mapping[str, Mapping[str, int]], done: s
         rows.append((name, subjects, span, len(runs), sum(run.folder in done for run in runs)))
     shown = [(*row, row[3] - row[4]) for row in rows]  # type: ignore[operator]  # counts
     columns = {"run": Kind.TEXT, **dict.fromkeys(("subjects", "images", "runs", "finished", "to do"), Kind.NUMBER)}
-    stdout().print(table(f"{plan.study.name}: {len(plan.runs)} networks on {plan.study.view.title}", columns, shown))
+    print_table(table(f"{plan.study.name}: {len(plan.runs)} networks on {plan.study.view.title}", columns, shown))
     n_test = facts[plan.runs[0].folder]["n_test"]
     where = "" if plan.study.test is None else f" of {str(plan.study.test.data)!r}"
     click.echo(f"All are tested on the same {n_test:,} participants{where}.")
@@ -250,7 +250,7 @@ def _say_end(folder: Path, outcomes: "Mapping[str, Outcome]", *, as_json: bool) 
             }
         )
     else:
-        stdout().print(results_table(results))
+        print_table(results_table(results))
         click.echo(f"The report is {page}")
     for name, error in failed.items():
         say(f"{name} failed: {error}", style="red")

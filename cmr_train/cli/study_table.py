@@ -4,10 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
-from cmr_planes.terminal.tables import Kind, table
+from cmr_planes.terminal.tables import Kind, Table, table
 from cmr_planes.terminal.text import NO_VALUE, decimals
 from cmr_train.cli.evaluate import DIGITS, spread_text
 from cmr_train.evaluation.metrics import Metric
@@ -49,7 +48,7 @@ def results_table(results: StudyResults) -> Table:
         "mode": Kind.TEXT,
         **dict.fromkeys(("seeds", "Dice", "from scratch", "95 % interval"), Kind.NUMBER),
     }
-    shown = table(f"{results.name}: Dice on the test set, mean (standard deviation)", columns, [])
+    rows = []
     for entry in found:
         row = [other for other in found if (other.variant, other.subjects) == (entry.variant, entry.subjects)]
         cells = (
@@ -60,8 +59,8 @@ def results_table(results: StudyResults) -> Table:
             spread_text(entry.spread, DIGITS[Metric.DICE]),
             *_difference(entry),
         )
-        shown.add_row(*(Text(cell, style="bold" if entry.mode in best(row) else "") for cell in cells))
-    return shown
+        rows.append([Text(cell, style="bold" if entry.mode in best(row) else "") for cell in cells])
+    return table(f"{results.name}: Dice on the test set, mean (standard deviation)", columns, rows)
 
 
 def _difference(entry: Entry) -> tuple[str, str]:

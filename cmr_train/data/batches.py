@@ -4,11 +4,12 @@ Batch k of a run is a function of the seed and of k alone: where a run stands in
 """
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from cmr_planes.errors import CmrPlanesError
 from cmr_planes.system.pool import starting_workers
 from cmr_train.compute.random_numbers import Stream, generator
 from cmr_train.data.augment import Augmentation, draw_blurs, draw_matrices, draw_noise, draw_powers
@@ -23,7 +25,7 @@ from cmr_train.data.datasets import PlaneDataset, Sample
 from cmr_train.data.hiding import draw_hidden
 
 AHEAD = 3
-"""Batches that are read before they are needed."""
+"""Batches that are made before they are needed."""
 
 _FAVOURED, _POWERS, _NOISE, _BLURS = 1, 1, 2, 3
 """Random numbers of their own, within the stream of the order and of the augmentation."""
@@ -51,6 +53,20 @@ class Batch:
     """Shape (N,): the standard deviation of each image's blur in pixels, None for no blur."""
     noise: Tensor | None = None
     """Shape (N, rows, columns): what is added afterwards, None for nothing."""
+
+    def pinned(self) -> Self:
+        """Return the batch in memory from which a GPU copies by itself."""
+        return self._each(Tensor.pin_memory)
+
+    def to(self, device: torch.device) -> Self:
+        """Return the batch on a device; a copy from pinned memory goes on while the CPU does other things."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=tensor.is_pinned()))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """Change every tensor."""
+        values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        values |= {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
+        return type(self)(**values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +172,7 @@ class _Rows:
 def batches(
     dataset: PlaneDataset, order: Order, options: BatchOptions, device: torch.device, *, start: int, stop: int
 ) -> Generator[Batch, None, None]:
-    """Read batches ahead of their use and send them to the device.
+    """Make batches ahead of their use, in a thread, and send them to the device.
 
     Parameters
     ----------
@@ -170,64 +186,103 @@ def batches(
         Where they go; on CUDA from pinned memory, without waiting.
     start, stop
         Numbers of the first batch and of the one past the last.
+
+    Raises
+    ------
+    ShardError
+        A shard cannot be read; raised where the batch would come, after all batches before it.
+    TrainError
+        A mask does not match; likewise.
     """
-    samples = _by_processes if options.workers and not dataset.is_cached else _by_thread
-    pin = device.type == "cuda"
-    for number, (images, masks) in enumerate(samples(dataset, order, options.workers, start, stop), start=start):
-        rows, matrices = order.rows(number), order.matrices(number, options.augmentation)
-        powers, blurs = order.powers(number, options.augmentation), order.blurs(number, options.augmentation)
-        noise = order.noise(number, dataset.target.grid.size, options.augmentation)
+    is_cuda, workers = device.type == "cuda", 0 if dataset.is_cached else options.workers
+    source = _from_processes(dataset, order, workers, start, stop) if workers else _from_here(dataset, order, start, stop)
 
-        def send(array: NDArray[Any]) -> Tensor:
-            tensor = torch.from_numpy(array)
-            return (tensor.pin_memory() if pin else tensor).to(device, non_blocking=pin)
+    def make(number: int) -> Batch:
+        batch = _make(dataset, order, options.augmentation, number, next(samples))
+        return batch.pinned() if is_cuda else batch
 
-        yield Batch(
-            number=number,
-            rows=rows,
-            images=send(images[:, None]),
-            masks=send(masks),
-            matrices=send(matrices),
-            undrawn=None if dataset.undrawn is None else send(dataset.undrawn[rows]),
-            powers=None if powers is None else send(powers),
-            blurs=None if blurs is None else send(blurs),
-            noise=None if noise is None else send(noise),
-        )
-
-
-def _by_thread(dataset: PlaneDataset, order: Order, workers: int, start: int, stop: int) -> Iterator[Sample]:  # noqa: ARG001  # the other way's signature
-    """Read in a thread of this process."""
-    waiting: deque[Future[Sample]] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="reader") as pool:
+    waiting: deque[Future[Batch]] = deque()
+    with closing(source) as samples, _reader(device) as thread:
         try:
             for number in range(start, min(start + AHEAD, stop)):
-                waiting.append(pool.submit(_load, dataset, order, number))
+                waiting.append(thread.submit(make, number))
             for number in range(start, stop):
-                sample = waiting.popleft().result()
+                batch = waiting.popleft().result()
                 if number + AHEAD < stop:
-                    waiting.append(pool.submit(_load, dataset, order, number + AHEAD))
-                yield sample
+                    waiting.append(thread.submit(make, number + AHEAD))
+                yield batch.to(device)
         finally:
             for future in waiting:
                 future.cancel()
 
 
-def _load(dataset: PlaneDataset, order: Order, number: int) -> Sample:
-    return dataset.batch(order.rows(number).tolist())
+def _reader(device: torch.device) -> ThreadPoolExecutor:
+    """Return one thread; it pins memory for the GPU of this process, not for the first one."""
+    if device.type == "cuda" and device.index is not None:
+        return ThreadPoolExecutor(1, thread_name_prefix="reader", initializer=torch.cuda.set_device, initargs=(device,))
+    return ThreadPoolExecutor(1, thread_name_prefix="reader")
 
 
-def _by_processes(dataset: PlaneDataset, order: Order, workers: int, start: int, stop: int) -> Iterator[Sample]:
-    """Read in processes of their own, each with its own open shards."""
+def _make(dataset: PlaneDataset, order: Order, augmentation: Augmentation, number: int, sample: Sample) -> Batch:
+    """Put a batch together from its images."""
+    images, masks = sample
+    rows = order.rows(number)
+    powers, blurs = order.powers(number, augmentation), order.blurs(number, augmentation)
+    noise = order.noise(number, dataset.target.grid.size, augmentation)
+    return Batch(
+        number=number,
+        rows=rows,
+        images=torch.from_numpy(images[:, None]),
+        masks=torch.from_numpy(masks),
+        matrices=torch.from_numpy(order.matrices(number, augmentation)),
+        undrawn=None if dataset.undrawn is None else torch.from_numpy(dataset.undrawn[rows]),
+        powers=None if powers is None else torch.from_numpy(powers),
+        blurs=None if blurs is None else torch.from_numpy(blurs),
+        noise=None if noise is None else torch.from_numpy(noise),
+    )
+
+
+def _from_here(dataset: PlaneDataset, order: Order, start: int, stop: int) -> Generator[Sample, None, None]:
+    """Read in the thread that asks."""
+    for number in range(start, stop):
+        yield dataset.batch(order.rows(number).tolist())
+
+
+def _from_processes(dataset: PlaneDataset, order: Order, workers: int, start: int, stop: int) -> Generator[Sample, None, None]:
+    """Read in processes of their own, which start now, each with its own open shards."""
     loader: DataLoader[Any] = DataLoader(
-        dataset,  # type: ignore[arg-type]  # map-style by its methods, not by its base class
+        _Answers(dataset),  # type: ignore[arg-type]  # map-style by its methods, not by its base class
         batch_sampler=_Rows(order, start, stop),
         num_workers=workers,
         collate_fn=_whole,
         multiprocessing_context="spawn",
     )
     with starting_workers():
-        samples = iter(loader)
-    yield from samples
+        answers = iter(loader)
+
+    def samples() -> Generator[Sample, None, None]:
+        for answer in answers:
+            if isinstance(answer, CmrPlanesError):
+                raise answer
+            yield answer
+
+    return samples()
+
+
+class _Answers:
+    """A dataset whose errors are answers, since torch's loader adds a traceback to the sentence of one that is raised."""
+
+    def __init__(self, dataset: PlaneDataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitems__(self, rows: Sequence[int]) -> Sample | CmrPlanesError:
+        try:
+            return self.dataset.batch(rows)
+        except CmrPlanesError as error:
+            return error
 
 
 def _whole(sample: Any) -> Any:  # noqa: ANN401  # a Sample, which torch's types do not foresee

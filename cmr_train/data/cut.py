@@ -1,9 +1,15 @@
 """What the common matrix cuts of masks."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cmr_planes.system.progress import OnMessage
 from cmr_train.data.datasets import PlaneDataset
-from cmr_train.data.images import count_cut
+from cmr_train.data.images import SAME_PIXELS, count_cut
 from cmr_train.errors import TrainError
+
+_SPACING_SPREAD_MM = 0.01
+"""By how much the pixel sizes of a view's slices may differ."""
 
 
 def cut_shares(dataset: PlaneDataset) -> dict[str, float]:
@@ -11,7 +17,7 @@ def cut_shares(dataset: PlaneDataset) -> dict[str, float]:
     grid, index = dataset.target.grid, dataset.index
     cut: dict[str, int] = {}
     labelled: dict[str, int] = {}
-    for row in range(len(dataset) if dataset.target.has_masks else 0):
+    for row in np.flatnonzero(_may_be_cut(dataset)).tolist() if dataset.target.has_masks else ():
         shape, spacing_mm = (int(index.rows[row]), int(index.columns[row])), dataset.spacing_to_resample_mm(row)
         if all(n <= size for n, size in zip(grid.shape_of(shape, spacing_mm), grid.size, strict=True)):
             continue  # all images of a view have one matrix, so that its other images are not cut either
@@ -20,6 +26,25 @@ def cut_shares(dataset: PlaneDataset) -> dict[str, float]:
         cut[subject] = cut.get(subject, 0) + n_cut
         labelled[subject] = labelled.get(subject, 0) + n_labelled
     return {subject: cut[subject] / labelled[subject] for subject in cut if cut[subject]}
+
+
+def _may_be_cut(dataset: PlaneDataset) -> NDArray[np.bool_]:
+    """Return which images may be larger than the matrix, shape (images,), from the catalogue's tables alone."""
+    grid, index = dataset.target.grid, dataset.index
+    rows = index.first_rows()  # all images of a view have one matrix
+    sizes = np.stack([index.rows[rows], index.columns[rows]], axis=1).astype(np.float64)
+    if grid.pixel_mm is not None:
+        views = dataset.catalogue.views()
+        spacing_of = {
+            subject: spacing
+            for subject, view, spacing in zip(views.subject, views.view, views.spacing_mm.tolist(), strict=True)
+            if view == dataset.target.view.value
+        }
+        spacings_mm = np.array([spacing_of.get(index.subject(row), (np.inf, np.inf)) for row in rows.tolist()]).reshape(-1, 2)
+        sizes = sizes * (spacings_mm + _SPACING_SPREAD_MM) / grid.pixel_mm * (1 + 2 * SAME_PIXELS) + 1
+    is_large = np.zeros(len(index.subjects), dtype=np.bool_)
+    is_large[index.subject_number[rows]] = (sizes > grid.size).any(axis=1)
+    return np.asarray(is_large[index.subject_number])
 
 
 def check_cut(dataset: PlaneDataset, max_cut: float, on_message: OnMessage) -> None:
@@ -35,7 +60,7 @@ def check_cut(dataset: PlaneDataset, max_cut: float, on_message: OnMessage) -> N
         return
     grid, index = dataset.target.grid, dataset.index
     rows, columns = grid.size
-    n_subjects, worst = len({index.subject(row) for row in range(len(index))}), max(shares.values())
+    n_subjects, worst = len(index.keys()), max(shares.values())
     found = (
         f"{dataset.target.head.value}: the matrix of {rows} × {columns} pixels cuts masks of {len(shares)} of {n_subjects} "
         f"subjects, {worst:.1%} of the labelled pixels at worst"

@@ -17,6 +17,9 @@ from cmr_train.choices import CacheKind, Head
 from cmr_train.data.images import Grid, prepare_image, prepare_mask, scale
 from cmr_train.errors import TrainError
 
+CHECKED_SUBJECTS = 256
+"""Subjects of whom an image is read before the training."""
+
 Sample = tuple[NDArray[np.float32], NDArray[np.uint8]]
 """An image and its mask, or a batch of them: shapes (..., rows, columns)."""
 
@@ -91,7 +94,7 @@ class PlaneDataset:
         self._images: NDArray[Any] | None = None
         self._masks: NDArray[np.uint8] | None = None
         self._windows: NDArray[np.float32] | None = None
-        self._spacings: dict[str, tuple[tuple[float, float], ...]] = {}
+        self._spacings: dict[str, NDArray[np.float64]] = {}
 
     def __len__(self) -> int:
         return len(self.index)
@@ -157,7 +160,10 @@ class PlaneDataset:
         self._images, self._masks, self._windows = images, masks, windows
 
     def check(self) -> None:
-        """Read the first image of every subject, so that a shard that is missing or cut short is found now.
+        """Read the first image of some subjects, so that what cannot be trained on is found before the training.
+
+        They are all those whose shard is missing or not as large as it was sealed, and of the others :data:`CHECKED_SUBJECTS` at
+        most, evenly spread. The rest is checked when it is read.
 
         Raises
         ------
@@ -166,8 +172,11 @@ class PlaneDataset:
         TrainError
             A mask does not match.
         """
-        _, first_rows = np.unique(self.index.subject_number, return_index=True)
-        for row in first_rows:
+        first_rows, subjects = self.index.first_rows(), self.index.subjects
+        altered = self.catalogue.altered_shards()
+        doubtful = [row for row in first_rows if subjects.shard[self.index.subject_number[row]] in altered] if altered else []
+        spread = np.linspace(0, len(first_rows) - 1, min(CHECKED_SUBJECTS, len(first_rows))).astype(np.int64)
+        for row in (*doubtful, *first_rows[np.unique(spread)]):
             self._read(int(row))
 
     def mask(self, row: int) -> NDArray[np.uint8]:
@@ -187,8 +196,9 @@ class PlaneDataset:
         subject, view, _, slice_index = self._address(row)
         if subject not in self._spacings:
             planes = self.catalogue.view_attributes(subject, view).planes
-            self._spacings[subject] = tuple((plane.row_spacing_mm, plane.column_spacing_mm) for plane in planes)
-        return self._spacings[subject][slice_index]
+            self._spacings[subject] = np.array([(plane.row_spacing_mm, plane.column_spacing_mm) for plane in planes])
+        rows, columns = self._spacings[subject][slice_index].tolist()
+        return rows, columns
 
     def spacing_to_resample_mm(self, row: int) -> tuple[float, float] | None:
         """Return :meth:`spacing_mm` where the grid has a pixel size, else None: the shard is not read for what is not used."""

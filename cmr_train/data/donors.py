@@ -54,8 +54,8 @@ def donor_rows(catalogue: Catalogue, index: ImageIndex, seed: int) -> NDArray[np
     donors = derangement(participants(index), seed)
     places = np.nan_to_num(relative_places(catalogue, index))
     subjects: dict[str, dict[str, list[int]]] = {}
-    for row in range(len(index)):
-        subjects.setdefault(index.participant(row), {}).setdefault(index.subject(row), []).append(row)
+    for subject, own in index.rows_by_subject().items():
+        subjects.setdefault(index.participant(int(own[0])), {})[subject] = own.tolist()
     moments = np.zeros(len(index))
     for rows in (rows for visits in subjects.values() for rows in visits.values()):
         moments[rows] = index.phase_index[rows] / max(1, int(index.phase_index[rows].max()))

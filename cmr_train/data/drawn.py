@@ -17,13 +17,9 @@ def drawn_structures(catalogue: Catalogue, index: ImageIndex, view: CardiacView)
     -------
         Shape (images, 6), in the order of :class:`cmr_planes.views.Structure`.
     """
-    by_subject: dict[str, NDArray[np.bool_]] = {}
     drawn = np.zeros((len(index), len(Structure)), dtype=np.bool_)
-    for row in range(len(index)):
-        subject = index.subject(row)
-        if subject not in by_subject:
-            by_subject[subject] = catalogue.labelled_structures(subject, view)
-        drawn[row] = by_subject[subject][index.phase_index[row], index.slice_index[row]]
+    for subject, rows in index.rows_by_subject().items():
+        drawn[rows] = catalogue.labelled_structures(subject, view)[index.phase_index[rows], index.slice_index[rows]]
     return drawn
 
 
@@ -59,7 +55,7 @@ def keep_drawn(labels: NDArray[np.uint8], is_drawn: NDArray[np.bool_]) -> NDArra
 
 def unwanted_pixels(catalogue: Catalogue, index: ImageIndex, view: CardiacView, wanted: Sequence[Structure]) -> dict[str, int]:
     """Count the pixels of each structure that was drawn on a view of an index's subjects and is not wanted, by its name."""
-    table, subjects = catalogue.annotations(), {index.subject(row) for row in range(len(index))}
+    table, subjects = catalogue.annotations(), {*index.keys()}
     rows = [row for row in range(len(table)) if table.view[row] == view.value and table.subject[row] in subjects]
     pixels = table.label_pixels[rows].sum(axis=0)
     return {

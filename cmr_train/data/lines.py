@@ -48,10 +48,7 @@ def lines_on_grid(catalogue: Catalogue, index: ImageIndex, grid: Grid) -> tuple[
     """
     lines = np.empty((len(index), 2, 3), dtype=np.float32)
     pixels_mm = np.empty((len(index), 2), dtype=np.float32)
-    rows_of: dict[str, list[int]] = {}
-    for row in range(len(index)):
-        rows_of.setdefault(index.subject(row), []).append(row)
-    for subject, rows in rows_of.items():
+    for subject, rows in index.rows_by_subject().items():
         view = catalogue.view_attributes(subject, str(index.view[rows[0]]))
         if view.boxes is None:
             raise TrainError(f"subject {subject!r} has no lines in {str(catalogue.path)!r}: it was kept without positions")

@@ -15,9 +15,9 @@ LARGE_DIFFERENCE = 1.1
 
 def spacings_of(catalogue: Catalogue, index: ImageIndex) -> NDArray[np.float64]:
     """Return the distances between rows and between columns of each view in an index, shape (views, 2), in mm."""
-    wanted = {(index.subject(row), str(index.view[row])) for row in range(len(index))}
+    wanted = {str(view): {*index.select(index.view == view).keys()} for view in np.unique(index.view)}
     views = catalogue.views()
-    is_wanted = [pair in wanted for pair in zip(views.subject, views.view, strict=True)]
+    is_wanted = [subject in wanted.get(view, ()) for subject, view in zip(views.subject, views.view, strict=True)]
     spacings: NDArray[np.float64] = views.spacing_mm[np.array(is_wanted, dtype=np.bool_)]
     return spacings
 

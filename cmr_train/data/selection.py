@@ -83,7 +83,7 @@ def _of_use(config: RunConfig, catalogue: Catalogue, index: ImageIndex, head: He
 
 def participants(index: ImageIndex) -> tuple[str, ...]:
     """Return the participants of some images, each once, in order of their first image."""
-    return tuple(dict.fromkeys(index.participant(row) for row in range(len(index))))
+    return tuple(dict.fromkeys(index.participant(row) for row in index.first_rows().tolist()))
 
 
 def annotated_participants(catalogue: Catalogue) -> frozenset[str]:
@@ -125,12 +125,12 @@ def split_of(config: RunConfig, index: ImageIndex, head: Head, annotated: frozen
 def of_participants(index: ImageIndex, chosen: Collection[str]) -> ImageIndex:
     """Return the images of some participants."""
     wanted = frozenset(chosen)
-    return index.select(np.array([index.participant(row) in wanted for row in range(len(index))], dtype=np.bool_))
+    return index.of_subjects(np.array([person in wanted for person in index.subjects.participant], dtype=np.bool_))
 
 
 def n_subjects_of(index: ImageIndex, chosen: Collection[str]) -> int:
     """Count the subjects whose images an index holds and who belong to some participants."""
-    return len({index.subject(row) for row in range(len(index)) if index.participant(row) in chosen})
+    return sum(index.participant(row) in chosen for row in index.first_rows().tolist())
 
 
 def _in_short(phases: list[str]) -> str:

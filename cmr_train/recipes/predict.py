@@ -236,7 +236,7 @@ def predict(
         on_message(said)
     with only_run(folder), opened_sources(sources, ensemble.view, frames, folder, on_extract) as catalogue:
         identity, index = CatalogueIdentity.of(catalogue), catalogue.index(ensemble.view)
-        keys = list(dict.fromkeys(index.subject(row) for row in range(len(index))))
+        keys = list(index.keys())
         without_grid = _without_grid(catalogue, ensemble.view, keys, options.like)
         instances = cmr_planes.SourceInstances(sources, catalogue) if MapFormat.SEG in options.formats else None
         claim_folder(folder, prediction_origin(ensemble, identity, options.to_json()), overwrite=overwrite)

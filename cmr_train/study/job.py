@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cmr_planes.errors import CmrPlanesError
-from cmr_planes.system.reasons import reason
+from cmr_planes.system.reasons import advice, reason
 from cmr_planes.system.run_lock import only_run
 from cmr_planes.system.whole_file import file_sha256
 from cmr_train.choices import Weights
@@ -173,7 +173,7 @@ def _carried_out(job: Job) -> Outcome:
         return Outcome(state=State.FAILED, error=str(error), is_final=not is_chance)
     except OSError as error:
         where = f"{error.filename!r}: " if error.filename else ""
-        return Outcome(state=State.FAILED, error=f"{where}{reason(error)}; check the path and the free space")
+        return Outcome(state=State.FAILED, error=f"{where}{reason(error)}; {advice(error)}")
     except Exception as error:  # noqa: BLE001  # a bug in one run must not cost the others; the traceback is kept
         traceback.print_exc()
         where = str(Path(job.out) / LOG_NAME)

@@ -12,6 +12,7 @@ from types import FrameType
 import torch
 from torch import nn
 
+from cmr_planes.errors import ShardError
 from cmr_train.choices import Head, Schedule
 from cmr_train.compute.devices import Compute
 from cmr_train.compute.distributed import World
@@ -19,7 +20,7 @@ from cmr_train.config import RunConfig, TrainingConfig
 from cmr_train.data.augment import Augmentation
 from cmr_train.data.batches import Batch, BatchOptions, Order, batches
 from cmr_train.data.datasets import PlaneDataset
-from cmr_train.errors import DivergedError
+from cmr_train.errors import DivergedError, TrainError
 from cmr_train.training.objectives import Objective
 from cmr_train.training.state import TrainState, enter
 from cmr_train.training.tracking import Record
@@ -157,6 +158,10 @@ def train(
     ------
     DivergedError
         A loss or a weight is not finite; nothing was handed to ``on_checkpoint`` since it happened.
+    ShardError
+        Images cannot be read. If this is the only process, the state before them was handed to ``on_checkpoint``.
+    TrainError
+        A mask does not match; likewise.
     """
     main, *others = tasks
     n_iterations, runtime = config.training.iterations, config.runtime
@@ -173,11 +178,14 @@ def train(
         clock = _Clock(state, {task.head: task.name for task in tasks}, config, world)
         while state.iteration < n_iterations:
             rate = learning_rate(config.training, state.iteration)
-            for task, waiting in other_batches if state.iteration % beta == 0 else ():
+            due = [*(other_batches if state.iteration % beta == 0 else ()), (main, main_batches)]
+            with _kept_if_unreadable(state, world, hooks):
+                ready = [
+                    (task, next(waiting)) for task, waiting in due
+                ]  # all before any step, so that the state is one between two
+            for task, batch in ready:
                 enter(state, task.head)
-                step(state, task, next(waiting), network, compute, rate)
-            enter(state, main.head)
-            step(state, main, next(main_batches), network, compute, rate)
+                step(state, task, batch, network, compute, rate)
             state.iteration += 1
             is_last = state.iteration == n_iterations
             is_look_due = runtime.validate_every > 0 and (is_last or state.iteration % runtime.validate_every == 0)
@@ -197,6 +205,19 @@ def train(
             if is_stopped and not is_last:
                 return False
     return True
+
+
+@contextmanager
+def _kept_if_unreadable(state: TrainState, world: World, hooks: Hooks) -> Iterator[None]:
+    """Hand the state to ``on_checkpoint`` where images cannot be read; of several processes one alone cannot do that."""
+    try:
+        yield
+    except (ShardError, TrainError) as error:
+        if not state.iteration or world.size > 1:
+            raise
+        _check_finite(state, world)
+        hooks.on_checkpoint(state)
+        raise type(error)(f"{error}; the run resumes from the checkpoint after iteration {state.iteration:,}") from error
 
 
 class _Clock:

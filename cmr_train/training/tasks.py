@@ -342,7 +342,7 @@ def _objective(session: Session, dataset: PlaneDataset, order: Order) -> Objecti
 def _say_uncertain_order(session: Session, dataset: PlaneDataset) -> None:
     """Say of how many subjects the order of the slices may be a guess."""
     index, view = dataset.index, dataset.target.view.value
-    subjects = {index.subject(row) for row in range(len(index))}
+    subjects = {*index.keys()}
     found = {note.subject for note in dataset.catalogue.notes() if note.code == NoteCode.NO_DIRECTIONS and note.view == view}
     if subjects & found:
         session.reporter.on_message(
@@ -374,7 +374,8 @@ def _favoured(session: Session, images: Mapping[Head, TaskImages]) -> tuple[int,
     index = images[Head.POSITIONS].train
     common = frozenset(images[Head.STRUCTURES].split.train).intersection(participants(index))
     annotated = _same_people(session, session.catalogues[Head.POSITIONS], session.catalogues[Head.STRUCTURES], common)
-    rows = tuple(row for row in range(len(index)) if index.participant(row) in annotated)
+    is_annotated = np.array([person in annotated for person in index.subjects.participant], dtype=np.bool_)
+    rows = tuple(np.flatnonzero(is_annotated[index.subject_number]).tolist())
     if not rows:
         raise TrainError(
             "annotated_share needs images with positions of the annotated participants, and none of these has positions; "

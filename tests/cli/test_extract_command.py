@@ -68,7 +68,7 @@ def test_an_output_folder_that_cannot_be_made_is_one_sentence(source, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     result = extract(source, tmp_path / "file" / "out.h5")
     assert result.exit_code == 1
-    assert "check the path, its permissions" in result.stderr
+    assert "file exists; check the path" in result.stderr
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

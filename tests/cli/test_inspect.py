@@ -1,6 +1,8 @@
 """``cmr-planes inspect``: what it counts, what it keeps to itself, and its exit codes."""
 
+import dataclasses
 import json
+import re
 from pathlib import Path
 
 import h5py
@@ -10,6 +12,7 @@ from click.testing import CliRunner
 
 from cmr_planes.cli import main
 from cmr_planes.errors import ExitCode
+from cmr_planes.fates import Fate, PlaneFate
 from tests.helpers.catalogues import make_catalogue, write_batches
 from tests.helpers.records import make_subject, rejected_subject
 
@@ -66,9 +69,9 @@ def test_keys_are_printed_with_v_only(out: Path, options: list[str]) -> None:
 
 
 def test_v_lists_what_became_of_each_plane(out: Path) -> None:
-    text = CliRunner(env={"COLUMNS": "200"}).invoke(main, ["inspect", str(out), "-v"]).stdout
+    text = CliRunner().invoke(main, ["inspect", str(out), "-v"]).stdout
     lines = [line.split() for line in text.splitlines() if "8 planes with one frame" in line]
-    assert lines[0][:6] == ["SYN-0003", "–", "8", "1", "–", "–"]
+    assert lines[0][:8] == ["2", "SYN-0003", "–", "–", "8", "×", "1", "–"]
     planes = json.loads(CliRunner().invoke(main, ["inspect", str(out), "--json", "-v"]).stdout)["planes"]
     assert planes[0] == {
         "subject": "SYN-0003",
@@ -82,6 +85,31 @@ def test_v_lists_what_became_of_each_plane(out: Path) -> None:
         "sentence": "",
     }
     assert planes[1]["angle_deg"] is None
+
+
+def test_series_of_one_fate_share_a_row(tmp_path: Path) -> None:
+    fates = [PlaneFate(series_number=n, view="sax", n_frames=25, distance_mm=10.0 * n, fate=Fate.USED) for n in (8, 7, 9, 3)]
+    subject = dataclasses.replace(make_subject(1, n_slices=1), planes=tuple(fates))
+    text = CliRunner().invoke(main, ["inspect", str(write_batches(tmp_path, [[subject]])), "-v"]).stdout
+    row = next(line for line in text.splitlines() if "7-9" in line)
+    assert re.split(r" {2,}", row.strip()) == ["1", "SYN-0001", "SAX", "3, 7-9", "4 × 25", "–", "30 to 90", "used"]
+
+
+def test_the_first_lines_say_what_the_catalogue_is_good_for(out: Path) -> None:
+    lines = CliRunner().invoke(main, ["inspect", str(out)]).stdout.splitlines()
+    assert lines[:4] == [
+        "2 of 3 subjects can be used",
+        "with positions: SAX 2, 2Ch 2, 4Ch 2",
+        "annotated: no subject",
+        f"to look at first: subject 3, whose images agree least: cmr-planes show {out} -o pictures --subject 3",
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_an_encoding_without_some_signs_gets_plain_ones(out: Path, encoding: str) -> None:
+    done = CliRunner(charset=encoding).invoke(main, ["inspect", str(out)])
+    assert (done.exit_code, done.exception) == (0, None)
+    assert "208 x 180 (2)" in done.stdout or encoding == "latin-1"
 
 
 def test_nothing_usable_has_an_exit_code_of_its_own(tmp_path: Path) -> None:

@@ -42,7 +42,11 @@ def test_an_unknown_command_is_a_bad_argument() -> None:
     [
         (ShardError("the shard\nis broken"), ExitCode.FAILED, "Error: the shard is broken"),
         (SourceError("no DICOM"), ExitCode.NOTHING_USABLE, "Error: no DICOM"),
-        (OSError(28, "No space left on device", "a.png"), ExitCode.FAILED, "Error: 'a.png': no space left on device; check"),
+        (
+            OSError(28, "No space left on device", "a.png"),
+            ExitCode.FAILED,
+            "Error: 'a.png': no space left on device; free some space there",
+        ),
         (KeyboardInterrupt(), ExitCode.INTERRUPTED, "interrupted; half of it is kept"),
     ],
     ids=["shard", "source", "disk", "interrupt"],

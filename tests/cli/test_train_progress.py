@@ -19,9 +19,9 @@ def test_a_line_of_progress_has_losses_rate_and_validation_dice(data, tmp_path, 
     done = train("pretext", *options(data=data, out=tmp_path / "run", validate_every=2, log_every=2), *fractions)
     assert done.exit_code == 0, done.stderr
     last = done.stderr.splitlines()[-1]
-    assert re.fullmatch(r"training: 6 of 6 iterations, loss \d\.\d{4}, [\d,]+ images/s, validation Dice 0\.\d{3}", last), (
-        done.stderr
-    )
+    assert re.fullmatch(
+        r"training: 6 of 6 iterations, loss \d\.\d{4}, [\d,]+ images/s, validation Dice 0\.\d{3}, 0:\d\d so far", last
+    ), done.stderr
 
 
 def test_quiet_leaves_results_only(data, tmp_path, monkeypatch):

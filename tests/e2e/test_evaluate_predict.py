@@ -165,8 +165,12 @@ def test_images_of_other_pixels_are_said_and_a_run_that_does_not_say_its_own(tmp
 def test_summary_and_table_say_what_was_measured(tmp_path, annotated):
     run = write_run(tmp_path / "run", data=annotated, threshold=0.6)
     result = command("evaluate", run)
-    for words in ("Dice", "bai2019", "all_borders", "missed", "invented", "pooled", "ED", "ES", "5 subjects evaluated"):
+    assert "SAX, 5 subjects of out.h5 (test set): mean (standard deviation)" in result.stdout
+    for words in ("Dice, ED", "Dice, ES", "Dice, pooled", "5 subjects evaluated"):
         assert words in result.stdout
+    assert "bai2019" not in result.stdout
+    for words in ("bai2019", "all_borders", "missed", "invented", "pooled", "ED", "ES"):
+        assert words in command("evaluate", run, "-v").stdout
     assert "SYN" not in result.output
     summary = json.loads((run / "summary.json").read_text())
     assert set(summary["definitions"]) == {metric.value for metric in Metric}
@@ -183,7 +187,9 @@ def test_summary_and_table_say_what_was_measured(tmp_path, annotated):
 
 def test_a_network_that_finds_nothing_fails_and_is_counted(tmp_path, annotated):
     run = write_run(tmp_path / "run", data=annotated, threshold=2.0)
-    assert command("evaluate", run).exit_code == 0
+    result = command("evaluate", run)
+    assert result.exit_code == 0
+    assert "no slice in common with the truth: LV in 10 of 10" in result.stdout
     (row,) = [
         row for row in json.loads((run / "summary.json").read_text())["results"] if (row["phase"], row["structure"]) == ("ed", "LV")
     ]
@@ -213,7 +219,7 @@ def test_a_baseline_adds_paired_differences(tmp_path, annotated):
     assert command("evaluate", baseline).exit_code == 0
     result = command("evaluate", run, "--baseline", baseline)
     assert result.exit_code == 0
-    assert "Difference from worse" in result.stdout
+    assert "Difference in Dice from worse" in result.stdout
     assert "Wilcoxon" in result.stdout
     summary = json.loads((run / "summary.json").read_text())
     (row,) = [

@@ -13,6 +13,7 @@ from cmr_train.data.datasets import PlaneDataset, Target, choose_cache, class_fr
 from cmr_train.data.images import Grid, fit, normalise
 from cmr_train.data.memory import free_bytes
 from cmr_train.errors import TrainError
+from tests.helpers.damage import damage_chunk
 from tests.helpers.training import SIZE, open_index, small_catalogue
 
 CPU = torch.device("cpu")
@@ -83,6 +84,58 @@ def test_a_shard_that_is_cut_short_is_found_before_training(tmp_path):
     shard.write_bytes(shard.read_bytes()[:-1000])
     with pytest.raises(ShardError, match=r"00001\.h5"):
         make_dataset(path).check()
+
+
+def test_a_shard_that_is_cut_short_is_found_though_its_subjects_are_not_among_the_checked(tmp_path, monkeypatch):
+    monkeypatch.setattr("cmr_train.data.datasets.CHECKED_SUBJECTS", 1)
+    path = small_catalogue(tmp_path, 4)
+    make_dataset(path).check()
+    shard = tmp_path / "out.shards" / "00001.h5"
+    shard.write_bytes(shard.read_bytes()[:-1000])
+    with pytest.raises(ShardError, match=r"00001\.h5"):
+        make_dataset(path).check()
+    shard.unlink()
+    with pytest.raises(ShardError, match=r"00001\.h5.* does not exist"):
+        make_dataset(path).check()
+
+
+def test_of_many_subjects_some_are_read_before_the_training(catalogue_path, monkeypatch):
+    dataset, read = make_dataset(catalogue_path), []
+    monkeypatch.setattr(dataset, "_read", read.append)
+    dataset.check()
+    assert read == dataset.index.first_rows().tolist()
+    read.clear()
+    monkeypatch.setattr("cmr_train.data.datasets.CHECKED_SUBJECTS", 2)
+    dataset.check()
+    assert read == [0, dataset.index.first_rows()[-1]]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_image_is_named_where_its_batch_comes(tmp_path, workers):
+    path = small_catalogue(tmp_path, 4)
+    damage_chunk(tmp_path / "out.shards" / "00001.h5", "SYN-0003", 4)
+    dataset = make_dataset(path)
+    order = Order(n_images=len(dataset), batch_size=1, seed=0, task=0)
+    bad = next(number for number in range(len(dataset)) if order.rows(number)[0] == 16)
+    assert bad > 0
+    stream = batches(dataset, order, BatchOptions(workers=workers), CPU, start=bad - 1, stop=len(dataset))
+    assert next(stream).number == bad - 1
+    with pytest.raises(
+        ShardError, match=r"^sax/image, phase 1, slice 1 of subject 'SYN-0003' cannot be read: shard '.*' is damaged; [^\n]*$"
+    ):
+        next(stream)
+
+
+def test_a_batch_goes_to_a_device_whole(catalogue_path):
+    dataset = make_dataset(catalogue_path)
+    order = Order(n_images=len(dataset), batch_size=3, seed=0, task=0)
+    augmentation = Augmentation(rotation_deg=10, gamma=0.2, noise=0.1, blur=0.5)
+    batch = next(batches(dataset, order, BatchOptions(augmentation=augmentation), CPU, start=0, stop=1))
+    sent = batch.to(torch.device("meta"))
+    tensors = {name for name in ("images", "masks", "matrices", "powers", "blurs", "noise") if getattr(sent, name).is_meta}
+    assert len(tensors) == 6
+    assert (sent.number, sent.undrawn) == (0, None)
+    np.testing.assert_array_equal(sent.rows, order.rows(0))
 
 
 def test_frequencies_are_those_of_the_masks(catalogue_path):

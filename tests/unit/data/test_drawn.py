@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.shards.open_files import OpenFiles
 from cmr_planes.views import CardiacView, Structure
 from cmr_train.choices import Head
 from cmr_train.data.datasets import PlaneDataset, Target, class_frequencies
@@ -33,6 +34,16 @@ def test_structures_are_told_apart_by_image(catalogue):
     np.testing.assert_array_equal(has_all(drawn, (LV, RV)), is_diastole)
     np.testing.assert_array_equal(has_any(drawn, (Structure.LA, RV)), is_diastole)
     assert drawn_sentence(drawn) == "LV 12, Myo 6, RV 6"
+
+
+def test_what_was_drawn_is_read_once(catalogue, monkeypatch):
+    with Catalogue(catalogue.path) as fresh:
+        index, read, linked_file = fresh.index(CardiacView.SAX), [], OpenFiles.linked_file
+        monkeypatch.setattr(OpenFiles, "linked_file", lambda files, *link: read.append(link) or linked_file(files, *link))
+        first, second = (drawn_structures(fresh, index, CardiacView.SAX) for _ in range(2))
+        assert read == [("labels", "SYN-0001"), ("labels", "SYN-0002")]
+        np.testing.assert_array_equal(first, second)
+        np.testing.assert_array_equal(first, drawn_structures(catalogue, index, CardiacView.SAX))
 
 
 def test_what_is_not_wanted_is_counted(catalogue):

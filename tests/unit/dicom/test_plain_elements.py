@@ -12,12 +12,13 @@ from pydicom.filereader import data_element_generator
 from pydicom.sequence import Sequence
 
 from cmr_planes.dicom import tags
-from cmr_planes.dicom.elements import PARSE_ERRORS
 from cmr_planes.dicom.headers import HEADER_TAGS
+from cmr_planes.dicom.other_elements import PARSE_ERRORS
 from cmr_planes.dicom.plain_elements import walk_plain_elements
 from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.phantom.small_study import encode_study, simple_study
 
+WANTED = frozenset(HEADER_TAGS)
 Reading = tuple[dict[int, bytes], int]
 
 
@@ -43,7 +44,7 @@ def by_pydicom(data: bytes, start: int) -> Reading | None:
 
 def walked_then_by_pydicom(data: bytes, start: int) -> Reading | None:
     """Return the same from a walk that pydicom goes on with."""
-    values, position, is_past_last = walk_plain_elements(data, start, HEADER_TAGS, tags.RESCALE_SLOPE)
+    values, position, is_past_last = walk_plain_elements(data, start, WANTED, tags.RESCALE_SLOPE)
     if is_past_last:
         return values, position
     rest = by_pydicom(data, position)
@@ -82,7 +83,7 @@ def with_sequence(*, is_undefined: bool) -> bytes:
 
 
 def test_a_plain_header_is_read_to_its_end() -> None:
-    walk = walk_plain_elements(HEADER, 0, HEADER_TAGS, tags.RESCALE_SLOPE)
+    walk = walk_plain_elements(HEADER, 0, WANTED, tags.RESCALE_SLOPE)
     assert walk.is_past_last
     assert (walk.values, walk.position) == by_pydicom(HEADER, 0)
     assert len(walk.values) > 30
@@ -91,7 +92,7 @@ def test_a_plain_header_is_read_to_its_end() -> None:
 @pytest.mark.parametrize("is_undefined", [True, False])
 def test_sequences_are_passed_over(is_undefined: bool) -> None:
     data = with_sequence(is_undefined=is_undefined)
-    assert walk_plain_elements(data, 0, HEADER_TAGS, tags.RESCALE_SLOPE).is_past_last is not is_undefined
+    assert walk_plain_elements(data, 0, WANTED, tags.RESCALE_SLOPE).is_past_last is not is_undefined
     assert walked_then_by_pydicom(data, 0) == by_pydicom(data, 0)
 
 
@@ -105,7 +106,7 @@ def test_elements_of_other_value_representations_are_left_to_pydicom(vr: bytes) 
 def test_a_header_that_is_cut_off_anywhere_is_read_as_by_pydicom() -> None:
     for size in range(len(HEADER)):
         data = HEADER[:size]
-        walk = walk_plain_elements(data, 0, HEADER_TAGS, tags.RESCALE_SLOPE)
+        walk = walk_plain_elements(data, 0, WANTED, tags.RESCALE_SLOPE)
         assert not (walk.is_past_last and size <= walk.position)
         assert walked_then_by_pydicom(data, 0) == by_pydicom(data, 0)
 

@@ -71,6 +71,36 @@ def test_the_index_selects_views_rows_and_persons(out: Path) -> None:
         at_ed.rows[0] = 1
 
 
+def test_an_index_gives_the_rows_of_each_subject_in_any_order(out: Path) -> None:
+    with Catalogue(out) as catalogue:
+        whole, sax = catalogue.index(), catalogue.index(SAX)
+    assert set(whole.view) == {"sax", "4ch"}
+    mixed = whole.select(np.array([17, 3, 16, 0, 9]))
+    assert [mixed.subject(row) for row in range(5)] == ["SYN-0003", "SYN-0001", "SYN-0003", "SYN-0001", "SYN-0002"]
+    assert {key: rows.tolist() for key, rows in mixed.rows_by_subject().items()} == {
+        "SYN-0003": [0, 2],
+        "SYN-0001": [1, 3],
+        "SYN-0002": [4],
+    }
+    assert [*mixed.rows_by_subject()] == [*mixed.keys()] == ["SYN-0003", "SYN-0001", "SYN-0002"]
+    assert mixed.first_rows().tolist() == [0, 1, 4]
+    assert mixed.of_subjects(np.array([False, True, True, True])).keys() == ("SYN-0003", "SYN-0002")
+    assert sax.select(sax.has_positions) is sax  # nothing is copied where all rows stay
+    none = sax.select(np.zeros(len(sax), dtype=bool))
+    assert (len(none), none.keys(), none.rows_by_subject()) == (0, (), {})
+    assert sum(getattr(sax, name).nbytes for name in ("subject_number", "phase_index", "slice_index", "rows")) == 16 * len(sax)
+
+
+def test_shards_that_are_not_as_they_were_sealed_are_named_without_opening_them(out: Path) -> None:
+    with Catalogue(out) as catalogue:
+        names = sorted(set(catalogue.subjects().shard))
+        assert catalogue.altered_shards() == frozenset()
+        first, second = (out.parent / name for name in names[:2])
+        first.unlink()
+        second.write_bytes(second.read_bytes() + b"x")
+        assert catalogue.altered_shards() == {*names[:2]}
+
+
 def test_subjects_rejections_and_notes_are_values_again(out: Path) -> None:
     with Catalogue(out) as catalogue:
         subjects = catalogue.subjects()

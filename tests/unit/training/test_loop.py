@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from cmr_planes.errors import ShardError
 from cmr_planes.views import CardiacView
 from cmr_train.choices import DecoderSharing, Head, LossKind, Recipe, Schedule, Sharing, TransferMode
 from cmr_train.compute.devices import Compute
@@ -24,6 +25,7 @@ from cmr_train.training.objectives import ClassObjective
 from cmr_train.training.state import make_state, restore, state_to_save
 from cmr_train.training.tracking import Record, keep_until
 from cmr_train.training.transfer import StatisticsBank, freeze, load_weights, set_training
+from tests.helpers.damage import damage_chunk
 from tests.helpers.training import SIZE, open_index, small_catalogue, small_config
 
 CPU = Compute(torch.device("cpu"))
@@ -107,6 +109,28 @@ def test_a_run_in_two_parts_gives_the_weights_of_the_whole(catalogue_path, tmp_p
     assert equal(copy_of(state), copy_of(second))
     assert [record.losses for record in rest] == [record.losses for record in whole[-len(rest) :]]
     assert rest[0].iteration == 4
+
+
+@pytest.mark.parametrize("given", [{}, {"mode": TransferMode.MULTITASK, "beta": 2}])
+def test_damage_that_is_met_costs_no_iteration_and_changes_no_weight(tmp_path, given):
+    path = small_catalogue(tmp_path, 4)
+    config, whole, tasks = begin(path, iterations=6, **given)
+    go(config, whole, tasks)
+    main, *others = tasks
+    first_read_at_4 = (row for row in main.order.rows(4) if not any(row in each.order.rows(n) for each in others for n in range(3)))
+    row, index = int(next(first_read_at_4)), main.dataset.index
+    shard = tmp_path / index.subjects.shard[index.subject_number[row]]
+    before = damage_chunk(shard, index.subject(row), row % 6)
+    _, state, tasks = begin(path, iterations=6, **given)
+    saved = []
+    with pytest.raises(ShardError, match=r"0000\d\.h5' is damaged; .*; the run resumes from the checkpoint after iteration 4$"):
+        go(config, state, tasks, on_checkpoint=lambda at: saved.append(state_to_save(at, ALONE)))
+    assert len(saved) == 1
+    shard.write_bytes(before)
+    _, resumed, tasks = begin(path, iterations=6, **given)
+    restore(resumed, saved[0])
+    go(config, resumed, tasks)
+    assert equal(copy_of(resumed), copy_of(whole))
 
 
 def test_the_seed_decides_the_weights(catalogue_path):
