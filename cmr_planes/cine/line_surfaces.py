@@ -33,9 +33,6 @@ N_SIDE = round(RANGE_MM / STEP_MM)
 N_OFFSETS = 2 * N_SIDE + 1
 """Offsets of a grid on each axis."""
 
-Bank = tuple[NDArray[np.float32], NDArray[np.bool_]]
-"""Parallel profiles of an image, shape (line, sample), and which samples are inside it."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ThickImage:
@@ -81,54 +78,99 @@ def line_surfaces(images: Sequence[ThickImage], pairs: Sequence[tuple[int, int]]
     -------
         The surfaces of the pairs that share a line of at least ``MIN_COMMON_MM`` with intensities that are not flat.
     """
+    sources = [_Source.of(image) for image in images]
     kept, maps, surfaces = [], [], []
     for (first, second), centre_mm in zip(pairs, centres_mm, strict=True):
-        found = _pair(images[first], images[second], centre_mm)
+        found = _pair(sources[first], sources[second], centre_mm)
         if found is not None:
             kept.append((first, second))
             maps.append(found[0])
             surfaces.append(found[1])
-    shape = (N_OFFSETS, N_OFFSETS, N_OFFSETS)
     return LineSurfaces(
         pairs=np.array(kept, dtype=np.int64).reshape(-1, 2),
         offsets_from_shift=np.array(maps).reshape(-1, 3, 3),
-        correlation=np.array(surfaces, dtype=np.float32).reshape(-1, *shape),
+        correlation=np.array(surfaces, dtype=np.float32).reshape(-1, N_OFFSETS, N_OFFSETS, N_OFFSETS),
     )
 
 
-def _pair(first: ThickImage, second: ThickImage, centre_mm: FloatArray) -> tuple[FloatArray, NDArray[np.float32]] | None:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Source:
+    """An image made ready to be sampled."""
+
+    plane: ImagePlane
+    values: NDArray[np.float32]
+    thickness_mm: float
+    row_column_from_patient: FloatArray
+    """Shape (2, 3), pixels per mm."""
+    least_deviation: float
+    """Standard deviation below which a profile is flat."""
+
+    @classmethod
+    def of(cls, image: ThickImage) -> "_Source":
+        values = image.image.astype(np.float32)
+        return cls(
+            plane=image.plane,
+            values=values,
+            thickness_mm=image.thickness_mm,
+            row_column_from_patient=np.asarray(np.linalg.pinv(image.plane.patient_from_pixel[:3, :2])[::-1], dtype=np.float64),
+            least_deviation=MIN_DEVIATION * max(float(values.std()), MIN_DEVIATION),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bank:
+    """Parallel profiles of an image."""
+
+    values: NDArray[np.float32]
+    """Shape (line, sample)."""
+    inside: NDArray[np.bool_] | None
+    """Which samples are inside the image, the same shape; None for all."""
+
+    def middle(self) -> NDArray[np.bool_]:
+        """Return which samples of the middle line are inside."""
+        return np.ones(self.values.shape[1], dtype=np.bool_) if self.inside is None else self.inside[N_SIDE]
+
+    def is_flat(self, least_deviation: float) -> bool:
+        """Tell whether the middle line has no contrast."""
+        known = self.values[N_SIDE, self.middle()]
+        return not known.size or float(known.std()) <= least_deviation
+
+
+def _pair(first: _Source, second: _Source, centre_mm: FloatArray) -> tuple[FloatArray, NDArray[np.float32]] | None:
     """Return the map from shifts to offsets and the correlations of two images, None where they cannot be compared."""
     try:
         line = intersect_planes(first.plane, second.plane)
     except ParallelPlanesError:
         return None
-    along, normals = line.direction, (first.plane.normal, second.plane.normal)
-    sine = float(np.linalg.norm(np.cross(*normals)))
+    along, normals = line.direction, np.stack([first.plane.normal, second.plane.normal])
+    sine = float(1 - (normals[0] @ normals[1]) ** 2) ** 0.5
     if sine < MIN_SINE:
         return None
     middle_mm = line.point_mm + ((centre_mm - line.point_mm) @ along) * along
-    across = [np.cross(normal, along) for normal in normals]
-    bank = _bank(first, middle_mm, across[0], along, REACH_MM, second.thickness_mm / sine)
-    other = _bank(second, middle_mm, across[1], along, REACH_MM + RANGE_MM, first.thickness_mm / sine)
-    if _is_flat(bank, first) or _is_flat(other, second) or not _is_long_enough(bank, other):
+    across = np.cross(normals, along)
+    bank = _sample(first, middle_mm, (across[0], along), REACH_MM, second.thickness_mm / sine)
+    other = _sample(second, middle_mm, (across[1], along), REACH_MM + RANGE_MM, first.thickness_mm / sine)
+    n_more = round(RANGE_MM / STEP_MM)
+    common_mm = STEP_MM * (bank.middle() & other.middle()[n_more:-n_more]).sum()
+    if common_mm < MIN_COMMON_MM or bank.is_flat(first.least_deviation) or other.is_flat(second.least_deviation):
         return None
     offsets_from_shift = np.stack([normals[1] / (across[0] @ normals[1]), -normals[0] / (across[1] @ normals[0]), along])
     return offsets_from_shift, _correlate(bank, other)
 
 
-def _bank(
-    image: ThickImage, middle_mm: FloatArray, across: FloatArray, along: FloatArray, reach_mm: float, width_mm: float
-) -> Bank:
+def _sample(
+    source: _Source, middle_mm: FloatArray, directions: tuple[FloatArray, FloatArray], reach_mm: float, width_mm: float
+) -> _Bank:
     """Sample an image on parallel lines, each averaged over the width that the other slice has there.
 
     Parameters
     ----------
-    image
+    source
         The image.
     middle_mm
         Middle of the middle line, shape (3,), LPS.
-    across, along
-        Unit vectors in the plane, shape (3,) each.
+    directions
+        Across and along the lines: unit vectors in the plane, shape (3,) each.
     reach_mm
         Length of a line to each side.
     width_mm
@@ -139,19 +181,25 @@ def _bank(
     weights = _box_weights(width_mm)
     n_more = len(weights) // 2
     n_across, n_along = N_SIDE + n_more, round(reach_mm / STEP_MM)
-    plane = image.plane
-    start = plane.patient_to_pixel(middle_mm)[::-1, None, None]
-    step_across, step_along = (STEP_MM * plane.direction_to_pixel(way)[::-1, None, None] for way in (across, along))
+    start = source.row_column_from_patient @ (middle_mm - source.plane.position_mm)
+    across, along = (STEP_MM * source.row_column_from_patient @ direction for direction in directions)
     lines, samples = np.arange(-n_across, n_across + 1)[:, None], np.arange(-n_along, n_along + 1)
-    row_column = start + step_across * lines + step_along * samples
-    values: NDArray[np.float32] = np.empty(row_column.shape[1:], dtype=np.float32)
-    map_coordinates(image.image.astype(np.float32), row_column, output=values, order=1, mode="nearest")
-    last = np.array([plane.rows - 1, plane.columns - 1])[:, None, None]
-    inside = np.asarray(((row_column >= 0) & (row_column <= last)).all(axis=0))
+    row_column = start[:, None, None] + across[:, None, None] * lines + along[:, None, None] * samples
+    values = np.empty(row_column.shape[1:], dtype=np.float32)
+    map_coordinates(source.values, row_column, output=values, order=1, mode="nearest")
     thick = np.zeros((N_OFFSETS, len(samples)), dtype=np.float32)
     for index, weight in enumerate(weights):
         thick += weight * values[index : index + N_OFFSETS]
-    return thick, inside[n_more : n_more + N_OFFSETS]
+    return _Bank(thick, _inside(row_column[:, n_more : n_more + N_OFFSETS], source.plane))
+
+
+def _inside(row_column: FloatArray, plane: ImagePlane) -> NDArray[np.bool_] | None:
+    """Tell which points of a grid, shape (2, line, sample), are between the outermost pixels' centres; None if all are."""
+    last = np.array([plane.rows - 1, plane.columns - 1])[:, None, None]
+    corners = row_column[:, :: row_column.shape[1] - 1, :: row_column.shape[2] - 1]
+    if ((corners >= 0) & (corners <= last)).all():
+        return None
+    return np.asarray(((row_column >= 0) & (row_column <= last)).all(axis=0))
 
 
 def _box_weights(width_mm: float) -> NDArray[np.float32]:
@@ -163,29 +211,17 @@ def _box_weights(width_mm: float) -> NDArray[np.float32]:
     return np.asarray(weights / weights.sum(), dtype=np.float32)
 
 
-def _is_flat(bank: Bank, image: ThickImage) -> bool:
-    """Tell whether the middle line of an image has no contrast."""
-    values, inside = bank[0][N_SIDE], bank[1][N_SIDE]
-    deviation = float(np.std(image.image))
-    return not inside.any() or not np.isfinite(deviation) or float(np.std(values[inside])) <= MIN_DEVIATION * max(deviation, 1e-6)
-
-
-def _is_long_enough(bank: Bank, other: Bank) -> bool:
-    """Tell whether the images share enough of their line as the headers have it."""
-    n_more = round(RANGE_MM / STEP_MM)
-    common = bank[1][N_SIDE] & other[1][N_SIDE, n_more:-n_more]
-    return bool(common.sum() * STEP_MM >= MIN_COMMON_MM)
-
-
-def _correlate(bank: Bank, other: Bank) -> NDArray[np.float32]:
+def _correlate(bank: _Bank, other: _Bank) -> NDArray[np.float32]:
     """Correlate each profile of one image with each of another, at each offset along them; shape (line, line, offset)."""
-    (values, inside), (others, others_inside) = bank, other
-    if inside.all() and others_inside.all():
-        return _correlate_whole(values, others)
-    mask = inside.astype(np.float32)
-    masks = _windows(others_inside.astype(np.float32), values.shape[1])
-    centred = (values - values[inside].mean()) * mask
-    windows = _windows((others - others[others_inside].mean()) * others_inside, values.shape[1])
+    if bank.inside is None and other.inside is None:
+        return _correlate_whole(bank.values, other.values)
+    inside, others_inside = (
+        np.ones(one.values.shape, dtype=np.bool_) if one.inside is None else one.inside for one in (bank, other)
+    )
+    length = bank.values.shape[1]
+    mask, masks = inside.astype(np.float32), _windows(others_inside.astype(np.float32), length)
+    centred = (bank.values - bank.values[inside].mean()) * mask
+    windows = _windows((other.values - other.values[others_inside].mean()) * others_inside, length)
     n = np.maximum(mask @ masks, 1)
     mean_first, mean_second = centred @ masks / n, mask @ windows / n
     covariance = centred @ windows / n - mean_first * mean_second

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.cine.line_surfaces import N_OFFSETS, N_SIDE, REACH_MM, STEP_MM, LineSurfaces, ThickImage, line_surfaces
-from cmr_planes.geometry import SliceShifts
-from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray, unit
+from cmr_planes.cine.line_surfaces import N_OFFSETS, N_SIDE, RANGE_MM, REACH_MM, STEP_MM, LineSurfaces, ThickImage, line_surfaces
+from cmr_planes.geometry import ImagePlane, SliceShifts
+from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray
 
 SAMPLE_MM = 8.0
 """Length of a line that counts as one independent sample."""
@@ -24,17 +24,23 @@ TAIL = 3.0
 """Degrees of freedom of the shifts' t distribution: a patient who moved is far out, but possible."""
 MAX_SD_MM = 2.5
 """A shift that is known to less than this is none."""
+MIN_AGREEMENT = 0.5
+"""Images that agree less than this along their lines once they are shifted do not show the same."""
+ELSEWHERE_MM, MIN_LEAD = 6.0, 2.0
+"""A shift is told only if any other one, farther than this from it, is less likely by a factor of exp(2)."""
 MIN_LINES = 2
 """Common lines that an image needs."""
 OUTLIER = 3.0
 """A line whose own peak is so many standard deviations from the common solution has half the weight."""
+USUAL_MM = 5.0
+"""A view that lies farther than this from the others counts less in the place to which shifts refer."""
 MAX_STEP_MM = 2.0
 """Largest change of a shift in one step of the least squares."""
 ENOUGH_MM = 0.02
 """The least squares end when no shift changes by more."""
 
 _COARSE_MM, _COARSE_RANGE_MM, _FINE_RANGE_MM = 4.0, 16.0, 6.0
-_N_COARSE, _N_FINE, _N_STEPS, _N_WEIGHTINGS = 3, 4, 12, 2
+_N_COARSE, _N_FINE, _N_STEPS, _N_WEIGHTINGS, _N_CENTRE = 3, 4, 12, 2, 30
 
 
 def estimate_shifts(short_axis: Sequence[ThickImage], long_axis: Sequence[ThickImage], *, head: FloatArray) -> SliceShifts | None:
@@ -51,7 +57,7 @@ def estimate_shifts(short_axis: Sequence[ThickImage], long_axis: Sequence[ThickI
 
     Returns
     -------
-        Shifts of the short-axis slices, then of the long-axis images; relative to the geometric median of the long-axis images' (of
+        Shifts of the short-axis slices, then of the long-axis images; relative to the robust centre of the long-axis images' (of
         two, with the stack's median shift). None with fewer than two long-axis images, or where no images share a line.
     """
     if len(long_axis) < MIN_LINES or not short_axis:
@@ -66,8 +72,9 @@ def estimate_shifts(short_axis: Sequence[ThickImage], long_axis: Sequence[ThickI
     if not len(surfaces.pairs):
         return None
     problem = _Problem.of(surfaces, n, n_short, head)
-    shift_mm, information = _refine(problem, _search(problem))
-    return _conclude(problem, shift_mm, information, images)
+    start_mm, lead = _search(problem)
+    shift_mm, information = _refine(problem, start_mm)
+    return _conclude(problem, shift_mm, information, lead, images)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,12 +117,12 @@ class _Problem:
 
     def log_prior(self, shift_mm: FloatArray) -> FloatArray:
         """Return the logarithm of the prior of shifts, shape (..., 3)."""
-        squares = np.einsum("...a,ab,...b->...", shift_mm, self.precision, shift_mm)
+        squares = (shift_mm @ self.precision * shift_mm).sum(axis=-1)
         return np.asarray(np.log1p(squares / TAIL) * (-(TAIL + 3) / 2))
 
     def prior_information(self, shift_mm: FloatArray) -> FloatArray:
         """Return the information of the normal distribution that is as steep at shifts, shape (image, 3); shape (image, 3, 3)."""
-        squares = np.einsum("na,ab,nb->n", shift_mm, self.precision, shift_mm)
+        squares = (shift_mm @ self.precision * shift_mm).sum(axis=-1)
         return np.asarray(((TAIL + 3) / (TAIL + squares))[:, None, None] * self.precision)
 
 
@@ -134,43 +141,50 @@ def _grid(range_mm: float, step_mm: float) -> FloatArray:
     return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
 
 
-def _search(problem: _Problem) -> FloatArray:
-    """Find shifts, shape (image, 3), by trying a grid of them for one image after another."""
-    shift_mm = np.zeros((problem.n, 3))
+def _search(problem: _Problem) -> tuple[FloatArray, FloatArray]:
+    """Find shifts, shape (image, 3), by trying a grid of them for one image after another.
+
+    Also return by how much the logarithm of each one's likelihood exceeds that of any shift elsewhere, shape (image,).
+    """
+    shift_mm, lead = np.zeros((problem.n, 3)), np.zeros(problem.n)
     coarse, fine = _grid(_COARSE_RANGE_MM, _COARSE_MM), _grid(_FINE_RANGE_MM, STEP_MM)
     blurred = _dilated(problem.likelihood)
-    lines = [problem.lines_of(image) for image in range(problem.n)]
+    lines = {image: problem.lines_of(image) for image in np.unique(problem.pairs).tolist()}
     for _ in range(_N_COARSE):
-        for image in range(problem.n):
-            shift_mm[image] = _best(problem, blurred, image, lines[image], shift_mm, coarse)
+        for image in lines:
+            total = _log_likelihoods(problem, blurred, image, lines[image], shift_mm, coarse)
+            shift_mm[image] = coarse[int(np.argmax(total))]
         shift_mm -= shift_mm[problem.n_short :].mean(axis=0)
     for _ in range(_N_FINE):
         before = shift_mm.copy()
-        for image in range(problem.n):
+        for image in lines:
             tried = np.concatenate([shift_mm[image] + fine, coarse])
-            shift_mm[image] = _best(problem, problem.likelihood, image, lines[image], shift_mm, tried)
+            total = _log_likelihoods(problem, problem.likelihood, image, lines[image], shift_mm, tried)
+            best = int(np.argmax(total))
+            shift_mm[image] = tried[best]
+            is_elsewhere = ((tried - tried[best]) ** 2).sum(axis=1) > ELSEWHERE_MM**2
+            lead[image] = total[best] - total[is_elsewhere].max()
         if (before == shift_mm).all():
             break
-    return np.asarray(shift_mm - shift_mm[problem.n_short :].mean(axis=0))
+    return np.asarray(shift_mm - shift_mm[problem.n_short :].mean(axis=0)), lead
 
 
-def _best(
+def _log_likelihoods(
     problem: _Problem, likelihood: NDArray[np.float32], image: int, lines: IntArray, shift_mm: FloatArray, tried: FloatArray
 ) -> FloatArray:
-    """Return the likeliest of the shifts that are tried for an image, shape (n, 3), beside the others' as they are."""
-    total = problem.log_prior(tried)
+    """Return how likely the shifts that are tried for an image are, shape (n, 3), beside the others' as they are; shape (n,)."""
     pairs = problem.pairs[lines]
     is_second = pairs[:, 1] == image
     maps = problem.maps[lines] * (np.where(is_second, 1, -1) / STEP_MM)[:, None, None]
     others_mm = shift_mm[np.where(is_second, pairs[:, 0], pairs[:, 1])]
-    # the offsets of all tried shifts on all lines, as places of the grid
-    places = np.rint(np.einsum("nb,pab->pna", tried, maps) - np.einsum("pab,pb->pa", maps, others_mm)[:, None]).astype(np.int64)
-    places += N_SIDE
-    is_known = ((places >= 0) & (places < N_OFFSETS)).all(axis=2)
-    places = places.clip(0, N_OFFSETS - 1)
-    values = likelihood[lines[:, None], places[..., 0], places[..., 1], places[..., 2]]
-    total = total + np.where(is_known, values, 0).sum(axis=0)
-    return np.asarray(tried[int(np.argmax(total))])
+    # the offsets of all tried shifts on all lines as places of the grid, shape (3, line, tried)
+    start = N_SIDE - np.einsum("pab,pb->ap", maps, others_mm)
+    exact = (maps.transpose(1, 0, 2).reshape(-1, 3) @ tried.T).reshape(3, len(lines), -1) + start[..., None]
+    places = np.rint(exact).astype(np.int64)
+    clipped = places.clip(0, N_OFFSETS - 1)
+    values = likelihood[lines[:, None], clipped[0], clipped[1], clipped[2]]
+    is_known = (places == clipped).all(axis=0)
+    return np.asarray(problem.log_prior(tried) + (values * is_known).sum(axis=0))
 
 
 def _dilated(surfaces: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -271,42 +285,49 @@ def _normal_equations(
 _ORDER = ["einsum_path", (0, 2), (0, 2), (0, 1)]
 
 
-def _conclude(problem: _Problem, shift_mm: FloatArray, information: FloatArray, images: Sequence[ThickImage]) -> SliceShifts:
+def _conclude(
+    problem: _Problem, shift_mm: FloatArray, information: FloatArray, lead: FloatArray, images: Sequence[ThickImage]
+) -> SliceShifts:
     """Refer the shifts to the long-axis views, and leave out those that the images do not tell."""
-    n, n_short = problem.n, problem.n_short
-    weights = np.zeros(n)
-    votes = list(shift_mm[n_short:])
-    shares = _geometric_median_weights(
-        np.array([*votes, np.median(shift_mm[:n_short], axis=0)] if len(votes) == MIN_LINES else votes)
-    )
-    weights[n_short:] = shares[: n - n_short]
-    weights[:n_short] = shares[n - n_short :].sum() / n_short
-    refer = np.kron(np.eye(n) - weights, np.eye(3))
-    covariance = (refer @ np.linalg.inv(information) @ refer.T).reshape(n, 3, n, 3)[np.arange(n), :, np.arange(n)]
-    relative_mm = (refer @ shift_mm.ravel()).reshape(n, 3)
-    sd_mm = np.array([_deviations(one, image.plane.normal) for one, image in zip(covariance, images, strict=True)])
+    n = problem.n
     agreement = _agreement(problem, shift_mm)
     n_lines = np.array([len(problem.lines_of(image)) for image in range(n)])
-    is_unknown = (n_lines < MIN_LINES) | (sd_mm > MAX_SD_MM).any(axis=1)
-    relative_mm[is_unknown] = np.nan
-    sd_mm[is_unknown] = np.nan
+    is_told = (n_lines >= MIN_LINES) & (agreement[:, 1] >= MIN_AGREEMENT) & (lead >= MIN_LEAD)
+    is_told &= is_told[problem.n_short :].sum() >= MIN_LINES
+    refer = np.kron(np.eye(n) - _reference_weights(shift_mm, is_told, problem.n_short), np.eye(3))
+    covariance = (refer @ np.linalg.inv(information) @ refer.T).reshape(n, 3, n, 3)[np.arange(n), :, np.arange(n)]
+    relative_mm = (refer @ shift_mm.ravel()).reshape(n, 3)
+    sd_mm = np.array([_deviations(one, image.plane) for one, image in zip(covariance, images, strict=True)])
+    is_told &= (sd_mm <= MAX_SD_MM).all(axis=1) & (np.linalg.norm(relative_mm, axis=1) <= RANGE_MM)
+    relative_mm[~is_told] = np.nan
+    sd_mm[~is_told] = np.nan
     return SliceShifts(shift_mm=relative_mm.round(3) + 0.0, sd_mm=sd_mm.round(3), agreement=agreement.round(4) + 0.0)
 
 
-def _geometric_median_weights(points: FloatArray) -> FloatArray:
-    """Return the weights, shape (n,), sum 1, by which the geometric median of points, shape (n, 3), is their mean (Weiszfeld)."""
-    weights = np.full(len(points), 1 / len(points))
-    for _ in range(50):
-        distances = np.linalg.norm(points - weights @ points, axis=1)
-        weights = 1 / np.maximum(distances, 0.1)
+def _reference_weights(shift_mm: FloatArray, is_told: BoolArray, n_short: int) -> FloatArray:
+    """Return the weight of each image, shape (image,), in the place to which shifts refer: sum 1, or all 0."""
+    weights = np.zeros(len(shift_mm))
+    short, long = np.flatnonzero(is_told[:n_short]), n_short + np.flatnonzero(is_told[n_short:])
+    votes = shift_mm[long]
+    if len(long) == MIN_LINES and len(short):
+        votes = np.concatenate([votes, [np.median(shift_mm[short], axis=0)]])
+        weights[short] = _centre_weights(votes)[-1] / len(short)
+    weights[long] = _centre_weights(votes)[: len(long)]
+    return weights
+
+
+def _centre_weights(points_mm: FloatArray) -> FloatArray:
+    """Return the weights, shape (n,), sum 1, by which the robust centre of points, shape (n, 3), is their mean (Cauchy's)."""
+    weights = np.ones(len(points_mm)) / max(len(points_mm), 1)
+    for _ in range(_N_CENTRE):
+        weights = 1 / (1 + ((points_mm - weights @ points_mm) ** 2).sum(axis=1) / USUAL_MM**2)
         weights /= weights.sum()
     return weights
 
 
-def _deviations(covariance: FloatArray, normal: FloatArray) -> tuple[float, float]:
+def _deviations(covariance: FloatArray, plane: ImagePlane) -> tuple[float, float]:
     """Return the largest standard deviation in a plane and the one through it, of a covariance, shape (3, 3)."""
-    along = unit(np.cross(normal, np.eye(3)[np.argmin(np.abs(normal))]))
-    axes = np.stack([along, np.cross(normal, along)])
+    axes, normal = np.stack([plane.row_cosine, plane.column_cosine]), plane.normal
     largest = np.linalg.eigvalsh(axes @ covariance @ axes.T)[-1]
     return float(largest.clip(0) ** 0.5), float((normal @ covariance @ normal).clip(0) ** 0.5)
 
