@@ -25,7 +25,7 @@ QUIET = "cmr_planes.quiet"
 """Key of a command's context under which the value of ``--quiet`` is kept."""
 
 
-TRAINING_PACKAGES = ("torch", "tensorboard", "jinja2", "psutil")
+TRAINING_PACKAGES = ("torch", "tensorboard", "psutil")
 """Packages that only ``cmr-planes[train]`` installs."""
 
 PACS_PACKAGES = ("dicomweb_client", "pynetdicom", "requests", "tenacity")

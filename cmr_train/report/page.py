@@ -1,11 +1,9 @@
 """The report of a study as one page, and the files that are written."""
 
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from cmr_planes.pages.rendering import part, render
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.whole_file import write_whole
 from cmr_train.report import tables, wording
@@ -62,19 +60,13 @@ def write_report(folder: PathLike) -> Path:
 
 
 def _render(template: str, content: dict[str, Any]) -> str:
-    environment = Environment(
-        loader=PackageLoader("cmr_train.report"),
-        autoescape=template.endswith(".html.j2"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    return render(
+        "cmr_train.report",
+        template,
+        content | {"js": part("cmr_train.report", "report.js")},
+        tests={"picture": lambda each: isinstance(each, Picture)},
+        filters={"one_line": _one_line},
     )
-    source = resources.files("cmr_train.report") / "templates"
-    inline = {name: (source / f"report.{name}").read_text(encoding="utf-8") for name in ("css", "js")}
-    environment.filters["one_line"] = _one_line
-    environment.tests["picture"] = lambda part: isinstance(part, Picture)
-    return environment.get_template(template).render(content | inline)
 
 
 def _one_line(text: str) -> str:
