@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cmr_planes.extraction.job import ExtractSummary, extract
     from cmr_planes.extraction.options import ExtractOptions
     from cmr_planes.geometry import BoxLayout, BoxUnits, DecidingAxis, ImagePlane, Positions, compute_positions, draw_mask
+    from cmr_planes.quality.page import QualityPage, write_quality_page
     from cmr_planes.shards.catalogue import Catalogue
     from cmr_planes.shards.catalogue_image import CatalogueImage
     from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice, PositionClass, Structure
@@ -68,6 +69,7 @@ __all__ = [
     "PhaseChoice",
     "PositionClass",
     "Positions",
+    "QualityPage",
     "ShardError",
     "SourceError",
     "SourceInstances",
@@ -78,6 +80,7 @@ __all__ = [
     "draw_mask",
     "export",
     "extract",
+    "write_quality_page",
 ]
 
 _MODULES = {
@@ -102,6 +105,7 @@ _MODULES = {
     "cmr_planes.extraction.job": ("ExtractSummary", "extract"),
     "cmr_planes.extraction.options": ("ExtractOptions",),
     "cmr_planes.geometry": ("BoxLayout", "BoxUnits", "DecidingAxis", "ImagePlane", "Positions", "compute_positions", "draw_mask"),
+    "cmr_planes.quality.page": ("QualityPage", "write_quality_page"),
     "cmr_planes.shards.catalogue": ("Catalogue",),
     "cmr_planes.shards.catalogue_image": ("CatalogueImage",),
     "cmr_planes.views": ("CardiacPhase", "CardiacView", "PhaseChoice", "PositionClass", "Structure"),

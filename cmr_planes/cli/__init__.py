@@ -13,6 +13,7 @@ COMMANDS = {
     "annotate": LazyCommand("cmr_planes.cli.annotate", "Add manual annotations: cvi42, NIfTI, DICOM SEG, Sunnybrook."),
     "inspect": LazyCommand("cmr_planes.cli.inspect", "Count what a catalogue holds, and what was left out and why."),
     "show": LazyCommand("cmr_planes.cli.show", "Draw images with their lines and boxes as contact sheets."),
+    "report": LazyCommand("cmr_planes.cli.report", "Write a page about the quality of a cohort, and its table."),
     "export": LazyCommand("cmr_planes.cli.export", "Write images and label maps as NIfTI for other programs."),
     "push": LazyCommand("cmr_planes.cli.push", "Send segmentations and reports to a PACS."),
     "verify": LazyCommand("cmr_planes.cli.verify", "Find shards that are missing or damaged."),

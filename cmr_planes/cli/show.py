@@ -76,9 +76,10 @@ def show(
       cmr-planes show out.h5 -o pictures --subject 9000001_2 --view sax
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     with Catalogue(catalogue) as opened:
-        numbers, reader = _choose_subjects(opened, keys, limit), SheetReader(opened)
+        numbers, reader, table = _choose_subjects(opened, keys, limit), SheetReader.of(opened), opened.views()
+        stored = set(zip(table.subject, table.view, strict=True))
         chosen = {
-            view: [series for key, number in numbers.items() if (series := reader.series(key, number, view)) is not None]
+            view: [reader.series(key, number, view) for key, number in numbers.items() if (key, view.value) in stored]
             for view in STORED_VIEWS
             if view in (views or TARGET_VIEWS)
         }

@@ -3,7 +3,7 @@
 Hues are near those of Okabe and Ito, and apart for readers with any kind of colour vision. Colours are ``#RRGGBB``.
 """
 
-from cmr_planes.views import PositionClass, Structure
+from cmr_planes.views import CardiacView, PositionClass, Structure
 
 _STRUCTURES = {
     Structure.LV: "#E69F00",
@@ -27,6 +27,13 @@ _POSITIONS = {
 
 _LINES = ("#FFC46B", "#8BEBC4")
 
+_VIEWS = {
+    CardiacView.SAX: "#3B82C4",
+    CardiacView.TWO_CHAMBER: "#14946A",
+    CardiacView.THREE_CHAMBER: "#868C96",
+    CardiacView.FOUR_CHAMBER: "#C46A00",
+}
+
 _SERIES = ("#4D4D4D", "#B97F00", "#0072B2", "#A02C00", "#0F9148", "#713779")
 
 
@@ -43,6 +50,11 @@ def position_colour(position: int) -> str:
 def line_colour(number: int) -> str:
     """Return the colour of a view's first line (0), on which classes 2 to 5 lie, or of its second (1)."""
     return _LINES[number]
+
+
+def view_colour(view: CardiacView) -> str:
+    """Return the colour of a view's bars, legible on white and on black: those of 2Ch and 4Ch are of their lines' hues."""
+    return _VIEWS[view]
 
 
 def series_colour(number: int) -> str:

@@ -1,7 +1,8 @@
 """From a catalogue to the images of its contact sheets, with their positions, labels and warnings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from cmr_planes.errors import NoteCode
 from cmr_planes.geometry.arrays import BoolArray
@@ -35,28 +36,41 @@ class Series:
 
 
 class SheetReader:
-    """Reads the images of contact sheets from a catalogue whose tables are read once.
+    """Reads the images of contact sheets from a catalogue.
 
     Parameters
     ----------
     catalogue
         The catalogue, open.
-
-    Raises
-    ------
-    ShardError
-        A table cannot be read.
+    low
+        Subject and view of those for which low agreement was noted.
+    labelled
+        Likewise of those whose labels are to be drawn.
     """
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        *,
+        low: Container[tuple[str, str]] = frozenset(),
+        labelled: Container[tuple[str, str]] = frozenset(),
+    ) -> None:
         self._catalogue = catalogue
-        table, annotations = catalogue.views(), catalogue.annotations()
-        self._stored = set(zip(table.subject, table.view, strict=True))
-        self._labelled = set(zip(annotations.subject, annotations.view, strict=True))
-        self._low = {(note.subject, note.view) for note in catalogue.notes() if note.code is NoteCode.LOW_AGREEMENT}
+        self._low = low
+        self._labelled = labelled
 
-    def series(self, subject: str, number: int, view: CardiacView) -> Series | None:
-        """Find the images of one view of a subject, None if it has none.
+    @classmethod
+    def of(cls, catalogue: Catalogue) -> Self:
+        """Make a reader that marks all low agreement and draws all labels; raises ShardError if a table cannot be read."""
+        annotations = catalogue.annotations()
+        return cls(
+            catalogue,
+            low={(note.subject, note.view) for note in catalogue.notes() if note.code is NoteCode.LOW_AGREEMENT},
+            labelled=set(zip(annotations.subject, annotations.view, strict=True)),
+        )
+
+    def series(self, subject: str, number: int, view: CardiacView) -> Series:
+        """Find the images of one view of a subject.
 
         Parameters
         ----------
@@ -68,11 +82,9 @@ class SheetReader:
         Raises
         ------
         ShardError
-            Its shard is missing or damaged.
+            There is no such view, or its shard is missing or damaged.
         """
-        place = (subject, view.value)
-        if place not in self._stored:
-            return None
+        place = (subject, view)
         annotated = self._catalogue.labelled_structures(subject, view)[..., 0] if place in self._labelled else None
         return Series(subject, number, self._catalogue.view_attributes(subject, view), place in self._low, annotated)
 

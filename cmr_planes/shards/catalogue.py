@@ -6,7 +6,7 @@ Shards are opened read-only, when they are first needed, once per process, witho
 
 import operator
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +22,16 @@ from cmr_planes.shards.columns import AnnotationTable, ImageIndex, PlaneTable, S
 from cmr_planes.shards.open_files import OpenFiles
 from cmr_planes.shards.opening import DAMAGE_ERRORS, get_table, open_file, read_json_attribute, table_length
 from cmr_planes.shards.schema import Attribute, Dataset, FileKind, Group, RootAttribute
-from cmr_planes.shards.tables import ANNOTATIONS_COLUMNS, ANNOTATIONS_TABLE, SHARDS_TABLE, TABLES, Table, decode_texts, make_table
+from cmr_planes.shards.tables import (
+    ANNOTATIONS_COLUMNS,
+    ANNOTATIONS_TABLE,
+    SHARDS_TABLE,
+    TABLES,
+    Table,
+    column_of,
+    decode_texts,
+    make_table,
+)
 from cmr_planes.shards.view_attributes import ViewAttributes, read_view_attributes
 from cmr_planes.views import CardiacView, to_view
 
@@ -143,6 +152,33 @@ class Catalogue:
             with self._reading() as files:
                 is_there = "planes" in files.catalogue
             return PlaneTable.from_table(self._table("planes") if is_there else make_table(TABLES["planes"], ()))
+
+    def rows(self, name: str, columns: Sequence[str], *, at_once: int = _BLOCK_ROWS) -> Iterator[dict[str, NDArray[Any]]]:
+        """Read some columns of a table, for tables that are too long to hold.
+
+        Parameters
+        ----------
+        name
+            The table: ``views``, ``rejections``, ``notes``, ….
+        columns
+            Its columns, by their names in the file.
+        at_once
+            Rows in one block.
+
+        Yields
+        ------
+            The columns by name, shape (rows, ...), in the table's order; what stands for one that an earlier release did not write.
+
+        Raises
+        ------
+        ShardError
+            The table cannot be read.
+        """
+        with self._table_named(name):
+            with self._reading() as files:
+                stored = get_table(files.catalogue, name).dtype.names
+            for _, block in self._blocks(name, [column for column in columns if column in stored], at_once):
+                yield {column: column_of(block, column) for column in columns}
 
     def image(self, subject: str, view: CardiacView | str, phase: int | str, slice_index: int) -> NDArray[np.uint16]:
         """Read one image.
@@ -303,12 +339,12 @@ class Catalogue:
         with self._reading() as files:
             return cast("Table", get_table(files.catalogue, name)[()])
 
-    def _blocks(self, name: str, columns: list[str]) -> Iterator[tuple[int, Table]]:
+    def _blocks(self, name: str, columns: list[str], at_once: int = _BLOCK_ROWS) -> Iterator[tuple[int, Table]]:
         """Read some columns of a long table in blocks of rows."""
         with self._reading() as files:
             dataset = get_table(files.catalogue, name)
-            for start in range(0, len(dataset), _BLOCK_ROWS):
-                yield start, dataset.fields(columns)[start : start + _BLOCK_ROWS]
+            for start in range(0, len(dataset), at_once):
+                yield start, dataset.fields(columns)[start : start + at_once]
 
     def _messages(self, name: str) -> Iterator[tuple[str, str, str, str]]:
         table = self._table(name)

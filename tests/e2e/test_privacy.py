@@ -154,6 +154,7 @@ def _commands(source: Path, labels: Path, folder: Path):
     yield "inspect", run("inspect", out, "-v")
     yield "inspect-json", run("inspect", out, "-v", "--json")
     yield "show", run("show", out, "-o", folder / "pictures", "-v", "--limit", 2)
+    yield "report", run("report", out, "-o", folder / "qc.html", "-v", "--pictures", 2)
     for form in ("ukbb", "bids"):
         yield f"export-{form}", run("export", out, "-o", folder / form, "--to", form, "--source", source)
     yield "export-nnunet", run("export", out, "-o", folder / "nnunet", "--to", "nnunet", "--labels", "positions", "--split-seed", 2)
@@ -248,5 +249,7 @@ def test_keys_are_printed_only_where_they_are_asked_for(source, tmp_path):
         run("inspect", out, "--json"),
         run("verify", out),
         run("show", out, "-o", tmp_path / "pictures"),
+        run("report", out, "-o", tmp_path / "qc.html", "--pictures", 2),
     ]
+    assert not any(keys.search((tmp_path / name).read_text(encoding="utf-8")) for name in ("qc.html", "qc.csv"))
     assert not any(keys.search(result.output) for result in printed)
