@@ -87,6 +87,18 @@ MEASURES = (
         has_low_end=True,
     ),
     Measure(
+        name="largest_shift_mm",
+        title="Shift between breath-holds",
+        short="shift",
+        unit="mm",
+        digits=1,
+        meaning="How far the slice that moved most lies from where it agrees best with the other views: large where a breath-hold or "
+        "a header is wrong.",
+        columns=("largest_shift_mm",),
+        compute=_column("largest_shift_mm"),
+        has_high_end=True,
+    ),
+    Measure(
         name="line_angle_deg",
         title="Angle between the lines",
         short="angle",

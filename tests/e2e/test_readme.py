@@ -28,13 +28,14 @@ def folder(tmp_path, monkeypatch) -> Path:
 def test_the_commands_of_the_readme_work_as_typed(folder):
     (block,) = [block for block in blocks("") if "cmr-planes extract studies/ out.h5" in block]
     commands = [line.split("#")[0] for line in block.splitlines()]
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         program, *arguments = shlex.split(command)
         assert program == "cmr-planes"
         result = CliRunner().invoke(main, arguments)
         assert result.exit_code == 0, result.output
     assert len(list((folder / "pictures").glob("*.png"))) >= 3
+    assert (folder / "qc.html").exists()
 
 
 def test_the_python_of_the_readme_works_as_typed(folder):

@@ -58,6 +58,7 @@ def test_measures_are_those_of_the_tables(tmp_path):
     expected = {
         "line_agreement": views["line_agreement"].min(axis=1),
         "worst_agreement": views["worst_agreement"],
+        "largest_shift_mm": views["largest_shift_mm"],
         "line_angle_deg": views["line_angle_deg"],
         "alignment": views["alignment"].min(axis=1),
         "row_spacing_mm": views["row_spacing_mm"],
