@@ -5,12 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cmr_planes.annotations.classes import ClassMap
-from cmr_planes.annotations.cvi42 import read_cvi42
-from cmr_planes.annotations.dicom_seg import read_dicom_seg
 from cmr_planes.annotations.files import LabelFile, open_label_file
 from cmr_planes.annotations.model import Annotation, LabelFormat
-from cmr_planes.annotations.nifti_labels import read_nifti_labels
-from cmr_planes.annotations.sunnybrook import read_sunnybrook
 from cmr_planes.errors import AnnotationError
 from cmr_planes.system.json_text import JSON
 
@@ -54,6 +50,8 @@ def read_annotations(files: Sequence[LabelFile], classes: ClassMap | None) -> tu
     failures: list[str] = []
     contours = [file for file in files if file.label_format is LabelFormat.SUNNYBROOK]
     if contours:
+        from cmr_planes.annotations.sunnybrook import read_sunnybrook
+
         try:
             annotations.append(replace(read_sunnybrook(contours), name=_SUNNYBROOK_FILES))
         except AnnotationError as error:
@@ -74,8 +72,14 @@ def _read(file: LabelFile, classes: ClassMap | None) -> Annotation:
     if file.label_format is LabelFormat.NIFTI:
         if file.member:
             raise AnnotationError("is a NIFTI file in a zip, which is not read; unpack the zip")
+        from cmr_planes.annotations.nifti_labels import read_nifti_labels
+
         return read_nifti_labels(file.path, classes, file.stem)
     with open_label_file(file) as stream:
         if file.label_format is LabelFormat.CVI42:
+            from cmr_planes.annotations.cvi42 import read_cvi42
+
             return read_cvi42(stream)
+        from cmr_planes.annotations.dicom_seg import read_dicom_seg
+
         return read_dicom_seg(stream, file.stem, classes)

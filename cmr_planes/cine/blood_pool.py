@@ -7,8 +7,9 @@ apart.
 
 import numpy as np
 
+from cmr_planes.cine.sampling import sample, smooth
 from cmr_planes.geometry import ImagePlane
-from cmr_planes.geometry.arrays import FloatArray
+from cmr_planes.geometry.arrays import FloatArray, median
 
 N_RAYS = 36
 STEP_MM = 1.0
@@ -59,17 +60,15 @@ def left_ventricle_at(image: FloatArray, plane: ImagePlane, point_mm: FloatArray
     -------
         The middle of the pool, shape (3,), LPS, mm; None if the point does not lie in a round pool with muscle around it.
     """
-    from scipy.ndimage import gaussian_filter
-
     spacing_mm = np.array([plane.column_spacing_mm, plane.row_spacing_mm])
     start_px = plane.patient_to_pixel(point_mm)
     if not plane.contains(start_px):
         return None
-    smooth = gaussian_filter(image.astype(np.float64), SMOOTHING_MM / spacing_mm[::-1])
+    smoothed = smooth(image.astype(np.float64), SMOOTHING_MM / spacing_mm[::-1])
     angles = np.linspace(0, 2 * np.pi, N_RAYS, endpoint=False)
     rays = np.stack([np.cos(angles), np.sin(angles)], axis=1) / spacing_mm
-    dark = float(np.percentile(_along(smooth, start_px, rays, REGION_MM), 10))
-    pools = [_pool(smooth, start_px, rays, dark, cut) for cut in CUTS]
+    dark = float(np.percentile(_along(smoothed, start_px, rays, REGION_MM), 10))
+    pools = [_pool(smoothed, start_px, rays, dark, cut) for cut in CUTS]
     doubt, middles_px = 0.0, []
     for middle_px, radius_mm, unevenness in pools:
         offset_mm = float(np.linalg.norm((middle_px - start_px) * spacing_mm))
@@ -85,7 +84,7 @@ def _pool(image: FloatArray, start_px: FloatArray, rays: FloatArray, dark: float
     middle_px = start_px
     for _ in range(MAX_MOVES):
         values = _along(image, middle_px, rays, LENGTH_MM)
-        blood = float(np.median(values[:, : int(BLOOD_RADIUS_MM / STEP_MM) + 1]))
+        blood = median(values[:, : int(BLOOD_RADIUS_MM / STEP_MM) + 1])
         is_blood = values >= dark + cut * max(blood - dark, 0.0)
         ends = np.where(is_blood.all(axis=1), is_blood.shape[1], is_blood.argmin(axis=1))
         ends_mm = np.minimum(ends * STEP_MM, MAX_RADIUS_MM)
@@ -100,7 +99,5 @@ def _pool(image: FloatArray, start_px: FloatArray, rays: FloatArray, dark: float
 
 def _along(image: FloatArray, centre_px: FloatArray, rays: FloatArray, length_mm: float) -> FloatArray:
     """Sample an image along rays every ``STEP_MM``, shape (rays, distances)."""
-    from scipy.ndimage import map_coordinates
-
     points = centre_px + np.arange(0, length_mm, STEP_MM)[None, :, None] * rays[:, None, :]
-    return np.asarray(map_coordinates(image, [points[..., 1], points[..., 0]], order=1, mode="nearest"))
+    return sample(image, (points[..., 1], points[..., 0]))

@@ -7,7 +7,7 @@ import numpy as np
 
 from cmr_planes.cine.acquisitions import CineSlice, share_orientation
 from cmr_planes.cine.stack_runs import SAME_SLICE_SHARE
-from cmr_planes.geometry.arrays import FloatArray
+from cmr_planes.geometry.arrays import FloatArray, median
 from cmr_planes.geometry.tolerances import SAME_ORIENTATION_DEG
 
 PARALLEL_DEG = 15.0
@@ -47,7 +47,7 @@ def is_displaced(cine: CineSlice, others: Sequence[CineSlice]) -> bool:
     is_same = _is_near(own_mm, levels_mm)
     if is_same or len(levels_mm) < MIN_STACK_LEVELS:
         return is_same
-    end_mm = END_SHARE * float(np.median(np.diff(levels_mm)))
+    end_mm = END_SHARE * median(np.diff(levels_mm))
     return not levels_mm[0] - end_mm <= own_mm <= levels_mm[-1] + end_mm
 
 
@@ -90,7 +90,7 @@ def _is_near(own_mm: float, levels_mm: FloatArray) -> bool:
     if not len(levels_mm):
         return False
     is_stack = len(levels_mm) >= MIN_STACK_LEVELS
-    reach_mm = SAME_SLICE_SHARE * float(np.median(np.diff(levels_mm))) if is_stack else REACH_MM
+    reach_mm = SAME_SLICE_SHARE * median(np.diff(levels_mm)) if is_stack else REACH_MM
     return float(np.abs(levels_mm - own_mm).min()) <= reach_mm
 
 

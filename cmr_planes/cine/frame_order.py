@@ -8,6 +8,7 @@ import numpy as np
 
 from cmr_planes.cine.moments import OrderedBy, moments
 from cmr_planes.dicom.frames import FrameHeader
+from cmr_planes.geometry.arrays import median
 
 _CYCLE_TIMES = (OrderedBy.TRIGGER_TIME, OrderedBy.CYCLE_PERCENTAGE)
 """Moments of the cycle itself: they order frames even where they are so coarse that pairs are equal."""
@@ -98,7 +99,7 @@ def n_missing_allowed(n_frames: int) -> int:
 def are_even(values: Iterable[float]) -> bool:
     """Tell whether different moments follow one another in even steps, holes apart."""
     steps = np.diff(sorted(set(values)))
-    return len(steps) < 2 or bool(steps.min() >= MIN_STEP_SHARE * np.median(steps))
+    return len(steps) < 2 or bool(steps.min() >= MIN_STEP_SHARE * median(steps))
 
 
 def _differ(values: Sequence[float | None], *, is_coarse: bool) -> bool:
@@ -179,7 +180,7 @@ def _after(by: OrderedBy) -> list[OrderedBy]:
 def _only_gap(values: Sequence[float], *, starts_at_zero: bool) -> int | None:
     """Return before which of ascending values one is missing, ``len(values)`` if behind the last; None if not certain."""
     steps = np.diff(values)
-    step = float(np.median(steps[steps > 0]))
+    step = median(steps[steps > 0])
     holes = np.rint(steps / step) - 1
     if starts_at_zero and values[0] > GAP_SHARE * step:
         return 0 if holes.max() < 1 else None

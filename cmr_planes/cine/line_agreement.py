@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from cmr_planes.cine.sampling import sample
 from cmr_planes.geometry import ImagePlane, intersect_planes
 from cmr_planes.geometry.arrays import FloatArray
 
@@ -63,6 +64,4 @@ def _inside(pixel: FloatArray, plane: ImagePlane) -> NDArray[np.bool_]:
 
 def _sample(image: NDArray[np.generic], column_row: FloatArray) -> FloatArray:
     """Interpolate an image linearly at pixel coordinates, shape (n, 2); shape (n,)."""
-    from scipy.ndimage import map_coordinates
-
-    return np.asarray(map_coordinates(image.astype(np.float64), column_row[:, ::-1].T, order=1))
+    return sample(image.astype(np.float64), column_row[:, ::-1].T)

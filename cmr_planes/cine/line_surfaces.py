@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cmr_planes.cine.sampling import sample
 from cmr_planes.errors import ParallelPlanesError
 from cmr_planes.geometry import ImagePlane, intersect_planes
 from cmr_planes.geometry.arrays import FloatArray, IntArray, freeze_fields
@@ -176,8 +177,6 @@ def _sample(
     width_mm
         What is averaged across the lines.
     """
-    from scipy.ndimage import map_coordinates
-
     weights = _box_weights(width_mm)
     n_more = len(weights) // 2
     n_across, n_along = N_SIDE + n_more, round(reach_mm / STEP_MM)
@@ -185,8 +184,7 @@ def _sample(
     across, along = (STEP_MM * source.row_column_from_patient @ direction for direction in directions)
     lines, samples = np.arange(-n_across, n_across + 1)[:, None], np.arange(-n_along, n_along + 1)
     row_column = start[:, None, None] + across[:, None, None] * lines + along[:, None, None] * samples
-    values = np.empty(row_column.shape[1:], dtype=np.float32)
-    map_coordinates(source.values, row_column, output=values, order=1, mode="nearest")
+    values = sample(source.values, row_column).astype(np.float32)
     thick = np.zeros((N_OFFSETS, len(samples)), dtype=np.float32)
     for index, weight in enumerate(weights):
         thick += weight * values[index : index + N_OFFSETS]

@@ -15,6 +15,7 @@ import numpy as np
 
 from cmr_planes.cine.acquisitions import CineSlice
 from cmr_planes.cine.cycle_time import FrameTiming, cyclic_distance, frame_step, r_wave_frame
+from cmr_planes.cine.sampling import smooth
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray
 
@@ -146,10 +147,8 @@ def difference_curve(images: FloatArray, mask: BoolArray, reference: int = 0) ->
     -------
         Shape (frames,): root of the mean squared difference in the region, after a slight blur.
     """
-    from scipy.ndimage import gaussian_filter
-
     rows, columns = (slice(indices.min(), indices.max() + 1) for indices in np.nonzero(mask))
-    blurred = gaussian_filter(images[:, rows, columns], (0, BLUR_PX, BLUR_PX))[:, mask[rows, columns]]
+    blurred = smooth(images[:, rows, columns], (BLUR_PX, BLUR_PX))[:, mask[rows, columns]]
     curve: FloatArray = np.sqrt(((blurred - blurred[reference]) ** 2).mean(axis=1))
     return curve
 

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.cine.line_surfaces import N_OFFSETS, N_SIDE, RANGE_MM, REACH_MM, STEP_MM, LineSurfaces, ThickImage, line_surfaces
+from cmr_planes.cine.sampling import sample
 from cmr_planes.geometry import ImagePlane, SliceShifts
-from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray
+from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray, median
 
 SAMPLE_MM = 8.0
 """Length of a line that counts as one independent sample."""
@@ -310,7 +311,7 @@ def _reference_weights(shift_mm: FloatArray, is_told: BoolArray, n_short: int) -
     short, long = np.flatnonzero(is_told[:n_short]), n_short + np.flatnonzero(is_told[n_short:])
     votes = shift_mm[long]
     if len(long) == MIN_LINES and len(short):
-        votes = np.concatenate([votes, [np.median(shift_mm[short], axis=0)]])
+        votes = np.concatenate([votes, [[median(component) for component in shift_mm[short].T]]])
         weights[short] = _centre_weights(votes)[-1] / len(short)
     weights[long] = _centre_weights(votes)[: len(long)]
     return weights
@@ -334,12 +335,10 @@ def _deviations(covariance: FloatArray, plane: ImagePlane) -> tuple[float, float
 
 def _agreement(problem: _Problem, shift_mm: FloatArray) -> FloatArray:
     """Return the mean correlation of each image along its lines, unshifted and shifted; shape (image, 2), NaN without lines."""
-    from scipy.ndimage import map_coordinates
-
     found = np.full((problem.n, 2), np.nan)
     for column, offsets_mm in enumerate((np.zeros((len(problem.pairs), 3)), problem.offsets_mm(shift_mm))):
         places = np.column_stack([np.arange(len(problem.pairs)), (offsets_mm / STEP_MM + N_SIDE).clip(0, N_OFFSETS - 1)])
-        values = map_coordinates(problem.correlation, places.T, order=1, output=np.float64)
+        values = sample(problem.correlation, places.T)
         for image in range(problem.n):
             lines = problem.lines_of(image)
             if len(lines):

@@ -15,6 +15,7 @@ from cmr_planes.cine.frame_order import are_even, n_equal_allowed, n_missing_all
 from cmr_planes.cine.grouping import group_by_plane
 from cmr_planes.cine.moments import OrderedBy, moments
 from cmr_planes.dicom.frames import FrameHeader
+from cmr_planes.geometry.arrays import median
 
 MIN_CINE_FRAMES = 2
 """Planes with fewer frames are localisers or single shots, not cine."""
@@ -155,7 +156,7 @@ def _by_pause(clock: OrderedBy) -> Callable[[Sequence[FrameHeader], OrderedBy], 
             return []
         timed.sort(key=lambda pair: pair[0])
         gaps = np.diff([time for time, _ in timed])
-        pauses = np.flatnonzero(gaps > max(PAUSE_S, PAUSE_STEPS * float(np.median(gaps)))) + 1
+        pauses = np.flatnonzero(gaps > max(PAUSE_S, PAUSE_STEPS * median(gaps))) + 1
         return _cut([frame for _, frame in timed], pauses.tolist())
 
     return split

@@ -13,7 +13,7 @@ from cmr_planes.errors import Finding, NoteCode, RejectionCode, UnreadablePixels
 from cmr_planes.extraction.assembly import Assembly
 from cmr_planes.extraction.subject_views import ReadSlice
 from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, SliceShifts
-from cmr_planes.geometry.arrays import FloatArray, IntArray
+from cmr_planes.geometry.arrays import FloatArray, IntArray, median
 from cmr_planes.views import CardiacPhase, CardiacView, PositionClass
 
 LOW_AGREEMENT = 0.5
@@ -144,13 +144,13 @@ def agreement_findings(view: CardiacView, agreement: FloatArray, least: float | 
         known = column[np.isfinite(column)]
         if not len(known):
             continue
-        median = float(np.median(known))
+        middle = median(known)
         sentence = (
-            f"the {view.title} images agree only {median:.2f} (median correlation) with the {line.view.title} image along their "
+            f"the {view.title} images agree only {middle:.2f} (median correlation) with the {line.view.title} image along their "
             "common line; look at them (cmr-planes show): the patient may have breathed differently, or a header may be wrong"
         )
-        if least is not None and median < least:
+        if least is not None and middle < least:
             return [*findings, Finding(view.value, RejectionCode.LOW_AGREEMENT, f"{sentence}; at least {least:g} was asked for")]
-        if median < LOW_AGREEMENT:
+        if middle < LOW_AGREEMENT:
             findings.append(Finding(view.value, NoteCode.LOW_AGREEMENT, sentence))
     return findings

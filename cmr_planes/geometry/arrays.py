@@ -38,3 +38,11 @@ def freeze_fields(value: Any) -> None:  # noqa: ANN401  # any dataclass
 def unit(vector: FloatArray) -> FloatArray:
     """Return ``vector`` (shape (n,)) scaled to length 1."""
     return vector / np.linalg.norm(vector)
+
+
+def median(values: NDArray[np.floating]) -> float:
+    """Return the median of floats of any shape, NaN if there is none or one is NaN; NumPy's loads its masked arrays first."""
+    ordered = np.sort(values, axis=None)
+    if not ordered.size or np.isnan(ordered[-1]):
+        return float("nan")
+    return float((ordered[(ordered.size - 1) // 2] + ordered[ordered.size // 2]) / 2)

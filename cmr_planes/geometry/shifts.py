@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cmr_planes.geometry.arrays import FloatArray, freeze_fields
+from cmr_planes.geometry.arrays import FloatArray, freeze_fields, median
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,4 +39,4 @@ class SliceShifts:
 def median_shift_mm(shift_mm: FloatArray) -> FloatArray:
     """Return the median of each component over the slices whose shift, shape (slice, 3), is known; shape (3,), NaN for none."""
     known = shift_mm[np.isfinite(shift_mm).all(axis=1)]
-    return np.median(known, axis=0) if len(known) else np.full(3, np.nan)
+    return np.array([median(component) for component in known.T])

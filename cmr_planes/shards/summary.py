@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.errors import CatalogueFinding, NoteCode
-from cmr_planes.geometry.arrays import BoolArray, FloatArray
+from cmr_planes.geometry.arrays import BoolArray, FloatArray, median
 from cmr_planes.shards.columns import Subjects, ViewTable
 from cmr_planes.views import CardiacView
 
@@ -28,7 +28,7 @@ class Range:
     def of(cls, values: FloatArray) -> "Range | None":
         """Summarise the values that are not NaN, any shape; None if there is none."""
         known = values[~np.isnan(values)]
-        return cls(float(known.min()), float(np.median(known)), float(known.max())) if known.size else None
+        return cls(float(known.min()), median(known), float(known.max())) if known.size else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cmr_planes.errors import Finding
 from cmr_planes.fates import PlaneFate
 from cmr_planes.geometry import median_shift_mm
-from cmr_planes.geometry.arrays import FloatArray, IntArray
+from cmr_planes.geometry.arrays import FloatArray, IntArray, median
 from cmr_planes.shards.equal_images import view_print
 from cmr_planes.shards.records import SubjectRecord, ViewRecord
 from cmr_planes.shards.schema import Dataset, Group
@@ -318,7 +318,7 @@ def _view_row(key: str, view: ViewRecord) -> tuple[Any, ...]:
 def _median(values: NDArray[np.float64]) -> float:
     """Return the median of the values that are not NaN, NaN if there is none."""
     known = values[~np.isnan(values)]
-    return float(np.median(known)) if known.size else float("nan")
+    return median(known) if known.size else float("nan")
 
 
 def _worst(agreement: FloatArray) -> tuple[float, int]:
