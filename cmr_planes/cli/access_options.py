@@ -10,6 +10,7 @@ import click
 from cmr_planes.errors import PacsError, SourceError
 from cmr_planes.pacs.access import CALLING_AET, Access, load_login, load_token
 from cmr_planes.pacs.addresses import PacsAddress, parse_address
+from cmr_planes.terminal.options import UserPath
 
 R = TypeVar("R")
 
@@ -35,19 +36,19 @@ def access_options(command: Callable[..., R]) -> Callable[..., R]:
     @click.option(
         "--token-file",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=UserPath(),
         help="DICOMweb: a bearer token, in a file that only you may read.",
     )
     @click.option(
         "--login-file",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=UserPath(),
         help="DICOMweb: user:password, in a file that only you may read.  [default: what .netrc has for the host]",
     )
     @click.option(
         "--ca",
         metavar="FILE",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=UserPath(exists=True, dir_okay=False),
         help="Certificates (PEM) of the authorities that are trusted.  [default: those of the system]",
     )
     @click.option(

@@ -15,7 +15,7 @@ from cmr_planes.errors import ExitCode
 from cmr_planes.extraction.annotating import AnnotateSummary, AnnotationFinding
 from cmr_planes.extraction.annotating import annotate as run_annotation
 from cmr_planes.terminal.console import print_json, remark, reports_errors
-from cmr_planes.terminal.options import json_option, log_option, quiet_option, verbose_option
+from cmr_planes.terminal.options import CataloguePath, UserPath, json_option, log_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
 
 LISTED = 20
@@ -34,8 +34,8 @@ def read_classes(context: click.Context, parameter: click.Parameter, value: str 
 
 
 @click.command()
-@click.argument("catalogue", metavar="OUT.h5", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("labels", metavar="LABELS", type=click.Path(exists=True, path_type=Path))
+@click.argument("catalogue", metavar="OUT.h5", type=CataloguePath())
+@click.argument("labels", metavar="LABELS", type=UserPath(exists=True))
 @click.option(
     "--format",
     "label_format",

@@ -12,7 +12,7 @@ from cmr_planes.exports.job import ExportSummary
 from cmr_planes.exports.job import export as run_export
 from cmr_planes.exports.options import ExportForm, ExportLabels, ExportOptions
 from cmr_planes.terminal.console import print_json, reports_errors
-from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option
+from cmr_planes.terminal.options import CataloguePath, EnumChoice, UserPath, json_option, quiet_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.text import counted
 from cmr_planes.views import TARGET_VIEWS, CardiacView
@@ -24,13 +24,13 @@ _DEFAULTS = ExportOptions(form=ExportForm.NNUNET)
 
 
 @click.command()
-@click.argument("catalogue", metavar="OUT.h5", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("catalogue", metavar="OUT.h5", type=CataloguePath())
 @click.option(
     "-o",
     "--output",
     "folder",
     required=True,
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="Folder of the export; it may hold those of other subjects (ukbb) or other data sets (nnunet).",
 )
 @click.option("--to", "form", required=True, type=EnumChoice([*ExportForm]), help="Names and folders of the export.")
@@ -39,7 +39,7 @@ _DEFAULTS = ExportOptions(form=ExportForm.NNUNET)
     "sources",
     multiple=True,
     metavar="SOURCE",
-    type=click.Path(exists=True, path_type=Path),
+    type=UserPath(exists=True),
     help="ukbb, bids: what OUT.h5 was extracted from, for whole cines beside ED and ES; may be given several times.",
 )
 @pseudonymise_option
@@ -60,7 +60,7 @@ _DEFAULTS = ExportOptions(form=ExportForm.NNUNET)
 @click.option(
     "--split",
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=UserPath(exists=True, dir_okay=False),
     help="nnunet: CSV table with the columns participant and set, or a run's split.json.  [a random split, as cmr-train's]",
 )
 @click.option("--split-seed", type=int, default=_DEFAULTS.split_seed, show_default=True, help="nnunet: seed of the random split.")

@@ -1,5 +1,7 @@
 """``cmr-planes extract``: from DICOM to position masks."""
 
+import shlex
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from cmr_planes.shards.summary_json import to_json
 from cmr_planes.terminal.console import is_quiet, print_json, remark, reports_errors
 from cmr_planes.terminal.options import (
     EnumChoice,
+    UserPath,
     choose_scheduler,
     json_option,
     log_option,
@@ -39,10 +42,13 @@ from cmr_planes.terminal.options import (
 )
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, Table, print_table, table
-from cmr_planes.terminal.text import duration
+from cmr_planes.terminal.text import counted, duration
 from cmr_planes.views import STORED_VIEWS, TARGET_VIEWS, CardiacView, PhaseChoice
 
 _DEFAULTS = ExtractOptions()
+
+PIXEL_SIZES_MM = (1.5, 2.2)
+"""Pixel sizes on which boxes of 11 pixels lie as in the paper, whose images have 1.8 mm."""
 
 
 def _in_each_unit(length: str) -> str:
@@ -62,7 +68,14 @@ def _views(context: click.Context, parameter: click.Parameter, value: str) -> tu
 
 
 def _out(context: click.Context, parameter: click.Parameter, value: Path) -> Path:  # noqa: ARG001  # click's signature
-    """Accept a path that ends in ``.h5``."""
+    """Accept a path that ends in ``.h5``; where there is none, say how the command may have been meant."""
+    sources = [str(source) for source in context.params.get("sources") or ()]
+    if not sources:
+        is_out = value.suffix == ".h5"
+        command = shlex.join(["cmr-planes", "extract", *(["studies", str(value)] if is_out else [str(value), "out.h5"])])
+        raise click.UsageError(f"Missing {'SOURCE' if is_out else 'OUT.h5'}: {command}")
+    if value.is_dir():
+        raise click.BadParameter(f"{str(value)!r} is a folder; OUT.h5, the catalogue to write, comes last")
     if value.suffix != ".h5":
         raise click.BadParameter(
             f"{value.name!r} must end in .h5; the shards go into a folder of the same name that ends in .shards"
@@ -91,8 +104,8 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 
 
 @click.command()
-@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=SourceOrAddress())
-@click.argument("out", metavar="OUT.h5", type=click.Path(dir_okay=False, path_type=Path), callback=_out)
+@click.argument("sources", metavar="SOURCE...", nargs=-1, type=SourceOrAddress())
+@click.argument("out", metavar="OUT.h5", type=UserPath(), callback=_out)
 @click.option(
     "--views", default=",".join(_DEFAULTS.views), show_default=True, callback=_views, help="Views to store; 3ch has no positions."
 )
@@ -117,7 +130,7 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 @click.option("--keep-all", is_flag=True, help="Keep images on which no positions can be drawn.")
 @click.option(
     "--names",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=UserPath(exists=True, dir_okay=False),
     callback=file_reader(load_names, _DEFAULTS.names),
     help="TOML table of series names.",
 )
@@ -131,14 +144,14 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 @click.option(
     "--annotations",
     metavar="LABELS",
-    type=click.Path(exists=True, path_type=Path),
+    type=UserPath(exists=True),
     help="Annotations of the subjects: annotated frames are kept as ED and ES, and labels stored.",
 )
 @click.option("--nifti", is_flag=True, help="SOURCE holds NIfTI images and label maps of a public set (ACDC, M&Ms), not DICOM.")
 @click.option(
     "--planes",
     metavar="PLANES.csv",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=UserPath(exists=True, dir_okay=False),
     callback=file_reader(read_plane_table, None),
     help="With --nifti: table of the 2Ch, 4Ch or SAX planes that the files do not hold, for positions on their images.",
 )
@@ -152,7 +165,7 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 @click.option(
     "--participants",
     metavar="TABLE.csv",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=UserPath(exists=True, dir_okay=False),
     callback=file_reader(read_participants, None),
     help="Table of subjects' keys and participants (key, participant), where names and headers do not link visits to persons.",
 )
@@ -239,7 +252,7 @@ def extract(
             on_outcome=partial(_print_outcome, verbose=verbose),
             on_message=remark,
         )
-    _print_summary(summary, as_json=as_json)
+    _print_summary(summary, units=units, as_json=as_json)
     if not summary.contents.n_images:
         return ExitCode.NOTHING_USABLE
     return ExitCode.FAILED if strict and summary.contents.rejections else ExitCode.DONE
@@ -279,7 +292,7 @@ def _print_plan(plan: ExtractionPlan, *, as_json: bool, with_keys: bool) -> None
     )
 
 
-def _print_summary(summary: ExtractSummary, *, as_json: bool) -> None:
+def _print_summary(summary: ExtractSummary, *, units: BoxUnits, as_json: bool) -> None:
     """Print what the catalogue holds now, and what this run did."""
     contents = summary.contents
     if as_json:
@@ -295,13 +308,35 @@ def _print_summary(summary: ExtractSummary, *, as_json: bool) -> None:
     print_table(_summary_table(summary))
     if contents.rejections:
         print_table(reasons_table("Left out", contents.rejections))
+    click.echo(_this_run(summary))
     click.echo("; ".join([closing_sentence(contents, summary.n_shards), *_progress_since(summary)]))
     if is_quiet():
         return
+    for sentence in _lacking(contents, units):
+        click.echo(sentence)
+    is_for_show = contents.n_images and contents.n_used == contents.n_subjects
+    words = ["show", str(summary.out), "-o", "pictures"] if is_for_show else ["inspect", "-v", str(summary.out)]
+    click.echo(f"Look at it: {shlex.join(['cmr-planes', *words])}")
+
+
+def _lacking(contents: CatalogueSummary, units: BoxUnits) -> Iterator[str]:
+    """Say why there are no positions, and whether the pixels' sizes ask for boxes in mm."""
+    codes = {code for code, _ in contents.subject_codes}
     if not contents.n_images and _lacks_planes_only(contents):
-        click.echo("Positions need SAX, 2Ch and 4Ch; --keep-all keeps the images that there are, without positions.")
-    hint = f"cmr-planes show {summary.out} -o pictures" if contents.n_images else f"cmr-planes inspect -v {summary.out}"
-    click.echo(f"Look at it: {hint}")
+        if codes == {"no_2ch", "no_4ch"}:
+            yield (
+                f"None of {counted(contents.n_subjects, 'subject')} has long-axis images, which UK Biobank keeps in a field of "
+                "their own (20208): give the folders of all views."
+            )
+        yield "Positions need SAX, 2Ch and 4Ch; --keep-all keeps the images that there are, without positions."
+    n_with_positions = sum(view.n_with_positions for view in contents.views)
+    if contents.n_images and not n_with_positions:
+        yield "No positions: they need SAX, 2Ch and 4Ch of one subject. Labels can be used by 'cmr-train finetune'."
+    if units is BoxUnits.PIXELS:
+        sizes = {view.view.title: view.spacing_mm.median for view in contents.views if view.n_with_positions and view.spacing_mm}
+        odd = [f"{title} {size:.2f}" for title, size in sizes.items() if not PIXEL_SIZES_MM[0] <= size <= PIXEL_SIZES_MM[1]]
+        if odd:
+            yield f"Boxes are measured in pixels, whose size is not near the paper's 1.8 mm ({', '.join(odd)}): consider --units mm."
 
 
 def _lacks_planes_only(contents: CatalogueSummary) -> bool:
@@ -322,12 +357,25 @@ def _progress_since(summary: ExtractSummary) -> list[str]:
 
 def _summary_table(summary: ExtractSummary) -> Table:
     """Lay out the counts."""
-    rows: list[tuple[str, str]] = [("subjects", f"{summary.contents.n_subjects:,}")]
-    rows += [(f"images, {view.view.title}", f"{view.n_images:,}") for view in summary.contents.views]
-    rows += [
-        ("size of the shards", f"{summary.n_bytes / 1e6:,.1f} MB"),
-        ("this run", duration(summary.seconds)),
-        ("images in this run", f"{summary.n_new_images:,}"),
-        ("images per second", f"{summary.n_new_images / summary.seconds:,.0f}"),
+    annotated = {of_view.view: of_view for of_view in summary.labels}
+    rows = [
+        (
+            view.view.title,
+            view.n_subjects,
+            view.n_with_positions if view.view in TARGET_VIEWS else None,
+            view.n_images,
+            annotated[view.view].n_images if view.view in annotated else None,
+        )
+        for view in summary.contents.views
     ]
-    return table("Extracted", {"what": Kind.TEXT, "how many": Kind.NUMBER}, rows)
+    columns = {"view": Kind.TEXT, **dict.fromkeys(("subjects", "with positions", "images", "annotated images"), Kind.NUMBER)}
+    return table(f"{summary.out.name}: {counted(summary.contents.n_subjects, 'subject')}", columns, rows)
+
+
+def _this_run(summary: ExtractSummary) -> str:
+    """Say what this run did."""
+    size = f"{summary.n_bytes / 1e6:,.1f} MB in {summary.out.stem}.shards"
+    if not summary.n_new_subjects:
+        return f"Nothing to do: {counted(summary.contents.n_subjects, 'subject')} there already; {size}"
+    per_second = f"{summary.n_new_images / summary.seconds:,.0f} per second"
+    return f"{counted(summary.n_new_images, 'image')} made in {duration(summary.seconds)} ({per_second}); {size}"

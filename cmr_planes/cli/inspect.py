@@ -19,7 +19,7 @@ from cmr_planes.shards.opening import check_folder
 from cmr_planes.shards.summary import CatalogueSummary, Range, ViewSummary, WorstSlice, summarise
 from cmr_planes.shards.summary_json import to_json
 from cmr_planes.terminal.console import print_json, remark, reports_errors
-from cmr_planes.terminal.options import json_option, verbose_option
+from cmr_planes.terminal.options import CataloguePath, json_option, verbose_option
 from cmr_planes.terminal.tables import Kind, Table, print_table, table
 from cmr_planes.terminal.text import NO_VALUE, counted, decimals
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PositionClass, Structure, position_name
@@ -29,7 +29,7 @@ LISTED = 20
 
 
 @click.command()
-@click.argument("catalogue", metavar="OUT.h5", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("catalogue", metavar="OUT.h5", type=CataloguePath())
 @json_option()
 @verbose_option("List every plane of the studies with what became of it, and every rejection and note, with the subjects' keys.")
 @reports_errors(interrupted="the catalogue is unchanged")

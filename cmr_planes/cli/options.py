@@ -8,7 +8,7 @@ import click
 
 from cmr_planes.discovery.pseudonyms import Pseudonyms, load_pseudonyms
 from cmr_planes.errors import SourceError
-from cmr_planes.terminal.options import key_file
+from cmr_planes.terminal.options import UserPath, key_file
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -35,7 +35,7 @@ pseudonymise_option = click.option(
     "--pseudonymise",
     "pseudonyms",
     metavar="KEYFILE",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     callback=_pseudonyms,
     help="Subjects are stored under hashes keyed with this file, which only you may read; OUT.mapping.csv maps them back.",
 )

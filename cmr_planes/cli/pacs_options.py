@@ -13,6 +13,7 @@ from cmr_planes.cli.access_options import AddressType
 from cmr_planes.cli.options import file_reader
 from cmr_planes.pacs.addresses import PacsAddress, looks_like_address
 from cmr_planes.pacs.study_list import read_study_list
+from cmr_planes.terminal.options import UserPath
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -29,7 +30,10 @@ class SourceOrAddress(click.ParamType[Path | PacsAddress]):
         """Read an address where there is one, else a path."""
         if isinstance(value, str) and looks_like_address(value):
             return AddressType().convert(value, param, ctx)
-        path: Path = click.Path(exists=True, path_type=Path).convert(value, param, ctx)
+        if isinstance(value, str) and value.endswith(".h5") and not Path(value).is_dir():
+            order = "OUT.h5, the catalogue to write, comes last, and values of one option have commas: --views sax,2ch"
+            self.fail(f"{value!r} is no source; {order}", param, ctx)
+        path: Path = UserPath(exists=True).convert(value, param, ctx)
         return path
 
 
@@ -62,7 +66,7 @@ def study_options(command: Command) -> Command:
         click.option(
             "--studies",
             metavar="FILE",
-            type=click.Path(path_type=Path),
+            type=UserPath(),
             callback=file_reader(read_study_list, ()),
             help="PACS: file with a StudyInstanceUID or accession number per line, which only you may read.",
         ),

@@ -1,5 +1,6 @@
 """``cmr-planes phantom``: a synthetic cohort with known truth, as DICOM."""
 
+import shlex
 import shutil
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from cmr_planes.phantom.quirks import Quirk
 from cmr_planes.phantom.variety import HARD_FRACTIONS
 from cmr_planes.system.cores import n_cores
 from cmr_planes.terminal.console import print_json, reports_errors
-from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option
+from cmr_planes.terminal.options import EnumChoice, UserPath, json_option, quiet_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.text import counted
 
@@ -33,7 +34,7 @@ def _quirks(context: click.Context, parameter: click.Parameter, value: str) -> t
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", metavar="DIR", type=UserPath(file_okay=False))
 @click.option(
     "-n", "n_subjects", type=click.IntRange(min=1), default=_COHORT.n_subjects, show_default=True, help="Number of subjects."
 )
@@ -153,7 +154,7 @@ def phantom(
         click.echo(
             f"{counted(n_subjects, 'subject')}, {n_bytes / 1e6:,.0f} MB in {folder / 'dicom'}, their truth in {folder / 'truth'}"
         )
-        click.echo(f"Next: cmr-planes extract {folder / 'dicom'} out.h5")
+        click.echo(f"Next: {shlex.join(['cmr-planes', 'extract', str(folder / 'dicom'), 'out.h5'])}")
     return ExitCode.DONE
 
 

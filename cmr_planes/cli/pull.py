@@ -15,7 +15,7 @@ from cmr_planes.pacs.access import Access
 from cmr_planes.pacs.addresses import PacsAddress
 from cmr_planes.pacs.outcome import LEFT_OUT_NAME, LeftOut
 from cmr_planes.terminal.console import is_quiet, print_json, remark, reports_errors
-from cmr_planes.terminal.options import json_option, log_option, quiet_option
+from cmr_planes.terminal.options import UserPath, json_option, log_option, quiet_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, Table, print_table, table
 from cmr_planes.terminal.text import counted, duration
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     "folder",
     required=True,
     metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=UserPath(file_okay=False),
     help="Folder of the studies: empty, new, or of an earlier pull, which goes on.",
 )
 @study_options
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--names",
     metavar="TOML",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=UserPath(exists=True, dir_okay=False),
     callback=file_reader(load_names, load_names()),
     help="TOML table of series names, as in 'extract'.",
 )

@@ -12,7 +12,7 @@ from cmr_planes.errors import ExitCode
 from cmr_planes.pacs.access import Access
 from cmr_planes.pacs.addresses import PacsAddress
 from cmr_planes.terminal.console import print_json, remark, reports_errors, say
-from cmr_planes.terminal.options import json_option, quiet_option, verbose_option
+from cmr_planes.terminal.options import UserPath, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.text import counted, duration
 
@@ -25,7 +25,7 @@ MOST_SENTENCES = 20
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", metavar="DIR", type=UserPath(exists=True, file_okay=False))
 @click.argument("address", metavar="ADDRESS", type=AddressType())
 @access_options
 @json_option()

@@ -14,7 +14,7 @@ from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.system.progress import Progress
 from cmr_planes.system.whole_file import write_whole
 from cmr_planes.terminal.console import print_json, reports_errors, say
-from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option, verbose_option
+from cmr_planes.terminal.options import CataloguePath, EnumChoice, UserPath, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.views import STORED_VIEWS, TARGET_VIEWS, CardiacView
 
@@ -25,10 +25,8 @@ def _lower_case(context: click.Context, parameter: click.Parameter, value: tuple
 
 
 @click.command()
-@click.argument("catalogue", metavar="OUT.h5", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "-o", "--output", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the sheets."
-)
+@click.argument("catalogue", metavar="OUT.h5", type=CataloguePath())
+@click.option("-o", "--output", "folder", required=True, type=UserPath(file_okay=False), help="Folder of the sheets.")
 @click.option("--subject", "keys", multiple=True, metavar="KEY", help="Draw this subject only; may be given several times.")
 @click.option(
     "--view",

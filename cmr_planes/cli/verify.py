@@ -16,14 +16,14 @@ from cmr_planes.shards.verify import (
     verify_catalogue,
 )
 from cmr_planes.terminal.console import alone_on, print_json, reports_errors
-from cmr_planes.terminal.options import json_option, quiet_option
+from cmr_planes.terminal.options import CataloguePath, json_option, quiet_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, print_table, table
 from cmr_planes.terminal.text import counted
 
 
 @click.command()
-@click.argument("catalogue", metavar="OUT.h5", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("catalogue", metavar="OUT.h5", type=CataloguePath())
 @click.option(
     "--set-aside", "sets_aside", is_flag=True, help="Rename damaged files to NNNNN.h5.damaged, so that the next run rebuilds them."
 )

@@ -21,6 +21,7 @@ from cmr_planes.extraction.run_log import RunLog
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import write_catalogue
 from cmr_planes.shards.hdf5_writing import software_versions
+from cmr_planes.shards.label_summary import LabelSummary, summarise_labels
 from cmr_planes.shards.records import ShardSummary, SubjectOutcome
 from cmr_planes.shards.summary import CatalogueSummary, summarise
 from cmr_planes.system.cores import n_cores
@@ -41,6 +42,8 @@ class ExtractSummary:
     """The catalogue."""
     contents: CatalogueSummary
     """What the catalogue holds: subjects, images, and what was left out and why."""
+    labels: tuple[LabelSummary, ...]
+    """What is annotated, one summary for each view that has labels."""
     n_shards: int
     """Shards of the catalogue."""
     n_bytes: int
@@ -143,10 +146,11 @@ def extract(
             shards = run_on_cluster(plan, scheduler, on_progress=on_progress, on_message=on_message, on_shard=events.on_shard)
         finish(plan)
         events.write("catalogue", {"n_shards": len(plan.batches)})
-        contents = _summarise(out)
+        contents, labels = _summarise(out)
     return ExtractSummary(
         out=out,
         contents=contents,
+        labels=labels,
         n_shards=len(plan.batches),
         n_bytes=sum(path.stat().st_size for path in plan.shard_folder.glob("*.h5")),
         n_new_subjects=plan.n_pending_subjects,
@@ -214,6 +218,8 @@ def finish(plan: ExtractionPlan) -> None:
     write_states(plan.shard_folder, subjects_without_images(plan.out), processed, plan.sources, plan.options.instance_salt)
 
 
-def _summarise(out: Path) -> CatalogueSummary:
+def _summarise(out: Path) -> tuple[CatalogueSummary, tuple[LabelSummary, ...]]:
     with Catalogue(out) as catalogue:
-        return summarise(catalogue.subjects(), catalogue.views(), catalogue.rejections(), catalogue.notes())
+        views = catalogue.views()
+        contents = summarise(catalogue.subjects(), views, catalogue.rejections(), catalogue.notes())
+        return contents, summarise_labels(catalogue.annotations(), views)

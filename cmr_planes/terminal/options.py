@@ -1,5 +1,6 @@
 """Options that commands of both programs share, each defined once."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -29,6 +30,35 @@ class EnumChoice(click.Choice[Any]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> StrEnum:  # noqa: ANN401  # click's signature
         """Turn what was typed into a member."""
         return self.kind(super().convert(value, param, ctx))
+
+
+class UserPath(click.Path):
+    """A path, as :class:`click.Path` has it; the command gets a ``Path``, in which a leading ``~`` is the user's home."""
+
+    def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401  # click's signature
+        """Check what was typed."""
+        return super().convert(Path(value).expanduser(), param, ctx)
+
+
+class CataloguePath(UserPath):
+    """A catalogue that exists; where it does not, the error says how to make one."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401  # click's signature
+        """Check what was typed."""
+        path = Path(value).expanduser()
+        if path.is_dir():
+            command = shlex.join(["cmr-planes", "extract", str(path), "out.h5"])
+            self.fail(f"{str(path)!r} is a folder, and a catalogue is wanted; make one with: {command}", param, ctx)
+        if not path.exists():
+            out = path.name if path.suffix == ".h5" else "out.h5"
+            self.fail(f"there is no catalogue {str(path)!r}; 'cmr-planes extract SOURCE {out}' makes one", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def json_option(summary: str = "Print the result as JSON.") -> Callable[[Command], Command]:
@@ -62,7 +92,7 @@ def key_file(context: click.Context, parameter: click.Parameter, value: Path | N
 log_option = click.option(
     "--log",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False),
     help="Append to this file what became of each subject: one JSON object per line; subject keys only with -v.",
 )
 """``--log``, for commands that go through subjects."""
@@ -77,7 +107,7 @@ scheduler_option = click.option(
 scheduler_file_option = click.option(
     "--scheduler-file",
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=UserPath(exists=True, dir_okay=False),
     help="The same, with the file into which the scheduler wrote its address.",
 )
 """``--scheduler-file``, which goes with :data:`scheduler_option`."""

@@ -9,7 +9,7 @@ import click
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import print_json, remark, reports_errors, say
-from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option, verbose_option
+from cmr_planes.terminal.options import CataloguePath, EnumChoice, UserPath, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, Table, print_table, table
 from cmr_planes.terminal.text import NO_VALUE, counted, decimals
@@ -37,7 +37,7 @@ HEADS = {
 
 @click.command()
 @run_argument
-@click.option("--data", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Catalogue.  [default: that of the run]")
+@click.option("--data", type=CataloguePath(), help="Catalogue.  [default: that of the run]")
 @click.option(
     "--subset",
     type=EnumChoice([*Subset]),
@@ -45,7 +45,7 @@ HEADS = {
 )
 @click.option(
     "--split",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=UserPath(exists=True, dir_okay=False),
     help="CSV file of participants and their sets, in place of the run's: --subset is one of these.",
 )
 @click.option(
@@ -59,7 +59,7 @@ HEADS = {
 @click.option(
     "-o",
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=UserPath(file_okay=False),
     help="Folder of the results.  [default: RUN; for other data than its test set a folder in it]",
 )
 @device_option

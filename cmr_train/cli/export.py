@@ -6,14 +6,14 @@ import click
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import print_json, reports_errors
-from cmr_planes.terminal.options import EnumChoice, json_option, key_file
+from cmr_planes.terminal.options import EnumChoice, UserPath, json_option, key_file
 from cmr_train.choices import NetworkForm, Weights
 from cmr_train.cli.options import PATH, lists_problems, run_argument, unfinished_option, weights_option
 
 
 @click.command()
 @run_argument
-@click.argument("out", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("out", metavar="DIR", type=UserPath(file_okay=False))
 @click.option(
     "--to",
     type=EnumChoice([*NetworkForm]),
@@ -27,7 +27,7 @@ from cmr_train.cli.options import PATH, lists_problems, run_argument, unfinished
 @click.option("--licence", default="", help="Licence of the network, for its card: 'CC BY 4.0'.")
 @click.option(
     "--people-key",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=UserPath(exists=True, dir_okay=False),
     callback=key_file,
     help="Key file for people.json: the participants that the network has seen, as hashes keyed with it (--to run).",
 )

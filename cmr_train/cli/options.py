@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import say
-from cmr_planes.terminal.options import EnumChoice, json_option, key_file, quiet_option
+from cmr_planes.terminal.options import EnumChoice, UserPath, json_option, key_file, quiet_option
 from cmr_planes.views import CardiacView
 from cmr_train.choices import AugmentationKind, DeviceKind, Preset, Weights
 from cmr_train.config import DataConfig, NetworkConfig, PretextConfig, RuntimeConfig, TrainingConfig, TransferConfig
@@ -25,8 +25,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 RUNS = Path("runs")
 """Folder of the runs, where none is given."""
 
-PATH = click.Path(path_type=Path)
-RUN = click.Path(exists=True, file_okay=False, path_type=Path)
+PATH = UserPath()
+RUN = UserPath(exists=True, file_okay=False)
 """Type of an argument or option: the folder of a run."""
 
 
@@ -128,7 +128,7 @@ weights_option = click.option(
 
 people_key_option = click.option(
     "--people-key",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=UserPath(exists=True, dir_okay=False),
     callback=key_file,
     help="Key file with which the network, or its pretext, was exported; it shows which of these participants it has seen.",
 )

@@ -11,7 +11,7 @@ import click
 
 from cmr_planes.errors import CatalogueFinding, ExitCode, RejectionCode
 from cmr_planes.terminal.console import print_json, remark, reports_errors, say
-from cmr_planes.terminal.options import EnumChoice, json_option, quiet_option, verbose_option
+from cmr_planes.terminal.options import EnumChoice, UserPath, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, Table, print_table, table
 from cmr_planes.terminal.text import counted, decimals
@@ -31,8 +31,8 @@ _DOUBT = "doubt"
 
 
 @click.command()
-@click.argument("paths", metavar="RUN... SOURCE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the results.")
+@click.argument("paths", metavar="RUN... SOURCE...", nargs=-1, required=True, type=UserPath(exists=True))
+@click.option("-o", "--out", required=True, type=UserPath(file_okay=False), help="Folder of the results.")
 @click.option(
     "--phases",
     type=EnumChoice([*PhaseChoice]),
@@ -50,7 +50,7 @@ _DOUBT = "doubt"
 @click.option("--largest-component", is_flag=True, help="Keep only the largest connected part of each structure.")
 @click.option(
     "--like",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="NIfTI image of the same slices on whose grid label maps are written; {subject} in its path stands for the subject's key.",
 )
 @click.option(

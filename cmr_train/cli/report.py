@@ -6,11 +6,11 @@ import click
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import print_json, reports_errors
-from cmr_planes.terminal.options import json_option
+from cmr_planes.terminal.options import UserPath, json_option
 
 
 @click.command()
-@click.argument("folder", metavar="STUDY", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", metavar="STUDY", type=UserPath(exists=True, file_okay=False))
 @json_option("Print the files written as JSON.")
 @reports_errors(interrupted="the report may be incomplete; the same command writes it again")
 def report(folder: Path, *, as_json: bool) -> ExitCode:

@@ -15,6 +15,7 @@ from cmr_planes.system.cores import n_cores
 from cmr_planes.terminal.console import print_json, reports_errors, say
 from cmr_planes.terminal.options import (
     EnumChoice,
+    UserPath,
     choose_scheduler,
     json_option,
     quiet_option,
@@ -56,7 +57,7 @@ def _pairs(context: click.Context, parameter: click.Parameter, value: tuple[str,
 
 
 @click.command()
-@click.argument("file", metavar="[STUDY.toml]", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", metavar="[STUDY.toml]", required=False, type=UserPath(exists=True, dir_okay=False))
 @click.option("--name", help="Title of the report.  [default: the view]")
 @setting_option(STUDY_SETTINGS["view"])
 @setting_option(SETTINGS["data"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import h5py
 import pytest
@@ -40,6 +41,44 @@ def test_out_must_be_named_h5(source, tmp_path):
     result = extract(source, tmp_path / "out.hdf")
     assert result.exit_code == 2
     assert "must end in .h5" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["studies"], "Missing OUT.h5: cmr-planes extract studies out.h5"),
+        (["out.h5"], "Missing SOURCE: cmr-planes extract studies out.h5"),
+        (["out.h5", "studies"], "'out.h5' is no source; OUT.h5, the catalogue to write, comes last"),
+        (["studies", "studies"], "'studies' is a folder; OUT.h5, the catalogue to write, comes last"),
+        (["studies", "out.h5", "--views", "sax", "2ch"], "values of one option have commas: --views sax,2ch"),
+    ],
+)
+def test_arguments_that_are_missing_or_in_another_order_are_put_right(tmp_path, monkeypatch, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "studies").mkdir()
+    result = run("extract", *arguments)
+    assert result.exit_code == 2
+    assert sentence in " ".join(result.stderr.split())
+
+
+def test_a_tilde_is_the_users_home(source, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(source.parent))
+    assert run("extract", f"~/{source.name}", tmp_path / "out.h5", "--dry-run").exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify"])
+def test_where_a_catalogue_is_wanted_the_error_says_how_to_make_one(tmp_path, command):
+    (tmp_path / "my studies").mkdir()
+    folder = run(command, tmp_path / "my studies")
+    assert f"cmr-planes extract '{tmp_path / 'my studies'}' out.h5" in " ".join(folder.stderr.split())
+    assert "'cmr-planes extract SOURCE o.h5' makes one" in " ".join(run(command, tmp_path / "o.h5").stderr.split())
+
+
+def test_a_run_says_what_it_did_and_what_the_catalogue_is_good_for(source, tmp_path):
+    first = run("extract", source, tmp_path / "my out.h5").stdout
+    assert re.search(r"^\d+ images made in", first, re.MULTILINE)
+    assert f"Look at it: cmr-planes show '{tmp_path / 'my out.h5'}' -o pictures" in first
+    assert "Nothing to do: 1 subject there already" in run("extract", source, tmp_path / "my out.h5").stdout
 
 
 def test_a_source_that_does_not_exist_exits_with_2(tmp_path):
@@ -93,7 +132,7 @@ def test_a_table_of_names_is_read_and_its_faults_are_told(tmp_path):
 def test_results_go_to_stdout_and_nothing_else_does(source, tmp_path):
     result = extract(source, tmp_path / "out.h5")
     assert result.stderr == ""
-    assert "images, SAX" in result.stdout
+    assert "with positions" in result.stdout
     assert "Look at it: cmr-planes show" in result.stdout
 
 
