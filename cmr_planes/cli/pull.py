@@ -8,14 +8,15 @@ import click
 
 from cmr_planes.cine.series_names import load_names
 from cmr_planes.cli.access_options import AddressType, access_options
-from cmr_planes.cli.options import file_reader, pseudonymise_option
+from cmr_planes.cli.options import file_reader
 from cmr_planes.cli.pacs_options import study_options
+from cmr_planes.discovery.pseudonyms import load_pseudonyms
 from cmr_planes.errors import ExitCode
 from cmr_planes.pacs.access import Access
 from cmr_planes.pacs.addresses import PacsAddress
 from cmr_planes.pacs.outcome import LEFT_OUT_NAME, LeftOut
 from cmr_planes.terminal.console import is_quiet, print_json, remark, reports_errors
-from cmr_planes.terminal.options import UserPath, json_option, log_option, quiet_option
+from cmr_planes.terminal.options import UserPath, json_option, quiet_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, Table, print_table, table
 from cmr_planes.terminal.text import counted, duration
@@ -45,12 +46,24 @@ if TYPE_CHECKING:
     callback=file_reader(load_names, load_names()),
     help="TOML table of series names, as in 'extract'.",
 )
-@pseudonymise_option
+@click.option(
+    "--pseudonymise",
+    "pseudonyms",
+    metavar="KEYFILE",
+    type=UserPath(),
+    callback=file_reader(load_pseudonyms, None),
+    help="Folders are called by hashes keyed with this file, which only you may read.  [default: a running number]",
+)
 @access_options
 @click.option("--dry-run", is_flag=True, help="Choose only; print what would be pulled, and write nothing.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if a study was left out.")
 @json_option()
-@log_option
+@click.option(
+    "--log",
+    metavar="FILE",
+    type=UserPath(dir_okay=False),
+    help="Append to this file what became of each study: one JSON object per line.",
+)
 @quiet_option
 @reports_errors(interrupted="what arrived whole is kept, and the same command goes on from there")
 def pull(

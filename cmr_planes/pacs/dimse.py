@@ -100,6 +100,7 @@ def _explain(address: DimseAddress, access: Access, association: Association) ->
         return PacsError(f"{where} refuses an association; ask its administrator whether {access.calling_aet!r} may ask")
     if association.acceptor.primitive is not None and not association.accepted_contexts:
         return PacsError(f"{where} offers none of the services that are needed; ask its administrator for query and C-GET")
-    return InterruptedTransferError(
-        f"{where} does not answer, or broke the connection; check that the server runs and can be reached from here"
-    )
+    remedy = "check that the server runs and can be reached from here"
+    if address.is_encrypted:
+        remedy += ", that it speaks TLS, and that its certificate is of an authority that is trusted"
+    return InterruptedTransferError(f"{where} does not answer, or broke the connection; {remedy}")

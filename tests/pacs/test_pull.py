@@ -1,5 +1,6 @@
 """Pulling from real servers: the catalogue is that of the files, whatever way they came and whoever is killed on the way."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +10,17 @@ import pytest
 from pynetdicom import build_context
 
 from cmr_planes.discovery.naming import short_digest
+from cmr_planes.errors import PacsError
 from cmr_planes.pacs.access import Access, Login
 from cmr_planes.pacs.addresses import parse_address
 from cmr_planes.pacs.dimse import associate
 from cmr_planes.pacs.pull import PullOptions, PullSummary, pull
 from cmr_planes.pacs.server import WantedStudy
+from cmr_planes.pacs.transfer import Patience
 from examples.pacs.servers import Orthanc, Server
 from tests.helpers.cohorts import digests, extract
-from tests.helpers.pacs_studies import FULL, names_of, pacs_studies, study_uid, write_beside
+from tests.helpers.pacs_studies import ENHANCED, FULL, names_of, pacs_studies, study_uid, write_beside
+from tests.helpers.relays import make_certificate, relay
 
 
 @dataclass(frozen=True)
@@ -116,3 +120,45 @@ def test_extract_takes_the_address_in_place_of_files(filled, tmp_path):
     expected = catalogue(files, tmp_path / "a" / "out.h5")
     assert out.read_bytes() == expected.pop("out")
     assert expected.items() <= digests(out.with_suffix(".shards")).items()
+
+
+@pytest.mark.parametrize(
+    ("called", "calling", "sentence"),
+    [("WRONG", "CMRPLANES", "is not called 'WRONG'"), ("ORTHANC", "STRANGER", "does not know the AE title 'STRANGER'")],
+)
+def test_ae_titles_that_are_refused(filled, tmp_path, called, calling, sentence):
+    url = filled.server.aet_url.replace("ORTHANC", called)
+    with pytest.raises(PacsError, match=sentence):
+        pull(parse_address(url), tmp_path / "pulled", access=Access(calling_aet=calling))
+    assert not (tmp_path / "pulled").exists()
+
+
+def test_dimse_is_encrypted_where_the_address_says_so(filled, tmp_path):
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl")
+    ours, theirs = make_certificate(tmp_path / "certificate")
+    with relay(filled.server.port, certificate=ours) as front:
+        address = parse_address(f"aet+tls://ORTHANC@127.0.0.1:{front.port}")
+        query = PullOptions(studies=(WantedStudy(line=1, study_uid=study_uid(filled.studies[ENHANCED][0])),))
+        with pytest.raises(PacsError, match="its certificate is of an authority"):
+            pull(address, tmp_path / "pulled", query, access=Access(timeout_seconds=5), patience=Patience(attempts=1))
+        assert front.answered == 0
+        assert pull(address, tmp_path / "pulled", query, access=Access(ca=theirs)).n_pulled == 1
+
+
+def test_a_dry_run_chooses_the_same_and_writes_nothing(filled, tmp_path):
+    dry = filled.pull(tmp_path / "pulled", dry_run=True)
+    assert [*tmp_path.iterdir()] == []
+    real = filled.pull(tmp_path / "pulled")
+    # without images to look at, the plane of the right ventricle cannot be told: nothing of 2Ch is counted on
+    assert [one.n_series - wet.n_series for one, wet in zip(dry.outcomes, real.outcomes, strict=True)].count(0) >= 2
+    assert dry.n_bytes < real.n_bytes
+
+
+def test_studies_are_chosen_by_a_list(filled, tmp_path):
+    accession = WantedStudy(line=2, accession_number="none such")
+    uid = WantedStudy(line=1, study_uid=study_uid(filled.studies[ENHANCED][0]))
+    summary = filled.pull(tmp_path / "pulled", options=PullOptions(studies=(uid, accession)))
+    assert summary.n_pulled == 1
+    assert [(row.study, row.code) for row in summary.left_out] == [("", "not_on_server")]
+    assert "line 2 of the list" in summary.left_out[0].sentence
