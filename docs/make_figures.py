@@ -22,6 +22,7 @@ from cmr_planes.phantom.cohort import CohortOptions, make_examination
 from cmr_planes.phantom.variety import HARD_FRACTIONS
 from cmr_planes.pictures.contact_sheet import SheetImage, draw_sheet
 from cmr_planes.pictures.png import encode_png
+from cmr_planes.quality.sheets import line_names
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 
@@ -113,6 +114,7 @@ def draw_positions(catalogue_path: str, folder: Path) -> None:
                     plane=attributes.planes[level],
                     centres_px=attributes.boxes.centres_px[level],
                     boxes=attributes.boxes.boxes[level],
+                    line_names=line_names(attributes.boxes.line_views),
                     title=f"{attributes.phases[phase].upper()}" + (f", slice {level + 1}" if view is CardiacView.SAX else ""),
                 )
                 for phase, level in places

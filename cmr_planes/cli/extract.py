@@ -336,7 +336,7 @@ def _lacking(contents: CatalogueSummary, units: BoxUnits) -> Iterator[str]:
         sizes = {view.view.title: view.spacing_mm.median for view in contents.views if view.n_with_positions and view.spacing_mm}
         odd = [f"{title} {size:.2f}" for title, size in sizes.items() if not PIXEL_SIZES_MM[0] <= size <= PIXEL_SIZES_MM[1]]
         if odd:
-            yield f"Boxes are measured in pixels, whose size is not near the paper's 1.8 mm ({', '.join(odd)}): consider --units mm."
+            yield f"Boxes are measured in pixels, whose size is not the paper's 1.8 mm ({', '.join(odd)}): consider --units mm."
 
 
 def _lacks_planes_only(contents: CatalogueSummary) -> bool:

@@ -12,11 +12,15 @@ from cmr_planes.pictures.png import encode_png
 from cmr_planes.quality.sheets import Series, SheetReader, sheet_heading
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.system.progress import Progress
+from cmr_planes.system.suggestion import suggest
 from cmr_planes.system.whole_file import write_whole
 from cmr_planes.terminal.console import print_json, reports_errors, say
 from cmr_planes.terminal.options import CataloguePath, EnumChoice, UserPath, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.views import STORED_VIEWS, TARGET_VIEWS, CardiacView
+
+Sheet = list[SheetImage]
+"""The images of one sheet."""
 
 
 def _lower_case(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG001  # click's signature
@@ -27,7 +31,13 @@ def _lower_case(context: click.Context, parameter: click.Parameter, value: tuple
 @click.command()
 @click.argument("catalogue", metavar="OUT.h5", type=CataloguePath())
 @click.option("-o", "--output", "folder", required=True, type=UserPath(file_okay=False), help="Folder of the sheets.")
-@click.option("--subject", "keys", multiple=True, metavar="KEY", help="Draw this subject only; may be given several times.")
+@click.option(
+    "--subject",
+    "keys",
+    multiple=True,
+    metavar="KEY|N",
+    help="Draw this subject only, by its key or its number in the catalogue; may be given several times.",
+)
 @click.option(
     "--view",
     "views",
@@ -65,13 +75,14 @@ def show(
 
     Subjects are numbered in the catalogue's order. Their keys are kept out of the pictures and of the files' names, so that sheets
     can be passed on; -v writes them in. Images that disagree along their lines are framed in red. Letters at the edges of an
-    image are the sides of the patient: L left, R right, A anterior, P posterior, H head, F feet;
-    there are none where the source does not say where these are.
+    image are the sides of the patient: L left, R right, A anterior, P posterior, H head (superior), F feet (inferior); there are
+    none where the source does not say where these are. The two lines bear the names of the views whose planes leave them. Paths of
+    the pictures are printed at the end.
 
     \b
     Example:
       cmr-planes show out.h5 -o pictures
-      cmr-planes show out.h5 -o pictures --subject 9000001_2 --view sax
+      cmr-planes show out.h5 -o pictures --subject 9000001_2 --view SAX --phase ED
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     with Catalogue(catalogue) as opened:
         numbers, reader, table = _choose_subjects(opened, keys, limit), SheetReader.of(opened), opened.views()
@@ -83,7 +94,10 @@ def show(
         }
         n_images = sum(len(series.phases(phases)) * series.attributes.shape[1] for of_view in chosen.values() for series in of_view)
         if n_images == 0:
-            say("nothing to draw: the catalogue has no such images; 'cmr-planes inspect' says what it holds")
+            known = sorted({phase for of_view in chosen.values() for series in of_view for phase in series.attributes.phases})
+            listed = ", ".join(known[:3]) + (" …" if len(known) > 3 else "")
+            has = f"its phases are {listed}" if known else "'cmr-planes inspect' says what it holds"
+            say(f"nothing to draw: the catalogue has no such images; {has}")
             return ExitCode.NOTHING_USABLE
         folder.mkdir(parents=True, exist_ok=True)
         pictures, n_drawn = [], 0
@@ -92,10 +106,11 @@ def show(
                 pictures.append(path.as_posix())
                 n_drawn += n_on_sheet
                 on_progress(Progress(n_drawn, n_images))
-                if not as_json:
-                    click.echo(path)
     if as_json:
         print_json({"n_images": n_images, "pictures": pictures})
+    else:
+        for picture in pictures:
+            click.echo(picture)
     return ExitCode.DONE
 
 
@@ -110,8 +125,7 @@ def _draw(
 ) -> Iterator[tuple[Path, int]]:
     """Draw the sheets of every view; yield the path of each when it is written, and its number of images."""
     for view, of_view in chosen.items():
-        images = reader.images(of_view, phases, with_keys=with_keys)
-        for number, panels in enumerate(_batches(images, per_sheet), start=1):
+        for number, panels in enumerate(_sheets(reader, of_view, phases, per_sheet, with_keys=with_keys), start=1):
             path = folder / f"{view.value}-{number:03}.png"
             write_whole(path, encode_png(draw_sheet(view, panels, heading=sheet_heading(view, panels))))
             yield path, len(panels)
@@ -122,16 +136,30 @@ def _choose_subjects(catalogue: Catalogue, keys: Sequence[str], limit: int) -> d
     subjects = catalogue.subjects()
     has_images = (subjects.n_images > 0).tolist()
     numbers = {key: number for number, (key, has) in enumerate(zip(subjects.key, has_images, strict=True), start=1) if has}
-    unknown = [key for key in keys if key not in numbers]
+    by_number = {str(number): key for key, number in numbers.items()}
+    found = [key if key in numbers else by_number.get(key) for key in keys]
+    unknown = [key for key, match in zip(keys, found, strict=True) if match is None]
     if unknown:
         raise click.BadParameter(
-            f"the catalogue has no images of {', '.join(unknown)}; 'cmr-planes inspect -v' lists what was left out",
+            f"the catalogue has no images of {', '.join(unknown)}{suggest(unknown[0], numbers)}; 'cmr-planes inspect -v' lists "
+            "subjects with their numbers, and what was left out",
             param_hint="--subject",
         )
-    return {key: numbers[key] for key in islice(keys or numbers, limit)}
+    return {key: numbers[key] for key in islice(dict.fromkeys(key for key in found or numbers if key is not None), limit)}
 
 
-def _batches(panels: Iterator[SheetImage], size: int) -> Iterator[list[SheetImage]]:
-    """Group panels by sheet."""
-    while batch := list(islice(panels, size)):
-        yield batch
+def _sheets(reader: SheetReader, chosen: Sequence[Series], phases: Sequence[str], size: int, *, with_keys: bool) -> Iterator[Sheet]:
+    """Group the images of one view by sheet; a subject that does not fit on what is left of one begins another."""
+    sheet: Sheet = []
+    for series in chosen:
+        n_images = len(series.phases(phases)) * series.attributes.shape[1]
+        if sheet and len(sheet) + n_images > size:
+            yield sheet
+            sheet = []
+        for image in reader.images([series], phases, with_keys=with_keys):
+            if len(sheet) == size:
+                yield sheet
+                sheet = []
+            sheet.append(image)
+    if sheet:
+        yield sheet

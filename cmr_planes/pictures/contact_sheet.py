@@ -40,6 +40,13 @@ _MIN_HEADING_INCHES = 4.6
 _BACKGROUND = "#111111"
 _TEXT = "#E8E8E8"
 _WARNING = "#FF5A5F"
+_NEUTRAL = "#D8D8D8"
+"""Colour of boxes and lines beside labels, whose colours then mean structures alone."""
+_ARMS = (
+    ((PositionClass.LEFT_NEAR, PositionClass.LEFT_FAR), (PositionClass.RIGHT_NEAR, PositionClass.RIGHT_FAR)),
+    ((PositionClass.UPPER_NEAR, PositionClass.UPPER_FAR), (PositionClass.LOWER_NEAR, PositionClass.LOWER_FAR)),
+)
+"""The near and the far box of both arms of each line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,6 +63,8 @@ class SheetImage:
     """Shape (9, 4): the boxes' pixel ranges, not clipped."""
     title: str
     """Printed above the image."""
+    line_names: tuple[str, str] | None = None
+    """Names of the two lines, written at their ends; None to leave them out."""
     has_directions: bool = True
     """Whether the plane's directions are known; if not, there are no letters."""
     labels: LabelArray | None = None
@@ -113,11 +122,11 @@ def draw_sheet(view: CardiacView, panels: Sequence[SheetImage], *, heading: str)
             left = (width - panels_width) / 2 + _GAP_INCHES + index * (PANEL_INCHES + _GAP_INCHES)
             panel_inches = PANEL_INCHES * _aspect(panel.plane)
             box = (left / width, (top - panel_inches) / height, PANEL_INCHES / width, panel_inches / height)
-            _draw_panel(figure.add_axes(box), view, panel)
+            _draw_panel(figure.add_axes(box, facecolor=_BACKGROUND), view, panel, is_labelled_sheet=has_labels)
         top -= image_inches + _GAP_INCHES
     figure.text(0.5, 1 - 0.12 / height, heading, color=_TEXT, fontsize=12, weight="bold", ha="center", va="top")
     if has_boxes:
-        _draw_legend(figure, view)
+        _draw_legend(figure, view, panels, is_neutral=has_labels)
     if has_labels:
         _draw_label_legend(figure, panels)
     return figure
@@ -151,7 +160,7 @@ def _aspect(plane: ImagePlane) -> float:
     return plane.rows * plane.row_spacing_mm / (plane.columns * plane.column_spacing_mm)
 
 
-def _draw_panel(axes: Axes, view: CardiacView, panel: SheetImage) -> None:
+def _draw_panel(axes: Axes, view: CardiacView, panel: SheetImage, *, is_labelled_sheet: bool) -> None:
     plane = panel.plane
     low, high = np.percentile(panel.image, PERCENTILES)
     axes.imshow(panel.image, cmap="gray", vmin=low, vmax=max(high, low + 1), aspect=plane.row_spacing_mm / plane.column_spacing_mm)
@@ -163,22 +172,23 @@ def _draw_panel(axes: Axes, view: CardiacView, panel: SheetImage) -> None:
         spine.set_visible(bool(panel.warning))
         spine.set_color(_WARNING)
         spine.set_linewidth(2)
-    title = axes.set_title(panel.title, color=_TEXT, fontsize=8.5, pad=3)
+    words = f"{panel.title} · no labels" if is_labelled_sheet and panel.labels is None else panel.title
+    title = axes.set_title(words, color=_TEXT, fontsize=8.5, pad=3)
     if panel.warning:
-        title.set_text(f"{panel.title}\n{panel.warning}")
+        title.set_text(f"{words}\n{panel.warning}")
         title.set_color(_WARNING)
     if panel.has_directions:
         _draw_edge_letters(axes, plane)
     if panel.labels is not None:
         _draw_labels(axes, panel.labels)
     if panel.centres_px is not None and panel.boxes is not None:
-        _draw_lines(axes, panel.centres_px)
-        _draw_boxes(axes, view, panel.boxes, plane)
+        _draw_lines(axes, panel.centres_px, panel, is_neutral=is_labelled_sheet)
+        _draw_boxes(axes, view, panel.boxes, plane, is_neutral=is_labelled_sheet)
 
 
 def _draw_edge_letters(axes: Axes, plane: ImagePlane) -> None:
     """Say towards which side of the patient the image's right and lower edges lie."""
-    style = {"color": _TEXT, "fontsize": 7, "transform": axes.transAxes, "alpha": 0.85}
+    style = {"color": _TEXT, "fontsize": 7, "style": "italic", "transform": axes.transAxes, "alpha": 0.85}
     outline = [Stroke(linewidth=1.6, foreground="black")]
     for place, direction in (
         ((0.985, 0.5), plane.row_cosine),
@@ -188,13 +198,13 @@ def _draw_edge_letters(axes: Axes, plane: ImagePlane) -> None:
     ):
         horizontal = {0.985: "right", 0.015: "left"}.get(place[0], "center")
         vertical = {0.02: "bottom", 0.98: "top"}.get(place[1], "center")
-        text = axes.text(*place, orientation_letters(direction), ha=horizontal, va=vertical, **style)  # type: ignore[arg-type]
+        text = axes.text(*place, orientation_letters(direction)[0], ha=horizontal, va=vertical, **style)  # type: ignore[arg-type]
         text.set_path_effects([*outline, Normal()])
 
 
 def _draw_labels(axes: Axes, labels: LabelArray) -> None:
-    """Outline every structure along the edges of its pixels."""
-    for structure in _DRAWN:
+    """Outline every structure along the edges of its pixels; LV comes last, since the myocardium's inner edge is its own."""
+    for structure in sorted(_DRAWN, key=lambda structure: structure is Structure.LV):
         mask = labels == structure
         if mask.any():
             axes.contour(mask.astype(np.float64), levels=[0.5], colors=structure_colour(structure), linewidths=0.7)
@@ -210,24 +220,40 @@ def _draw_label_legend(figure: Figure, panels: Sequence[SheetImage]) -> None:
         figure.text(*corner, structure.title, color=structure_colour(structure), fontsize=8, weight="bold", ha="right", va="top")
 
 
-def _draw_lines(axes: Axes, centres_px: FloatArray) -> None:
-    """Draw the two lines across the whole image."""
-    centre = centres_px[0]
-    for number, far in enumerate((PositionClass.LEFT_FAR, PositionClass.UPPER_FAR)):
-        axes.axline(tuple(centre), tuple(centres_px[far - 1]), color=line_colour(number), linewidth=0.5, alpha=0.75)
+def _draw_lines(axes: Axes, centres_px: FloatArray, panel: SheetImage, *, is_neutral: bool) -> None:
+    """Draw the two lines across the whole image, each with its name between a near and a far box."""
+    for number, (first_arm, second_arm) in enumerate(_ARMS):
+        colour = _NEUTRAL if is_neutral else line_colour(number)
+        axes.axline(tuple(centres_px[0]), tuple(centres_px[first_arm[1] - 1]), color=colour, linewidth=0.5, alpha=0.75)
+        places = [(centres_px[near - 1] + centres_px[far - 1]) / 2 for near, far in (second_arm, first_arm)]
+        seen = [place for place in places if (place >= 0).all() and place[0] < panel.plane.columns and place[1] < panel.plane.rows]
+        if panel.line_names is None or not seen:
+            continue
+        across, down = centres_px[first_arm[1] - 1] - centres_px[0]
+        angle_deg = np.degrees(np.arctan2(-down * panel.plane.row_spacing_mm, across * panel.plane.column_spacing_mm))
+        text = axes.text(
+            *seen[0],
+            panel.line_names[number],
+            color=colour,
+            fontsize=5,
+            rotation=(angle_deg + 90) % 180 - 90,
+            ha="center",
+            va="center",
+            rotation_mode="anchor",
+            clip_on=True,
+        )
+        text.set_path_effects([Stroke(linewidth=1.4, foreground="black"), Normal()])
 
 
-def _draw_boxes(axes: Axes, view: CardiacView, boxes: IntArray, plane: ImagePlane) -> None:
+def _draw_boxes(axes: Axes, view: CardiacView, boxes: IntArray, plane: ImagePlane, *, is_neutral: bool) -> None:
     """Outline the boxes as far as they are inside the image, and letter them."""
     for position in PositionClass:
         if position is PositionClass.BACKGROUND:
             continue
-        row_start, row_stop, column_start, column_stop = boxes[position - 1].tolist()
-        row_start, row_stop = max(row_start, 0), min(row_stop, plane.rows)
-        column_start, column_stop = max(column_start, 0), min(column_stop, plane.columns)
+        row_start, row_stop, column_start, column_stop = _inside(boxes[position - 1], plane)
         if row_stop <= row_start or column_stop <= column_start:
             continue
-        colour = position_colour(position)
+        colour = _NEUTRAL if is_neutral else position_colour(position)
         corner = (column_start - 0.5, row_start - 0.5)
         size = (column_stop - column_start, row_stop - row_start)
         outline = Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=0.9)
@@ -247,21 +273,34 @@ def _draw_boxes(axes: Axes, view: CardiacView, boxes: IntArray, plane: ImagePlan
         text.set_path_effects([Stroke(linewidth=1.4, foreground="black"), Normal()])
 
 
-def _draw_legend(figure: Figure, view: CardiacView) -> None:
+def _inside(box: IntArray, plane: ImagePlane) -> tuple[int, int, int, int]:
+    """Return the part of a box that lies inside the image: first row, row past the last, and the same of columns."""
+    row_start, row_stop, column_start, column_stop = box.tolist()
+    return max(row_start, 0), min(row_stop, plane.rows), max(column_start, 0), min(column_stop, plane.columns)
+
+
+def _is_seen(panels: Sequence[SheetImage], position: PositionClass) -> bool:
+    """Tell whether a box lies in any image of a sheet."""
+    boxes = [_inside(panel.boxes[position - 1], panel.plane) for panel in panels if panel.boxes is not None]
+    return any(row_stop > row_start and column_stop > column_start for row_start, row_stop, column_start, column_stop in boxes)
+
+
+def _draw_legend(figure: Figure, view: CardiacView, panels: Sequence[SheetImage], *, is_neutral: bool) -> None:
     """Name the letters and classes in the view's words: near ones in the first row, far ones below them."""
     width, height = figure.get_size_inches()
     for position in PositionClass:
         if position is PositionClass.BACKGROUND:
             continue
         column, row = divmod(position, 2)
-        words = f"{box_letters(view, position)}  {position_name(view, position)} ({position:d})"
+        place = f"{position:d}" if _is_seen(panels, position) else f"{position:d}, outside"
+        words = f"{box_letters(view, position)}  {position_name(view, position)} ({place})"
         if position is PositionClass.INTERSECTION:
             column, row = 0, 0
         figure.text(
             0.5 + (column - 2) * min(0.2, 2.1 / width),
             (_LEGEND_INCHES - 0.14 - 0.22 * row) / height,
             words,
-            color=position_colour(position),
+            color=_NEUTRAL if is_neutral else position_colour(position),
             fontsize=8,
             ha="center",
             va="top",

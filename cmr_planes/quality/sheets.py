@@ -115,6 +115,7 @@ class SheetReader:
             has_directions=attributes.has_directions,
             centres_px=None if attributes.boxes is None else attributes.boxes.centres_px[slice_index],
             boxes=None if attributes.boxes is None else attributes.boxes.boxes[slice_index],
+            line_names=None if attributes.boxes is None else line_names(attributes.boxes.line_views),
             title=" · ".join(words),
             labels=self._catalogue.labels(series.subject, attributes.view, phase, slice_index)
             if series.annotated is not None and series.annotated[phase, slice_index]
@@ -128,6 +129,12 @@ class SheetReader:
             for phase in series.phases(phases):
                 for slice_index in range(series.attributes.shape[1]):
                     yield self.image(series, phase, slice_index, with_key=with_keys)
+
+
+def line_names(views: tuple[CardiacView, CardiacView]) -> tuple[str, str]:
+    """Name the two lines of an image by the views whose planes leave them."""
+    first, second = (f"{view.title} plane" for view in views)
+    return first, second
 
 
 def sheet_heading(view: CardiacView, panels: Sequence[SheetImage]) -> str:

@@ -92,7 +92,7 @@ def test_limits_are_kept(out: Path, tmp_path: Path, drawn: list[SheetImage]) -> 
     run(out, tmp_path / "a", "--limit", "1")
     assert {panel.title.split(" · ")[0] for panel in drawn} == {"subject 1"}
     result = run(out, tmp_path / "b", "--view", "sax", "--per-sheet", "3")
-    assert len(result.stdout.splitlines()) == 3
+    assert len(result.stdout.splitlines()) == 4  # two for each subject, whose four images do not fit on one
     drawn.clear()
     run(out, tmp_path / "c", "--view", "2ch", "--phase", "es")
     assert [panel.title for panel in drawn] == ["subject 1 · ES", "subject 3 · ES"]
@@ -122,10 +122,31 @@ def test_nothing_to_draw_has_an_exit_code_of_its_own(out: Path, tmp_path: Path) 
     assert not (tmp_path / "a").exists()
 
 
+def test_a_subject_is_taken_by_its_number_too(out: Path, tmp_path: Path, drawn: list[SheetImage]) -> None:
+    assert run(out, tmp_path, "--subject", "3", "--subject", "SYN-0002").exit_code == ExitCode.DONE
+    assert {panel.title.split(" · ")[0] for panel in drawn} == {"subject 3"}
+
+
+def test_a_subject_begins_on_a_sheet_that_has_room_for_it(out: Path, tmp_path: Path, drawn: list[SheetImage]) -> None:
+    assert len(run(out, tmp_path / "a", "--view", "sax", "--per-sheet", "8").stdout.splitlines()) == 1
+    assert len(run(out, tmp_path / "b", "--view", "sax", "--per-sheet", "7").stdout.splitlines()) == 2
+
+
+def test_lines_are_named_by_the_planes_that_leave_them(out: Path, tmp_path: Path, drawn: list[SheetImage]) -> None:
+    run(out, tmp_path, "--view", "sax")
+    assert {panel.line_names for panel in drawn} == {("4Ch plane", "2Ch plane")}
+
+
+def test_a_phase_that_is_not_there_is_answered_with_those_that_are(out: Path, tmp_path: Path) -> None:
+    assert "its phases are ed, es" in run(out, tmp_path, "--phase", "017").stderr
+
+
 def test_a_subject_that_is_not_there_is_a_bad_argument(out: Path, tmp_path: Path) -> None:
     result = run(out, tmp_path, "--subject", "SYN-0404")
     assert result.exit_code == ExitCode.BAD_ARGUMENTS
-    assert "no images of SYN-0404" in " ".join(result.stderr.split())
+    sentence = " ".join(result.stderr.split())
+    assert "no images of SYN-0404; did you mean 'SYN-000" in sentence
+    assert "inspect -v" in sentence
 
 
 def test_a_damaged_shard_is_named_in_one_sentence(tmp_path: Path) -> None:

@@ -1,17 +1,19 @@
 """What is drawn lies where it should: checked on the figure's own objects and on the pixels of the picture."""
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.image import imread
 from matplotlib.patches import Rectangle
 
 from cmr_planes.pictures.contact_sheet import SheetImage, box_letters, draw_sheet, orientation_letters
-from cmr_planes.pictures.palette import position_colour
+from cmr_planes.pictures.palette import position_colour, structure_colour
 from cmr_planes.pictures.png import encode_png
-from cmr_planes.views import TARGET_VIEWS, CardiacView, PositionClass
+from cmr_planes.views import TARGET_VIEWS, CardiacView, PositionClass, Structure
 from tests.helpers.records import make_view
 
 
@@ -130,3 +132,54 @@ def test_a_sheet_without_boxes_has_no_strip_for_their_legend() -> None:
     )
     bottoms = [figure.axes[0].get_position().y0 * figure.get_size_inches()[1] for figure in (plain, boxed)]
     assert bottoms[0] < 0.1 < 0.5 < bottoms[1]
+
+
+def labelled(panel: SheetImage) -> SheetImage:
+    labels = np.zeros(panel.image.shape, dtype=np.uint8)
+    labels[80:120, 70:110], labels[90:110, 80:100] = Structure.MYO, Structure.LV
+    return replace(panel, labels=labels)
+
+
+def test_the_outline_of_lv_lies_above_that_of_the_myocardium() -> None:
+    """Both run along the same edge, so only the upper one can be seen: artists of one height are drawn in their order."""
+    panel = labelled(make_panel(CardiacView.SAX, with_positions=False))
+    (axes,) = draw_sheet(CardiacView.SAX, [panel], heading="h").axes
+    colours = [to_hex(outline.get_edgecolor()[0]).upper() for outline in axes.collections]
+    assert colours == [structure_colour(Structure.MYO), structure_colour(Structure.LV)]
+    assert len({outline.get_zorder() for outline in axes.collections}) == 1
+
+
+def test_beside_labels_boxes_have_no_colours_that_mean_structures() -> None:
+    axes, other = draw_sheet(
+        CardiacView.SAX, [labelled(make_panel(CardiacView.SAX)), make_panel(CardiacView.SAX)], heading="h"
+    ).axes
+    assert len({patch.get_edgecolor() for patch in axes.patches}) == 1
+    assert other.get_title().endswith("no labels")
+    assert not axes.get_title().endswith("no labels")
+
+
+@pytest.mark.parametrize("view", TARGET_VIEWS)
+def test_lines_bear_their_names(view: CardiacView) -> None:
+    panel = replace(make_panel(view), line_names=("first plane", "second plane"))
+    (axes,) = draw_sheet(view, [panel], heading="h").axes
+    for name, line in zip(panel.line_names, axes.lines, strict=True):
+        (text,) = [text for text in axes.texts if text.get_text() == name]
+        first, second = np.array(line.get_xy1()), np.array(line.get_xy2())
+        along = (second - first) / np.linalg.norm(second - first)
+        offset = np.array(text.get_position()) - first
+        assert abs(offset[0] * along[1] - offset[1] * along[0]) < 1e-6
+        assert text.get_color() == line.get_color()
+
+
+def test_a_box_that_no_image_shows_is_said_to_be_outside() -> None:
+    panel = make_panel(CardiacView.SAX)
+    boxes = panel.boxes.copy()
+    boxes[8] += 500
+    legend = {text.get_text() for text in draw_sheet(CardiacView.SAX, [replace(panel, boxes=boxes)], heading="h").texts}
+    assert "P2  posterior far (9, outside)" in legend
+    assert "P1  posterior near (8)" in legend
+
+
+def test_panels_have_no_white_ground() -> None:
+    (axes,) = draw_sheet(CardiacView.SAX, [make_panel(CardiacView.SAX)], heading="h").axes
+    assert max(axes.get_facecolor()[:3]) < 0.2
