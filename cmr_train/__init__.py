@@ -13,7 +13,12 @@ The names below are loaded when they are first used, so that importing the packa
 """
 
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING, Any
+
+if sys.platform == "darwin":  # torch reads it when it is loaded: an operation that MPS lacks runs on the CPU, with a warning
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 if TYPE_CHECKING:
     from cmr_train.choices import People, Preset, Subset, TransferMode

@@ -1,5 +1,6 @@
 """The device that computes, and its number format."""
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -53,6 +54,20 @@ class Compute:
     def scaler(self) -> torch.amp.GradScaler:
         """Return what scales the loss in float16; in other formats it does nothing."""
         return torch.amp.GradScaler(self.device.type, enabled=self.dtype is torch.float16)
+
+
+def lack_of_mps(error: NotImplementedError) -> str | None:
+    """Say which operation of torch MPS lacks; None for another error.
+
+    Examples
+    --------
+    >>> lack_of_mps(NotImplementedError("The operator 'aten::histc' is not currently implemented for the MPS device."))
+    'torch has no aten::histc on MPS'
+    """
+    if "MPS" not in str(error):
+        return None
+    operation = re.search(r"aten::\w+(\.\w+)?", str(error))
+    return f"torch has no {'such operation' if operation is None else operation[0]} on MPS"
 
 
 def choose_device(kind: DeviceKind, local_rank: int = 0) -> torch.device:

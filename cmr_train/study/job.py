@@ -196,13 +196,16 @@ def _train_and_evaluate(job: Job) -> bool:
     from cmr_train.runs.files import write_json
     from cmr_train.runs.folder import FINAL_NAME
     from cmr_train.runs.run import load_run
+    from cmr_train.training.job import train_where_possible
     from cmr_train.training.session import Reporter
 
     start, out = time.perf_counter(), Path(job.out)
     config = RunConfig.from_json(job.config)
     if not (out / FINAL_NAME).exists():
         train = train_pretext if config.recipe is Recipe.PRETEXT else train_finetune
-        if not train(config, out, resume=True, reporter=Reporter(on_message=_log)):
+        reporter = Reporter(on_message=_log)
+        is_finished, config = train_where_possible(train, config, out, resume=True, overwrite=False, reporter=reporter)
+        if not is_finished:
             return False
     compute = choose_compute(config.runtime)
     scores: dict[str, Any] = {}

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from cmr_planes.system.run_lock import only_run
-from cmr_train.compute.devices import choose_device
+from cmr_train.choices import DeviceKind
+from cmr_train.compute.devices import choose_device, lack_of_mps
 from cmr_train.compute.distributed import world_from_environment
 from cmr_train.config import RunConfig
 from cmr_train.errors import ConfigError, StoppedError
@@ -57,6 +59,31 @@ def resolve(
     return config_to_resume(out, given) if resume and is_begun(out) else configure(given)
 
 
+def train_where_possible(
+    train: Training, config: RunConfig, out: Path, *, resume: bool, overwrite: bool, reporter: Reporter
+) -> tuple[bool, RunConfig]:
+    """Train on the device that was asked for; on the CPU from where MPS lacks an operation.
+
+    Parameters
+    ----------
+    train, config, out, resume, overwrite, reporter
+        As of :func:`run_training`.
+
+    Returns
+    -------
+        Whether all iterations are done, and the configuration with the device that did them.
+    """
+    try:
+        return train(config, out, resume=resume, overwrite=overwrite, reporter=reporter), config
+    except NotImplementedError as error:
+        lack = lack_of_mps(error)
+        if lack is None:
+            raise
+    reporter.on_message(f"{lack}: training goes on on the CPU, from the last checkpoint if there is one")
+    config = replace(config, runtime=replace(config.runtime, device=DeviceKind.CPU))
+    return train(config, out, resume=True, overwrite=False, reporter=reporter), config
+
+
 def run_training(train: Training, config: RunConfig, out: Path, *, resume: bool, overwrite: bool, reporter: Reporter) -> Run:
     """Train as the only process group that works in the folder, and load the result.
 
@@ -89,7 +116,7 @@ def run_training(train: Training, config: RunConfig, out: Path, *, resume: bool,
     world = world_from_environment()
     heard = reporter if world.is_first else Reporter()
     with only_run(out, on_message=heard.on_message) if world.is_first else nullcontext():
-        is_finished = train(config, out, resume=resume, overwrite=overwrite, reporter=heard)
+        is_finished, config = train_where_possible(train, config, out, resume=resume, overwrite=overwrite, reporter=heard)
     if not is_finished:
         raise StoppedError(f"training was stopped by a signal; {str(out / LAST_NAME)!r} is saved and can be resumed")
     return load_run(out, choose_device(config.runtime.device, world.local_rank))

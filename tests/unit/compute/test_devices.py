@@ -5,8 +5,8 @@ from contextlib import nullcontext
 import pytest
 import torch
 
-from cmr_train.choices import Precision
-from cmr_train.compute.devices import Compute, compute_on
+from cmr_train.choices import DeviceKind, Precision
+from cmr_train.compute.devices import Compute, choose_device, compute_on, lack_of_mps
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,21 @@ def test_a_network_in_single_precision_is_not_rounded_on_cuda_whatever_the_proce
     with Compute(torch.device("cuda"), is_tf32=is_tf32).autocast():
         assert torch.backends.cudnn.allow_tf32 is is_tf32
     assert torch.backends.cudnn.allow_tf32 is before
+
+
+@pytest.mark.parametrize(("has_cuda", "has_mps", "kind"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")])
+def test_auto_takes_cuda_then_mps_then_the_cpu(monkeypatch, has_cuda, has_mps, kind):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_cuda)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: has_mps)
+    assert choose_device(DeviceKind.AUTO).type == kind
+
+
+def test_mps_computes_in_single_precision_without_channels_last():
+    compute = compute_on(torch.device("mps"), Precision.AUTO)
+    assert (compute.dtype, compute.memory_format) == (torch.float32, torch.contiguous_format)
+    assert not compute.scaler().is_enabled()
+
+
+def test_an_error_that_is_not_of_mps_lacks_nothing_there():
+    assert lack_of_mps(NotImplementedError("subclasses write this")) is None

@@ -10,6 +10,9 @@ import cmr_train
 from cmr_planes.errors import InUseError
 from cmr_planes.system.progress import Progress
 from cmr_planes.system.run_lock import lock_path, only_run
+from cmr_train.choices import DeviceKind
+from cmr_train.compute.devices import compute_on
+from cmr_train.recipes import pretext as recipe
 from tests.helpers.training import SMALL, annotate, options, small_catalogue, train
 
 
@@ -99,3 +102,27 @@ def test_a_device_that_is_no_device_is_refused(pretrained):
     assert cmr_train.load_run(str(pretrained.folder), "cpu").name == "pretext"
     with pytest.raises(cmr_train.ConfigError, match="there is no device 'gpu'; give one of auto, cpu, cuda, mps"):
         cmr_train.load_run(pretrained.folder, "gpu")
+
+
+def test_a_training_goes_on_on_the_cpu_where_mps_lacks_an_operation(data, pretrained, tmp_path, monkeypatch):
+    """MPS is played by the CPU, on which an operation is missing for as long as the run is not said to be on the CPU."""
+    devices, known = [], torch.nn.functional.cross_entropy
+
+    def choose(runtime, local_rank=0):
+        devices.append(runtime.device)
+        return compute_on(torch.device("cpu"), runtime.precision)
+
+    def cross_entropy(*arguments, **options):
+        if devices[-1] is DeviceKind.MPS:
+            raise NotImplementedError("The operator 'aten::nll_loss2d_forward' is not currently implemented for the MPS device.")
+        return known(*arguments, **options)
+
+    monkeypatch.setattr(recipe, "choose_compute", choose)
+    monkeypatch.setattr(torch.nn.functional, "cross_entropy", cross_entropy)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    sentences = []
+    cmr_train.pretext(data, tmp_path / "run", on_message=sentences.append, **{**SMALL, "device": "mps"})
+    assert devices == [DeviceKind.MPS, DeviceKind.CPU]
+    assert sum("torch has no aten::nll_loss2d_forward on MPS: training goes on on the CPU" in said for said in sentences) == 1
+    expected = weights(pretrained.folder)
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(tmp_path / "run").items())
