@@ -92,8 +92,8 @@ MEASURES = (
         short="shift",
         unit="mm",
         digits=1,
-        meaning="How far the slice that moved most lies from where it agrees best with the other views: large where a breath-hold or "
-        "a header is wrong.",
+        meaning="How far the slice that moved most lies from where it agrees best with the other views: large where a breath-hold "
+        "or a header is wrong.",
         columns=("largest_shift_mm",),
         compute=_column("largest_shift_mm"),
         has_high_end=True,

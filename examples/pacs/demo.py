@@ -90,7 +90,7 @@ def run(folder: Path, dist: Path | None, port: int, picture: Path | None) -> Non
 def write_login(path: Path, orthanc: Orthanc) -> Path:
     """Write user and password to a file that only its owner may read."""
     path.touch(0o600)
-    path.write_text(f"{orthanc.user}:{orthanc.password}\n")
+    path.write_text(f"{orthanc.user}:{orthanc.password}\n", encoding="utf-8")
     return path
 
 
