@@ -262,7 +262,9 @@ def _curves(one: Slice, times: FloatArray, centre_mm: FloatArray) -> CycleCurves
     wanted = wanted[one.readable(wanted.tolist())]
     mask = disc_mask(one.plane, one.plane.patient_to_pixel(centre_mm))
     if len(wanted) and mask.any() and len(wanted) * mask.size <= MAX_SEARCH_PIXELS:
-        stack = np.stack([one.intensities(frame) for frame in wanted.tolist()])
+        rows, columns = (slice(int(indices.min()), int(indices.max()) + 1) for indices in np.nonzero(mask))
+        stack = np.stack([one.intensities(frame, (rows, columns)) for frame in wanted.tolist()])
+        mask = mask[rows, columns]
         pool[wanted] = blood_pool_curve(stack[:, mask])
         difference[wanted] = difference_curve(stack, mask, r_wave_frame(times[wanted]))
     return CycleCurves(times, pool, difference)

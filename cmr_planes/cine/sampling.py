@@ -1,7 +1,7 @@
 """Smoothing of images, and sampling of them between pixels: the two operations that every extraction needs.
 
-The numbers are those of SciPy's ``gaussian_filter`` and ``map_coordinates``, to the last bit; loading ``scipy.ndimage`` takes
-longer than reading a subject.
+The numbers are those of SciPy's ``gaussian_filter``, but for rounding, and of ``map_coordinates``, to the last bit; loading
+``scipy.ndimage`` takes longer than reading a subject.
 """
 
 from collections.abc import Sequence
@@ -30,25 +30,20 @@ def smooth(images: FloatArray, deviation_px: Sequence[float] | FloatArray) -> Fl
     -------
         Shape (..., rows, columns).
     """
-    for axis, deviation in zip((-2, -1), deviation_px, strict=True):
-        images = np.moveaxis(_smooth_first(np.moveaxis(images, axis, 0), deviation), 0, axis)
-    return images
+    down, across = (_blurring(size, deviation) for size, deviation in zip(images.shape[-2:], deviation_px, strict=True))
+    return np.asarray(down @ images @ across.T)
 
 
-def _smooth_first(values: FloatArray, deviation: float) -> FloatArray:
-    """Smooth along the first axis."""
+def _blurring(size: int, deviation: float) -> FloatArray:
+    """Return the matrix that smooths along an axis, shape (size, size): as a product it takes half the time of a filter."""
     radius = int(_REACH * deviation + 0.5)
     weights = np.exp(-0.5 / (deviation * deviation) * np.arange(-radius, radius + 1) ** 2)
-    weights /= weights.sum()
-    count = len(values)
-    index = np.arange(-radius, count + radius) % (2 * count)
-    padded = values[np.where(index < count, index, 2 * count - 1 - index)]
-    total: FloatArray = padded[radius : radius + count] * weights[radius]
-    for distance in range(radius, 0, -1):
-        pair = padded[radius - distance : radius - distance + count] + padded[radius + distance : radius + distance + count]
-        pair *= weights[radius - distance]
-        total += pair
-    return total
+    mirrored = np.arange(-radius, size + radius) % (2 * size)
+    mirrored = np.where(mirrored < size, mirrored, 2 * size - 1 - mirrored)
+    matrix = np.zeros((size, size))
+    for offset, weight in enumerate(weights / weights.sum()):
+        np.add.at(matrix, (np.arange(size), mirrored[offset : offset + size]), weight)
+    return matrix
 
 
 def sample(values: NDArray[np.floating], place: NDArray[np.float64] | Sequence[FloatArray]) -> FloatArray:

@@ -1,7 +1,7 @@
 """What a slice of a cine offers, whatever files it was read from."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,11 @@ from numpy.typing import NDArray
 from cmr_planes.cine.cycle_time import FrameTiming
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import BoolArray, FloatArray
+
+Region: TypeAlias = tuple[slice, slice]
+"""Some rows and columns of an image."""
+WHOLE: Region = (slice(None), slice(None))
+"""All of them."""
 
 
 class Slice(Protocol):
@@ -39,5 +44,5 @@ class Slice(Protocol):
     def image(self, frame: int) -> NDArray[np.uint16]:
         """Return the stored intensities of a frame, shape (row, column); raises UnreadablePixelsError."""
 
-    def intensities(self, frame: int) -> FloatArray:
-        """Return the scanner's values of a frame, bright tissue high, shape (row, column); raises UnreadablePixelsError."""
+    def intensities(self, frame: int, region: Region = WHOLE) -> FloatArray:
+        """Return the scanner's values of a part of a frame, bright tissue high, (row, column); raises UnreadablePixelsError."""

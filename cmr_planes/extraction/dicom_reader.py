@@ -16,6 +16,7 @@ from cmr_planes.cine.cine_evidence import doubt_findings, keep_cines
 from cmr_planes.cine.cycle_time import FrameTiming
 from cmr_planes.cine.phases import phases_from_headers, timing_from_headers
 from cmr_planes.cine.rest_and_stress import select_one_state
+from cmr_planes.cine.slices import WHOLE, Region
 from cmr_planes.cine.view_selection import select_views
 from cmr_planes.dicom.frame_images import FrameImages
 from cmr_planes.dicom.frames import FrameHeader
@@ -123,10 +124,10 @@ class DicomSlice:
         """Return what was changed in a frame's values."""
         return self.images[self.cine.frames[frame]].repair
 
-    def intensities(self, frame: int) -> FloatArray:
-        """Return the scanner's values of a frame, by its own rescaling; turned where bright tissue has low ones."""
+    def intensities(self, frame: int, region: Region = WHOLE) -> FloatArray:
+        """Return the scanner's values of a part of a frame, by its own rescaling; turned where bright tissue has low ones."""
         slope, intercept = self.rescale(frame)
-        values = np.asarray(self.image(frame) * slope + intercept, dtype=np.float64)
+        values = np.asarray(self.image(frame)[region] * slope + intercept, dtype=np.float64)
         return values if slope > 0 else -values
 
     def frame_number(self, frame: int) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.cine.cycle_time import FrameTiming
+from cmr_planes.cine.slices import WHOLE, Region
 from cmr_planes.dicom.pixel_format import PixelRepair
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import BoolArray, FloatArray
@@ -54,10 +55,10 @@ class NiftiSlice:
         """Return the stored intensities of a frame."""
         return np.asarray(self.images[frame])
 
-    def intensities(self, frame: int) -> FloatArray:
-        """Return the file's values of a frame."""
+    def intensities(self, frame: int, region: Region = WHOLE) -> FloatArray:
+        """Return the file's values of a part of a frame."""
         slope, intercept = self.scaling
-        return np.asarray(self.images[frame] * slope + intercept, dtype=np.float64)
+        return np.asarray(self.images[frame][region] * slope + intercept, dtype=np.float64)
 
     def rescale(self, frame: int) -> tuple[float, float]:  # noqa: ARG002  # the same for every frame
         """Return slope and intercept from stored intensities to the file's values."""

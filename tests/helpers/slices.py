@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.cine.cycle_time import FrameTiming
+from cmr_planes.cine.slices import WHOLE, Region
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import BoolArray, FloatArray
 
@@ -52,9 +53,9 @@ class BeatingSlice:
         rows, columns = np.mgrid[:SIZE, :SIZE] - (SIZE - 1) / 2
         return np.where(np.hypot(rows, columns) < radius, 400, 50).astype(np.uint16)
 
-    def intensities(self, frame: int) -> FloatArray:
+    def intensities(self, frame: int, region: Region = WHOLE) -> FloatArray:
         """Return the values that are stored."""
-        return self.image(frame).astype(np.float64)
+        return self.image(frame)[region].astype(np.float64)
 
 
 def evenly(n_frames: int, **changes: object) -> BeatingSlice:
