@@ -295,7 +295,7 @@ def _conclude(
     n_lines = np.array([len(problem.lines_of(image)) for image in range(n)])
     is_told = (n_lines >= MIN_LINES) & (agreement[:, 1] >= MIN_AGREEMENT) & (lead >= MIN_LEAD)
     is_told &= is_told[problem.n_short :].sum() >= MIN_LINES
-    refer = np.kron(np.eye(n) - _reference_weights(shift_mm, is_told, problem.n_short), np.eye(3))
+    refer = np.kron(np.eye(n) - reference_weights(shift_mm, is_told, problem.n_short), np.eye(3))
     covariance = (refer @ np.linalg.inv(information) @ refer.T).reshape(n, 3, n, 3)[np.arange(n), :, np.arange(n)]
     relative_mm = (refer @ shift_mm.ravel()).reshape(n, 3)
     sd_mm = np.array([_deviations(one, image.plane) for one, image in zip(covariance, images, strict=True)])
@@ -305,7 +305,7 @@ def _conclude(
     return SliceShifts(shift_mm=relative_mm.round(3) + 0.0, sd_mm=sd_mm.round(3), agreement=agreement.round(4) + 0.0)
 
 
-def _reference_weights(shift_mm: FloatArray, is_told: BoolArray, n_short: int) -> FloatArray:
+def reference_weights(shift_mm: FloatArray, is_told: BoolArray, n_short: int) -> FloatArray:
     """Return the weight of each image, shape (image,), in the place to which shifts refer: sum 1, or all 0."""
     weights = np.zeros(len(shift_mm))
     short, long = np.flatnonzero(is_told[:n_short]), n_short + np.flatnonzero(is_told[n_short:])

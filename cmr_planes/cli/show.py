@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from cmr_planes.cli.seam_rows import seam_rows
 from cmr_planes.errors import ExitCode
 from cmr_planes.pictures.contact_sheet import SheetImage, draw_sheet
 from cmr_planes.pictures.png import encode_png
+from cmr_planes.pictures.seams import draw_seams
 from cmr_planes.quality.sheets import Series, SheetReader, sheet_heading
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.system.progress import Progress
@@ -55,6 +57,11 @@ def _lower_case(context: click.Context, parameter: click.Parameter, value: tuple
 )
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Maximum number of subjects.")
 @click.option("--per-sheet", default=12, show_default=True, type=click.IntRange(1, 100), help="Images on one sheet.")
+@click.option(
+    "--shifts",
+    is_flag=True,
+    help="Draw instead how images meet along their common lines, by the headers and shifted: one sheet per subject.",
+)
 @json_option("Print the files written as JSON.")
 @verbose_option("Write the subjects' keys into the pictures.")
 @quiet_option
@@ -68,6 +75,7 @@ def show(
     phases: tuple[str, ...],
     limit: int,
     per_sheet: int,
+    shifts: bool,
     as_json: bool,
     verbose: bool,
 ) -> ExitCode:
@@ -83,9 +91,12 @@ def show(
     Example:
       cmr-planes show out.h5 -o pictures
       cmr-planes show out.h5 -o pictures --subject 9000001_2 --view SAX --phase ED
+      cmr-planes show out.h5 -o pictures --shifts
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     with Catalogue(catalogue) as opened:
         numbers, reader, table = _choose_subjects(opened, keys, limit), SheetReader.of(opened), opened.views()
+        if shifts:
+            return _show_shifts(opened, numbers, folder, as_json=as_json, with_keys=verbose)
         stored = set(zip(table.subject, table.view, strict=True))
         chosen = {
             view: [reader.series(key, number, view) for key, number in numbers.items() if (key, view.value) in stored]
@@ -108,6 +119,30 @@ def show(
                 on_progress(Progress(n_drawn, n_images))
     if as_json:
         print_json({"n_images": n_images, "pictures": pictures})
+    else:
+        for picture in pictures:
+            click.echo(picture)
+    return ExitCode.DONE
+
+
+def _show_shifts(catalogue: Catalogue, numbers: Mapping[str, int], folder: Path, *, as_json: bool, with_keys: bool) -> ExitCode:
+    """Draw the sheets of ``--shifts``, one a subject whose shifts were measured."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures: list[str] = []
+    with shown("drawing", "subjects") as on_progress:
+        for done, (key, number) in enumerate(numbers.items(), start=1):
+            rows = seam_rows(catalogue, key)
+            if rows:
+                heading = f"subject {number}{f' · {key}' if with_keys else ''}: short axis (above) and long axis along their lines"
+                path = folder / f"shifts-{number:03}.png"
+                write_whole(path, encode_png(draw_seams(rows, heading=heading)))
+                pictures.append(path.as_posix())
+            on_progress(Progress(done, len(numbers)))
+    if not pictures:
+        say("nothing to draw: shifts need a short axis and two long-axis views with images")
+        return ExitCode.NOTHING_USABLE
+    if as_json:
+        print_json({"pictures": pictures})
     else:
         for picture in pictures:
             click.echo(picture)

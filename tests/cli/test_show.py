@@ -1,6 +1,8 @@
 """``cmr-planes show``: which sheets it writes, what it keeps out of them, and its exit codes."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,9 @@ from matplotlib.image import imread
 
 from cmr_planes.cli import main
 from cmr_planes.errors import ExitCode
+from cmr_planes.geometry import SliceShifts
 from cmr_planes.pictures.contact_sheet import SheetImage
+from cmr_planes.pictures.seams import Seam
 from cmr_planes.views import CardiacView
 from tests.helpers.catalogues import make_catalogue, write_batches
 from tests.helpers.records import make_subject, rejected_subject
@@ -166,3 +170,41 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(out: Path, tmp_path: Path)
     assert result.exit_code == ExitCode.FAILED
     assert "not a directory" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_shifts_are_drawn_before_and_after_for_each_long_axis_view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shifts = {
+        CardiacView.SAX: [[0.0, 3.0, 4.0], [np.nan] * 3],
+        CardiacView.TWO_CHAMBER: [[0.0, 0.0, 0.0]],
+        CardiacView.FOUR_CHAMBER: [[0.0, 0.0, -1.0]],
+    }
+    record = make_subject(1, n_slices=2)
+    measured = replace(record, views=tuple(replace(one, shifts=slice_shifts(shifts[one.view])) for one in record.views))
+    out = write_batches(tmp_path / "catalogue", [[measured]])
+    sheets: list[Sequence[Sequence[Seam]]] = []
+
+    def draw(rows: Sequence[Sequence[Seam]], *, heading: str) -> None:
+        sheets.append(rows)
+        assert "SYN" not in heading
+
+    monkeypatch.setattr("cmr_planes.cli.show.draw_seams", draw)
+    monkeypatch.setattr("cmr_planes.cli.show.encode_png", lambda _: b"")
+    result = run(out, tmp_path / "pictures", "--shifts", "--json")
+    assert json.loads(result.stdout) == {"pictures": [(tmp_path / "pictures" / "shifts-001.png").as_posix()]}
+    (rows,) = sheets
+    assert [[seam.title for seam in row] for row in rows] == [
+        ["slice 1 · 2Ch · headers", "slice 1 · 2Ch · shifted 5.0 mm", "slice 1 · 4Ch · headers", "slice 1 · 4Ch · shifted 5.8 mm"],
+        ["slice 2 · 2Ch · headers", "slice 2 · 2Ch · shift not told", "slice 2 · 4Ch · headers", "slice 2 · 4Ch · shift not told"],
+    ]
+    assert np.isnan(rows[1][1].image).all()
+
+
+def slice_shifts(shift_mm: list[list[float]]) -> SliceShifts:
+    values = np.array(shift_mm)
+    return SliceShifts(shift_mm=values, sd_mm=values[:, :2] * 0 + 0.5, agreement=values[:, :2] * 0 + 0.9)
+
+
+def test_without_measured_shifts_there_is_nothing_to_draw(out: Path, tmp_path: Path) -> None:
+    result = run(out, tmp_path, "--shifts")
+    assert result.exit_code == ExitCode.NOTHING_USABLE
+    assert "shifts need a short axis and two long-axis views with images" in result.stderr
