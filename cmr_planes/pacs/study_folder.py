@@ -8,7 +8,7 @@ from pathlib import Path
 from cmr_planes.errors import ShardError
 from cmr_planes.pacs.naming import Naming
 from cmr_planes.system.reasons import reason
-from cmr_planes.system.whole_file import PART_SUFFIX, rename, sync_folder, write_error, write_whole
+from cmr_planes.system.whole_file import PART_SUFFIX, rename, sealed, sync_folder, write_error
 
 IMAGE_SUFFIX = ".dcm"
 """Ends the names of instances as the server sent them."""
@@ -68,7 +68,8 @@ class StudyFolder:
 
     def write_image(self, uid: str, data: bytes) -> None:
         """Write an instance; raises ShardError."""
-        write_whole(self.image(uid), data)
+        with sealed(self.image(uid), syncs_name=False) as stream:  # all names are at the end
+            stream.write(data)
 
     def write_header(self, uid: str, data: bytes) -> None:
         """Write the header of an instance that has not come itself; raises ShardError."""

@@ -34,7 +34,7 @@ class Puller:
     keep_headers: bool
     """Whether studies without views are kept, with their headers alone."""
     is_dry: bool
-    """Whether nothing is fetched but headers."""
+    """Whether nothing is fetched but what the choice needs."""
     on_message: OnMessage
     on_instance: Callable[[], None]
     """Called after each instance that came."""
@@ -131,10 +131,10 @@ class _Study:
         return choice.series_uids, choice.findings
 
     def _image(self, frame: FrameHeader) -> Path:
-        """Return the file of a frame's instance, fetched if it is not there; in a dry run it is not."""
+        """Return the file of a frame's instance, fetched if it is not there."""
         uid = frame.sop_instance_uid
         if not self._folder.has_image(uid):
-            if self._puller.is_dry or uid not in self._instances:
+            if uid not in self._instances:
                 raise UnreadablePixelsError("was not fetched")
             self._fetch([self._instances[uid]])
         return self._folder.image(uid)

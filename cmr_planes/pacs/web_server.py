@@ -23,7 +23,7 @@ from cmr_planes.pacs.transfer import InterruptedTransferError
 T = TypeVar("T")
 
 PAGE = 500
-"""Studies that are asked for at a time."""
+"""Studies or series that are asked for at a time."""
 
 _AS_STORED = (("application/dicom", "*"),)
 """The transfer syntax in which the server has an instance: nothing is decompressed on the way."""
@@ -87,24 +87,17 @@ class WebServer:
         return self._counter.n_bytes
 
     def studies(self, query: StudyQuery) -> Sequence[FoundStudy]:
-        """Return the studies that match a query, page by page; a server without pages is asked twice."""
-        found: dict[str, FoundStudy] = {}
-        n_asked = 0
-        while True:
-            page = self._json(
-                self._client.search_for_studies, limit=PAGE, offset=n_asked, fields=_FIELDS, search_filters=_filters(query)
-            )
-            n_asked += len(page)
-            new = {study.uid: study for study in map(_study, page) if study.uid not in found}
-            found |= new
-            if not new or len(page) < PAGE:
-                return list(found.values())
+        """Return the studies that match a query."""
+        answers = self._pages(
+            self._client.search_for_studies, tags.STUDY_INSTANCE_UID, fields=_FIELDS, search_filters=_filters(query)
+        )
+        return [_study(one) for one in answers]
 
     def series(self, study_uid: str) -> Sequence[FoundSeries]:
         """Return the series of a study."""
-        answer = self._json(self._client.search_for_series, study_uid)
+        answers = self._pages(self._client.search_for_series, tags.SERIES_INSTANCE_UID, study_uid)
         return [
-            FoundSeries(uid=text_value(one, tags.SERIES_INSTANCE_UID), modality=text_value(one, tags.MODALITY)) for one in answer
+            FoundSeries(uid=text_value(one, tags.SERIES_INSTANCE_UID), modality=text_value(one, tags.MODALITY)) for one in answers
         ]
 
     def instances(self, study_uid: str, series_uid: str) -> Sequence[FoundInstance]:
@@ -143,6 +136,18 @@ class WebServer:
             dataset = self._client.retrieve_instance(study_uid, instance.series_uid, instance.uid, media_types=_AS_STORED)
             received = _received(dataset, {instance.uid} if instance.n_pixel_bytes else set())
         receive(received)
+
+    def _pages(self, search: Callable[..., Any], key: int, *values: str, **options: object) -> list[JsonInstance]:
+        """Return all answers to a search, page by page until one has nothing new: servers have limits of their own, or no pages."""
+        found: dict[str, JsonInstance] = {}
+        n_asked = 0
+        while True:
+            page = self._json(search, *values, limit=PAGE, offset=n_asked, **options)
+            n_asked += len(page)
+            new = {text_value(one, key): one for one in page if text_value(one, key) not in found}
+            if not new:
+                return list(found.values())
+            found |= new
 
     def _json(self, ask: Callable[..., Any], *values: str, **options: object) -> list[JsonInstance]:
         """Return an answer in DICOM JSON."""

@@ -66,7 +66,7 @@ class LatchingFile(io.FileIO):
 
 
 @contextmanager
-def sealed(path: Path, *, checksum: bool = False, private: bool = False) -> Iterator[LatchingFile]:
+def sealed(path: Path, *, checksum: bool = False, private: bool = False, syncs_name: bool = True) -> Iterator[LatchingFile]:
     """Write a file that appears under its name only when it is complete and on the disk.
 
     Parameters
@@ -78,6 +78,8 @@ def sealed(path: Path, *, checksum: bool = False, private: bool = False) -> Iter
         stand beside another file than its own.
     private
         Whether only the owner may read it, from its first byte.
+    syncs_name
+        Whether its name is on the disk too in the end; without, a power cut may take the file away, but leaves no part of it.
 
     Yields
     ------
@@ -105,7 +107,8 @@ def sealed(path: Path, *, checksum: bool = False, private: bool = False) -> Iter
                 rename(part, path)
         else:
             rename(part, path)
-        sync_folder(path.parent)
+        if syncs_name:
+            sync_folder(path.parent)
     except BaseException as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)

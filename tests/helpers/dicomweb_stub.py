@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pydicom
 
@@ -58,6 +58,8 @@ class Stub:
     """The paths that were asked for."""
     headers: list[dict[str, str]] = field(default_factory=list)
     """The headers of the requests."""
+    most_answers: int = 0
+    """Answers to a search that are given at a time, by offset; 0 for all, whatever the offset."""
     extra: list[bytes] = field(default_factory=list)
     """Files that are sent with every series."""
 
@@ -73,7 +75,7 @@ class Stub:
                 dataset[keyword] = verbatim(keyword, value)
             self.instances.append(dataset)
 
-    def answer(self, path: str) -> tuple[int, str, bytes]:
+    def answer(self, path: str, offset: int = 0) -> tuple[int, str, bytes]:
         """The true answer to a request."""
         parts = [unquote(part) for part in path.strip("/").split("/")]
         if parts[0] != "studies":
@@ -81,16 +83,19 @@ class Stub:
         level = {key: value for key, value in zip(("study", "series", "instance"), parts[1::2], strict=False) if value}
         wanted = self._under(level)
         if len(parts) == 1:
-            return self._json(self._first(self.instances, "StudyInstanceUID"), QIDO_STUDY)
+            return self._json(self._page(self._first(self.instances, "StudyInstanceUID"), offset), QIDO_STUDY)
         if not wanted:
             return 404, "text/plain", b""
         if parts[2:] == ["series"]:
-            return self._json(self._first(wanted, "SeriesInstanceUID"), QIDO_SERIES)
+            return self._json(self._page(self._first(wanted, "SeriesInstanceUID"), offset), QIDO_SERIES)
         if parts[-1] == "metadata":
             return self._json(wanted, None)
         files = [encoded(one) for one in wanted] + (self.extra if len(parts) == 4 else [])
         body = b"".join(b"\r\n--%s\r\nContent-Type: application/dicom\r\n\r\n%s" % (BOUNDARY.encode(), data) for data in files)
         return 200, f'multipart/related; type="application/dicom"; boundary={BOUNDARY}', body + f"\r\n--{BOUNDARY}--\r\n".encode()
+
+    def _page(self, answers: list[pydicom.Dataset], offset: int) -> list[pydicom.Dataset]:
+        return answers[offset : offset + self.most_answers] if self.most_answers else answers
 
     def _under(self, level: dict[str, str]) -> list[pydicom.Dataset]:
         keywords = {"study": "StudyInstanceUID", "series": "SeriesInstanceUID", "instance": "SOPInstanceUID"}
@@ -134,7 +139,8 @@ def running_stub() -> Iterator[Stub]:
             stub.headers.append(dict(self.headers))
             fault = stub.fault(path) or Fault()
             with quiet_pydicom():
-                status, kind, body = stub.answer(path)
+                offset = int(parse_qs(urlsplit(self.path).query).get("offset", ["0"])[0])
+                status, kind, body = stub.answer(path, offset)
             if fault.status != 200 or fault.body is not None:
                 status, kind, body = fault.status, "text/html", fault.body or b""
             sent = body[: int(len(body) * fault.keep)]

@@ -1,11 +1,10 @@
-"""Studies as a PACS has them: Enhanced MR, two parallel 2Ch planes of one name, and much else beside the cines."""
+"""Studies as a PACS has them: a stack of 4Ch slices, Enhanced MR, and much else beside the cines."""
 
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pydicom
 
 from cmr_planes.phantom.dicom_model import CineSeries, DicomFile
@@ -16,7 +15,7 @@ from cmr_planes.phantom.small_study import SimpleStudy, encode_study
 from tests.helpers.cohorts import small_study
 
 CLASSIC, ENHANCED, FULL = "SYN-0001", "SYN-0002", "SYN-0003"
-"""Patients: one with two 2Ch planes, of which only images tell the right one; one with Enhanced MR; one with a full protocol."""
+"""Patients: one with three slices of 4Ch, of which only images tell the right one; one with Enhanced MR; one with a full protocol."""
 
 
 def pacs_studies() -> dict[str, list[bytes]]:
@@ -38,22 +37,24 @@ def write_beside(folder: Path, studies: Mapping[str, Sequence[bytes]], named: Ma
     return folder
 
 
-def names_of(folder: Path) -> dict[str, str]:
-    """What the folders of pulled studies are called, by StudyInstanceUID."""
-    return {study_uid(next(each.glob("*.dcm")).read_bytes()): each.name for each in sorted(folder.iterdir()) if each.is_dir()}
-
-
 def _data(files: Sequence[DicomFile]) -> list[bytes]:
     return [file.data for file in files]
 
 
 def _classic() -> list[DicomFile]:
-    """A study with a second plane called 2Ch, 48 mm to the right of the first: that of the right ventricle."""
+    """A study whose 4Ch is a stack of three slices, 10 mm apart, a series each."""
     study = small_study(CLASSIC)
-    first = study.series["2ch"]
-    aside = replace(first.plane, position_mm=first.plane.position_mm - 48 * first.plane.normal)
-    shifted = replace(first, plane=aside, number=first.number + 40, key="aside", frames=np.full_like(first.frames, 60))
-    return encode_study(replace(study, series={**study.series, "aside": shifted}))
+    first = study.series["4ch"]
+    others = {
+        f"4ch {shift_mm}": replace(
+            first,
+            plane=replace(first.plane, position_mm=first.plane.position_mm + shift_mm * first.plane.normal),
+            number=first.number + shift_mm + 40,
+            key=f"{shift_mm}",
+        )
+        for shift_mm in (-10, 10)
+    }
+    return encode_study(replace(study, series={**study.series, **others}))
 
 
 def _enhanced() -> list[DicomFile]:

@@ -1,5 +1,6 @@
 """Pulling from real servers: the catalogue is that of the files, whatever way they came and whoever is killed on the way."""
 
+import io
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from cmr_planes.pacs.server import WantedStudy
 from cmr_planes.pacs.transfer import Patience
 from examples.pacs.servers import Orthanc, Server
 from tests.helpers.cohorts import digests, extract
-from tests.helpers.pacs_studies import ENHANCED, FULL, names_of, pacs_studies, study_uid, write_beside
+from tests.helpers.pacs_studies import CLASSIC, ENHANCED, FULL, pacs_studies, study_uid, write_beside
 from tests.helpers.relays import make_certificate, relay
 
 
@@ -54,16 +55,19 @@ def catalogue(source: Path, out: Path) -> dict[str, object]:
     return {"out": out.read_bytes(), **{n: d for n, d in digests(out.with_suffix(".shards")).items() if n != "plan.json"}}
 
 
-def same_as_from_files(pulled: Path, studies: dict[str, list[bytes]], tmp_path: Path) -> bool:
-    """Whether a catalogue of pulled studies has the bytes of one of the files that the server was given."""
-    files = write_beside(tmp_path / "files", studies, names_of(pulled))
-    return catalogue(pulled, tmp_path / "a" / "out.h5") == catalogue(files, tmp_path / "b" / "out.h5")
+@pytest.fixture(scope="module")
+def from_files(filled, tmp_path_factory) -> dict[str, object]:
+    """The catalogue of the files that the server was given, in folders called by the running numbers of a pull."""
+    folder = tmp_path_factory.mktemp("reference")
+    uids = sorted(study_uid(files[0]) for files in filled.studies.values())
+    named = {uid: f"{number:05}" for number, uid in enumerate(uids, start=1)}
+    return catalogue(write_beside(folder / "files", filled.studies, named), folder / "a" / "out.h5")
 
 
-def test_pulled_by_dicomweb_the_catalogue_is_that_of_the_files(filled, tmp_path):
+def test_pulled_by_dicomweb_the_catalogue_is_that_of_the_files(filled, from_files, tmp_path):
     summary = filled.pull(tmp_path / "pulled")
     assert (summary.n_pulled, summary.n_there, summary.left_out) == (3, 0, ())
-    assert same_as_from_files(tmp_path / "pulled", filled.studies, tmp_path)
+    assert catalogue(tmp_path / "pulled", tmp_path / "a" / "out.h5") == from_files
     again = filled.pull(tmp_path / "pulled")
     assert (again.n_pulled, again.n_there) == (0, 3)
     assert again.n_bytes < 10_000
@@ -79,10 +83,10 @@ def test_of_a_full_protocol_less_than_half_is_moved(filled, tmp_path):
     assert len([*(tmp_path / "pulled" / outcome.name).iterdir()]) == len(filled.studies[FULL])
 
 
-def test_pulled_from_orthanc_by_dimse_the_catalogue_is_that_of_the_files(filled, tmp_path):
+def test_pulled_from_orthanc_by_dimse_the_catalogue_is_that_of_the_files(filled, from_files, tmp_path):
     summary = pull(parse_address(filled.server.aet_url), tmp_path / "pulled")
     assert (summary.n_pulled, summary.left_out) == (3, ())
-    assert same_as_from_files(tmp_path / "pulled", filled.studies, tmp_path)
+    assert catalogue(tmp_path / "pulled", tmp_path / "a" / "out.h5") == from_files
 
 
 def send(server: Server, files: list[bytes], folder: Path) -> None:
@@ -98,12 +102,16 @@ def send(server: Server, files: list[bytes], folder: Path) -> None:
             assert association.send_c_store(path).Status == 0
 
 
-def test_pulled_from_dcmqrscp_the_catalogue_is_that_of_the_files(dcmqrscp, tmp_path):
-    studies = {name: files for name, files in pacs_studies().items() if name != FULL}  # it takes some eleven files a second
-    send(dcmqrscp, [data for files in studies.values() for data in files], tmp_path / "sent")
+def test_from_dcmqrscp_every_instance_comes_as_it_was_sent(dcmqrscp, tmp_path):
+    studies = pacs_studies()
+    sent = [*studies[ENHANCED], *studies[CLASSIC][::4]]  # it takes some eleven files a second
+    send(dcmqrscp, sent, tmp_path / "sent")
     summary = pull(parse_address(dcmqrscp.aet_url), tmp_path / "pulled")
     assert (summary.n_pulled, summary.left_out) == (2, ())
-    assert same_as_from_files(tmp_path / "pulled", studies, tmp_path)
+    came = [pydicom.dcmread(path) for path in (tmp_path / "pulled").rglob("*.dcm")]
+    expected = {each.SOPInstanceUID: each for each in map(pydicom.dcmread, map(io.BytesIO, sent))}
+    assert len(came) == len(expected)
+    assert all(each == expected[each.SOPInstanceUID] for each in came)
 
 
 def test_extract_takes_the_address_in_place_of_files(filled, tmp_path):
@@ -150,8 +158,7 @@ def test_a_dry_run_chooses_the_same_and_writes_nothing(filled, tmp_path):
     dry = filled.pull(tmp_path / "pulled", dry_run=True)
     assert [*tmp_path.iterdir()] == []
     real = filled.pull(tmp_path / "pulled")
-    # without images to look at, the plane of the right ventricle cannot be told: nothing of 2Ch is counted on
-    assert [one.n_series - wet.n_series for one, wet in zip(dry.outcomes, real.outcomes, strict=True)].count(0) >= 2
+    assert sorted(one.n_series for one in dry.outcomes) == sorted(one.n_series for one in real.outcomes)
     assert dry.n_bytes < real.n_bytes
 
 

@@ -1,11 +1,14 @@
 """Servers that refuse, lie, break off or are not there: one sentence each, and nothing half-written is taken for a whole study."""
 
+import io
 import json
 import re
 import resource
 import shutil
+import sys
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from cmr_planes.errors import InUseError
@@ -19,6 +22,7 @@ from cmr_planes.system.run_lock import only_run
 from examples.pacs.servers import free_ports
 from tests.helpers.cohorts import run, small_study, write_key
 from tests.helpers.dicomweb_stub import Fault, Stub, encoded, running_stub, times
+from tests.helpers.pacs_studies import CLASSIC, pacs_studies
 from tests.helpers.relays import make_certificate, relay
 
 SERIES_OF_VIEWS = 6
@@ -136,6 +140,41 @@ def test_no_study_that_matches(stub, tmp_path):
     assert command(stub, tmp_path / "out", "--since", "2020-01-02", "--until", "20200102", "--description", "CARD").exit_code == 0
 
 
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_server_that_answers_a_few_at_a_time_is_asked_for_all(stub, files, tmp_path, limit):
+    for number in range(4):
+        stub.store(files[:1], StudyInstanceUID=f"1.2.3.{number}")
+    stub.most_answers = limit
+    assert len(pulled(stub, tmp_path / "out", all_series=True).outcomes) == 5
+    assert len(images(tmp_path / "out")) == SERIES_OF_VIEWS * FRAMES + 4
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "sent"), [("--token-file", "abc", "Bearer abc"), ("--login-file", "me:pw", "Basic bWU6cHc=")]
+)
+def test_credentials_are_sent_as_they_should_be(stub, tmp_path, option, content, sent):
+    secret = write_key(tmp_path / "secret")
+    secret.write_text(content)
+    assert command(stub, tmp_path / "out", option, secret).exit_code == 0
+    assert {each.get("Authorization") for each in stub.headers} == {sent}
+
+
+def test_without_a_file_netrc_is_looked_up(stub, tmp_path, monkeypatch):
+    netrc = write_key(tmp_path / "netrc")
+    netrc.write_text("machine 127.0.0.1 login me password pw\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert command(stub, tmp_path / "out").exit_code == 0
+    assert {each.get("Authorization") for each in stub.headers} == {"Basic bWU6cHc="}
+
+
+def test_without_the_libraries_a_sentence_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tenacity", None)
+    for name in [name for name in sys.modules if name.startswith("cmr_planes.pacs.") and name.endswith(("transfer", "pull"))]:
+        monkeypatch.delitem(sys.modules, name)
+    result = run("pull", "http://127.0.0.1:1/", "-o", tmp_path / "out")
+    assert (result.exit_code, "pip install 'cmr-planes[pacs]'" in said(result)) == (1, True)
+
+
 # --- busy, slow and broken servers ---
 
 
@@ -239,6 +278,23 @@ def test_uids_like_paths_lead_nowhere(stub, files, tmp_path, keyword):
     assert not [uid for uid in PATHS[:-1] if uid in result.output]
     codes = [row.code for row in read_left_out(place)]
     assert (result.exit_code, codes) == (0, [] if keyword == "SOPInstanceUID" else ["unsafe_uid"] * len(PATHS))
+
+
+# --- the choice of views ---
+
+
+def test_where_headers_leave_the_choice_open_one_image_is_fetched(tmp_path):
+    with running_stub() as server:
+        server.store(pacs_studies()[CLASSIC])
+        summary = pulled(server, tmp_path / "out")
+        requests = [path for path in server.requests if re.search("/series/.", path) and "metadata" not in path]
+    assert summary.n_pulled == 1
+    assert "/instances/" in requests[0]
+    assert [path for path in requests[1:] if "/instances/" in path] == []
+    numbers = {int(pydicom.dcmread(path).SeriesNumber) for path in images(tmp_path / "out")}
+    middle = int(pydicom.dcmread(io.BytesIO(encode_study(small_study(CLASSIC))[-1].data)).SeriesNumber)
+    assert len(numbers) == SERIES_OF_VIEWS
+    assert middle in numbers
 
 
 # --- this side ---
