@@ -20,8 +20,10 @@ from examples.pacs.picture import picture_of
 from examples.pacs.servers import HAS_ORTHANC, Orthanc, running_orthanc
 from examples.pacs.viewer import serving
 
-SCANS = ["--slices", "8", "--frames", "12", "--rows", "112", "--columns", "128", "--spacing", "2.6"]
-NETWORK = ["--mode", "scratch", "--preset", "quick", "--iterations", "200", "--base-channels", "8", "--levels", "3"]
+SCANS = ["--slices", "8", "--frames", "12"]
+COARSE = ["--rows", "96", "--columns", "112", "--spacing", "3"]
+FINE = ["--rows", "144", "--columns", "160", "--spacing", "2.1"]
+NETWORK = ["--mode", "scratch", "--preset", "quick", "--iterations", "300", "--base-channels", "8", "--levels", "3"]
 SHOWN = "SAX ED 4 of 8"
 """The segmentation of which a picture is taken."""
 
@@ -35,42 +37,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[2])
     parser.add_argument("folder", metavar="DIR", type=Path, help="a new folder for what the demo makes")
     parser.add_argument("--viewer", metavar="DIST", type=Path, help="the folder dist of the npm package @ohif/app")
+    parser.add_argument("--run", metavar="RUN", type=Path, help="a run of cmr-train finetune to predict with  [default: train one]")
     parser.add_argument("--port", type=int, default=0, help="port of the viewer  [default: a free one]")
     parser.add_argument("--picture", metavar="FILE.png", type=Path, help="take a picture of the viewer in Chromium, and end")
     options = parser.parse_args(arguments)
     if options.picture and not options.viewer:
         parser.error("--picture needs --viewer")
     try:
-        run(options.folder, options.viewer, options.port, options.picture)
+        run(options.folder, options.run, options.viewer, options.port, options.picture)
     except (DemoError, BrowserError) as error:
         sys.exit(f"Error: {error}")
     except KeyboardInterrupt:
         print("\nEnded; Orthanc and what it held are gone.")
 
 
-def run(folder: Path, dist: Path | None, port: int, picture: Path | None) -> None:
+def run(folder: Path, network: Path | None, dist: Path | None, port: int, picture: Path | None) -> None:
     """Run all steps in a new folder."""
     if not HAS_ORTHANC:
         raise DemoError("Orthanc is not installed; install it with: apt-get install orthanc orthanc-dicomweb")
     if folder.exists():
         raise DemoError(f"{str(folder)!r} exists; name a new folder")
     folder.mkdir(parents=True)
-    say("A network, trained on synthetic studies (not a good one: it is trained for a minute)")
-    planes("phantom", folder / "training", "-n", 8, "--seed", 3, *SCANS)
-    planes(
-        "extract", folder / "training" / "dicom", folder / "training.h5", "--annotations", folder / "training" / "truth" / "cvi42"
-    )
-    train("finetune", "--data", folder / "training.h5", "--out", folder / "run", *NETWORK)
-    say("Three other studies, in a PACS on this machine")
-    planes("phantom", folder / "hospital", "-n", 3, "--seed", 8, *SCANS)
+    network = network or train_network(folder)
+    say("Three studies in a PACS on this machine")
+    planes("phantom", folder / "hospital", "-n", 3, "--seed", 8, *SCANS, *FINE)
     with ExitStack() as stack:
         orthanc = stack.enter_context(running_orthanc())
-        print(f"{orthanc.store_folder(folder / 'hospital' / 'dicom'):,} images stored in Orthanc: {orthanc.url}")
+        print(f"{orthanc.store_folder(folder / 'hospital' / 'dicom'):,} images stored in Orthanc: {orthanc.url}", flush=True)
         login = write_login(folder / "login", orthanc)
         say("From the PACS, and back")
         planes("pull", orthanc.url, "-o", folder / "studies", "--login-file", login)
         planes("extract", folder / "studies", folder / "studies.h5")
-        train("predict", folder / "run", folder / "studies", "-o", folder / "segmented", "--format", "seg")
+        train("predict", network, folder / "studies", "-o", folder / "segmented", "--format", "seg", "--largest-component")
         planes("push", folder / "segmented", orthanc.url, "--login-file", login)
         if dist is None:
             print("\nNo viewer was given (--viewer): the demo ends here.")
@@ -85,6 +83,17 @@ def run(folder: Path, dist: Path | None, port: int, picture: Path | None) -> Non
         print("Double-click a segmentation (SEG) on the left, and answer 'Yes'. Ctrl-C ends the demo.", flush=True)
         while True:
             time.sleep(3600)
+
+
+def train_network(folder: Path) -> Path:
+    """Train a small network on synthetic studies in a folder; return its run."""
+    say("A network, trained on synthetic studies (a small one that knows phantoms only)")
+    planes("phantom", folder / "training", "-n", 8, "--seed", 3, *SCANS, *COARSE)
+    planes(
+        "extract", folder / "training" / "dicom", folder / "training.h5", "--annotations", folder / "training" / "truth" / "cvi42"
+    )
+    train("finetune", "--data", folder / "training.h5", "--out", folder / "run", *NETWORK)
+    return folder / "run"
 
 
 def write_login(path: Path, orthanc: Orthanc) -> Path:

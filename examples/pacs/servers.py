@@ -82,6 +82,8 @@ class Server:
     def start(self) -> None:
         """Start the program on its folder, which may hold what an earlier start of it has stored; return when it answers.
 
+        It ends with the thread that starts it.
+
         Raises
         ------
         ServerError
