@@ -305,9 +305,9 @@ class Archive:
             raise UnreadableFileError("is damaged or compressed in a way that cannot be read; pack the zip anew") from error
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _read_directory(path: Path, state: FileState) -> dict[str, zipfile.ZipInfo]:  # noqa: ARG001  # a changed zip is read again
-    """Return a zip's members by name; those of the last zip are kept, since all subjects of a large one need them."""
+    """Return a zip's members by name; those of the last two are kept: subjects of UK Biobank have two."""
     with zipfile.ZipFile(path) as opened:
         return _by_own_name(opened.infolist())
 

@@ -89,16 +89,16 @@ class PixelReader:
         """
         images: dict[int, StoredImage] = {}
         order = sorted(range(len(frames)), key=lambda index: _key(frames[index].file))
-        for ref, group in groupby(order, key=lambda index: frames[index].file):
-            wanted = list(group)
-            try:
-                with quiet_pydicom():
+        with quiet_pydicom():
+            for ref, group in groupby(order, key=lambda index: frames[index].file):
+                wanted = list(group)
+                try:
                     decoded = self._decode(ref, [frames[index] for index in wanted])
-            except SourceChangedError as error:
-                raise SourceChangedError(f"{_name(frames[wanted[0]])} {error}") from error
-            except CmrPlanesError as error:
-                raise UnreadablePixelsError(f"{_name(frames[wanted[0]])} {error}") from error
-            images.update(zip(wanted, decoded, strict=True))
+                except SourceChangedError as error:
+                    raise SourceChangedError(f"{_name(frames[wanted[0]])} {error}") from error
+                except CmrPlanesError as error:
+                    raise UnreadablePixelsError(f"{_name(frames[wanted[0]])} {error}") from error
+                images.update(zip(wanted, decoded, strict=True))
         return [images[index] for index in range(len(frames))]
 
     def _decode(self, ref: FileRef, frames: Sequence[FrameHeader]) -> list[StoredImage]:
@@ -167,7 +167,7 @@ def decode(source: ByteSource, frames: Sequence[FrameHeader]) -> list[StoredImag
     if native is None:
         return _decode_with_pydicom(source, form, frames)
     dtype = np.dtype("<u2" if form.bits_allocated == 16 else "u1")  # bits
-    stored = [np.frombuffer(raw, dtype).reshape(form.rows, form.columns).astype(np.uint16) for raw in native]
+    stored = [np.frombuffer(raw, dtype).reshape(form.rows, form.columns).astype(np.uint16, copy=False) for raw in native]
     return [_store_native(values, form, frame) for values, frame in zip(stored, frames, strict=True)]
 
 
