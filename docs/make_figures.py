@@ -22,12 +22,17 @@ from cmr_planes.phantom.cohort import CohortOptions, make_examination
 from cmr_planes.phantom.variety import HARD_FRACTIONS
 from cmr_planes.pictures.contact_sheet import SheetImage, draw_sheet
 from cmr_planes.pictures.png import encode_png
+from cmr_planes.pictures.space import draw_scene
+from cmr_planes.quality.scenes import read_scene
 from cmr_planes.quality.sheets import line_names
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
 
 PANELS = {CardiacView.SAX: [(0, 2), (0, 5), (1, 5)], CardiacView.FOUR_CHAMBER: [(0, 0), (1, 0)]}
 """Phase and slice of the images of each figure."""
+
+IN_SPACE = "space.png"
+"""The planes of the first subject in space: what ``cmr-planes show OUT.h5 -o DIR --space --limit 1`` draws, in fewer colours."""
 
 N_HARD, THUMBNAIL_PX, THUMBNAIL_MM = 8, 120, 250.0
 """Subjects of the picture of hard phantoms, and the size of each of its images."""
@@ -103,7 +108,7 @@ BANDS = (
 
 
 def draw_positions(catalogue_path: str, folder: Path) -> None:
-    """Write one PNG for each view: images with their lines and boxes."""
+    """Write one PNG for each view, images with their lines and boxes, and the planes of the first subject in space."""
     with Catalogue(catalogue_path) as catalogue:
         subject = catalogue.subjects().key[0]
         for view, places in PANELS.items():
@@ -119,9 +124,19 @@ def draw_positions(catalogue_path: str, folder: Path) -> None:
                 )
                 for phase, level in places
             ]
-            png = encode_png(draw_sheet(view, panels, heading=f"{view.title}: positions from the view planes"))
-            picture = Image.open(io.BytesIO(png)).convert("P", palette=Image.Palette.ADAPTIVE, colors=128)
-            picture.save(folder / f"{view.value}.png", optimize=True)
+            _save(
+                draw_sheet(view, panels, heading=f"{view.title}: positions from the view planes"), folder / f"{view.value}.png", 128
+            )
+        scene = read_scene(catalogue, subject, 1, with_key=False)
+        if scene is None:
+            raise ValueError(f"the first subject of {catalogue_path!r} has no positions")
+        _save(draw_scene(scene), folder / IN_SPACE, 256)
+
+
+def _save(figure: Figure, path: Path, n_colours: int) -> None:
+    """Write a figure as a small PNG."""
+    picture = Image.open(io.BytesIO(encode_png(figure))).convert("P", palette=Image.Palette.ADAPTIVE, colors=n_colours)
+    picture.save(path, optimize=True)
 
 
 def draw_hard_phantoms(folder: Path) -> None:

@@ -11,6 +11,8 @@ from cmr_planes.errors import ExitCode
 from cmr_planes.pictures.contact_sheet import SheetImage, draw_sheet
 from cmr_planes.pictures.png import encode_png
 from cmr_planes.pictures.seams import draw_seams
+from cmr_planes.pictures.space import draw_scene
+from cmr_planes.quality.scenes import read_scene
 from cmr_planes.quality.sheets import Series, SheetReader, sheet_heading
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.system.progress import Progress
@@ -62,6 +64,7 @@ def _lower_case(context: click.Context, parameter: click.Parameter, value: tuple
     is_flag=True,
     help="Draw instead how images meet along their common lines, by the headers and shifted: one sheet per subject.",
 )
+@click.option("--space", is_flag=True, help="Draw each subject's three planes in space instead, with their lines and the boxes.")
 @json_option("Print the files written as JSON.")
 @verbose_option("Write the subjects' keys into the pictures.")
 @quiet_option
@@ -76,6 +79,7 @@ def show(
     limit: int,
     per_sheet: int,
     shifts: bool,
+    space: bool,
     as_json: bool,
     verbose: bool,
 ) -> ExitCode:
@@ -87,17 +91,29 @@ def show(
     none where the source does not say where these are. The two lines bear the names of the views whose planes leave them. Paths of
     the pictures are printed at the end.
 
+    With --space there is one picture for each subject that has all three views: the planes in space, their lines on the middle
+    short-axis image, and the nine boxes.
+
     \b
     Example:
       cmr-planes show out.h5 -o pictures
+      cmr-planes show out.h5 -o pictures --space --limit 1
       cmr-planes show out.h5 -o pictures --subject 9000001_2 --view SAX --phase ED
       cmr-planes show out.h5 -o pictures --shifts
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
+    if space and shifts:
+        raise click.UsageError("--space and --shifts are two kinds of pictures; give one of them")
+    if space and (views or phases):
+        raise click.UsageError("--view and --phase choose the images of contact sheets; leave them out with --space")
     with Catalogue(catalogue) as opened:
-        numbers, reader, table = _choose_subjects(opened, keys, limit), SheetReader.of(opened), opened.views()
+        numbers, table = _choose_subjects(opened, keys, limit), opened.views()
         if shifts:
             return _show_shifts(opened, numbers, folder, as_json=as_json, with_keys=verbose)
         stored = set(zip(table.subject, table.view, strict=True))
+        if space:
+            whole = {key: number for key, number in numbers.items() if all((key, view.value) in stored for view in TARGET_VIEWS)}
+            return _show_space(opened, whole, folder, as_json=as_json, with_keys=verbose)
+        reader = SheetReader.of(opened)
         chosen = {
             view: [reader.series(key, number, view) for key, number in numbers.items() if (key, view.value) in stored]
             for view in STORED_VIEWS
@@ -140,6 +156,29 @@ def _show_shifts(catalogue: Catalogue, numbers: Mapping[str, int], folder: Path,
             on_progress(Progress(done, len(numbers)))
     if not pictures:
         say("nothing to draw: shifts need a short axis and two long-axis views with images")
+        return ExitCode.NOTHING_USABLE
+    if as_json:
+        print_json({"pictures": pictures})
+    else:
+        for picture in pictures:
+            click.echo(picture)
+    return ExitCode.DONE
+
+
+def _show_space(catalogue: Catalogue, numbers: Mapping[str, int], folder: Path, *, as_json: bool, with_keys: bool) -> ExitCode:
+    """Draw the planes of subjects in space, one picture each."""
+    pictures: list[str] = []
+    with shown("drawing", "subjects") as on_progress:
+        for done, (key, number) in enumerate(numbers.items(), start=1):
+            scene = read_scene(catalogue, key, number, with_key=with_keys)
+            if scene is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+                path = folder / f"space-{number:03}.png"
+                write_whole(path, encode_png(draw_scene(scene)))
+                pictures.append(path.as_posix())
+            on_progress(Progress(done, len(numbers)))
+    if not pictures:
+        say("nothing to draw: no subject has SAX, 2Ch and 4Ch with positions; 'cmr-planes inspect' says what the catalogue holds")
         return ExitCode.NOTHING_USABLE
     if as_json:
         print_json({"pictures": pictures})

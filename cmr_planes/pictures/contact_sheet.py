@@ -27,6 +27,9 @@ PANEL_INCHES = 3.0
 DPI = 150
 """Pixels an inch."""
 
+BACKGROUND, TEXT = "#111111", "#E8E8E8"
+"""Colours of a picture's ground and of its words."""
+
 _DRAWN = tuple(structure for structure in Structure if structure)
 _GAP_INCHES = 0.08
 _HEADING_INCHES = 0.4
@@ -37,8 +40,6 @@ _MIN_WIDTH_INCHES = 7.4
 """Of a sheet with a legend: its words stand beside each other."""
 _MIN_HEADING_INCHES = 4.6
 """Of any other: its heading fits."""
-_BACKGROUND = "#111111"
-_TEXT = "#E8E8E8"
 _WARNING = "#FF5A5F"
 _NEUTRAL = "#D8D8D8"
 """Colour of boxes and lines beside labels, whose colours then mean structures alone."""
@@ -114,7 +115,7 @@ def draw_sheet(view: CardiacView, panels: Sequence[SheetImage], *, heading: str)
     has_labels = any(panel.labels is not None for panel in panels)
     width = max(panels_width, _MIN_WIDTH_INCHES if has_boxes or has_labels else _MIN_HEADING_INCHES)
     height = _HEADING_INCHES + sum(titles) + sum(images) + _GAP_INCHES * len(rows) + (_LEGEND_INCHES if has_boxes else 0)
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor=_BACKGROUND)
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor=BACKGROUND)
     top = height - _HEADING_INCHES
     for row, title_inches, image_inches in zip(rows, titles, images, strict=True):
         top -= title_inches
@@ -122,11 +123,11 @@ def draw_sheet(view: CardiacView, panels: Sequence[SheetImage], *, heading: str)
             left = (width - panels_width) / 2 + _GAP_INCHES + index * (PANEL_INCHES + _GAP_INCHES)
             panel_inches = PANEL_INCHES * _aspect(panel.plane)
             box = (left / width, (top - panel_inches) / height, PANEL_INCHES / width, panel_inches / height)
-            _draw_panel(figure.add_axes(box, facecolor=_BACKGROUND), view, panel, is_labelled_sheet=has_labels)
+            _draw_panel(figure.add_axes(box, facecolor=BACKGROUND), view, panel, is_labelled_sheet=has_labels)
         top -= image_inches + _GAP_INCHES
-    figure.text(0.5, 1 - 0.12 / height, heading, color=_TEXT, fontsize=12, weight="bold", ha="center", va="top")
+    figure.text(0.5, 1 - 0.12 / height, heading, color=TEXT, fontsize=12, weight="bold", ha="center", va="top")
     if has_boxes:
-        _draw_legend(figure, view, panels, is_neutral=has_labels)
+        draw_legend(figure, view, panels, is_neutral=has_labels)
     if has_labels:
         _draw_label_legend(figure, panels)
     return figure
@@ -173,7 +174,7 @@ def _draw_panel(axes: Axes, view: CardiacView, panel: SheetImage, *, is_labelled
         spine.set_color(_WARNING)
         spine.set_linewidth(2)
     words = f"{panel.title} · no labels" if is_labelled_sheet and panel.labels is None else panel.title
-    title = axes.set_title(words, color=_TEXT, fontsize=8.5, pad=3)
+    title = axes.set_title(words, color=TEXT, fontsize=8.5, pad=3)
     if panel.warning:
         title.set_text(f"{words}\n{panel.warning}")
         title.set_color(_WARNING)
@@ -183,12 +184,12 @@ def _draw_panel(axes: Axes, view: CardiacView, panel: SheetImage, *, is_labelled
         _draw_labels(axes, panel.labels)
     if panel.centres_px is not None and panel.boxes is not None:
         _draw_lines(axes, panel.centres_px, panel, is_neutral=is_labelled_sheet)
-        _draw_boxes(axes, view, panel.boxes, plane, is_neutral=is_labelled_sheet)
+        draw_boxes(axes, view, panel.boxes, plane, is_neutral=is_labelled_sheet)
 
 
 def _draw_edge_letters(axes: Axes, plane: ImagePlane) -> None:
     """Say towards which side of the patient the image's right and lower edges lie."""
-    style = {"color": _TEXT, "fontsize": 7, "style": "italic", "transform": axes.transAxes, "alpha": 0.85}
+    style = {"color": TEXT, "fontsize": 7, "style": "italic", "transform": axes.transAxes, "alpha": 0.85}
     outline = [Stroke(linewidth=1.6, foreground="black")]
     for place, direction in (
         ((0.985, 0.5), plane.row_cosine),
@@ -245,8 +246,17 @@ def _draw_lines(axes: Axes, centres_px: FloatArray, panel: SheetImage, *, is_neu
         text.set_path_effects([Stroke(linewidth=1.4, foreground="black"), Normal()])
 
 
-def _draw_boxes(axes: Axes, view: CardiacView, boxes: IntArray, plane: ImagePlane, *, is_neutral: bool) -> None:
-    """Outline the boxes as far as they are inside the image, and letter them."""
+def draw_boxes(
+    axes: Axes,
+    view: CardiacView,
+    boxes: IntArray,
+    plane: ImagePlane,
+    *,
+    is_neutral: bool = False,
+    fontsize: float = 5.5,
+    linewidth: float = 0.9,
+) -> None:
+    """Outline boxes, pixel ranges of shape (9, 4), as far as they are inside the image of a plane, and letter them."""
     for position in PositionClass:
         if position is PositionClass.BACKGROUND:
             continue
@@ -256,21 +266,21 @@ def _draw_boxes(axes: Axes, view: CardiacView, boxes: IntArray, plane: ImagePlan
         colour = _NEUTRAL if is_neutral else position_colour(position)
         corner = (column_start - 0.5, row_start - 0.5)
         size = (column_stop - column_start, row_stop - row_start)
-        outline = Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=0.9)
-        outline.set_path_effects([Stroke(linewidth=1.7, foreground="black", alpha=0.6), Normal()])
+        outline = Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=linewidth)
+        outline.set_path_effects([Stroke(linewidth=linewidth + 0.8, foreground="black", alpha=0.6), Normal()])
         axes.add_patch(outline)
         text = axes.text(
             corner[0] + size[0] / 2,
             corner[1] + size[1] / 2,
             box_letters(view, position),
             color=colour,
-            fontsize=5.5,
+            fontsize=fontsize,
             weight="bold",
             ha="center",
             va="center_baseline",
             clip_on=True,
         )
-        text.set_path_effects([Stroke(linewidth=1.4, foreground="black"), Normal()])
+        text.set_path_effects([Stroke(linewidth=fontsize / 4, foreground="black"), Normal()])
 
 
 def _inside(box: IntArray, plane: ImagePlane) -> tuple[int, int, int, int]:
@@ -285,8 +295,17 @@ def _is_seen(panels: Sequence[SheetImage], position: PositionClass) -> bool:
     return any(row_stop > row_start and column_stop > column_start for row_start, row_stop, column_start, column_stop in boxes)
 
 
-def _draw_legend(figure: Figure, view: CardiacView, panels: Sequence[SheetImage], *, is_neutral: bool) -> None:
-    """Name the letters and classes in the view's words: near ones in the first row, far ones below them."""
+def draw_legend(
+    figure: Figure,
+    view: CardiacView,
+    panels: Sequence[SheetImage],
+    *,
+    is_neutral: bool = False,
+    fontsize: float = 8,
+    row_inches: float = 0.22,
+    column_inches: float = 2.1,
+) -> None:
+    """Name the letters and classes below a picture in the view's words: near ones in the first row, far ones below them."""
     width, height = figure.get_size_inches()
     for position in PositionClass:
         if position is PositionClass.BACKGROUND:
@@ -297,11 +316,11 @@ def _draw_legend(figure: Figure, view: CardiacView, panels: Sequence[SheetImage]
         if position is PositionClass.INTERSECTION:
             column, row = 0, 0
         figure.text(
-            0.5 + (column - 2) * min(0.2, 2.1 / width),
-            (_LEGEND_INCHES - 0.14 - 0.22 * row) / height,
+            0.5 + (column - 2) * min(0.2, column_inches / width),
+            (_LEGEND_INCHES - 0.14 - row_inches * row) / height,
             words,
             color=_NEUTRAL if is_neutral else position_colour(position),
-            fontsize=8,
+            fontsize=fontsize,
             ha="center",
             va="top",
         )

@@ -15,6 +15,7 @@ from cmr_planes.errors import ExitCode
 from cmr_planes.geometry import SliceShifts
 from cmr_planes.pictures.contact_sheet import SheetImage
 from cmr_planes.pictures.seams import Seam
+from cmr_planes.pictures.space import Scene
 from cmr_planes.views import CardiacView
 from tests.helpers.catalogues import make_catalogue, write_batches
 from tests.helpers.records import make_subject, rejected_subject
@@ -208,3 +209,30 @@ def test_without_measured_shifts_there_is_nothing_to_draw(out: Path, tmp_path: P
     result = run(out, tmp_path, "--shifts")
     assert result.exit_code == ExitCode.NOTHING_USABLE
     assert "shifts need a short axis and two long-axis views with images" in result.stderr
+
+
+def test_planes_in_space_are_a_picture_for_each_subject_with_all_three_views(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenes: list[Scene] = []
+    monkeypatch.setattr("cmr_planes.cli.show.draw_scene", scenes.append)
+    monkeypatch.setattr("cmr_planes.cli.show.encode_png", lambda _: b"")
+    result = run(out, tmp_path, "--space")
+    assert (result.exit_code, result.stderr) == (ExitCode.DONE, "")
+    assert result.stdout.splitlines() == [str(tmp_path / f"space-00{number}.png") for number in (1, 3)]
+    assert [scene.title for scene in scenes] == ["subject 1 · ED", "subject 3 · ED"]
+    expected = make_subject(1, n_slices=2).views[0]
+    np.testing.assert_array_equal(scenes[0].images[CardiacView.SAX].image, expected.image[0, 1])
+    np.testing.assert_allclose(scenes[0].centres_px, expected.positions[1].centres_px)
+    listed = json.loads(run(out, tmp_path, "--space", "--json", "-v", "--limit", "1").stdout)
+    assert listed == {"pictures": [(tmp_path / "space-001.png").as_posix()]}
+    assert scenes[-1].title == "subject 1 · ED · SYN-0001"
+
+
+def test_planes_in_space_say_what_they_need(out: Path, tmp_path: Path) -> None:
+    wrong = run(out, tmp_path, "--space", "--view", "sax")
+    assert (wrong.exit_code, "leave them out with --space" in wrong.stderr) == (2, True)
+    short_axis = write_batches(tmp_path / "sax", [[make_subject(1, views=(CardiacView.SAX,))]])
+    nothing = run(short_axis, tmp_path, "--space")
+    assert nothing.exit_code == ExitCode.NOTHING_USABLE
+    assert "no subject has SAX, 2Ch and 4Ch with positions" in nothing.stderr
