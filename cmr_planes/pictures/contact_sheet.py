@@ -233,7 +233,8 @@ def _draw_lines(axes: Axes, centres_px: FloatArray, panel: SheetImage, *, is_neu
         across, down = centres_px[first_arm[1] - 1] - centres_px[0]
         angle_deg = np.degrees(np.arctan2(-down * panel.plane.row_spacing_mm, across * panel.plane.column_spacing_mm))
         text = axes.text(
-            *seen[0],
+            float(seen[0][0]),
+            float(seen[0][1]),
             panel.line_names[number],
             color=colour,
             fontsize=5,

@@ -169,12 +169,9 @@ class _Sheet:
         """Return its corners in the patient, shape (4, 3), in the order of going round."""
         left, right, top, bottom = self.bounds_mm
         plane = self.image.plane
-        return centre_mm + np.array(
-            [
-                a * plane.row_cosine + b * plane.column_cosine
-                for a, b in ((left, top), (right, top), (right, bottom), (left, bottom))
-            ]
-        )
+        corners = ((left, top), (right, top), (right, bottom), (left, bottom))
+        offsets = [a * plane.row_cosine + b * plane.column_cosine for a, b in corners]
+        return np.asarray(centre_mm + np.array(offsets), dtype=np.float64)
 
 
 def _sheets(scene: Scene, centre_mm: FloatArray) -> dict[CardiacView, _Sheet]:
