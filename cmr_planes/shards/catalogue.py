@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.errors import CatalogueFinding, NoteCode, RejectionCode, ShardError
-from cmr_planes.geometry.arrays import BoolArray, LabelArray
+from cmr_planes.geometry.arrays import BoolArray, FloatArray, LabelArray
 from cmr_planes.shards.catalogue_image import CatalogueImage, images_of
 from cmr_planes.shards.columns import AnnotationTable, ImageIndex, PlaneTable, Subjects, ViewTable
 from cmr_planes.shards.open_files import OpenFiles
@@ -109,8 +109,7 @@ class Catalogue:
         ValueError
             ``view`` names no view.
         """
-        name = None if view is None else to_view(view).value.encode()
-        subjects = self.subjects()
+        wanted, subjects = None if view is None else to_view(view), self.subjects()
         with self._table_named("index"):
             self._check_images(subjects)
             numbers = np.repeat(np.arange(len(subjects), dtype=np.int32), subjects.n_images)
@@ -119,10 +118,10 @@ class Catalogue:
                 for start, block in self._blocks(
                     "index", ["view", "phase", "phase_index", "slice", "rows", "columns", "positions", "annotated"]
                 ):
-                    is_wanted = np.ones(len(block), dtype=np.bool_) if name is None else block["view"] == name
-                    yield numbers[start : start + len(block)][is_wanted], block[is_wanted]
+                    rows = slice(None) if wanted is None else block["view"] == wanted.value.encode()
+                    yield numbers[start : start + len(block)][rows], block[rows]
 
-            return ImageIndex.from_blocks(subjects, blocks())
+            return ImageIndex.from_blocks(subjects, blocks(), n_most=len(numbers), view=wanted)
 
     def subjects(self) -> Subjects:
         """Return one row for each subject, the rejected ones among them."""
@@ -133,6 +132,21 @@ class Catalogue:
         """Return one row for each view of a subject: sizes, scanner, quality of the positions."""
         with self._table_named("views"):
             return ViewTable.from_table(self._table("views"))
+
+    def spacings_mm(self, view: CardiacView | str) -> tuple[tuple[str, ...], FloatArray]:
+        """Return the subjects that have a view, and its distances between rows and between columns, shape (subjects, 2).
+
+        The same as in :meth:`views`, whose other columns are not read.
+        """
+        name = to_view(view).value.encode()
+        subjects: list[str] = []
+        spacings = [np.zeros((0, 2))]
+        with self._table_named("views"):
+            for _, block in self._blocks("views", ["subject", "view", "row_spacing_mm", "column_spacing_mm"]):
+                found = block[block["view"] == name]
+                subjects += decode_texts(found["subject"])
+                spacings.append(np.stack([found["row_spacing_mm"], found["column_spacing_mm"]], axis=1))
+        return tuple(subjects), np.concatenate(spacings)
 
     def rejections(self) -> tuple[CatalogueFinding, ...]:
         """Return what was left out, and why."""

@@ -29,10 +29,15 @@ class Subjects:
     @classmethod
     def from_table(cls, table: Table) -> Self:
         """Take the columns of ``/subjects``."""
+        once: dict[str, str] = {}  # a participant is often named as the subject is, and a shard holds many
+
+        def column(name: str) -> tuple[str, ...]:
+            return tuple(once.setdefault(text, text) for text in decode_texts(table[name]))
+
         return cls(
-            key=tuple(decode_texts(table["subject"])),
-            participant=tuple(decode_texts(table["participant"])),
-            shard=tuple(decode_texts(table[SHARD_COLUMN])),
+            key=column("subject"),
+            participant=column("participant"),
+            shard=column(SHARD_COLUMN),
             n_images=_frozen(table["n_images"].astype(np.int64)),
         )
 
@@ -92,15 +97,39 @@ class ImageIndex:
     """Shape (images,): true if there are manual labels."""
 
     @classmethod
-    def from_blocks(cls, subjects: Subjects, blocks: Iterable[tuple[NDArray[np.int32], Table]]) -> Self:
-        """Join blocks of ``/index``, each with the subject's row in ``subjects`` for each of its rows."""
-        pieces: dict[str, list[NDArray[Any]]] = {name: [np.zeros(0, dtype=kind)] for name, kind in _INDEX_KINDS.items()}
+    def from_blocks(
+        cls, subjects: Subjects, blocks: Iterable[tuple[NDArray[np.int32], Table]], *, n_most: int, view: CardiacView | None = None
+    ) -> Self:
+        """Join blocks of ``/index``.
+
+        Parameters
+        ----------
+        subjects
+            All subjects of the catalogue.
+        blocks
+            The subject's row in ``subjects`` for each row of a block, and the block.
+        n_most
+            Images that the blocks have at most: each column is allocated once.
+        view
+            The view of all images; None where it is read.
+        """
+        stored = {name: column for name, column in _INDEX_COLUMNS.items() if name != "view" or view is None}
+        columns: dict[str, NDArray[Any]] = {}
+        n_images = 0
         for numbers, block in blocks:
-            pieces["subject_number"].append(numbers)
-            for name, stored in _INDEX_COLUMNS.items():
-                kind = _INDEX_KINDS[name]
-                pieces[name].append(_decoded(block[stored]) if kind is np.str_ else block[stored].astype(kind))
-        return cls(subjects=subjects, **{name: np.concatenate(pieces.pop(name)) for name in _INDEX_KINDS})
+            values = {"subject_number": numbers} | {name: block[column] for name, column in stored.items()}
+            for name, column in values.items():
+                is_text = _INDEX_KINDS[name] is np.str_
+                if name not in columns:
+                    columns[name] = np.empty(n_most, dtype=f"U{column.dtype.itemsize}" if is_text else _INDEX_KINDS[name])
+                columns[name][n_images : n_images + len(block)] = _decoded(column) if is_text else column
+            n_images += len(block)
+        for name in ("subject_number", *stored):
+            whole = columns.setdefault(name, np.empty(0, dtype=_INDEX_KINDS[name]))
+            columns[name] = whole if n_images == len(whole) else whole[:n_images].copy()
+        if view is not None:
+            columns["view"] = np.broadcast_to(np.array(view.value), n_images)
+        return cls(subjects=subjects, **columns)
 
     def __post_init__(self) -> None:
         n_images = len(self.subject_number)
@@ -110,7 +139,7 @@ class ImageIndex:
                 raise ValueError(f"column {name} has {len(values)} rows, and {n_images} are expected")
             values.setflags(write=False)
         if n_images and not _is_repeated(self.view) and (self.view == self.view[0]).all():
-            object.__setattr__(self, "view", np.broadcast_to(self.view[0], n_images))
+            object.__setattr__(self, "view", np.broadcast_to(np.array(self.view[0]), n_images))
 
     def __len__(self) -> int:
         return len(self.subject_number)
@@ -128,7 +157,7 @@ class ImageIndex:
         if rows.dtype == np.bool_ and rows.shape == (len(self),) and rows.all():
             return self
         columns = {name: getattr(self, name)[rows] for name in _INDEX_KINDS if name != "view"}
-        view = np.broadcast_to(self.view[0], len(columns["rows"])) if _is_repeated(self.view) else self.view[rows]
+        view = np.broadcast_to(np.array(self.view[0]), len(columns["rows"])) if _is_repeated(self.view) else self.view[rows]
         return type(self)(subjects=self.subjects, view=view, **columns)
 
     def rows_by_subject(self) -> dict[str, IntArray]:
@@ -144,8 +173,10 @@ class ImageIndex:
 
     def first_rows(self) -> IntArray:
         """Return the first row of each subject that has images here, shape (subjects,), in order."""
-        _, rows = np.unique(self.subject_number, return_index=True)
-        return np.sort(rows)
+        is_other = self.subject_number[1:] != self.subject_number[:-1]
+        starts = np.flatnonzero(np.concatenate([np.ones(min(1, len(self)), dtype=np.bool_), is_other]))
+        _, first = np.unique(self.subject_number[starts], return_index=True)
+        return np.sort(starts[first])
 
     def of_subjects(self, is_chosen: BoolArray) -> Self:
         """Return the images of some subjects, given by a flag for each of ``subjects``."""

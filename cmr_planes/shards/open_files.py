@@ -14,11 +14,11 @@ from cmr_planes.geometry.arrays import BoolArray
 from cmr_planes.shards.opening import DAMAGE_ERRORS, check_folder, check_size, open_file
 from cmr_planes.shards.schema import FileKind, Group
 
-MAX_OPEN_SHARDS = 256
-"""Shards and label files that a process keeps open, so that a large catalogue does not use up its file descriptors."""
+MAX_OPEN_SHARDS = 64
+"""Shards and label files that a process keeps open: HDF5 takes half a megabyte for each, and a file descriptor."""
 
-MAX_OPEN_DATASETS = 4096
-"""Datasets that a process keeps open: finding one costs more than reading an image."""
+MAX_OPEN_DATASETS = 1024
+"""Datasets that a process keeps open, 40 kB each: finding one costs more than reading an image."""
 
 _KINDS = {Group.DATA: FileKind.SHARD, Group.LABELS: FileKind.LABELS}
 _WORDS = {Group.DATA: "images", Group.LABELS: "labels"}

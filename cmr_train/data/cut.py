@@ -34,12 +34,8 @@ def _may_be_cut(dataset: PlaneDataset) -> NDArray[np.bool_]:
     rows = index.first_rows()  # all images of a view have one matrix
     sizes = np.stack([index.rows[rows], index.columns[rows]], axis=1).astype(np.float64)
     if grid.pixel_mm is not None:
-        views = dataset.catalogue.views()
-        spacing_of = {
-            subject: spacing
-            for subject, view, spacing in zip(views.subject, views.view, views.spacing_mm.tolist(), strict=True)
-            if view == dataset.target.view.value
-        }
+        subjects, of_view = dataset.catalogue.spacings_mm(dataset.target.view)
+        spacing_of = dict(zip(subjects, of_view.tolist(), strict=True))
         spacings_mm = np.array([spacing_of.get(index.subject(row), (np.inf, np.inf)) for row in rows.tolist()]).reshape(-1, 2)
         sizes = sizes * (spacings_mm + _SPACING_SPREAD_MM) / grid.pixel_mm * (1 + 2 * SAME_PIXELS) + 1
     is_large = np.zeros(len(index.subjects), dtype=np.bool_)

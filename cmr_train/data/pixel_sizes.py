@@ -15,11 +15,12 @@ LARGE_DIFFERENCE = 1.1
 
 def spacings_of(catalogue: Catalogue, index: ImageIndex) -> NDArray[np.float64]:
     """Return the distances between rows and between columns of each view in an index, shape (views, 2), in mm."""
-    wanted = {str(view): {*index.select(index.view == view).keys()} for view in np.unique(index.view)}
-    views = catalogue.views()
-    is_wanted = [subject in wanted.get(view, ()) for subject, view in zip(views.subject, views.view, strict=True)]
-    spacings: NDArray[np.float64] = views.spacing_mm[np.array(is_wanted, dtype=np.bool_)]
-    return spacings
+    found = [np.zeros((0, 2))]
+    for view in np.unique(index.view).tolist():
+        wanted = {*index.select(index.view == view).keys()}
+        subjects, spacings_mm = catalogue.spacings_mm(view)
+        found.append(spacings_mm[np.array([subject in wanted for subject in subjects], dtype=np.bool_)])
+    return np.concatenate(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

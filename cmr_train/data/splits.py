@@ -163,8 +163,11 @@ def split_unlabelled(
 
     def held_back(own: frozenset[str], end: float, n_least: int, taken: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return those of a set who are drawn, or come next: others of the set, then of the training set."""
+        drawn = [key for key in own if draws[key] < end]
+        if len(drawn) >= n_least and own.isdisjoint(taken):
+            return tuple(sorted(drawn))
         ranked = sorted(draws.keys() - {*taken}, key=lambda key: (key not in own, key not in by_default, draws[key]))
-        return tuple(sorted(ranked[: max(n_least, sum(draws[key] < end for key in own))]))
+        return tuple(sorted(ranked[: max(n_least, len(drawn))]))
 
     test = held_back(frozenset(full.test), 1 - of_test * (1 - drawn_share), n_least_of_test)
     n_least_of_validation, end = n_least - n_least_of_test, first + of_validation * drawn_share

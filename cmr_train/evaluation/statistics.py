@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 CONFIDENCE = 0.95
 """Of the intervals."""
@@ -139,6 +138,8 @@ def _bootstrap_interval(differences: NDArray[np.float64], rng: np.random.Generat
 
 def signed_rank_p(differences: NDArray[np.float64]) -> float:
     """Return the two-sided p of Wilcoxon's test; differences of zero say nothing and are left out (Wilcoxon's own rule)."""
+    from scipy import stats  # half a second and 50 MB, which a training that imports this room does not need
+
     if not len(differences):
         return np.nan
     nonzero = differences[differences != 0]

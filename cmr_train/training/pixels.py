@@ -57,7 +57,8 @@ def choose_pixels(
     pretext = None if config.transfer is None else config.transfer.pretext
     pretext_mm = None if pretext is None else read_pixel_mm(pretext)
     own = sizes[config.head]
-    cohort = spacings_of(catalogues[config.head], training_set)
+    is_all = training_set is train[config.head]
+    cohort = spacings[config.head] if is_all else spacings_of(catalogues[config.head], training_set)
     others = [values for head, values in spacings.items() if head is not config.head]
     varies = PixelSizes.of(np.concatenate([cohort, *others])).varies
     median_mm = PixelSizes.of(cohort).square_mm if varies else None

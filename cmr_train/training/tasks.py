@@ -76,7 +76,7 @@ def choose_images(session: Session, head: Head) -> TaskImages:
     if head is Head.POSITIONS and data.split is None:
         sentence = _held_back_sentence(split, annotated, data.unlabelled_held_back)
         session.reporter.on_message(f"{config.task_name(head)}: {sentence}")
-    training_set = of_participants(index, split.train)
+    train = training_set = of_participants(index, split.train)
     if head is config.head and data.subjects is not None:
         if data.subjects > len(split.train):
             raise TrainError(
@@ -84,7 +84,8 @@ def choose_images(session: Session, head: Head) -> TaskImages:
                 f"{config.task_name(head)} of {data.view.title}"
             )
         split = dataclasses.replace(split, train=choose_participants(split.train, data.subjects, seed=data.subjects_seed))
-    train, validation = of_participants(index, split.train), of_participants(index, split.validation)
+        train = of_participants(index, split.train)
+    validation = of_participants(index, split.validation)
     _check_training_set(session, head, split, n_people)
     if head is Head.STRUCTURES:
         _check_drawn(session, train)
@@ -106,7 +107,7 @@ def _annotated(session: Session, head: Head, people: Collection[str]) -> frozens
     """
     own = session.catalogues[head]
     annotated = annotated_participants(own)
-    for other in session.catalogues.values():
+    for other in (each for each in session.catalogues.values() if each.path != own.path):
         annotated |= _same_people(session, own, other, frozenset(people) & annotated_participants(other))
     return annotated
 

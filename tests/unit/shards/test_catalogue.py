@@ -91,6 +91,15 @@ def test_an_index_gives_the_rows_of_each_subject_in_any_order(out: Path) -> None
     assert sum(getattr(sax, name).nbytes for name in ("subject_number", "phase_index", "slice_index", "rows")) == 16 * len(sax)
 
 
+def test_pixel_sizes_of_a_view_are_those_of_its_table(out: Path) -> None:
+    with Catalogue(out) as catalogue:
+        views, (subjects, spacings_mm) = catalogue.views(), catalogue.spacings_mm("SAX")
+        rows = [row for row in range(len(views)) if views.view[row] == "sax"]
+        assert subjects == tuple(views.subject[row] for row in rows)
+        np.testing.assert_array_equal(spacings_mm, views.spacing_mm[rows])
+        assert catalogue.spacings_mm("3ch")[1].shape == (0, 2)
+
+
 def test_shards_that_are_not_as_they_were_sealed_are_named_without_opening_them(out: Path) -> None:
     with Catalogue(out) as catalogue:
         names = sorted(set(catalogue.subjects().shard))
