@@ -7,13 +7,15 @@ is the standard deviation of the heart's place towards head and feet; across it 
 vectors in three dimensions, relative to the reference that shifts have (docs/shifts.md), of the short-axis slices.
 
 Which view moved: in each subject the headers of one view, each in turn, are off by 5 to 15 mm in a random direction. The area
-under the curve compares the length of the median shift of these views with that of all others. Beside it stands what the
-correlation along the lines tells without any shift. A view whose shift is not told counts as one that did not move.
+under the curve says how well the length of a view's median shift tells the views that lie more than 5 mm from the reference, by
+headers or breath-holds, from the others; and those whose headers are off from all others; and the same for short-axis slices of
+the subjects as they were. Shifts that are not told are left out, and counted. Beside each area stands that of the correlation
+along the lines, unshifted.
 """
 
 import argparse
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from rich.console import Console
@@ -36,7 +38,11 @@ NEAR_MM = 2.0
 MOVED_MM = 5.0
 """A slice that lies farther than this from the others has moved."""
 RESIDUALS = ("before", "after", "in plane", "through", "within 2 mm, of told", "told", "error / sd", "agreement", "ms")
-AREAS = ("view moved", "view moved, by agreement", "slice beyond 5 mm", "slice beyond 5 mm, by agreement")
+AREAS = tuple(
+    f"{what}{measure}"
+    for what in ("view beyond 5 mm", "headers off", "slice beyond 5 mm")
+    for measure in ("", ", told", ", by agreement")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -130,35 +136,52 @@ def residuals(subjects: list[Subject]) -> dict[str, float | str]:
     return dict(zip(RESIDUALS, values, strict=True))
 
 
-def areas(subjects: list[Subject]) -> dict[str, float]:
-    """Return the areas of :data:`AREAS`."""
+def areas(subjects: list[Subject]) -> dict[str, float | str]:
+    """Return the measures of :data:`AREAS`."""
     rng = np.random.default_rng(0)
-    views: list[tuple[bool, float, float]] = []
-    slices: list[tuple[bool, float, float]] = []
+    slices, views, spoilt_views = Scores(), Scores(), Scores()
     for subject in subjects:
         found, truth = subject.estimate(), subject.truth()
         for k in range(subject.n_short):
-            is_far = bool(np.linalg.norm(truth[k]) > MOVED_MM)
-            slices.append((is_far, _length(found.shift_mm[k]), -float(found.agreement[k, 0])))
+            slices.add(_length(truth[k]) > MOVED_MM, _length(found.shift_mm[k]), found.agreement[k, 0])
         for moved in CardiacView:
             spoilt = subject.with_error(moved, rng.uniform(*ERROR_MM) * unit(rng.normal(size=3)))
-            found = spoilt.estimate()
+            found, truth = spoilt.estimate(), spoilt.truth()
             for view in CardiacView:
                 rows = [one is view for one in spoilt.views]
-                score = _length(median_shift_mm(found.shift_mm[rows]))
-                views.append((view is moved, score, -float(np.median(found.agreement[rows, 0]))))
-    values = [_area(found, column) for found in (views, slices) for column in (1, 2)]
+                score, agreement = _length(median_shift_mm(found.shift_mm[rows])), np.median(found.agreement[rows, 0])
+                views.add(_length(median_shift_mm(truth[rows])) > MOVED_MM, score, agreement)
+                spoilt_views.add(view is moved, score, agreement)
+    values = [cell for scores in (views, spoilt_views, slices) for cell in scores.cells()]
     return dict(zip(AREAS, values, strict=True))
 
 
+@dataclass(slots=True)
+class Scores:
+    """What is told of images that moved, and of others."""
+
+    rows: list[tuple[bool, float, float]] = field(default_factory=list)
+    """Whether it moved, the length of its shift, NaN where not told, and its agreement unshifted."""
+
+    def add(self, has_moved: bool, length_mm: float, agreement: float) -> None:
+        """Add an image or a view."""
+        self.rows.append((has_moved, length_mm, float(agreement)))
+
+    def cells(self) -> tuple[float, str, float]:
+        """Return the area of those that are told, how many of the moved ones are told, and the area by agreement, of all."""
+        moved, length_mm, agreement = (np.array(column) for column in zip(*self.rows, strict=True))
+        told = np.isfinite(length_mm)
+        area = _area(length_mm[told & moved], length_mm[told & ~moved])
+        return area, f"{(told & moved).sum()} of {moved.sum()}", _area(-agreement[moved], -agreement[~moved])
+
+
 def _length(shift_mm: FloatArray) -> float:
-    """Return the length of a vector, 0 where it is not known."""
-    return float(np.nan_to_num(np.linalg.norm(shift_mm)))
+    """Return the length of a vector, NaN where it is not known."""
+    return float(np.linalg.norm(shift_mm))
 
 
-def _area(found: list[tuple[bool, float, float]], column: int) -> float:
+def _area(positive: FloatArray, negative: FloatArray) -> float:
     """Return the area under the receiver operating characteristic of a score."""
-    positive, negative = ([row[column] for row in found if row[0] is is_moved] for is_moved in (True, False))
     return float(mannwhitneyu(positive, negative).statistic / len(positive) / len(negative))
 
 

@@ -23,12 +23,12 @@ HEAD_FEET_MM, ACROSS_MM = 6.0, 3.0
 """Scale of shifts, mm: the diaphragm moves the heart mostly towards head and feet (McLeish et al., IEEE TMI 2002)."""
 TAIL = 3.0
 """Degrees of freedom of the shifts' t distribution: a patient who moved is far out, but possible."""
-MAX_SD_MM = 2.5
+MAX_SD_MM = 3.0
 """A shift that is known to less than this is none."""
 MIN_AGREEMENT = 0.5
 """Images that agree less than this along their lines once they are shifted do not show the same."""
-ELSEWHERE_MM, MIN_LEAD = 6.0, 2.0
-"""A shift is told only if any other one, farther than this from it, is less likely by a factor of exp(2)."""
+ELSEWHERE_MM, MIN_LEAD = 6.0, 1.0
+"""A shift is told only if any other one, farther than this from it, is less likely by a factor of e."""
 MIN_LINES = 2
 """Common lines that an image needs."""
 OUTLIER = 3.0

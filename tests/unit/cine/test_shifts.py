@@ -11,6 +11,7 @@ from cmr_planes.geometry import ImagePlane
 from cmr_planes.views import CardiacView
 from tests.helpers.records import heart_image, make_plane
 
+GRID = {"matrix": (120, 120), "spacing_mm": 2.6}
 HEAD = np.array([0.0, 0.0, 1.0])
 SAX, TWO, FOUR = CardiacView.SAX, CardiacView.TWO_CHAMBER, CardiacView.FOUR_CHAMBER
 LEVELS_MM = (-30.0, -18.0, -6.0, 6.0, 18.0, 30.0)
@@ -27,18 +28,18 @@ def scene(plane, moved_mm=(0.0, 0.0, 0.0)):
 
 def three_chamber_plane():
     """A plane through the long axis, half-way between 2Ch and 4Ch on the other side."""
-    two, four = make_plane(TWO), make_plane(FOUR)
+    two, four = make_plane(TWO, **GRID), make_plane(FOUR, **GRID)
     axis = np.cross(two.normal, four.normal)
     axis /= np.linalg.norm(axis)
     turned = two.normal * np.cos(1.1) + np.cross(axis, two.normal) * np.sin(1.1)
     row = np.cross(turned, axis)
     column = np.cross(turned, row)
-    half = 0.9 * np.array([two.columns - 1, two.rows - 1])
+    half = GRID["spacing_mm"] / 2 * np.array([two.columns - 1, two.rows - 1])
     return replace(two, position_mm=two.centre_mm - half[0] * row - half[1] * column, row_cosine=row, column_cosine=column)
 
 
-LONG = [make_plane(TWO), three_chamber_plane(), make_plane(FOUR)]
-SHORT = [make_plane(SAX, along_mm=level) for level in LEVELS_MM]
+LONG = [make_plane(TWO, **GRID), three_chamber_plane(), make_plane(FOUR, **GRID)]
+SHORT = [make_plane(SAX, along_mm=level, **GRID) for level in LEVELS_MM]
 
 
 def thick(plane, moved_mm=(0.0, 0.0, 0.0), **changes):
@@ -168,7 +169,7 @@ def test_another_moment_of_the_cycle_makes_a_shift_less_certain():
 
 def test_surfaces_hold_the_correlations_of_shifted_profiles():
     first, second = thick(SHORT[1], (1.0, 2.0, 3.0)), thick(LONG[0])
-    for one in (first, replace(first, plane=replace(first.plane, columns=120), image=first.image[:, :120])):
+    for one in (first, replace(first, plane=replace(first.plane, columns=85), image=first.image[:, :85])):
         surfaces = line_surfaces([one, second], [(0, 1)], [SHORT[1].centre_mm])
         for offsets in ((0, 0, 0), (2, -3, 4), (-5, 1, -6)):
             expected = literal_correlation(one, second, np.array(offsets) * STEP_MM)
