@@ -187,3 +187,26 @@ def test_prescriptions_differ_between_slices_by_breath_and_between_subjects_by_p
 def test_folder_exists_for_each_subject_only(tmp_path: Path):
     _make(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"dicom", "truth"}
+
+
+@pytest.mark.parametrize("quirks", [(), (Quirk.MOVED,)], ids=["clean", "moved"])
+def test_breath_holds_and_wrong_headers_are_in_the_truth(tmp_path, quirks):
+    _make(tmp_path, n_subjects=1, quirks=quirks)
+    with (tmp_path / "truth" / "breath.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    examination = make_examination(CohortOptions(protocol=SMALL), 0)
+    read = {}
+    for path in sorted((tmp_path / "dicom").rglob("*.dcm")):
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        read[header.SeriesDescription] = np.array(header.ImagePositionPatient, dtype=float)
+    assert len(rows) == len(examination.prescriptions)
+    off = set()
+    for row, prescription in zip(rows, examination.prescriptions, strict=True):
+        breath, error = (np.array([float(row[f"{what}_{axis}_mm"]) for axis in "xyz"]) for what in ("breath", "header"))
+        assert (row["view"], int(row["slice"])) == (prescription.view.value, max(prescription.slice_number - 1, 0))
+        np.testing.assert_allclose(breath, prescription.breath_mm, atol=1e-6)
+        np.testing.assert_allclose(read[prescription.description] - prescription.plane.position_mm, error, atol=1e-4)
+        if error.any():
+            off.add(row["view"])
+            assert 6 <= np.linalg.norm(error) <= 15
+    assert len(off) == len(quirks)
