@@ -47,11 +47,18 @@ def worker_pool(
 
 
 def _start_worker(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
-    """Watch the parent from a thread of this process, leave Ctrl-C to it, then prepare for the work."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Windows' processes do not inherit it
+    """Watch the parent from a thread of this process, leave stopping to it, then prepare for the work."""
+    leave_stopping_to_parent()
     threading.Thread(target=end_with_parent, daemon=True).start()
     if initializer is not None:
         initializer(*initargs)
+
+
+def leave_stopping_to_parent(*_: object) -> None:
+    """Ignore Ctrl-C and Ctrl-Break; on Windows every process of a console gets them, and none inherits such a choice."""
+    for number in signal.Signals:
+        if number.name in {"SIGINT", "SIGBREAK"}:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def end_with_parent() -> None:

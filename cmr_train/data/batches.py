@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from cmr_planes.errors import CmrPlanesError
-from cmr_planes.system.pool import starting_workers
+from cmr_planes.system.pool import leave_stopping_to_parent, starting_workers
 from cmr_train.compute.random_numbers import Stream, generator
 from cmr_train.data.augment import Augmentation, draw_blurs, draw_matrices, draw_noise, draw_powers
 from cmr_train.data.datasets import PlaneDataset, Sample
@@ -256,6 +256,7 @@ def _from_processes(dataset: PlaneDataset, order: Order, workers: int, start: in
         num_workers=workers,
         collate_fn=_whole,
         multiprocessing_context="spawn",
+        worker_init_fn=leave_stopping_to_parent,
     )
     with starting_workers():
         answers = iter(loader)

@@ -1,9 +1,13 @@
 """Pools of processes that end with their parent, and at once."""
 
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
+
+from cmr_planes.system.pool import starting_workers, worker_pool
 
 SCRIPT = """
 import sys, time
@@ -26,3 +30,16 @@ except ValueError:
 def test_a_pool_that_is_stopped_does_not_wait_for_half_a_result(seconds):
     done = subprocess.run([sys.executable, "-c", SCRIPT, str(seconds)], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "ended\n")
+
+
+def test_a_worker_leaves_ctrl_c_to_its_parent_whichever_thread_starts_it():
+    found = []
+
+    def start() -> None:
+        with worker_pool(1) as pool, starting_workers():
+            found.append(pool.submit(signal.getsignal, signal.SIGINT).result())
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+    assert found == [signal.SIG_IGN]
