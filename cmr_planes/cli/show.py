@@ -154,15 +154,7 @@ def _show_shifts(catalogue: Catalogue, numbers: Mapping[str, int], folder: Path,
                 write_whole(path, encode_png(draw_seams(rows, heading=heading)))
                 pictures.append(path.as_posix())
             on_progress(Progress(done, len(numbers)))
-    if not pictures:
-        say("nothing to draw: shifts need a short axis and two long-axis views with images")
-        return ExitCode.NOTHING_USABLE
-    if as_json:
-        print_json({"pictures": pictures})
-    else:
-        for picture in pictures:
-            click.echo(picture)
-    return ExitCode.DONE
+    return _print_pictures(pictures, lack="shifts need a short axis and two long-axis views with images", as_json=as_json)
 
 
 def _show_space(catalogue: Catalogue, numbers: Mapping[str, int], folder: Path, *, as_json: bool, with_keys: bool) -> ExitCode:
@@ -177,8 +169,14 @@ def _show_space(catalogue: Catalogue, numbers: Mapping[str, int], folder: Path, 
                 write_whole(path, encode_png(draw_scene(scene)))
                 pictures.append(path.as_posix())
             on_progress(Progress(done, len(numbers)))
+    lack = "no subject has SAX, 2Ch and 4Ch with positions; 'cmr-planes inspect' says what the catalogue holds"
+    return _print_pictures(pictures, lack=lack, as_json=as_json)
+
+
+def _print_pictures(pictures: Sequence[str], *, lack: str, as_json: bool) -> ExitCode:
+    """Print the paths of the pictures, or say what the catalogue lacks for them."""
     if not pictures:
-        say("nothing to draw: no subject has SAX, 2Ch and 4Ch with positions; 'cmr-planes inspect' says what the catalogue holds")
+        say(f"nothing to draw: {lack}")
         return ExitCode.NOTHING_USABLE
     if as_json:
         print_json({"pictures": pictures})

@@ -15,7 +15,7 @@ from cmr_planes.quality.cohort import STATES, VIEWS, Cohort, State, read_cohort
 from cmr_planes.quality.distributions import Distribution, ViewSpread, distribution
 from cmr_planes.quality.histogram import draw_histogram
 from cmr_planes.quality.measures import MEASURES
-from cmr_planes.quality.page_data import MAX_ROWS, pack
+from cmr_planes.quality.page_data import pack
 from cmr_planes.quality.pictures import EndPicture, draw_pictures, rows_for_pictures
 from cmr_planes.quality.table import write_table
 from cmr_planes.shards.catalogue import Catalogue
@@ -145,7 +145,6 @@ def _content(
         "distributions": [(one, draw_histogram(one), _ends(cohort, one, is_drawn)) for one in distributions],
         "listed": layout["rows"],
         "n_rows": len(cohort),
-        "max_rows": MAX_ROWS,
         "n_pictures": len(pictures),
         "with_keys": with_keys,
         "about": _json(scripted),

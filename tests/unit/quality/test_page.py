@@ -163,6 +163,17 @@ def test_a_catalogue_without_images_has_a_page(tmp_path):
     Page(text)
 
 
+def test_a_page_says_where_it_lists_fewer_rows_than_there_are(catalogue, plain, tmp_path, monkeypatch):
+    monkeypatch.setattr("cmr_planes.quality.page_data.MAX_ROWS", 4)
+    written = write_quality_page(catalogue, tmp_path / "qc.html", n_pictures=0)
+    assert "The first 4 of 10 rows are listed and filtered here" in written.page.read_text(encoding="utf-8")
+    assert written.table.read_bytes() == plain.with_suffix(".csv").read_bytes()
+    listed, whole = arrays(written.page), arrays(plain)
+    for name in ("subject", "view", "state", "line_agreement"):
+        np.testing.assert_array_equal(listed[name], whole[name][:4])
+    assert len(listed["reason"]) == listed["reasons"].sum() == whole["reasons"][:4].sum()
+
+
 def test_the_page_cannot_take_the_place_of_its_table(catalogue, tmp_path):
     with pytest.raises(ValueError, match=r"call it qc\.html"):
         write_quality_page(catalogue, tmp_path / "qc.csv")
