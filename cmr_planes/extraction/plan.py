@@ -27,6 +27,7 @@ from cmr_planes.shards.catalogue_writer import is_catalogue
 from cmr_planes.shards.label_files import label_folder
 from cmr_planes.shards.schema import instance_digest
 from cmr_planes.shards.sealing import remove_sealed
+from cmr_planes.system.collection import collection_paused
 from cmr_planes.system.json_text import JSON, canonical_json
 from cmr_planes.system.reasons import advice, reason
 from cmr_planes.system.whole_file import read_checksum, sealed
@@ -98,6 +99,7 @@ def shard_path(out: Path, number: int) -> Path:
     return shard_folder(out) / f"{number:05d}.h5"
 
 
+@collection_paused()
 def make_plan(
     sources: Sequence[Path], out: Path, options: ExtractOptions, *, overwrite: bool = False, retry_left_out: bool = False
 ) -> ExtractionPlan:
