@@ -1,7 +1,7 @@
 """SIGKILL in the middle of a pull, of the server and of the pull itself: the same bytes in the end.
 
-Each is killed ``--kills`` / 4 times, at moments that are drawn evenly over what an undisturbed pull took: twice with the default of 8,
-ten times each with ``pytest tests/pacs/test_pull_kills.py --kills 40 -rP``.
+Each is killed ``--kills`` / 8 times, at moments that are drawn evenly over what an undisturbed pull took: once with the default of 8,
+ten times each with ``pytest tests/pacs/test_pull_kills.py --kills 80 -rP``.
 """
 
 import random
@@ -69,7 +69,7 @@ def whole_studies(found: Mapping[str, bytes]) -> Mapping[str, bytes]:
 
 def test_a_pull_that_is_killed_goes_on_to_the_same_bytes(orthanc, secrets, undisturbed, tmp_path, request):
     reference, seconds = undisturbed
-    n_wanted = -(-request.config.getoption("kills") // 4)
+    n_wanted = -(-request.config.getoption("kills") // 8)
     draw, out, n_killed = random.Random(1), tmp_path / "out", 0
     while n_killed < n_wanted:
         command = [sys.executable, "-c", CLIENT, orthanc.url, str(out), str(secrets)]
@@ -92,7 +92,7 @@ def test_a_pull_that_is_killed_goes_on_to_the_same_bytes(orthanc, secrets, undis
 
 def test_a_server_that_is_killed_and_comes_back_costs_nothing_but_time(orthanc, secrets, undisturbed, tmp_path, request):
     reference, seconds = undisturbed
-    n_wanted = -(-request.config.getoption("kills") // 4)
+    n_wanted = -(-request.config.getoption("kills") // 8)
     draw, n_killed = random.Random(2), 0
     while n_killed < n_wanted:
         out = tmp_path / f"out{n_killed}"

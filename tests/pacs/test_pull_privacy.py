@@ -106,17 +106,11 @@ def test_nothing_that_identifies_is_in_an_error(planted, all_said, tmp_path, mon
         stub.store(planted)
         faults = {
             "status": Fault(status=418, body=b"ZQLEAK0001"),
-            "busy": Fault(status=503, body=b"ZQLEAK0001"),
-            "gone": Fault(status=404, body=b"ZQLEAK0001"),
             "cut": Fault(keep=0.5, is_honest=True),
-            "torn": Fault(keep=0.5),
             "page": Fault(body=b"<html>ZQLEAK0001"),
         }
-        places = {"studies": "/studies$", "series": "/series$", "metadata": "/metadata", "files": "/series/[^/]+$|/instances/"}
-        for fault_name, place in [
-            *((name, "files") for name in faults),
-            *(("page", place) for place in places if place != "files"),
-        ]:
+        places = {"metadata": "/metadata", "files": "/series/[^/]+$|/instances/"}
+        for fault_name, place in [*((name, "files") for name in faults), ("page", "metadata")]:
             where, fault = places[place], faults[fault_name]
             stub.fault = lambda path, where=where, fault=fault: fault if re.search(where, path) else None
             folder = out / f"{fault_name} {place}"
