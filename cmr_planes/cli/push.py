@@ -72,7 +72,7 @@ def _closing(summary: "PushSummary") -> str:
     """Say in one sentence what became of the files."""
     if summary.refused:
         return (
-            f"nothing was sent: {counted(len(summary.refused), 'file')} of {summary.n_files:,} may not leave; -v names the files, "
+            f"nothing was sent: {counted(len(summary.refused), 'file')} of {summary.n_files:,} may not be sent; -v names them, "
             "numbered in the order of their paths"
         )
     megabytes = f"{summary.bytes_sent / 1e6:,.1f} MB"

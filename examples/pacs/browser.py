@@ -28,6 +28,10 @@ SWITCHES = (
 )
 
 
+PATIENCE_S = 240.0
+"""How long is waited for the browser: pictures drawn without a graphics card take their time on a busy machine."""
+
+
 class BrowserError(Exception):
     """The browser or the page did not do what was expected."""
 
@@ -44,7 +48,7 @@ class Page:
     _number: int = 0
     _buffer: bytes = b""
 
-    def call(self, method: str, timeout_s: float = 60, **parameters: object) -> dict:
+    def call(self, method: str, timeout_s: float = PATIENCE_S, **parameters: object) -> dict:
         """Send a command of the DevTools protocol; return its result."""
         self._number += 1
         message: dict[str, object] = {"id": self._number, "method": method, "params": parameters}
@@ -85,7 +89,7 @@ class Page:
             raise BrowserError(result["exceptionDetails"].get("exception", {}).get("description", "a script failed"))
         return result["result"].get("value")
 
-    def wait_for(self, script: str, what: str, timeout_s: float = 90) -> object:
+    def wait_for(self, script: str, what: str, timeout_s: float = PATIENCE_S) -> object:
         """Wait until an expression is true; return its value.
 
         Raises

@@ -6,7 +6,7 @@ import time
 import numpy as np
 from PIL import Image
 
-from examples.pacs.browser import BrowserError, Page, browsing
+from examples.pacs.browser import PATIENCE_S, BrowserError, Page, browsing
 from examples.pacs.viewer import Viewer
 
 WIDTH, HEIGHT = 1440, 900
@@ -75,7 +75,7 @@ def _click(page: Page, element: str, what: str, times: int = 1) -> None:
 
 def _settled(page: Page) -> bytes:
     """Return a picture that is coloured and no longer changes."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE_S
     before = b""
     while time.monotonic() < until:
         now = page.photograph()
@@ -83,4 +83,4 @@ def _settled(page: Page) -> bytes:
             return now
         before = now
         time.sleep(1)
-    raise BrowserError("the viewer did not come to show the segmentation in 60 s")
+    raise BrowserError("the viewer did not come to show the segmentation")

@@ -104,11 +104,18 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_a_package_for_training_that_is_missing_is_one_sentence():
+@pytest.mark.parametrize(
+    ("package", "sentence"),
+    [
+        ("torch", "training needs the package torch; install it with: pip install 'cmr-planes[train]'"),
+        ("tenacity", "a PACS needs the package tenacity; install it with: pip install 'cmr-planes[pacs]'"),
+    ],
+)
+def test_a_package_of_an_extra_that_is_missing_is_one_sentence(package, sentence):
     @reports_errors(interrupted="half of it is kept")
     def command() -> None:
-        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+        raise ModuleNotFoundError(f"No module named {package!r}", name=package)
 
     result = CliRunner().invoke(click.command()(command))
     assert result.exit_code == ExitCode.FAILED
-    assert result.stderr == "Error: training needs the package torch; install it with: pip install 'cmr-planes[train]'\n"
+    assert result.stderr == f"Error: {sentence}\n"

@@ -44,7 +44,7 @@ def is_all_there(orthanc, results: Path) -> bool:
 def test_the_server_is_killed_while_it_stores(orthanc, results, way, monkeypatch, pytestconfig):
     monkeypatch.setattr("cmr_planes.pacs.push.BATCH_FILES", 2)
     monkeypatch.setattr("cmr_planes.pacs.stow.WebArchive.present", lambda *_: set())  # so that every push sends everything
-    draw, n_kills, is_enough = random.Random(way), pytestconfig.getoption("kills"), threading.Event()
+    draw, n_kills, is_enough = random.Random(way), pytestconfig.getoption("kills") // 4, threading.Event()
     kills = []
 
     def kill() -> None:
@@ -83,7 +83,7 @@ def test_the_push_is_killed_while_it_sends(orthanc, results, tmp_path, pytestcon
     login.write_text(f"{orthanc.user}:{orthanc.password}")
     command = [sys.executable, "-c", PUSH, str(results), orthanc.url, "--login-file", str(login)]
     draw, counts = random.Random(1), []
-    for _ in range(pytestconfig.getoption("kills") // 2):
+    for _ in range(pytestconfig.getoption("kills") // 4):
         n_before = len(orthanc.instances())
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as pushing:
             while pushing.poll() is None and len(orthanc.instances()) == n_before:
