@@ -7,19 +7,19 @@ import click
 from cmr_planes.errors import ExitCode
 from cmr_planes.quality.page import N_PICTURES, write_quality_page
 from cmr_planes.terminal.console import print_json, remark, reports_errors
-from cmr_planes.terminal.options import json_option, quiet_option, verbose_option
+from cmr_planes.terminal.options import CataloguePath, UserPath, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.text import counted
 
 
 @click.command()
-@click.argument("catalogue", metavar="OUT.h5", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("catalogue", metavar="OUT.h5", type=CataloguePath())
 @click.option(
     "-o",
     "--output",
     "page",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False),
     help="The page; its table lies beside it.",
 )
 @click.option(

@@ -188,7 +188,7 @@
       scroll.append(image);
       frame.replaceChildren(scroll);
     } else {
-      frame.textContent = rows.state[row] < 2 ? "This row has no contact sheet on the page; 'cmr-planes show' draws it." : "There are no images.";
+      frame.textContent = rows.state[row] < 2 ? `This row has no contact sheet on the page; 'cmr-planes show OUT.h5 -o pictures --subject ${rows.subject[row] + 1} --view ${about.views[rows.view[row]]}' draws it.` : "There are no images.";
     }
     find("look").showModal();
   };
