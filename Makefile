@@ -22,7 +22,7 @@ $(VENV)/.done: pyproject.toml constraints.txt
 
 test: lint types unit   ## lint, types and tests: what CI runs
 
-lint: setup    ## ruff, the direction of imports, and the workflows of CI
+lint: setup    ## ruff, the direction of imports, the workflows of CI, and the word list
 	$(BIN)/python -m tools.check lint
 
 types: setup   ## mypy --strict on both packages, as on Linux and on Windows

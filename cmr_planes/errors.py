@@ -49,7 +49,7 @@ class ExitCode(IntEnum):
     NOTHING_USABLE = 3
     """The source holds nothing from which positions could be made."""
     INTERRUPTED = 130
-    """Interrupted; what is sealed stays, and the next run goes on from there."""
+    """Interrupted; what is sealed stays, and the next run resumes there."""
 
 
 class RejectionCode(StrEnum):
@@ -92,7 +92,7 @@ class RejectionCode(StrEnum):
     LINES_TOO_CLOSE = "lines_too_close"
     """The two lines meet at too small an angle for nine separate boxes."""
     WEAK_ALIGNMENT = "weak_alignment"
-    """A line runs so nearly across its deciding patient axis that its ends cannot be told apart."""
+    """A line runs so nearly across its deciding patient axis that its ends cannot be distinguished."""
     INTERSECTION_OUTSIDE = "intersection_outside"
     """The intersection of the three planes lies outside the image."""
     TOO_FEW_BOXES = "too_few_boxes"
@@ -115,9 +115,9 @@ class NoteCode(StrEnum):
     """What is worth knowing about a view that was used, or about a subject. The values are stable."""
 
     SUPERSEDED = "superseded"
-    """A repeated acquisition at one place was passed over for the latest complete one."""
+    """A repeated acquisition at one place was skipped for the latest complete one."""
     PASSED_OVER = "passed_over"
-    """Images beside the chosen ones were passed over: the right ventricle's plane, slices of a long-axis stack, other channels."""
+    """Images beside the chosen ones were skipped: the right ventricle's plane, slices of a long-axis stack, other channels."""
     SLICE_LEFT_OUT = "slice_left_out"
     """A slice of a stack was left out: another matrix size, or no positions on it."""
     STACK_ANGLE = "stack_angle"
@@ -147,7 +147,7 @@ class NoteCode(StrEnum):
     IRREGULAR_TIMES = "irregular_times"
     """Some frames have no time of their own: they were put where the others leave a gap, or left out."""
     UNREADABLE_FRAMES = "unreadable_frames"
-    """Frames in which ED and ES are looked for are black or cannot be decoded; the phases are among the others."""
+    """Frames in which ED and ES are searched for are black or cannot be decoded; the phases are among the others."""
     NO_FRAME_ORDER = "no_frame_order"
     """Frames were left out because no time and no number orders them."""
     NO_PLACE = "no_place"
@@ -157,7 +157,7 @@ class NoteCode(StrEnum):
     MISSING_FRAMES = "missing_frames"
     """Fewer frames than CardiacNumberOfImages or than the other slices have."""
     FEW_FRAMES = "few_frames"
-    """End-systole could not be told: too few frames, or images that do not show it. Only end-diastole was kept."""
+    """End-systole could not be determined: too few frames, or images that do not show it. Only end-diastole was kept."""
     CYCLE_TIME_UNKNOWN = "cycle_time_unknown"
     """It is not known when in the cardiac cycle the frames of a view were taken: it has no end-systole."""
     PHASE_NOT_COVERED = "phase_not_covered"
@@ -167,13 +167,13 @@ class NoteCode(StrEnum):
     REPAIRED_HEADER = "repaired_header"
     """Header values break the standard and were read all the same: decimal commas, rounded cosines, elements out of order."""
     UNREADABLE_FILES = "unreadable_files"
-    """Some files could not be read as DICOM images and were passed over."""
+    """Some files could not be read as DICOM images and were skipped."""
     MANIFEST = "manifest"
     """The manifest of a zip disagrees with the headers; headers were followed."""
     LOW_AGREEMENT = "low_agreement"
     """The images disagree along their common line: a breath-hold shift, or a wrong header."""
     NOT_ALIGNED = "not_aligned"
-    """``--align`` was given, and of slices it could not be told how far they lie from the other views: lines are the headers'."""
+    """``--align`` was given, and how far slices lie from the other views could not be determined: lines are the headers'."""
     NO_POSITIONS = "no_positions"
     """Images were kept without positions: ``--keep-all`` asks for it, or they are annotated."""
     NIFTI_GEOMETRY = "nifti_geometry"
@@ -289,7 +289,7 @@ class LinesTooCloseError(GeometryError):
 
 
 class WeakAlignmentError(GeometryError):
-    """A line's ends cannot be told apart by its deciding patient axis."""
+    """A line's ends cannot be distinguished by its deciding patient axis."""
 
     code = RejectionCode.WEAK_ALIGNMENT
 

@@ -1,4 +1,4 @@
-"""What became of each plane of a study: which view it is taken for, and whether it is used or why not."""
+"""What became of each plane of a study: which view it is taken as, and whether it is used or why not."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,7 +36,7 @@ class PlaneFate:
     series_number: int | None
     """SeriesNumber; None if not given."""
     view: str
-    """The view that it is taken for (``"sax"``, ``"3ch"``), empty for none."""
+    """The view that it is taken as (``"sax"``, ``"3ch"``), empty for none."""
     n_frames: int
     """Frames of the plane."""
     n_planes: int = 1

@@ -33,14 +33,14 @@ class Subset(StrEnum):
     ALL = "all"
     """All subjects."""
     UNSEEN = "unseen"
-    """All subjects whom the run has not seen, with labels or with positions: for a catalogue of another cohort."""
+    """All subjects that the run has not seen, with labels or with positions: for a catalogue of another cohort."""
 
 
 class People(StrEnum):
     """Whether equal keys in two catalogues of different origin are the same persons."""
 
     SAME = "same"
-    """They are: subjects of the second whom a run has seen are not new to it."""
+    """They are: subjects of the second that a run has seen are not new to it."""
     OTHER = "other"
     """They are not: the second catalogue is of other people."""
 

@@ -163,7 +163,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PretextConfig:
-    """What the pretext task is; ``multitask`` goes on with that of its pretext."""
+    """What the pretext task is; ``multitask`` continues with that of its pretext."""
 
     target: PretextTarget = setting(
         PretextTarget.BOXES,
@@ -202,7 +202,7 @@ class TargetTraits:
     is_pooled: bool = False
     """Whether the head answers from the lowest level of the network, without a decoder."""
     is_control: bool = False
-    """Whether its truth is that of other people, for comparison; no transfer takes it unless told to."""
+    """Whether its truth is that of other people, for comparison; no transfer takes it unless it is allowed."""
 
 
 TRAITS = {

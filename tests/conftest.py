@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_report_header() -> list[str]:
     """Say what is not collected, and why."""
     lacking = sorted({name for names in LACKING.values() for name in names})
-    return [f"not collected: {len(LACKING)} files of tests, for want of {', '.join(lacking)}"] if LACKING else []
+    return [f"not collected: {len(LACKING)} files of tests, for lack of {', '.join(lacking)}"] if LACKING else []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tools import words
+
 ROOT = Path(__file__).parents[1]
 USUAL = ("lint", "types", "unit")
 """The steps of ``make test``."""
@@ -35,14 +37,15 @@ def main() -> int:
 
 
 def lint(_: Sequence[str]) -> bool:
-    """Check the form of the code, the direction of imports, and the workflows of continuous integration."""
+    """Check the form of the code, the direction of imports, the workflows of continuous integration, and the words of all text."""
     steps = (
         ("ruff", "format", "--check", "."),
         ("ruff", "check", "."),
         ("lint-imports",),
         ("jactionlint", "--shellcheck=", *WORKFLOWS),
     )
-    return not [step for step in steps if not _ran(*step)]
+    failed = [step for step in steps if not _ran(*step)]
+    return words.main() == 0 and not failed
 
 
 def types(_: Sequence[str]) -> bool:

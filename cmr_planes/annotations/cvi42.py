@@ -109,7 +109,7 @@ def read_cvi42(stream: BinaryIO) -> Annotation:
 
 
 def _assumed_sentence(n_contours: int, usual: float | None) -> str:
-    """Say which scale was taken for contours that do not say theirs."""
+    """Say which scale was assumed for contours that do not state theirs."""
     taken = (
         f"{DEFAULT_SUBPIXEL_RESOLUTION:g} steps a pixel, as is usual, were"
         if usual is None

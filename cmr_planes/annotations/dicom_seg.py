@@ -25,7 +25,7 @@ from cmr_planes.views import Structure
 MAX_BYTES = 1 << 28
 """A larger file is not read."""
 MAX_PIXELS = 1 << 27
-"""Frames with more pixels altogether are refused before they are decoded."""
+"""Frames with more pixels in all are refused before they are decoded."""
 
 _CODES = {
     "87878005": Structure.LV,
@@ -42,7 +42,7 @@ _CODES = {
 }
 """SNOMED codes of SegmentedPropertyType."""
 _PAINTED = tuple(STRUCTURES.values())
-"""What is painted later covers what is there, as with contours."""
+"""What is painted later covers what was painted before, as with contours."""
 BACKGROUND = 0
 """The segment of a LABELMAP that stands for no structure; other segmentations count from 1."""
 MAX_OVERLAP = 0.1

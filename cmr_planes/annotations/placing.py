@@ -15,7 +15,7 @@ SAME_SPACING = 0.01
 PARALLEL_COSINE = 0.98
 """A label map whose slices stand at a larger angle (11 degrees) to an image is of another view."""
 THICK_SLICES = 2.0
-"""Voxels so many times longer along one axis than along the others are those of slices that are stacked along it."""
+"""Voxels this many times longer along one axis than along the others are those of slices that are stacked along it."""
 _ROUNDING_PX = 1e-3
 """Headers and NIfTI's single precision round positions by less."""
 

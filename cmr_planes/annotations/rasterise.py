@@ -11,7 +11,7 @@ from cmr_planes.geometry.arrays import BoolArray, FloatArray, LabelArray
 from cmr_planes.views import Structure
 
 OPEN_GAP_STEPS = 4.0
-"""A contour whose ends lie farther apart than so many of its usual steps, and than :data:`OPEN_GAP_PX`, was left open."""
+"""A contour whose ends lie farther apart than this many of its usual steps, and than :data:`OPEN_GAP_PX`, was left open."""
 OPEN_GAP_PX = 3.0
 """See :data:`OPEN_GAP_STEPS`; pixels."""
 
@@ -24,7 +24,7 @@ STRUCTURES: Mapping[Outline, Structure] = MappingProxyType(
         Outline.LA: Structure.LA,
     }
 )
-"""What each kind of contour is drawn as; what is drawn later covers what is there: the order of ukbb_cardiac."""
+"""What each kind of contour is drawn as; what is drawn later covers what was drawn before: the order of ukbb_cardiac."""
 
 
 def fill_polygon(points_px: FloatArray, rows: int, columns: int) -> BoolArray:

@@ -1,7 +1,7 @@
 """From headers to cine slices: what one run of the scanner gave at one plane, in the order of the cardiac cycle.
 
 :mod:`cmr_planes.cine.grouping` finds the frames of one protocol and plane, :mod:`cmr_planes.cine.takes` the single runs among them,
-and :mod:`cmr_planes.cine.frame_order` their order. What is lost on the way has a row among the planes that were passed over.
+and :mod:`cmr_planes.cine.frame_order` their order. What is lost on the way has a row among the planes that were skipped.
 """
 
 from collections import Counter
@@ -94,7 +94,7 @@ class CineSlice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CineStudy:
-    """The cine slices of one study, and what was passed over on the way to them."""
+    """The cine slices of one study, and what was skipped on the way to them."""
 
     slices: tuple[CineSlice, ...]
     """All cine slices, in a fixed order."""
@@ -120,7 +120,7 @@ def find_cine_slices(frames: Iterable[FrameHeader]) -> CineStudy:
 
     Returns
     -------
-        The acquisitions of two or more frames, ordered by series number, place and recency, and what was passed over.
+        The acquisitions of two or more frames, ordered by series number, place and recency, and what was skipped.
         :func:`cmr_planes.cine.cine_evidence.keep_cines` tells which are cines.
     """
     unique, n_copies = unique_frames(frames)

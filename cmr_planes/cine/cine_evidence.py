@@ -28,7 +28,7 @@ from cmr_planes.views import CardiacView
 K = TypeVar("K")
 
 SHARED = 0.9
-"""A word that fits so many of a study's acquisitions is the examination's, not the series'."""
+"""A word that fits this many of a study's acquisitions is the examination's, not the series'."""
 SHARED_ANGLE_DEG = 30.0
 """... if they lie at such angles to one another: one series may well be all there is of a stack."""
 CORRECTED_COPY = "the distortion-corrected copy of the same acquisition was used"
@@ -224,7 +224,7 @@ def _lie_turned(cines: Sequence[CineSlice]) -> bool:
 
 
 def _row(cine: CineSlice, fate: Fate, reason: str) -> PlaneFate:
-    """Return the row of an acquisition that is left out before views are told."""
+    """Return the row of an acquisition that is left out before views are identified."""
     return PlaneFate(series_number=cine.header.series_number, view="", n_frames=len(cine.frames), fate=fate, sentence=reason)
 
 

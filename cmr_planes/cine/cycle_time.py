@@ -82,7 +82,7 @@ def cycle_times(timings: Sequence[FrameTiming]) -> tuple[FloatArray | None, ...]
     Parameters
     ----------
     timings
-        What is known of each slice, those first that phases are looked for on.
+        What is known of each slice, those first that phases are searched for on.
 
     Returns
     -------
@@ -153,7 +153,7 @@ def _clock(timing: FrameTiming) -> _Clock | None:
 
 
 def _between(n_frames: int, index: IntArray, values: FloatArray) -> FloatArray:
-    """Interpolate values known at ascending frames, and go on beyond both ends by the usual step; shape (frame,)."""
+    """Interpolate values known at ascending frames, and continue beyond both ends by the usual step; shape (frame,)."""
     frames = np.arange(n_frames)
     step = _middle(np.diff(values) / np.diff(index))
     beyond = np.minimum(frames - index[0], 0) + np.maximum(frames - index[-1], 0)

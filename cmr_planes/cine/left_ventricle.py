@@ -30,7 +30,7 @@ SAME_PLACE_MM = 5.0
 """Planes within these are repeats of one view."""
 PARALLEL_DEG = 2.0
 SURE_2CH_MM = 12.0
-"""A two-chamber plane farther from where 3Ch and 4Ch meet is looked at: in a small heart it may be the right ventricle's, and an
+"""A two-chamber plane farther from where 3Ch and 4Ch meet is examined: in a small heart it may be the right ventricle's, and an
 outflow view of the right ventricle runs like one."""
 STACK_STEP_MM = 25.0
 """Neighbours among parallel planes of one view within this are slices of a stack."""

@@ -66,10 +66,10 @@ OTHER_NAMED_DEG = 35.0
 """The same for planes that are both named after the view."""
 RADIAL_PLANES = 5
 RADIAL_GAP_DEG = 58.0
-"""So many planes around one axis, with no larger gap between neighbours, are a radial set: their angles do not tell the views."""
+"""This many planes around one axis, with no larger gap between neighbours, are a radial set: their angles do not tell the views."""
 
 MAX_CANDIDATES = 40
-"""So many planes at most are weighed for a view, the likeliest ones."""
+"""This many planes at most are weighed for a view, the likeliest ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -62,7 +62,7 @@ def moments(frames: Sequence[FrameHeader], by: OrderedBy) -> list[float | None]:
 
 
 def _past_midnight(times_s: Sequence[float | None]) -> list[float | None]:
-    """Let times of one day go on past midnight, where their date is missing or stays the same."""
+    """Let times of one day continue past midnight, where their date is missing or stays the same."""
     known = sorted({time_s for time_s in times_s if time_s is not None})
     gap_s, start_s = max(((later - earlier, later) for earlier, later in pairwise(known)), default=(0.0, 0.0))
     if not _DAY_S - _LONGEST_RUN_S < gap_s < _DAY_S:

@@ -1,6 +1,6 @@
 """End-diastole and end-systole, from headers where they say so, else from the images.
 
-Both are looked for in a disc around the intersection of the planes on the middle short-axis slices. Times are fractions of the RR
+Both are searched for in a disc around the intersection of the planes on the middle short-axis slices. Times are fractions of the RR
 interval (:mod:`cmr_planes.cine.cycle_time`). End-systole is where the images differ most from the one at the R wave, as in the
 Imperial group's ``cardiacphasedetection``: on real studies it is right where the blood pool misleads, as on a basal slice.
 End-diastole is where the blood pool, which is bright, is largest.
@@ -22,9 +22,9 @@ from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray
 MIN_SEARCH_FRAMES = 8
 """With fewer frames end-systole is not searched."""
 ED_WINDOW = 0.15
-"""End-diastole is looked for within less than this share of the cycle before and after the R wave."""
+"""End-diastole is searched for within less than this share of the cycle before and after the R wave."""
 ES_WINDOW = (0.15, 0.65)
-"""End-systole is looked for in this part of the cycle."""
+"""End-systole is searched for in this part of the cycle."""
 REGION_RADIUS_MM = 60.0
 """Radius of the disc around the intersection in which images are compared."""
 BLUR_PX = 2.0
@@ -36,7 +36,7 @@ SAME_POOL = 0.05
 MIN_EJECTION = 0.4
 """The pool decides only if it falls by this share of its range to end-systole: elsewhere it is no measure of volume."""
 MAX_GAP = 2.5
-"""A curve is known between two of its frames that are at most so many frames apart."""
+"""A curve is known between two of its frames that are at most this many frames apart."""
 MAX_HOLE = 0.2
 """End-systole may lie beside frames that are missing for at most this part of the cycle, or for :data:`MAX_GAP` frames."""
 MIN_PART = 0.1
@@ -51,11 +51,11 @@ class CyclePhases:
     ed: float
     """End-diastole, 0 to 1."""
     es: float | None
-    """End-systole, 0 to 1; None if it cannot be told."""
+    """End-systole, 0 to 1; None if it cannot be determined."""
     lack: str = ""
-    """What end-systole could not be told for, as a clause."""
+    """What end-systole could not be determined for, as a clause."""
     n_unreadable: int = 0
-    """Frames in which they were to be looked for and that are black or cannot be decoded."""
+    """Frames in which they were to be searched for and that are black or cannot be decoded."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +67,7 @@ class CycleCurves:
     pool: FloatArray
     """Shape (frame,): size of the blood pool, NaN where not known."""
     difference: FloatArray
-    """Shape (frame,): difference from the image at the R wave, likewise."""
+    """Shape (frame,): difference from the image at the R wave, in the same form."""
 
 
 def search_frames(times: FloatArray) -> IntArray:

@@ -1,4 +1,4 @@
-"""Why long-axis planes are refused or passed over, in sentences: which planes were found, and what would tell the views."""
+"""Why long-axis planes are refused or skipped, in sentences: which planes were found, and what would tell the views."""
 
 from collections.abc import Mapping, Sequence
 
@@ -50,7 +50,7 @@ def alone(reading: Reading, planes: Mapping[CardiacView, int], *, is_seen: bool)
     lines = reading.lines
     label = lines.slices[planes[TWO]].label
     seen = "no short-axis image shows a blood pool in a ring of muscle where it meets the 4Ch plane"
-    what = seen if is_seen else "no image was looked at"
+    what = seen if is_seen else "no image was examined"
     why, add = "there is no 3Ch plane to show where the left one is", "add the 3Ch series or the left ventricle's 2Ch series"
     if THREE in planes:
         off_mm = lines.distance_mm(planes[TWO], lines.meeting_mm(planes[FOUR], planes[THREE]))
@@ -91,6 +91,6 @@ def right_ventricular(lines: LongAxisLines, chosen: int, right: Sequence[int]) -
     labels = join_labels(lines.slices[index] for index in right)
     sentence = (
         f"parallel two-chamber planes lie side by side; {lines.slices[chosen].label}, the one on the patient's left, was used, and "
-        f"the others ({labels}) were taken for the right ventricle's"
+        f"the others ({labels}) were taken as the right ventricle's"
     )
     return Finding(TWO.value, NoteCode.PASSED_OVER, sentence)

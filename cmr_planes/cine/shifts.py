@@ -28,11 +28,11 @@ MAX_SD_MM = 3.0
 MIN_AGREEMENT = 0.5
 """Images that agree less than this along their lines once they are shifted do not show the same."""
 ELSEWHERE_MM, MIN_LEAD = 6.0, 1.0
-"""A shift is told only if any other one, farther than this from it, is less likely by a factor of e."""
+"""A shift is given only if any other one, farther than this from it, is less likely by a factor of e."""
 MIN_LINES = 2
 """Common lines that an image needs."""
 OUTLIER = 3.0
-"""A line whose own peak is so many standard deviations from the common solution has half the weight."""
+"""A line whose own peak is this many standard deviations from the common solution has half the weight."""
 USUAL_MM = 5.0
 """A view that lies farther than this from the others counts less in the place to which shifts refer."""
 MAX_STEP_MM = 2.0

@@ -32,7 +32,7 @@ FEW_LEVELS_COST = {1: 9.0, 2: 4.0}
 NAME_COST = 10.0
 """What a name adds: so much less where most slices are named short axis, so much more where they are named another view."""
 PLAIN_TILT_DEG = 40.0
-"""A stack of at most this tilt, with 2Ch and 4Ch around it, is not looked at as if it were mirrored."""
+"""A stack of at most this tilt, with 2Ch and 4Ch around it, is not examined as if it were mirrored."""
 MIRROR_MARGIN = 3.0
 """A patient is mirrored if that explains the planes better by this."""
 

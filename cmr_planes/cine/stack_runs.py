@@ -18,11 +18,11 @@ DEFAULT_THICKNESS_MM = 8.0
 SAME_SLICE_SHARE = 0.6
 """Slices closer than this share of a stack's usual distance are repeats of one level."""
 MIN_SERIES_LEVELS = 3
-"""A series of so many slices is an acquisition by itself; series of fewer belong together if their names do."""
+"""A series of this many slices is an acquisition by itself; series of fewer belong together if their names do."""
 SAME_LEVEL_MM = 1.0
 """Slices closer than this are at one level, whatever the stack's distance."""
 MAX_STEP_SHARE = 2.2
-"""A step from one slice to the next that is so many times the thickness skips levels: the slices were acquired interleaved."""
+"""A step from one slice to the next that is this many times the thickness skips levels: the slices were acquired interleaved."""
 
 _DIGITS = re.compile(r"\d+")
 
@@ -96,7 +96,7 @@ def _in_runs(members: Sequence[CineSlice], position_mm: Mapping[CineSlice, float
 def _until_repeated(members: Sequence[CineSlice], position_mm: Mapping[CineSlice, float], step_mm: float) -> list[list[CineSlice]]:
     """Cut slices, in the order of their acquisition, before each one that repeats a level.
 
-    A level that one series repeats at once is a retake: the run goes on with the later take, or the sound one.
+    A level that one series repeats at once is a retake: the run continues with the later take, or the sound one.
     """
     reach_mm = max(SAME_SLICE_SHARE * step_mm, SAME_LEVEL_MM)
     sound = sound_slices(members)

@@ -21,15 +21,15 @@ from cmr_planes.geometry.tolerances import SAME_ORIENTATION_DEG
 from cmr_planes.views import CardiacView
 
 NEARLY_PARALLEL_DEG = 10.0
-"""Slices at smaller angles may be of one stack whose angle was changed on the way, or of one that was planned anew."""
+"""Slices at smaller angles may be of one stack whose angle was changed on the way, or of one that was planned again."""
 WHOLE_SHARE = 0.8
-"""An acquisition is whole if it has so many of the levels of the one that has most."""
+"""An acquisition is whole if it has this many of the levels of the one that has most."""
 SAME_PLACE_SHARE = 0.25
 """A slice that is nearer to a level, as a share of the levels' distance, may stand for it."""
 MIN_OVERLAP = 0.5
-"""Acquisitions that share so many of their levels are of one part of the heart."""
+"""Acquisitions that share this many of their levels are of one part of the heart."""
 VENTRICLE_MM = 55.0
-"""Levels over so many mm are the left ventricle; what goes on beyond them under another name are atria or vessels."""
+"""Levels over this many mm are the left ventricle; what continues beyond them under another name are atria or vessels."""
 MAX_STACK_MM = 120.0
 """Series of one name that together are longer than a heart are not one stack."""
 
@@ -53,7 +53,7 @@ class PassedOver:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stack:
-    """The slices of a short-axis stack, and what was passed over for them."""
+    """The slices of a short-axis stack, and what was skipped for them."""
 
     slices: tuple[CineSlice, ...]
     """One acquisition per level, from base to apex, all of one matrix."""
@@ -92,8 +92,8 @@ def assemble_stack(seed: Sequence[CineSlice], among: Sequence[CineSlice] = ()) -
 
 
 def superseded_sentence(repeats: Sequence[CineSlice]) -> str:
-    """Name the acquisitions that were passed over."""
-    return f"{len(repeats)} repeated slices were passed over for the latest complete ones: {join_labels(repeats)}"
+    """Name the acquisitions that were skipped."""
+    return f"{len(repeats)} repeated slices were skipped for the latest complete ones: {join_labels(repeats)}"
 
 
 def _common_matrix(candidates: Sequence[CineSlice], position_mm: Mapping[CineSlice, float]) -> Matrix:
@@ -115,7 +115,7 @@ def _base_run(runs: Sequence[Run], sound: frozenset[CineSlice]) -> Run:
 
 
 def _of_one_heart(base: Run, runs: Sequence[Run]) -> list[Run]:
-    """Keep acquisitions that overlap the base, or go on beyond it as part of the same stack."""
+    """Keep acquisitions that overlap the base, or continue beyond it as part of the same stack."""
     kept = [base]
     low_mm, high_mm = float(base.positions_mm[0]), float(base.positions_mm[-1])
     reach_mm = SAME_SLICE_SHARE * base.step_mm
@@ -146,7 +146,7 @@ def _explain(
         fate = Fate.REPEAT if is_near else Fate.NOT_USED
         return PassedOver(cine=cine, fate=fate, sentence=f"it has {_matrix_text(cine.plane)}, the stack {_size_text(matrix)}")
     if turned_deg > SAME_ORIENTATION_DEG:
-        later = ", which was planned anew" if nearest.recency > cine.recency else ""
+        later = ", which was planned again" if nearest.recency > cine.recency else ""
         return PassedOver(
             cine=cine, fate=Fate.REPEAT, sentence=f"it is turned by {turned_deg:.0f} degrees against the stack{later}"
         )
@@ -162,7 +162,7 @@ def _explain(
 
 
 def _notes(passed_over: Sequence[PassedOver]) -> list[Finding]:
-    """Note what was passed over, by reason; the numbers in a sentence are those of the first slice."""
+    """Note what was skipped, by reason; the numbers in a sentence are those of the first slice."""
     groups: dict[tuple[Fate, str], list[PassedOver]] = {}
     for one in passed_over:
         groups.setdefault((one.fate, _kind(one.sentence)), []).append(one)

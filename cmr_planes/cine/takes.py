@@ -22,7 +22,7 @@ MIN_CINE_FRAMES = 2
 MIN_TAKE_FRAMES = 4
 """The largest part of a split has at least as many frames: fewer show nothing of a cycle."""
 SURPLUS = 1.5
-"""So many times CardiacNumberOfImages are more than one cycle."""
+"""This many times CardiacNumberOfImages are more than one cycle."""
 MIN_OVERLAP = 0.5
 """Takes show the same part of the cycle: their times overlap by this share of the shorter one."""
 PAUSE_S = 0.5

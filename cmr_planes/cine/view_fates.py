@@ -33,7 +33,7 @@ class _Row:
 
 
 def fates_without_views(slices: Sequence[CineSlice], sentence: str) -> tuple[PlaneFate, ...]:
-    """Return a row per slice of a study of which no view can be told."""
+    """Return a row per slice of a study of which no view can be determined."""
     return tuple(_fate(cine, _Row(None, Fate.UNDECIDED, sentence), None) for cine in slices)
 
 

@@ -34,7 +34,7 @@ class ViewSelection:
     missing: dict[CardiacView, Finding]
     """Reason for each view that was not found."""
     findings: tuple[Finding, ...]
-    """Repeats passed over, slices left out, names that contradict geometry."""
+    """Repeats skipped, slices left out, names that contradict geometry."""
     planes: tuple[PlaneFate, ...] = ()
     """What became of each cine slice."""
 
@@ -75,11 +75,11 @@ def select_views(study: CineStudy, find_ventricle: FindVentricle | None = None) 
 
 
 def _without_short_axis(choice: ShortAxisChoice, study: CineStudy) -> dict[CardiacView, Finding]:
-    """Say why no view can be told."""
+    """Say why no view can be determined."""
     if choice.is_mirrored:
         sentence = (
             "the planes are those of a mirrored heart: its apex or the order of its long-axis views is on the other side; this is "
-            "dextrocardia, or the headers are mirrored, and left and right cannot be told; positions are for hearts on the left"
+            "dextrocardia, or the headers are mirrored, and left and right are not known; positions are for hearts on the left"
         )
         return {view: Finding(view.value, RejectionCode.MIRRORED, sentence) for view in MISSING_CODES}
     if choice.best is not None and choice.rival is not None:
@@ -88,7 +88,7 @@ def _without_short_axis(choice: ShortAxisChoice, study: CineStudy) -> dict[Cardi
         return {view: Finding(view.value, RejectionCode.AMBIGUOUS_VIEW, sentence) for view in MISSING_CODES}
     sentence = f"no short-axis view among {len(study.slices)} cine slices{_left_out(study)}"
     check = "check that the short-axis series belong to this subject"
-    reasons = dict.fromkeys(MISSING_CODES, f"long-axis views cannot be told apart without a short-axis view, and {sentence}")
+    reasons = dict.fromkeys(MISSING_CODES, f"long-axis views cannot be distinguished without a short-axis view, and {sentence}")
     reasons[CardiacView.SAX] = f"{sentence}; {check}"
     return {view: Finding(view.value, code, reasons[view]) for view, code in MISSING_CODES.items()}
 
@@ -100,7 +100,7 @@ def _labels(slices: Sequence[CineSlice]) -> str:
 
 
 def _left_out(study: CineStudy) -> str:
-    """Return what was passed over before views were looked for, as part of a sentence."""
+    """Return what was skipped before views were searched for, as part of a sentence."""
     parts = [f"{count} frames left out: {reason}" for reason, count in study.excluded.items()]
     if study.n_single_frames:
         parts.append(f"{study.n_single_frames} planes have a single frame")
@@ -117,7 +117,7 @@ def _why_missing(view: CardiacView, best: ShortAxis, long_axis: LongAxisChoice, 
 
 
 def _repeats(long_axis: LongAxisChoice) -> list[Finding]:
-    """Note the acquisitions that were passed over for later ones."""
+    """Note the acquisitions that were skipped for later ones."""
     return [
         Finding(view.value, NoteCode.SUPERSEDED, superseded_sentence(others))
         for view, others in long_axis.repeats.items()

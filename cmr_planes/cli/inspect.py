@@ -257,7 +257,7 @@ def _message_tables(
 
 
 def _plane_table(planes: PlaneTable, numbers: Mapping[str, int]) -> Table:
-    """Lay out which view each series is taken for, and whether it is used or why not; series of equal rows share one."""
+    """Lay out which view each series is taken as, and whether it is used or why not; series of equal rows share one."""
     columns = {
         "no.": Kind.NUMBER,
         "subject": Kind.TEXT,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     required=True,
     metavar="DIR",
     type=UserPath(file_okay=False),
-    help="Folder of the studies: empty, new, or of an earlier pull, which goes on.",
+    help="Folder of the studies: empty, new, or of an earlier pull, which continues.",
 )
 @study_options
 @click.option("--all-series", is_flag=True, help="Pull every series, not those alone that views are made from.")
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     help="Append to this file what became of each study: one JSON object per line.",
 )
 @quiet_option
-@reports_errors(interrupted="what arrived whole is kept, and the same command goes on from there")
+@reports_errors(interrupted="what arrived whole is kept, and the same command resumes there")
 def pull(
     address: PacsAddress,
     folder: Path,
@@ -83,7 +83,7 @@ def pull(
     and C-GET by DIMSE (aet+tls:// with TLS). By DICOMweb, views are chosen from metadata before a pixel moves, as extract chooses
     them; of other series only headers are kept, so that extract finds the same. By DIMSE all series of a study come.
 
-    An interrupted pull goes on where it stopped. Folders are called by a running number, or by keyed hashes. What was left out,
+    An interrupted pull continues where it stopped. Folders are called by a running number, or by keyed hashes. What was left out,
     and why, stands in DIR/left_out.csv. Passwords and tokens come from files that only you may read, or from ~/.netrc.
 
     \b

@@ -81,15 +81,15 @@ def with_pulled_source(command: Callable[..., ExitCode]) -> Callable[..., ExitCo
             code = command(sources=studies, **rest)
         except BaseException:
             if folder.exists():
-                remark(f"pulled studies stay in {folder}, with all their identifiers: the same command goes on with them")
+                remark(f"pulled studies stay in {folder}, with all their identifiers: the same command continues with them")
             raise
         if not summary.is_unfinished:
             shutil.rmtree(folder, ignore_errors=True)
             return code
         n_missing = len({row.study for row in summary.left_out})
         say(
-            f"{counted(n_missing, 'study', 'studies')} did not come from the PACS and are not in {out}; the same command goes "
-            f"on with what is in {folder}",
+            f"{counted(n_missing, 'study', 'studies')} did not come from the PACS and are not in {out}; the same command "
+            f"continues with what is in {folder}",
             style="red",
         )
         return ExitCode.FAILED
@@ -98,7 +98,7 @@ def with_pulled_source(command: Callable[..., ExitCode]) -> Callable[..., ExitCo
 
 
 def _folders(summary: "PullSummary", folder: Path) -> tuple[Path, ...]:
-    """Return the folder of each study, as a source of its own: nothing joins studies that the PACS tells apart."""
+    """Return the folder of each study, as a source of its own: nothing joins studies that the PACS distinguishes."""
     folders = tuple(folder / one.name for one in summary.outcomes if one.is_whole or one.was_there)
     if not folders:
         reasons = "; ".join(row.sentence for row in summary.left_out[:3])

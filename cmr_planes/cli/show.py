@@ -142,7 +142,7 @@ def show(
 
 
 def _show_shifts(catalogue: Catalogue, numbers: Mapping[str, int], folder: Path, *, as_json: bool, with_keys: bool) -> ExitCode:
-    """Draw the sheets of ``--shifts``, one a subject whose shifts were measured."""
+    """Draw the sheets of ``--shifts``, one per subject whose shifts were measured."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures: list[str] = []
     with shown("drawing", "subjects") as on_progress:

@@ -133,7 +133,7 @@ class MemberBytes:
         """Return the first ``count`` bytes, or all if there are fewer."""
         if len(self._head) >= min(count, self.size):
             return self._head
-        if not self._is_simple:  # rare, and no stream of the zip may stay open: begin anew
+        if not self._is_simple:  # rare, and no stream of the zip may stay open: starts over
             self._head = next(self._archive.inflate_other(self._info, lambda: count), b"")
             return self._head
         if self._stream is None:
@@ -302,7 +302,7 @@ class Archive:
                 while part := stream.read(wanted()):
                     yield part
         except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError) as error:
-            raise UnreadableFileError("is damaged or compressed in a way that cannot be read; pack the zip anew") from error
+            raise UnreadableFileError("is damaged or compressed in a way that cannot be read; pack the zip again") from error
 
 
 @lru_cache(maxsize=2)

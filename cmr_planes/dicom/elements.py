@@ -19,9 +19,9 @@ from cmr_planes.dicom.values import unsigned_short
 from cmr_planes.errors import UnreadableFileError
 
 FIRST_READ = 2048
-"""Bytes of a file that are looked at first; headers up to group 0028 take 1.5 to 6 kB."""
+"""Bytes of a file that are examined first; headers up to group 0028 take 1.5 to 6 kB."""
 GROWTH = 2
-"""How many times as much is looked at when that was not enough."""
+"""How many times as much is read when that was not enough."""
 
 HEADER_LIMIT = 8 << 20
 """Bytes of one file or member that are read in search of the elements up to group 0028."""
@@ -37,7 +37,7 @@ _LAST_FILE_META = 0x0002_FFFF
 _FIRST_GROUPS = range(0x0008, 0x0011)
 """Groups with which a dataset without file meta information may begin."""
 _FIRST_LENGTH = 8192
-"""Its first element is shorter than so many bytes."""
+"""Its first element is shorter than this many bytes."""
 _TAG_AND_VR = 6
 """Bytes of an element that tell how a dataset is encoded."""
 
@@ -172,7 +172,7 @@ def _walk_on(reading: _Reading, data: bytes, wanted: frozenset[int], last: int, 
         reading.position = others.position
         if others.is_past_last:
             return True
-        n_others *= 2  # where many are not plain, pydicom is not begun anew for each
+        n_others *= 2  # where many are not plain, pydicom is not begun again for each
 
 
 def _read_unwalked(reading: _Reading, data: bytes, wanted: frozenset[int], last: int, encoding: Encoding) -> bool:

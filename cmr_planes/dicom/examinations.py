@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 MIN_SCATTERED = 3
-"""A value that an anonymiser makes anew for every file or series has at least so many different ones in an examination."""
+"""A value that an anonymiser makes new for every file or series has at least this many different ones in an examination."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -29,7 +29,7 @@ class FileRef:
     member: str = ""
     """The member's name in the zip; empty for a file."""
     state: FileState | None = field(default=None, compare=False)
-    """What the file or the zip was when the header was read; None if nobody asks."""
+    """What the file or the zip was when the header was read; None if it is not asked for."""
 
 
 class Repair(StrEnum):

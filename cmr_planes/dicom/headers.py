@@ -88,7 +88,7 @@ class HeaderScan:
     frames: tuple[FrameHeader, ...]
     """Every frame of every image, in the order of the files."""
     n_files: int
-    """Files that were looked at; a zip or folder that cannot be opened counts as one."""
+    """Files that were examined; a zip or folder that cannot be opened counts as one."""
     damaged_zips: tuple[Finding, ...]
     """Those of ``unreadable`` that are zips: all their members are lost."""
     unreadable: tuple[Finding, ...]
@@ -218,7 +218,7 @@ def _read_file(ref: FileRef, source: ByteSource) -> list[FrameHeader]:
 
 
 def _is_multi_frame(first: FrameHeader) -> bool:
-    """Tell whether an image's frames must be looked for in functional groups."""
+    """Tell whether an image's frames must be searched for in functional groups."""
     return first.n_frames > 1 or (first.plane is None and first.sop_class_uid != tags.MR_IMAGE_STORAGE)
 
 

@@ -2,7 +2,7 @@
 
 A JPEG stream holds no checksum, and libraries pass over much damage in silence. So its header must have the matrix that the DICOM
 header gives, before any of it is decoded; its end must be there; and of lossless streams two decoders must find the same pixels,
-since they go on differently behind a code that does not exist.
+since they continue differently behind a code that does not exist.
 """
 
 import struct

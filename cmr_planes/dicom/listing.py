@@ -1,4 +1,4 @@
-"""Which files and folders are looked at, and in which order."""
+"""Which files and folders are examined, and in which order."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -26,7 +26,7 @@ PIXEL_TAGS = (
 _NATIVE = frozenset({"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"})
 _UINT16_MAX = 65_535
 MAX_NEGATIVE_SHARE = 0.01
-"""Negative pixels are taken for ringing if they are at most this share of an image, ..."""
+"""Negative pixels are taken as ringing if they are at most this share of an image, ..."""
 MAX_NEGATIVE_DEPTH = 0.05
 """... or at most this share of its largest value below 0."""
 MIN_IMAGE_SHARE = 0.01

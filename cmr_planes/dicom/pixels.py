@@ -216,7 +216,7 @@ def _inflated(source: ByteSource, elements: Elements) -> ByteSource:
 def _native_frames(source: ByteSource, form: PixelFormat, indices: Sequence[int], *, is_implicit: bool) -> list[bytes] | None:
     """Return frames of native pixel data that are the file's last element, as they nearly always are; else None.
 
-    The element's header is looked for where it must stand, so that the pixel data of an icon cannot be mistaken for the image's.
+    The element's header is searched for where it must stand, so that the pixel data of an icon cannot be mistaken for the image's.
     """
     exact = form.n_frames * form.frame_size
     padding = exact % 2

@@ -24,7 +24,7 @@ _PADDING = b" \x00\t\r\n"
 _DECIMAL_COMMA = re.compile(rb"\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*")
 _ROUNDED_COSINE = re.compile(r"[+-]?\d*\.?(\d*)")
 _ROUNDED_DECIMALS = (2, 3)
-"""Cosines of so many decimals are mended if rounding explains their errors; those of more are wrong, those of fewer too coarse."""
+"""Cosines of this many decimals are mended if rounding explains their errors; those of more are wrong, of fewer too coarse."""
 _INTEGER_LIMIT = (1 << 31) - 1
 """Integer strings (VR IS) lie within this."""
 _LARGEST = 1e12

@@ -1,7 +1,7 @@
 """By what a file of this software is known again: the preamble, free for any use, holds a checksum of all that follows.
 
-So a file that another program wrote, changed or only rewrote is told from one that is as it was made. No value of the object itself
-is spent on it, and an archive that stores the object drops it.
+So a file that another program wrote, changed or only rewrote is distinguished from one that is as it was made. No value of
+the object itself is spent on it, and an archive that stores the object drops it.
 
 References
 ----------
@@ -24,7 +24,7 @@ class Authorship(Enum):
     OURS = "ours"
     """It is, to the byte, a file that this software made."""
     CHANGED = "changed"
-    """It was made by this software; what is there now is not all of it, or not the same."""
+    """It was made by this software; what exists now is not all of it, or not the same."""
     FOREIGN = "foreign"
     """It is something else."""
 

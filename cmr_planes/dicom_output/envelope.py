@@ -21,7 +21,7 @@ MANUFACTURER = "cmr-planes"
 MODEL = "cmr-train"
 """What the equipment of the objects is called."""
 NO_DATE, NO_TIME = "19000101", "000000"
-"""ContentDate and ContentTime, which may not be empty, where the study's are not known or not to be told."""
+"""ContentDate and ContentTime, which may not be empty, where the study's are not known or not to be given."""
 
 _EMPTY_KEYWORDS = (
     "PatientName",
@@ -101,7 +101,7 @@ def _content_moment(header: Dataset) -> tuple[str, str]:
     """Return date and time of the study, so that the same source gives the same bytes; constants where it has none."""
     date, time = (str(header.get(keyword) or "") for keyword in ("StudyDate", "StudyTime"))
     try:
-        datetime.strptime(date, "%Y%m%d")  # noqa: DTZ007  # only looked at
+        datetime.strptime(date, "%Y%m%d")  # noqa: DTZ007  # only examined
     except ValueError:
         return NO_DATE, NO_TIME
     is_time = re.fullmatch(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?", time)

@@ -152,7 +152,7 @@ def _segmentation(images: SourceImages, part: _Part, network: Network, *, anonym
     numbers = np.zeros(max(Structure) + 1, dtype=np.uint8)
     numbers[list(structures)] = np.arange(1, len(structures) + 1)
     stand_ins = _stand_ins(images, frames)
-    uid = part.uid(network, "nobody's" if anonymous else images.header_digest)
+    uid = part.uid(network, "nobody's" if anonymous else images.header_digest)  # words: off
     with quiet_pydicom():
         dataset = Segmentation(
             source_images=stand_ins,

@@ -18,7 +18,7 @@ from cmr_planes.dicom.values import integer, text
 from cmr_planes.errors import UnreadableFileError
 
 MAX_DEPTH = 100
-"""Folders nested deeper are not looked at."""
+"""Folders nested deeper are not examined."""
 
 _TAGS = (
     *IDENTITY_TAGS,

@@ -48,7 +48,7 @@ def find_groups(top: Folder, *, is_alone: bool = False) -> list[FileGroup]:
     Parameters
     ----------
     top
-        A folder; zips in it, and parts that are joined by name, are not looked at.
+        A folder; zips in it, and parts that are joined by name, are not examined.
     is_alone
         Whether nothing else is in the source, so that one flat folder may be a whole archive.
 

@@ -178,7 +178,7 @@ def _first_channel(paths: Sequence[Path]) -> tuple[list[Path], tuple[Finding, ..
     if not others:
         return list(paths), ()
     left_out = "1 image of another channel was" if len(others) == 1 else f"{len(others)} images of other channels were"
-    sentence = f"only images of the first channel ({_FIRST_CHANNEL[1:]}) were read; {left_out} passed over"
+    sentence = f"only images of the first channel ({_FIRST_CHANNEL[1:]}) were read; {left_out} skipped"
     return [path for path in paths if path not in others], (Finding("", NoteCode.PASSED_OVER, sentence),)
 
 

@@ -1,4 +1,4 @@
-"""Pseudonyms: keyed hashes in the place of subjects' keys, and the one file that leads back.
+"""Pseudonyms: keyed hashes in the place of subjects' keys, and the one file that maps them back.
 
 A pseudonym is an HMAC-SHA256 under the bytes of a key file. Who has neither the key nor the mapping cannot go back, nor try names
 out. With the same key the same person has the same pseudonym in every catalogue.
@@ -31,7 +31,7 @@ class MappingRow(NamedTuple):
     original_subject: str
     """The key that the subject would have without pseudonyms."""
     original_participant: str
-    """The person likewise."""
+    """The person in the same form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Pseudonyms(SecretKey):
 
     @property
     def instance_salt(self) -> str:
-        """Salt of the digests of DICOM instances: secret, so that nobody without the key can try UIDs out."""
+        """Salt of the digests of DICOM instances: secret, so that UIDs cannot be tried out without the key."""
         return self.digest("instance", "")
 
     def key(self, key: str, participant: str) -> str:
@@ -142,4 +142,4 @@ def _check_distinct(rows: Sequence[MappingRow]) -> None:
     participants = {(row.participant, row.original_participant) for row in rows}
     for pairs in (subjects, participants):
         if len({pseudonym for pseudonym, _ in pairs}) < len(pairs):
-            raise ShardError("two subjects have the same pseudonym, which is hardly ever so; use another key file")
+            raise ShardError("two subjects have the same pseudonym, which is very rare; use another key file")

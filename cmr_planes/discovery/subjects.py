@@ -1,4 +1,4 @@
-"""Finding subjects: which folders, zips and files belong to whom.
+"""Finding subjects: which folders, zips and files belong to which subject.
 
 Planning is cheap: folders and the directories of zips are listed, and one header is read where folder names cannot tell series
 from subjects; of UK Biobank's zips nothing is read. Layouts that are understood: a folder for each subject at any depth; zips of

@@ -88,7 +88,7 @@ def with_values(labels: LabelArray, values: Mapping[Structure, int]) -> LabelArr
 
 
 def label_sidecar(labels: ViewLabels, values: Mapping[Structure, int], phase: int | None, slices: slice) -> bytes:
-    """Return the JSON beside a label map: its classes, and on which slices each was drawn, or looked for and absent.
+    """Return the JSON beside a label map: its classes, and on which slices each was drawn, or searched for and absent.
 
     The lists have one value per slice; of a cine, one list of slices per frame.
     """

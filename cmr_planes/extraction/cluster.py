@@ -164,7 +164,7 @@ def _check_worker(batch: ShardPlan, out: Path, versions: Mapping[str, str]) -> N
 
 
 class _WorkerWatch:
-    """Sees to it that a run does not wait for ever for workers."""
+    """Sees to it that a run does not wait without end for workers."""
 
     def __init__(self, client: "Client", plan: ExtractionPlan, on_message: OnMessage) -> None:
         self._client = client
@@ -219,7 +219,7 @@ def _explain(error: Exception, batch: ShardPlan) -> Exception:
 
     if isinstance(error, KilledWorker):
         return ClusterError(
-            f"{error.allowed_failures + 1} workers died one after another over shard {batch.number:05d}, perhaps for want of "
+            f"{error.allowed_failures + 1} workers died one after another over shard {batch.number:05d}, perhaps for lack of "
             "memory; what is sealed is kept: look into the workers' logs, and run the same command again"
         )
     if isinstance(error, CancelledError):

@@ -38,7 +38,7 @@ _VENDORS = re.compile(r"\b(siemens|ge|philips|canon|toshiba|united imaging|uih|h
 
 
 N_FIRST_FRAMES = 3
-"""Of so many frames the first one that is neither black nor damaged is looked at for the left ventricle."""
+"""Of this many frames the first one that is neither black nor damaged is examined for the left ventricle."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -217,7 +217,7 @@ def _scan_findings(scan: HeaderScan) -> list[Finding]:
     findings = [*scan.notes, *repair_notes(scan.frames)]
     if scan.frames and scan.unreadable:
         first = scan.unreadable[0].sentence
-        sentence = f"{len(scan.unreadable)} of {scan.n_files} files could not be read and were passed over; the first: {first}"
+        sentence = f"{len(scan.unreadable)} of {scan.n_files} files could not be read and were skipped; the first: {first}"
         findings.append(Finding("", NoteCode.UNREADABLE_FILES, sentence))
     return findings
 

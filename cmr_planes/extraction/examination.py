@@ -10,7 +10,7 @@ from cmr_planes.errors import Finding, NoteCode, RejectionCode, StudyError
 from cmr_planes.geometry import ImagePlane
 
 MAX_STRAY_SHARE = 0.1
-"""Share of files without a known patient that another examination may have, and is passed over."""
+"""Share of files without a known patient that another examination may have, and is skipped."""
 
 _REMEDY = "give each person a folder or zip of their own"
 
@@ -44,7 +44,7 @@ def choose_examination(frames: Sequence[FrameHeader]) -> tuple[list[FrameHeader]
         others = len(files) - len(chosen)
         sentence = (
             f"{len(groups)} studies lie together; the largest was used and {others} of {len(files)} files, those of the others, "
-            "were passed over; give each study a folder of its own to use them all"
+            "were skipped; give each study a folder of its own to use them all"
         )
         findings.append(Finding("", NoteCode.SEVERAL_STUDIES, sentence))
     elif are_several_sets(origins):

@@ -61,7 +61,7 @@ def measure_shifts(assembly: Assembly) -> Mapping[CardiacView, SliceShifts]:
     Parameters
     ----------
     assembly
-        The subject; its own shifts are not looked at.
+        The subject; its own shifts are not examined.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The subjects that an output has already: told by an instance of theirs, not by the name of a folder alone."""
+"""The subjects that an output has already: identified by an instance of theirs, not by the name of a folder alone."""
 
 from collections.abc import Collection, Mapping
 from typing import NamedTuple

@@ -168,7 +168,7 @@ def order_slices(planes: Sequence[ImagePlane], axes: HeartAxes, *, has_direction
         return (by_file if is_forward else by_file[::-1]), "in the order that the labels tell"
     if has_directions:
         return order_from_base(planes), "in the order that the matrix tells"
-    return by_file, "in the file's order, its first slice taken for the base"
+    return by_file, "in the file's order, its first slice taken as the base"
 
 
 def settle_matrix(grid: VolumeGrid, shape: tuple[int, ...], label_grids: Sequence[VolumeGrid]) -> tuple[FloatArray, str]:

@@ -1,6 +1,6 @@
 """Which subject goes into which shard, and what is left to do.
 
-The plan is written first, and a killed run goes on with it. Later runs add shards for new subjects, and for those that were left
+The plan is written first, and a killed run continues with it. Later runs add shards for new subjects, and for those that were left
 out and are tried again.
 """
 
@@ -110,11 +110,11 @@ def make_plan(
     sources
         Folders, zips or files.
     out
-        The catalogue to make, or to go on with.
+        The catalogue to make, or to continue with.
     options
         What to make.
     overwrite
-        Whether to begin anew where ``out`` exists.
+        Whether to start over where ``out`` exists.
     retry_left_out
         Whether to process all subjects again that were left out; else only those whose files changed.
 
@@ -196,7 +196,7 @@ def _changed(keys: frozenset[str], subjects: Mapping[str, SubjectSource], states
 
 
 def _check_participants(subjects: Mapping[str, SubjectSource], earlier: "_Earlier") -> None:
-    """Refuse to go on where a stored subject would be another person now: splits made of the catalogue would no longer hold."""
+    """Refuse to continue where a stored subject would be another person now: splits made of the catalogue would no longer hold."""
     changed = [key for key, one in earlier.stored.items() if key in subjects and subjects[key].participant != one.participant]
     if changed:
         raise ShardError(

@@ -108,7 +108,7 @@ def run_on_executor(
             except Exception as error:
                 raise explain(error, batch) from error
             on_shard(summary)
-            summaries.append(replace(summary, outcomes=()))  # what on_shard was told is not kept for all subjects
+            summaries.append(replace(summary, outcomes=()))  # what on_shard was determined is not kept for all subjects
         on_poll(summaries)
     return summaries
 
@@ -117,7 +117,7 @@ def _explain(error: Exception, batch: ShardPlan) -> Exception:  # noqa: ARG001  
     """Say in one sentence that a worker died; any other error is the batch's own."""
     if isinstance(error, BrokenProcessPool):
         return ShardError(
-            "a worker process ended abruptly, perhaps for want of memory; what is sealed is kept: run the same command again, "
+            "a worker process ended abruptly, perhaps for lack of memory; what is sealed is kept: run the same command again, "
             "with fewer workers if it happens again"
         )
     return error

@@ -1,4 +1,4 @@
-"""The log of a run: one JSON object a line, appended as things happen; the one place where clocks are written down.
+"""The log of a run: one JSON object per line, appended as things happen; the one place where clocks are written down.
 
 Subjects are called by their place in the catalogue; their keys stand in the log only where they are asked for. Workers write
 no log: what became of their subjects comes back with the shard's summary.

@@ -114,12 +114,12 @@ def _assemble(
     choice = annotations.cycle(cines, times, find_cycle_phases(cines, times) if cines else CyclePhases(ed=0.0, es=None))
     if choice.cycle.n_unreadable:
         sentence = (
-            "of the slices in which ED and ES are looked for, frames are black or cannot be decoded "
-            f"({choice.cycle.n_unreadable} in all); the phases were told from the others; export the series again"
+            "of the slices in which ED and ES are searched for, frames are black or cannot be decoded "
+            f"({choice.cycle.n_unreadable} in all); the phases were determined from the others; export the series again"
         )
         yield None, [Finding("", NoteCode.UNREADABLE_FRAMES, sentence)]
     if choice.cycle.es is None and options.phases is PhaseChoice.ED_ES and not cines.keys().isdisjoint(targets):
-        sentence = f"end-systole could not be told: {choice.cycle.lack}; only end-diastole was kept"
+        sentence = f"end-systole could not be determined: {choice.cycle.lack}; only end-diastole was kept"
         yield None, [Finding("", NoteCode.FEW_FRAMES, sentence)]
     assembly = Assembly(subject=subject, options=options, kept=kept, times=times, choice=choice)
     assembly = replace(assembly, shifts=measure_shifts(assembly))

@@ -76,7 +76,7 @@ class SubjectViews:
     named_phases: Mapping[CardiacView, tuple[CardiacPhase, ...]] = field(default_factory=dict)
     """Of views whose source has one image per phase, not a cine: the phase of each frame."""
     source_headers: Mapping[CardiacView, bytes] = field(default_factory=dict)
-    """Of views whose source is one NIfTI volume, or one a phase: where its voxels lie, as its header has it."""
+    """Of views whose source is one NIfTI volume, or one per phase: where its voxels lie, as its header has it."""
     stated_planes: Mapping[CardiacView, UnboundedPlane] = field(default_factory=dict)
     """Planes that a table states; they take the place of the views' own."""
     axes: PatientAxes = LPS_AXES

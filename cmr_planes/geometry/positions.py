@@ -162,7 +162,7 @@ def compute_positions(
     LinesTooCloseError
         The lines meet at less than ``MIN_LINE_ANGLE_DEG`` in the image.
     WeakAlignmentError
-        A line's ends cannot be told apart.
+        A line's ends cannot be distinguished.
     TooFewBoxesError
         Fewer than ``MIN_VISIBLE_BOXES`` boxes are inside the image.
     OverlappingBoxesError

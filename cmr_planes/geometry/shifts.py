@@ -15,7 +15,7 @@ class SliceShifts:
     shift_mm: FloatArray
     """Shape (slice, 3), LPS, mm: to add to a slice's position, relative to the long-axis views; NaN where images do not tell."""
     sd_mm: FloatArray
-    """Shape (slice, 2), mm: standard deviation in the slice's plane, where it is larger, and through it; NaN likewise."""
+    """Shape (slice, 2), mm: standard deviation in the slice's plane, where it is larger, and through it; NaN in the same cases."""
     agreement: FloatArray
     """Shape (slice, 2): mean correlation along the slice's lines, by the headers and shifted; NaN where there is no line."""
 

@@ -19,9 +19,9 @@ MAX_INTENSITY = 1e12
 SAME_GRID_MM = 0.5
 """Volumes of one view whose corners lie farther apart than this, in mm, are not of one view."""
 MAX_CLASSES = 9
-"""A volume with no more than so many different whole values is a label map: an image has hundreds."""
+"""A volume with no more than this many different whole values is a label map: an image has hundreds."""
 MAX_ELONGATION = 3.0
-"""A pixel is at most so many times as long as it is wide."""
+"""A pixel is at most this many times as long as it is wide."""
 MAX_SKEW = 0.02
 """Cosines of a NIfTI matrix that are farther from perpendicular unit vectors are refused; nearer ones are straightened."""
 
@@ -195,7 +195,7 @@ def volume_planes(affine_lps_mm: FloatArray, shape: tuple[int, ...]) -> tuple[Im
 
 
 def to_uint16(values: NDArray[Any]) -> tuple[NDArray[np.uint16], tuple[float, float]]:
-    """Return values as unsigned 16-bit numbers, and the slope and intercept that lead back.
+    """Return values as unsigned 16-bit numbers, and the slope and intercept that restore them.
 
     Examples
     --------

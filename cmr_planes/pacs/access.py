@@ -1,4 +1,4 @@
-"""How a server is talked to: who asks, with which credentials, whom to trust, and for how long to wait."""
+"""How a server is talked to: its own name, its credentials, the certificates it trusts, and its patience."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -39,7 +39,7 @@ def associate(
     address
         The entity.
     access
-        Who asks, whom to trust and how long to wait.
+        Name, credentials, trusted certificates and time limit.
     contexts
         What is to be negotiated; at most 128.
     roles

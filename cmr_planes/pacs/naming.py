@@ -67,7 +67,7 @@ class DigestNames:
 
 @dataclass(frozen=True, slots=True)
 class NumberedNames:
-    """Running numbers; hashes under a key of the folder's own lead back from a study to its number."""
+    """Running numbers; hashes under a key of the folder's own map a study back to its number."""
 
     key: SecretKey
     numbers: Mapping[str, int] = field(default_factory=dict)

@@ -41,7 +41,7 @@ from cmr_planes.system.reasons import reason
 from cmr_planes.system.run_lock import only_run
 
 MOST_FAILURES = 3
-"""After so many studies in a row that the server did not send, it is given up."""
+"""After this many studies in a row that the server did not send, it is given up."""
 
 _NOTHING = "the server has no study that matches; look at modality, dates and description"
 _SECONDS_BETWEEN_STEPS = 0.2
@@ -147,9 +147,9 @@ def pull(
     on_progress: OnProgress = ignore_progress,
     on_message: OnMessage = ignore_message,
 ) -> PullSummary:
-    """Pull studies from a PACS into a folder, one folder a study.
+    """Pull studies from a PACS into a folder, one folder per study.
 
-    What arrived whole stays; an interrupted pull goes on when it is called again. By DICOMweb the views are chosen from metadata,
+    What arrived whole stays; an interrupted pull continues when it is called again. By DICOMweb the views are chosen from metadata,
     as ``extract`` chooses them, before a pixel moves; of other series only headers are kept, so that ``extract`` finds the same.
 
     Parameters

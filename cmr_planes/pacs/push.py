@@ -109,7 +109,7 @@ def push(
     Returns
     -------
         What became of the files. If one is not as this software made it, nothing is sent. What the archive has already counts
-        as done, so that the same call goes on where another one ended.
+        as done, so that the same call continues where another one ended.
 
     Raises
     ------

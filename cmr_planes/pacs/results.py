@@ -38,7 +38,7 @@ class Result:
         Raises
         ------
         SourceChangedError
-            The file is no longer what it was when it was looked at.
+            The file is no longer what it was when it was examined.
         """
         try:
             with self.path.open("rb") as stream:

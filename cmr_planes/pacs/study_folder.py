@@ -42,7 +42,7 @@ class StudyFolder:
         return self.path.is_dir()
 
     def begin(self) -> None:
-        """Make the folder, or go on with it: headers are asked for anew, images stay.
+        """Make the folder, or continue with it: headers are asked for again, images stay.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class StudyFolder:
         """Write the header of an instance that has not come itself; raises ShardError."""
         path = self.part / f"{self._naming.instance(uid)}{HEADER_SUFFIX}"
         try:
-            path.write_bytes(data)  # made anew by the next pull if this one is cut short
+            path.write_bytes(data)  # made again by the next pull if this one is cut short
         except OSError as error:
             raise write_error(path, error) from error
 

@@ -209,7 +209,7 @@ class _Study:
 
 def unsafe_uid(name: str) -> LeftOut:
     """Return the row of a study that cannot be asked for."""
-    sentence = "a StudyInstanceUID or SeriesInstanceUID holds characters that no UID has; have the study sent anew with valid UIDs"
+    sentence = "a StudyInstanceUID or SeriesInstanceUID holds characters that no UID has; have the study sent again with valid UIDs"
     return LeftOut(name, "", TransferCode.UNSAFE_UID.value, sentence)
 
 

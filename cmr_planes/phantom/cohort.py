@@ -44,7 +44,7 @@ from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import CardiacView
 
 CVI42_EVERY = 3
-"""Every so many subjects have cvi42 contours."""
+"""Every this many subjects have cvi42 contours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

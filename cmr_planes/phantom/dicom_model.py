@@ -125,7 +125,7 @@ class CineSeries:
     description: str
     """SeriesDescription; also ProtocolName."""
     number: int
-    """SeriesNumber; series are acquired in its order, one a minute."""
+    """SeriesNumber; series are acquired in its order, one per minute."""
     slice_thickness_mm: float = 8.0
     spacing_between_slices_mm: float | None = None
     """Left out of the header if None, as Siemens does for cine."""
@@ -197,7 +197,7 @@ def as_repeat(series: CineSeries, *, number: int) -> CineSeries:
 
 
 def concatenate(parts: Sequence[CineSeries]) -> list[CineSeries]:
-    """Make one series of several planes: one SeriesInstanceUID, and instance numbers that go on from part to part."""
+    """Make one series of several planes: one SeriesInstanceUID, and instance numbers that continue from part to part."""
     lead = parts[0]
     first = 1
     result = []

@@ -95,7 +95,7 @@ FAR_MM = 25.0
 """Beyond this distance a tube's exact distance does not matter."""
 
 _STRIDE = 8
-"""Every so many pixels a tube is tried before its distances are computed."""
+"""Every this many pixels a tube is tried before its distances are computed."""
 
 
 def tube(points: Coordinates, start: Vector, stop: Vector, start_radius: float, stop_radius: float) -> Field:

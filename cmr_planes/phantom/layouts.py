@@ -11,7 +11,7 @@ from cmr_planes.phantom.dicom_writer import write_cine, write_files
 from cmr_planes.phantom.enhanced_writer import write_enhanced
 
 FIRST_EID = 9_000_001
-"""UK Biobank's own numbers end below 6,500,000: nobody has these."""
+"""UK Biobank's own numbers end below 6,500,000: no participant has these."""
 
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -20,7 +20,7 @@ class ArchiveStyle(StrEnum):
     """A way to lay files out."""
 
     FOLDERS = "folders"
-    """A folder a subject, a folder a series in it."""
+    """A folder per subject, a folder a series in it."""
     UKB = "ukb"
     """UK Biobank: two zips a subject, each with a manifest."""
     DSB2016 = "dsb2016"
@@ -28,7 +28,7 @@ class ArchiveStyle(StrEnum):
     FLAT = "flat"
     """All files of all subjects in one folder, without extension."""
     ENHANCED = "enhanced"
-    """A folder a subject, one multi-frame instance a series."""
+    """A folder per subject, one multi-frame instance a series."""
 
 
 def subject_key(layout: ArchiveStyle, index: int) -> str:

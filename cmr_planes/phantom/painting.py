@@ -28,7 +28,7 @@ HEART_MARGIN_MM = 4.0
 """How far outside the sac the beating part of an image reaches."""
 
 _WINDOW_STRIDE = 4
-"""Every so many pixels are looked at to find where the heart beats."""
+"""Every this many pixels are examined to find where the heart beats."""
 
 _PROBE = 1000.0
 """Brightness of the ground on which a layer's opacity is measured."""

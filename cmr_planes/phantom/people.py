@@ -43,7 +43,7 @@ ANTERIOR_DIRECTION = np.array([-0.027, -0.428, 0.903])
 
 
 MAX_APEX_HEIGHT = -0.27
-"""Largest z component of the direction to the apex: in a flatter heart, superior and inferior could not be told apart on 4Ch."""
+"""Largest z component of the direction to the apex: in a flatter heart, superior and inferior could not be distinguished on 4Ch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

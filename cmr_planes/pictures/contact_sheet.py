@@ -25,7 +25,7 @@ PANEL_INCHES = 3.0
 """Width of an image on a sheet."""
 
 DPI = 150
-"""Pixels an inch."""
+"""Pixels per inch."""
 
 BACKGROUND, TEXT = "#111111", "#E8E8E8"
 """Colours of a picture's ground and of its words."""

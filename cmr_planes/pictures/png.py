@@ -15,7 +15,7 @@ def encode_png(figure: Figure) -> bytes:
 
 
 def encode_webp(figure: Figure, dpi: int) -> bytes:
-    """Return a figure as WebP with small losses, a tenth of a PNG's size, at ``dpi`` pixels an inch; else as :func:`encode_png`."""
+    """Return a figure as WebP with small losses, a tenth of PNG's size, at ``dpi`` pixels per inch; else as :func:`encode_png`."""
     FigureCanvasAgg(figure)
     file = io.BytesIO()
     figure.savefig(file, format="webp", dpi=dpi, facecolor=figure.get_facecolor(), pil_kwargs={"quality": 80, "method": 6})

@@ -1,1 +1,1 @@
-"""What a reader looks at to judge a catalogue: contact sheets, planes in space, and the page of a cohort with its table."""
+"""What a reader examines to judge a catalogue: contact sheets, planes in space, and the page of a cohort with its table."""

@@ -45,7 +45,7 @@ class SheetReader:
     low
         Subject and view of those for which low agreement was noted.
     labelled
-        Likewise of those whose labels are to be drawn.
+        The same of those whose labels are to be drawn.
     """
 
     def __init__(

@@ -388,7 +388,7 @@ class Catalogue:
 
 
 def _size(path: Path) -> int | None:
-    """Return the size of a file in bytes; None where it cannot be told."""
+    """Return the size of a file in bytes; None where it cannot be determined."""
     try:
         return path.stat().st_size
     except (OSError, ValueError):  # a name that no path can have is a ValueError

@@ -84,7 +84,7 @@ def write_catalogue(
     shards
         Sealed shards in the order in which their subjects are to stand, on the same file system as ``out``.
     configuration
-        What the run was told; must be that of every shard.
+        The run's options; must be those of every shard.
     versions
         Versions of the software.
     label_files

@@ -232,9 +232,9 @@ class ViewTable:
     n_frames: IntArray
     """Frames of the cine, the most of any slice; 0 where there is none or it is not known, as in files of earlier versions."""
     ed_cycle: FloatArray
-    """End-diastole, as a fraction of the RR interval after the R wave, NaN where not known, likewise."""
+    """End-diastole, as a fraction of the RR interval after the R wave, NaN where not known."""
     es_cycle: FloatArray
-    """End-systole, likewise."""
+    """End-systole, in the same form."""
 
     @classmethod
     def from_table(cls, table: Table) -> Self:

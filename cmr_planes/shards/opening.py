@@ -111,7 +111,7 @@ def is_ours(path: Path, kind: FileKind) -> bool:
     Raises
     ------
     ShardError
-        The file exists but may not be read, so that nobody can tell.
+        The file exists but may not be read, so that it cannot be determined.
     """
     try:
         if not path.is_file():

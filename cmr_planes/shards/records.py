@@ -92,7 +92,7 @@ class ViewRecord:
     ed_cycle: float = float("nan")
     """When end-diastole is, as a fraction of the RR interval after the R wave, 0 to below 1, NaN where not known."""
     es_cycle: float = float("nan")
-    """When end-systole is, likewise."""
+    """When end-systole is, in the same form."""
     shifts: SliceShifts | None = None
     """How far each slice lies from where the subject's images agree; None where too few views have images to tell."""
     slice_thickness_mm: FloatArray | None = None

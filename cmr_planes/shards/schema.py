@@ -79,7 +79,7 @@ class Dataset:
     INSTANCE_NUMBERS = "instance_numbers"
     """(phase, slice) int32, InstanceNumber, 0 where not known; absent where the images are not DICOM."""
     INSTANCE_DIGESTS = "instance_digests"
-    """(phase, slice) 16 hexadecimal digits, :func:`instance_digest`, empty where not known; absent likewise."""
+    """(phase, slice) 16 hexadecimal digits, :func:`instance_digest`, empty where not known; absent in the same cases."""
 
 
 class Attribute:
@@ -94,7 +94,7 @@ class Attribute:
     RESCALE_SLOPE = "rescale_slope"
     """The slope that all images of the view share, NaN where they differ: :attr:`Dataset.RESCALE` has each one's."""
     RESCALE_INTERCEPT = "rescale_intercept"
-    """The intercept likewise."""
+    """The intercept in the same form."""
     MANUFACTURER = "manufacturer"
     """One of nine vendor names in lower case, such as ``siemens`` or ``united imaging``; empty for any other, or if not given."""
     FIELD_STRENGTH_T = "field_strength_t"
@@ -106,7 +106,7 @@ class Attribute:
     SOURCE_ORDER = "source_order"
     """(slice,) int32: index of each slice in the source's own order, from 0; absent where the source is not one volume."""
     SOURCE_HEADER = "source_header"
-    """(348,) uint8: a NIfTI-1 header with size and place of the source's voxels and nothing else; absent likewise."""
+    """(348,) uint8: a NIfTI-1 header with size and place of the source's voxels and nothing else; absent in the same cases."""
     LINE_VIEWS = "line_views"
     """(2,): the views whose planes leave the line of classes 2 to 5 and that of classes 6 to 9."""
     POSITION_CLASSES = "position_classes"
@@ -163,7 +163,7 @@ INSTANCE_DIGEST_LENGTH = 16
 
 
 DAMAGED_SUFFIX = ".damaged"
-"""Added to the name of a damaged file that is set aside so that it is made anew."""
+"""Added to the name of a damaged file that is set aside so that it is rebuilt."""
 
 
 def check_subject_key(key: str) -> None:

@@ -37,7 +37,7 @@ def remove_sealed(folder: Path) -> None:
 
 
 def put_aside(path: Path) -> None:
-    """Break the seal of a damaged file and rename it to ``<name>.damaged``, so that it is made anew; raises OSError."""
+    """Break the seal of a damaged file and rename it to ``<name>.damaged``, so that it is rebuilt; raises OSError."""
     checksum_path(path).unlink(missing_ok=True)
     if path.exists():
         rename(path, path.with_name(path.name + DAMAGED_SUFFIX))

@@ -128,7 +128,7 @@ class CatalogueSummary:
     n_participants: int
     """Persons with images."""
     visits: tuple[tuple[int, int], ...]
-    """How many subjects with images a person has, and how many persons have so many, fewest visits first."""
+    """How many subjects with images a person has, and how many persons have this many, fewest visits first."""
     n_images: int
     """2D images."""
     views: tuple[ViewSummary, ...]

@@ -135,7 +135,7 @@ ANNOTATIONS_COLUMNS: dict[str, Any] = {
     "structure_images": (np.uint32, (len(Structure),)),
     "label_pixels": (np.uint64, (len(Structure),)),
 }
-"""Columns of ``/annotations``: images on which each structure was drawn or looked for, and its pixels on all of them."""
+"""Columns of ``/annotations``: images on which each structure was drawn or searched for, and its pixels on all of them."""
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ class CsvRow:
 
 @dataclass(frozen=True, slots=True)
 class CsvTable:
-    """A table that somebody wrote."""
+    """A table from outside."""
 
     columns: tuple[str, ...]
     """Names of the columns, as they stand."""

@@ -52,10 +52,10 @@ def folded(name: str) -> str:
 
 
 def file_names(keys: Iterable[str]) -> dict[str, str]:
-    """Return names of files for keys: ones that every system takes, and that no two systems take for the same.
+    """Return names of files for keys: ones that every system takes, and that no two systems take as the same.
 
     A key that is such a name stays as it is. In another one ``_`` stands for what a system refuses. Of several that a system would
-    take for the same, each gets the beginning of its SHA-256.
+    take as the same, each gets the beginning of its SHA-256.
 
     Examples
     --------

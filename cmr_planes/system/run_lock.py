@@ -26,7 +26,7 @@ LOCK_SUFFIX = ".lock"
 
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 _OWNER_START = 1
-"""Where the owner stands in the file: Windows locks the first byte, and lets nobody else read it."""
+"""Where the owner stands in the file: Windows locks the first byte, and lets no other process read it."""
 _OWNER_BYTES = 1 << 10
 _POLL_SECONDS = 0.1
 
@@ -74,7 +74,7 @@ def only_run(out: Path, *, wait_seconds: float = 0.0, on_message: OnMessage = ig
 def _release(descriptor: int, path: Path, *, is_certain: bool) -> None:
     """Remove the file and give up the lock.
 
-    The file goes while the lock holds, so that nobody's lock is on a name that is gone. Windows removes no open file, and thus none
+    The file goes while the lock holds, so that no lock is on a name that is gone. Windows removes no open file, and thus none
     that another run holds by now: there it goes last.
     """
     if is_certain and os.name != "nt":

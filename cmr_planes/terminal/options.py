@@ -72,7 +72,7 @@ def verbose_option(summary: str) -> Callable[[Command], Command]:
 
 
 def _quiet(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: ARG001  # click's signature
-    """Keep whether to be quiet where the console looks for it."""
+    """Keep whether to be quiet where the console searches for it."""
     context.meta[QUIET] = value
 
 

@@ -18,7 +18,7 @@ def use_plain_signs() -> None:
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """Return what stands in for signs that cannot be written, and where to go on; see :func:`codecs.register_error`."""
+    """Return what stands in for signs that cannot be written, and where to continue; see :func:`codecs.register_error`."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     signs = error.object[error.start : error.end]

@@ -153,11 +153,11 @@ def _cautions(evaluation: "Evaluation") -> Iterator[str]:
     for name, n_pixels in evaluation.unwanted_pixels.items():
         yield f"{name} was drawn ({n_pixels:,} pixels) and counts as background: the run does not find it"
     if evaluation.n_subjects_left_out:
-        yield f"{counted(evaluation.n_subjects_left_out, 'subject')} left out, whom the run has seen"
+        yield f"{counted(evaluation.n_subjects_left_out, 'subject')} left out, since the run has seen them"
     if evaluation.n_trained_on and evaluation.subset is not Subset.TRAIN:
         yield f"{counted(evaluation.n_trained_on, 'evaluated subject')} in the training set of the run"
     if evaluation.n_seen_by_pretext:
-        yield f"{counted(evaluation.n_seen_by_pretext, 'evaluated subject')} whom the pretext has seen"
+        yield f"{counted(evaluation.n_seen_by_pretext, 'evaluated subject')} that the pretext has seen"
     if evaluation.n_baseline_trained_on != evaluation.n_trained_on and evaluation.baseline is not None:
         yield (
             f"the run was trained on {evaluation.n_trained_on} of the evaluated subjects, its baseline on "
@@ -185,7 +185,7 @@ def _tables(evaluation: "Evaluation", *, verbose: bool) -> Iterator[Table]:
 
 
 def _title(evaluation: "Evaluation") -> str:
-    """Say on whom a table's numbers are."""
+    """Say which subjects a table's numbers are of."""
     subjects = counted(len(evaluation.table.subjects), "subject")
     of_set = f"{evaluation.subset.value} set" if evaluation.subset is not Subset.ALL else "all sets"
     return f"{evaluation.view.title}, {subjects} of {evaluation.catalogue.path.name} ({of_set}): mean (standard deviation)"
@@ -206,7 +206,7 @@ def _dice_table(evaluation: "Evaluation") -> Table:
 
 
 def _failed(evaluation: "Evaluation") -> str:
-    """Say which structures were missed altogether in some volumes; empty if none was."""
+    """Say which structures were missed entirely in some volumes; empty if none was."""
     summaries = evaluation.table.summaries()
     whole = POOLED if any(summary.phase == POOLED for summary in summaries) else summaries[0].phase
     failed = [

@@ -117,7 +117,7 @@ def predict(
 
     runs, sources = _split_arguments(paths)
     if anonymous and MapFormat.SEG not in formats:
-        raise click.UsageError("--anonymous is for DICOM files: give --format seg too; NIfTI files name nobody")
+        raise click.UsageError("--anonymous is for DICOM files: give --format seg too; NIfTI files name no patient")
     with shown("extract", "subjects") as on_extract, shown("predict", "subjects") as on_progress:
         prediction = predict_sources(
             runs,
@@ -141,9 +141,9 @@ def predict(
         )
     network = "the run" if len(prediction.runs) == 1 else "any of the runs"
     if prediction.n_seen is None:
-        say(f"whether {network} has seen these subjects in its training cannot be told from their keys", style="yellow")
+        say(f"whether {network} has seen these subjects in its training cannot be determined from their keys", style="yellow")
     elif prediction.n_seen:
-        say(f"{counted(prediction.n_seen, 'subject')} whom {network} has seen in its training", style="yellow")
+        say(f"{counted(prediction.n_seen, 'subject')} that {network} has seen in its training", style="yellow")
     if as_json:
         print_json(_to_json(prediction, with_keys=verbose))
     else:

@@ -107,7 +107,7 @@ def study(
 
     One pretext is trained, or one per seed, then a network for each mode, number of participants and seed; all are evaluated on
     the same test set. Smaller choices of participants are part of larger ones. The next start skips finished runs and resumes
-    stopped ones. A run that fails is tried once more, and the others go on without it. Command-line options override STUDY.toml.
+    stopped ones. A run that fails is tried once more, and the others continue without it. Command-line options override STUDY.toml.
 
     \b
     Example:
@@ -237,7 +237,7 @@ def _say_end(folder: Path, outcomes: "Mapping[str, Outcome]", *, as_json: bool) 
     states = [outcome.state for outcome in outcomes.values()]
     if State.STOPPED in states:
         n_left = sum(state is not State.DONE for state in states)
-        say(f"stopped; {n_left} of {len(states)} runs are not finished, and the same command goes on from there", style="yellow")
+        say(f"stopped; {n_left} of {len(states)} runs are not finished, and the same command resumes there", style="yellow")
         return ExitCode.INTERRUPTED
     page, results = write_report(folder), read_study(folder)
     failed = {name: outcome.error for name, outcome in outcomes.items() if outcome.state is State.FAILED}

@@ -162,7 +162,7 @@ def adjust(images: Tensor, powers: Tensor | None, blurs: Tensor | None, noise: T
 
 
 def blurred(images: Tensor, deviations: Tensor) -> Tensor:
-    """Convolve images with Gaussians; the nearest pixel goes on beyond the border.
+    """Convolve images with Gaussians; the nearest pixel continues beyond the border.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ class Batch:
         return self._each(Tensor.pin_memory)
 
     def to(self, device: torch.device) -> Self:
-        """Return the batch on a device; a copy from pinned memory goes on while the CPU does other things."""
+        """Return the batch on a device; a copy from pinned memory continues while the CPU does other things."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=tensor.is_pinned()))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
@@ -192,7 +192,7 @@ def batches(
     ShardError
         A shard cannot be read; raised where the batch would come, after all batches before it.
     TrainError
-        A mask does not match; likewise.
+        A mask does not match; as above.
     """
     is_cuda, workers = device.type == "cuda", 0 if dataset.is_cached else options.workers
     source = _from_processes(dataset, order, workers, start, stop) if workers else _from_here(dataset, order, start, stop)

@@ -18,7 +18,7 @@ from cmr_train.data.images import Grid, prepare_image, prepare_mask, scale
 from cmr_train.errors import TrainError
 
 CHECKED_SUBJECTS = 256
-"""Subjects of whom an image is read before the training."""
+"""Subjects of which an image is read before the training."""
 
 Sample = tuple[NDArray[np.float32], NDArray[np.uint8]]
 """An image and its mask, or a batch of them: shapes (..., rows, columns)."""

@@ -13,7 +13,7 @@ from cmr_train.data.selection import participants
 
 
 def derangement(keys: Sequence[str], seed: int) -> dict[str, str]:
-    """Give each person another one, each of whom is given once: all of them stand in one circle, in a random order.
+    """Give each person another one, each of which is given once: all of them stand in one circle, in a random order.
 
     Parameters
     ----------

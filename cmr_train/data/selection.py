@@ -87,7 +87,7 @@ def participants(index: ImageIndex) -> tuple[str, ...]:
 
 
 def annotated_participants(catalogue: Catalogue) -> frozenset[str]:
-    """Return the participants of whom a catalogue has annotations, of whichever view."""
+    """Return the participants of which a catalogue has annotations, of whichever view."""
     subjects, table = catalogue.subjects(), catalogue.annotations()
     participant = dict(zip(subjects.key, subjects.participant, strict=True))
     return frozenset(participant[key] for key, n in zip(table.subject, table.n_images, strict=True) if n)

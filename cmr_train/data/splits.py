@@ -71,7 +71,7 @@ def read_split_file(path: Path) -> dict[str, str]:
 
 
 def split_by_file(participants: Iterable[str], sets: Mapping[str, str], *, with_positions: bool) -> Split:
-    """Assign participants to the sets that a file names; those whom it does not name are in none.
+    """Assign participants to the sets that a file names; those that it does not name are in none.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Signs that a segmentation of a short-axis stack should be looked at before its numbers are used."""
+"""Signs that a segmentation of a short-axis stack should be examined before its numbers are used."""
 
 from collections.abc import Sequence
 from itertools import combinations

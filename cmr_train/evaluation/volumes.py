@@ -17,7 +17,7 @@ MM3_PER_ML = 1000.0
 
 
 class Doubt(StrEnum):
-    """Why a measure does not exist, or should be looked at before it is used. The values are stable."""
+    """Why a measure does not exist, or should be examined before it is used. The values are stable."""
 
     LV_NOT_SEGMENTED = "lv_not_segmented"
     """The network does not find the left ventricle."""
@@ -40,7 +40,7 @@ class Doubt(StrEnum):
     NO_MYOCARDIUM = "no_myocardium"
     """No myocardium was found at end-diastole."""
     NO_PHASES = "no_phases"
-    """End-diastole and end-systole are not told apart: no left ventricle in any phase, or a single phase without a name."""
+    """End-diastole and end-systole are not distinguished: no left ventricle in any phase, or a single phase without a name."""
     SINGLE_SLICE = "single_slice"
     """A single slice has no volume: nothing says how far it reaches."""
     LV_MISSING_MID = "lv_missing_mid"
@@ -96,7 +96,7 @@ class VentricularFunction:
     es_phase: str
     """Name of the end-systolic phase; empty if there is none."""
     doubts: tuple[Doubt, ...]
-    """Why measures do not exist, or should be looked at."""
+    """Why measures do not exist, or should be examined."""
 
     @classmethod
     def measure(
@@ -114,7 +114,7 @@ class VentricularFunction:
         labels
             Shape (phases, slices, rows, columns): classes of :class:`cmr_planes.views.Structure`.
         phases
-            Name of each phase. Where none is ``ed``, the phase with the largest volume of the left ventricle is taken for
+            Name of each phase. Where none is ``ed``, the phase with the largest volume of the left ventricle is taken as
             end-diastole, and that with the smallest for end-systole.
         voxels_ml
             Shape (slices,): volume of a pixel of each slice, as :func:`voxel_volumes_ml` returns it.

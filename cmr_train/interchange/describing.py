@@ -19,7 +19,7 @@ from cmr_train.runs.identity import in_groups
 from cmr_train.runs.run import Run
 from cmr_train.settings.fields import to_plain
 
-NO_LICENCE = "not stated: ask whom you have the network from"
+NO_LICENCE = "not stated: ask the authors of the network"
 """Licence of a network for which none was given."""
 PRETEXT = "pretext"
 """Stands on a card for the task that weights were trained on before, or besides."""

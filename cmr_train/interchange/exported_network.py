@@ -25,7 +25,7 @@ from cmr_train.runs.identity import CatalogueIdentity, Seen, in_groups
 from cmr_train.runs.trained_network import Classifier
 
 FILES = (ONNX_NAME, SAFETENSORS_NAME, TORCHSCRIPT_NAME)
-"""The files of a folder of which one makes it that of a network, in the order in which they are looked for."""
+"""The files of a folder of which one makes it that of a network, in the order in which they are searched for."""
 NEEDS_TORCH = "this network needs torch; install it with: pip install 'cmr-planes[train]', or use one that was exported as ONNX"
 """Sentence where torch is not installed."""
 
@@ -108,17 +108,17 @@ class ExportedNetwork:
 
     @property
     def has_people(self) -> bool:
-        """Whether it is known whom it was trained on: never."""
+        """Whether the participants that it was trained on are known: never."""
         return False
 
     @property
     def learnt_from(self) -> Seen:
-        """Nobody who is known."""
+        """No known participant."""
         return Seen(catalogue=CatalogueIdentity(path=Path(), sha256=""), participants=frozenset())
 
     @property
     def seen_by_pretext(self) -> tuple[Seen, ...]:
-        """Nobody who is known."""
+        """No known participant."""
         return ()
 
     @property

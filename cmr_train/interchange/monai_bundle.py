@@ -12,7 +12,7 @@ from cmr_train.models.network import Network
 from cmr_train.runs.files import write_json
 
 METADATA_NAME, INFERENCE_NAME, README_NAME = "configs/metadata.json", "configs/inference.json", "docs/README.md"
-"""Files that MONAI, or a reader, looks for."""
+"""Files that MONAI, or a reader, searches for."""
 SCRIPTS = {"scripts/images.py": ("cmr_train.data", "images.py"), "scripts/steps.py": ("cmr_train.interchange", "bundle_steps.py")}
 """Files of the bundle that are modules of this package, by their package and name."""
 FILES = (METADATA_NAME, INFERENCE_NAME, TORCHSCRIPT_NAME, README_NAME, "scripts/__init__.py", *SCRIPTS, CARD_NAME)

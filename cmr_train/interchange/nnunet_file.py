@@ -36,7 +36,7 @@ def planned(run: Run, plan: PlanConfig | None) -> tuple[PlannedUNet, PlanConfig]
     own = run.config.plan
     if own is None or not isinstance(run.model, PlannedUNet):
         raise TrainError(
-            f"run {run.name!r} has a U-net of our own, which nnU-Net cannot load; train the pretext with the plan of the nnU-Net "
+            f"run {run.name!r} has a U-Net of our own, which nnU-Net cannot load; train the pretext with the plan of the nnU-Net "
             "data set (plans)"
         )
     found = [] if plan is None else plan_differences(own, plan)

@@ -1,4 +1,4 @@
-"""The U-net (Ronneberger et al., MICCAI 2015); with batch normalisation, as the paper uses it, unless another is asked for."""
+"""The U-Net (Ronneberger et al., MICCAI 2015); with batch normalisation, as the paper uses it, unless another is asked for."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence

@@ -30,7 +30,7 @@ DOUBT_SENTENCES = {
     Doubt.RV_MISSING_ES: (_RV, "no right ventricle was found at end-systole"),
     Doubt.RV_LARGER_AT_ES: (_RV, "the right ventricle is not smaller at end-systole than at end-diastole"),
     Doubt.NO_MYOCARDIUM: (_LV, "no myocardium was found at end-diastole"),
-    Doubt.NO_PHASES: (_BOTH, "end-diastole and end-systole are not told apart"),
+    Doubt.NO_PHASES: (_BOTH, "end-diastole and end-systole are not distinguished"),
     Doubt.SINGLE_SLICE: (_BOTH, "a single slice has no volume"),
     Doubt.LV_MISSING_MID: (_LV, "the left ventricle is missing on a slice in the middle of the stack; look at the segmentation"),
     Doubt.STACK_GAP: (_BOTH, "two neighbouring slices are much farther apart than the others; volumes may be wrong"),

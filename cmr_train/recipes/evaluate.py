@@ -146,7 +146,7 @@ def evaluate(
         The catalogue with images and truth; None for the one that the run was trained on, unless it was moved or changed.
     subset
         The subjects to evaluate: ``train`` (whose masks were learnt from), ``validation``, ``test``, ``all`` or ``unseen``
-        (whom the run has seen neither with labels nor with positions). None for ``test`` in the run's own catalogue, and for
+        (that the run has seen neither with labels nor with positions). None for ``test`` in the run's own catalogue, and for
         ``unseen`` in one of another cohort, which has no such sets.
     split
         A CSV file of participants and their sets, in place of the run's: ``subset`` is one of its sets, None for ``test``. For the
@@ -157,7 +157,7 @@ def evaluate(
         The folder for ``per_subject.csv`` and ``summary.json``; None writes nothing.
     people
         Whether equal keys in another cohort's catalogue are the ``same`` persons or ``other`` ones; None to refuse where that
-        matters and cannot be told.
+        matters and cannot be determined.
     people_key
         The key file with which the run, or its pretext, was exported: it tells who here was seen. None for the one that the
         transfer was given, if it is there.
@@ -276,7 +276,7 @@ def write_scores(evaluation: Evaluation, folder: Path) -> None:
 
 
 def _check_baseline(run: Run, baseline: Run, known: KnownPeople, known_to_baseline: KnownPeople, evaluated: Sequence[str]) -> None:
-    """Refuse a baseline of another task, or one that learnt from evaluated participants from whom the run did not learn."""
+    """Refuse a baseline of another task, or one that learnt from evaluated participants that the run did not learn from."""
     if (baseline.view, baseline.head) != (run.view, run.head):
         raise TrainError(
             f"the baseline finds {baseline.head} on {baseline.view.title}, and the run {run.head} on {run.view.title}; "
@@ -290,8 +290,8 @@ def _check_baseline(run: Run, baseline: Run, known: KnownPeople, known_to_baseli
     ahead = known_to_baseline.learnt_from.intersection(evaluated) - known.learnt_from
     if ahead:
         raise TrainError(
-            f"the baseline was trained on {len(ahead)} of the {len(evaluated)} participants to evaluate from whom the run did not "
-            "learn, so that it cannot be compared; train both with the same split_seed"
+            f"the baseline was trained on {len(ahead)} of the {len(evaluated)} participants to evaluate that the run did not "
+            "learn from, so that it cannot be compared; train both with the same split_seed"
         )
 
 

@@ -73,10 +73,10 @@ def export(
     unfinished: bool = False,
     overwrite: bool = False,
 ) -> Path:
-    """Write a network without the people whom it was trained on.
+    """Write a network without the people that it was trained on.
 
     ``predict`` takes every form but that for nnU-Net; ``evaluate`` and a transfer take ``run``, as they take a run. Since none says
-    whom the network has seen, they want to be told that they are given other people.
+    that the network has seen, they need a statement that they are given other people.
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ def export(
     licence
         Terms under which the network is given away, for the card.
     people_key
-        A key file as of ``cmr-planes extract --pseudonymise``, for ``people.json``: whom the network has seen, as keyed hashes
-        (``run`` only). Whoever has the key file can tell whether participants of a catalogue are among them.
+        A key file as of ``cmr-planes extract --pseudonymise``, for ``people.json``: the participants that the network has
+        seen, as keyed hashes (``run`` only). Whoever has the key file can tell whether participants of a catalogue are among them.
     weights
         Weights of a run that is given as a folder: ``last`` or ``best``.
     unfinished
@@ -182,7 +182,7 @@ def _check_form(network: Run, form: NetworkForm, plans: PathLike | None) -> None
     match form:
         case NetworkForm.NNUNET:
             planned(network, None if plans is None else read_plan(Path(plans), _configuration(network)))
-        case NetworkForm.SAFETENSORS | NetworkForm.ONNX | NetworkForm.MONAI:  # the others are to go on training from
+        case NetworkForm.SAFETENSORS | NetworkForm.ONNX | NetworkForm.MONAI:  # the others are to continue training from
             check_has_classes(network, "export")
 
 
@@ -209,9 +209,9 @@ def _write_run(network: Run, folder: Path, key: SecretKey | None) -> None:
 
 
 def _hashed_people(network: Run, key: SecretKey) -> dict[str, Any]:
-    """Return whom a network has seen as hashes under a key."""
+    """Return the participants that a network has seen as hashes under a key."""
     if not network.has_people:
-        raise TrainError(f"network {network.name!r} does not say whom it has seen; leave people_key out")
+        raise TrainError(f"network {network.name!r} does not name the participants that it has seen; leave people_key out")
 
     def hashed(group: Seen) -> dict[str, Any]:
         found = group.hashed(key)
@@ -259,12 +259,12 @@ def _card(run: Run, folder: Path, stored: dict[str, Any], *, has_people: bool) -
     yield ""
     yield from _scores(run)
     if has_people:
-        yield f"`{PEOPLE_NAME}` has keyed hashes of the participants whom the network has seen. The owner of the key file can"
+        yield f"`{PEOPLE_NAME}` has keyed hashes of the participants that the network has seen. The owner of the key file can"
         yield "compare them with those of a catalogue (`people_key`). Without it, use the network on other people, and say so"
         yield "(`people = other`)."
     else:
-        yield "No participant's key is in this folder, so that it cannot be told whom the network has seen: use it on other"
-        yield "people, and say so (`people = other`)."
+        yield "No participant's key is in this folder, so that it is not known which participants the network has seen: use it on"
+        yield "other people, and say so (`people = other`)."
     yield "Weights can, in principle, still tell something of the images that they were trained on."
     yield ""
 
@@ -280,7 +280,7 @@ def _network(config: RunConfig) -> str:
     if plan is not None:
         name = plan.network_class.rpartition(".")[2]
         return f"{name} of an nnU-Net plan, configuration {plan.configuration}, SHA-256 {in_groups(plan.digest)}"
-    return f"U-net, {network.base_channels} channels, {network.levels} levels, {network.norm.value} normalisation"
+    return f"U-Net, {network.base_channels} channels, {network.levels} levels, {network.norm.value} normalisation"
 
 
 def _seen_by_catalogue(run: Run) -> list[frozenset[str]]:
@@ -301,7 +301,7 @@ def _training(run: Run) -> str:
 
 
 def _scores(run: Run) -> Iterator[str]:
-    """Give the mean Dice of these weights that the run's folder holds, and say of whom it is."""
+    """Give the mean Dice of these weights that the run's folder holds, and say which subjects it is of."""
     summary = scores_summary(run)
     try:
         means = {result["structure"]: result["dice"]["mean"] for result in summary["results"] if result["phase"] == "pooled"}
@@ -309,7 +309,7 @@ def _scores(run: Run) -> Iterator[str]:
     except (KeyError, TypeError):
         return
     where = "its own catalogue" if digest == run.catalogue.sha256 else f"the catalogue with SHA-256 {in_groups(digest)}"
-    seen = f", {n_seen} of whom it has seen in its training" if n_seen else ""
+    seen = f", {n_seen} of which it has seen in its training" if n_seen else ""
     listed = ", ".join(f"{name} {mean:.3f}" for name, mean in means.items() if isinstance(mean, float))
     if listed:
         yield f"Mean Dice of the {summary['n_subjects']} subjects of set '{summary['subset']}' in {where}{seen}: {listed}."

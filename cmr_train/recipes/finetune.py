@@ -172,7 +172,7 @@ def _new_config(runs: Path, preset: Preset, settings: Mapping[str, Any]) -> RunC
 
 
 def _data_of_pretext(pretext: Path, data: Path) -> Path | None:
-    """Return the catalogue on which multitask goes on with the pretext task, the pretext's own; None if it is that of the labels.
+    """Return the catalogue on which multitask continues with the pretext task, the pretext's own; None if it is that of the labels.
 
     Raises
     ------
@@ -269,12 +269,12 @@ def _seen(
 
 
 def _check_held_out(config: RunConfig, catalogue: CatalogueIdentity, split: Split, seen: Sequence[Seen]) -> None:
-    """Refuse to hold back participants whom the weights have seen, or will see.
+    """Refuse to hold back participants that the weights have seen, or will see.
 
     Raises
     ------
     TrainError
-        There are such, or it cannot be told.
+        There are such, or it cannot be determined.
     """
     transfer = _transfer(config)
     key = None if transfer.people_key is None else SecretKey(read_key_file(transfer.people_key))

@@ -116,7 +116,7 @@ class Prediction:
     has_dicom: bool
     """Whether DICOM files were asked for."""
     n_seen: int | None
-    """Subjects whom any run has seen in its training; None where that cannot be told."""
+    """Subjects that any run has seen in its training; None where that cannot be determined."""
 
 
 def predict(
@@ -181,7 +181,7 @@ def predict(
     unfinished
         Whether a run that has not done all its iterations is used.
     people_key
-        The key file with which a network was exported: it tells whom of the subjects it has seen.
+        The key file with which a network was exported: it shows which of the subjects it has seen.
     on_extract
         Called with the number of subjects read, where ``sources`` is no catalogue.
     on_progress
@@ -303,7 +303,7 @@ def _network_sentences(ensemble: Ensemble) -> Iterator[str]:
 
 
 def _n_seen(runs: Sequence[WithPeople], catalogue: CatalogueIdentity, index: ImageIndex, key: SecretKey | None) -> int | None:
-    """Count the subjects whom any run has seen in its training; None where keys do not tell."""
+    """Count the subjects that any run has seen in its training; None where keys do not tell."""
     try:
         known = frozenset[str]().union(*(known_people(run, catalogue, participants(index), None, key).all for run in runs))
     except TrainError:

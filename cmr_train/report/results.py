@@ -240,7 +240,7 @@ def _read_run(folder: Path, test: list[str] | None = None) -> RunResult:
     seal, table = _read_seal(folder), None
     state, error = seal.get("state"), seal.get("error")
     if state not in (State.DONE, State.FAILED):
-        state, error = MISSING, "it has not ended; start the study again to go on with it"
+        state, error = MISSING, "it has not ended; start the study again to continue it"
     elif state == State.DONE and seal.get(TEST_FIELD) != test:
         state, error = (
             State.FAILED,

@@ -105,7 +105,7 @@ def _tables(results: StudyResults, found: tuple[Entry, ...], paper: dict[int, Pa
     notes = [
         "Each cell: mean (standard deviation) over all test subjects and seeds; the 95 % interval of the mean; the paired "
         "difference from scratch with its 95 % interval. Intervals are percentiles of a bootstrap in which subjects and seeds are "
-        "both drawn anew; with few seeds they are too narrow rather than too wide. A run misses a structure if its mean Dice over "
+        "both drawn again; with few seeds they are too narrow rather than too wide. A run misses a structure if its mean Dice over "
         "the test subjects is under 0.1; the mean of runs that miss one and of runs that do not describes neither. Iterations are "
         "the median over seeds. The best of a row is bold."
     ]
@@ -186,7 +186,7 @@ def _trends(results: StudyResults, found: tuple[Entry, ...]) -> Iterator[Section
 def _learning(results: StudyResults) -> Iterator[Section]:
     found = learning(results)
     if not found:
-        words = "No run looked at the validation set (validate_every): whether training came to its plateau cannot be said."
+        words = "No run was validated while it trained (validate_every): whether training came to its plateau cannot be said."
         yield Section(name="learning", title="Learning curves", text=(words,))
         return
     parts: list[Picture | ReportTable] = []
@@ -204,7 +204,7 @@ def _learning(results: StudyResults) -> Iterator[Section]:
                 tables.needed_table(rows, results.modes, _name(results, variant, "iterations-needed"), _of(results, variant)),
             ]
     words = (
-        "The trend of the last quarter is a straight line through its looks at the validation set; where it changes Dice by less "
+        "The trend of the last quarter is a straight line through its validations; where it changes Dice by less "
         "than 0.01, the curve is said to be on its plateau. A seed that never reached a Dice counts as infinite in the median."
     )
     yield Section(name="learning", title="Learning curves", text=(words,), parts=tuple(parts))

@@ -104,7 +104,7 @@ def pretext_end(run: RunResult) -> str:
     if config is not None and config.pretext is not None and config.pretext.target is not PretextTarget.BOXES:
         name += f" (target {config.pretext.target})"
     if run.curve is None or MEAN not in run.curve.dice:
-        return f"{name} never looked at the validation set: whether it came to its plateau cannot be said."
+        return f"{name} was never validated while it trained: whether it came to its plateau cannot be said."
     dice = run.curve.dice[MEAN]
     change = last_quarter_change(run.curve.iterations, dice)
     value = decimals(float(dice[-1]), 3)

@@ -23,7 +23,7 @@ LAST_NAME, FINAL_NAME, BEST_NAME = "last.pt", "final.pt", "best.pt"
 RESULT_NAME = "cell.json"
 """What a study writes of a run that has ended."""
 SCORES_FIELD = "scores_sha256"
-"""Field of ``cell.json``: the checksum of the scores that the study wrote; absent where nobody was tested."""
+"""Field of ``cell.json``: the checksum of the scores that the study wrote; absent where no subject was tested."""
 EVALUATION_PREFIX = "evaluation-"
 """Folders of a run's scores on other data than its own test set begin so."""
 SEEN_FIELD = "seen_by_pretext"
@@ -33,7 +33,7 @@ WITHOUT_PEOPLE_FIELD = "without_people"
 EXPORTED_SPLIT: dict[str, Any] = {"train": [], "validation": [], "test": [], SEEN_FIELD: [], WITHOUT_PEOPLE_FIELD: True}
 """``split.json`` of a network that was exported."""
 PEOPLE_NAME = "people.json"
-"""Of a network that was exported with a key file: whom it has seen, as keyed hashes."""
+"""Of a network that was exported with a key file: the participants that it has seen, as keyed hashes."""
 LEARNT_FROM_FIELD = "learnt_from"
 """Field of ``people.json``: participants whose masks of the run's own task were trained on."""
 CLASSES_FIELD = "classes"
@@ -115,7 +115,7 @@ def read_seen_by_pretext(run: Path) -> tuple[Seen, ...]:
     try:
         return tuple(Seen.from_json(value) for value in read_json(path).get(SEEN_FIELD, ()))
     except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{str(path)!r} does not hold whom the pretext has seen") from error
+        raise CheckpointError(f"{str(path)!r} does not hold the participants that the pretext has seen") from error
 
 
 def read_learnt_from(run: Path) -> Seen:
@@ -132,7 +132,9 @@ def read_learnt_from(run: Path) -> Seen:
     try:
         return Seen.from_json(read_json(run / PEOPLE_NAME)[LEARNT_FROM_FIELD])
     except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{str(run / PEOPLE_NAME)!r} does not hold whom the network has learnt from") from error
+        raise CheckpointError(
+            f"{str(run / PEOPLE_NAME)!r} does not hold the participants that the network has learnt from"
+        ) from error
 
 
 def has_sets(run: Path) -> bool:
@@ -141,7 +143,7 @@ def has_sets(run: Path) -> bool:
 
 
 def has_people(run: Path) -> bool:
-    """Return whether a run says whom it was trained on, in names or in keyed hashes."""
+    """Return whether a run names the participants that it was trained on, in names or in keyed hashes."""
     return has_sets(run) or (run / PEOPLE_NAME).is_file()
 
 

@@ -1,4 +1,4 @@
-"""Which catalogue a run was trained on, and whether the people of two catalogues can be told apart by their keys."""
+"""Which catalogue a run was trained on, and whether the people of two catalogues can be distinguished by their keys."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -63,7 +63,7 @@ def identities_of(catalogues: Mapping[Head, Catalogue]) -> dict[Head, CatalogueI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """Participants of one catalogue whom weights were trained on."""
+    """Participants of one catalogue that weights were trained on."""
 
     catalogue: CatalogueIdentity
     participants: frozenset[str]
@@ -95,7 +95,7 @@ class Seen:
         if self.key_check == key.check_value:
             return self
         if self.key_check:
-            raise TrainError("participants whom the network has seen are hashed under another key; give that key file")
+            raise TrainError("participants that the network has seen are hashed under another key; give that key file")
         return type(self)(
             catalogue=_hashed_identity(self.catalogue, key),
             participants=frozenset(_hashed_name(self.catalogue, one, key) for one in self.participants),
@@ -132,9 +132,9 @@ class Seen:
             return frozenset()
         if key is None or key.check_value != self.key_check:
             raise TrainError(
-                "participants whom the network has seen are stored as keyed hashes, and "
+                "participants that the network has seen are stored as keyed hashes, and "
                 + ("no key file is given" if key is None else "the key file is another one")
-                + f"; give that of the export as people_key, or people as {People.OTHER.value} if nobody here was among them"
+                + f"; give that of the export as people_key, or people as {People.OTHER.value} if no subject was among them"
             )
         names = {_hashed_name(catalogue, one, key): one for one in participants}
         found = self.participants & names.keys()
@@ -169,7 +169,7 @@ def are_same_people(
     Raises
     ------
     TrainError
-        It cannot be told: the catalogues are of different origin and have keys in common, or pseudonyms of different keys.
+        It cannot be determined: the catalogues are of different origin and have keys in common, or pseudonyms of different keys.
     """
     has_other_pseudonyms = first.pseudonyms != second.pseudonyms
     names = f"{str(first.path)!r} and {str(second.path)!r}"
@@ -179,7 +179,7 @@ def are_same_people(
         return False
     if has_other_pseudonyms:
         raise TrainError(
-            f"persons cannot be compared: {names} have pseudonyms of different key files, or one has none; if nobody is in both, "
+            f"persons cannot be compared: {names} have pseudonyms of different key files, or one has none; if no one is in both, "
             f"give people as {People.OTHER.value}, else extract both with one key file"
         )
     if people is People.SAME:

@@ -1,4 +1,4 @@
-"""Whom a run has seen, and which subjects of a catalogue it is scored on."""
+"""The participants that a run has seen, and the subjects of a catalogue that it is scored on."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownPeople:
-    """The participants of a catalogue whom a run has seen."""
+    """The participants of a catalogue that a run has seen."""
 
     learnt_from: frozenset[str]
     """Whose masks of the run's task it was trained on."""
@@ -60,7 +60,7 @@ def own_catalogue(run: "Run") -> Path:
 def known_people(
     run: WithPeople, catalogue: CatalogueIdentity, keys: Sequence[str], people: People | None, key: SecretKey | None = None
 ) -> KnownPeople:
-    """Return whom of a catalogue's participants a run has seen; raises TrainError where that cannot be told.
+    """Return which of a catalogue's participants a run has seen; raises TrainError where that cannot be determined.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def check_key(runs: Iterable[WithPeople], key: SecretKey | None) -> None:
 
 
 def check_are_others(network: str, people: People | None) -> None:
-    """Refuse a network that was exported without people, unless the user says that nobody here was among them.
+    """Refuse a network that was exported without people, unless the user says that none of these subjects was among them.
 
     Raises
     ------
@@ -101,8 +101,8 @@ def check_are_others(network: str, people: People | None) -> None:
     """
     if people is not People.OTHER:
         raise TrainError(
-            f"whom {network} has seen is not known, since it was exported without people; give people as {People.OTHER.value} if "
-            "nobody here was among them"
+            f"the participants that {network} has seen are not known, since it was exported without people; give people as "
+            f"{People.OTHER.value} if none of these subjects was among them"
         )
 
 
@@ -140,7 +140,7 @@ def choose_subset(
 
 
 def choose_set(index: ImageIndex, subset: Subset, sets: Mapping[str, str]) -> Chosen:
-    """Choose the images of the participants whom a split file puts into a set; raises TrainError if there are none."""
+    """Choose the images of the participants that a split file puts into a set; raises TrainError if there are none."""
     if subset in (Subset.ALL, Subset.UNSEEN):
         raise TrainError(f"a split file has no set {subset.value}; choose train, validation or test")
     keys = participants(index)

@@ -73,7 +73,7 @@ class Run:
     learnt_from: Seen
     """The participants whose masks of the run's own task were trained on."""
     has_people: bool
-    """Whether the run says whom it was trained on, in names or in keyed hashes; not after an export without a key file."""
+    """Whether the run names the participants that it was trained on, or hashes of them; not after an export without a key file."""
     has_sets: bool
     """Whether the run names the participants of its sets; not after an export."""
     is_finished: bool
@@ -128,7 +128,7 @@ class Run:
 
     @property
     def people_key(self) -> Path | None:
-        """The key file that tells whom its pretext has seen, if one was given and is there."""
+        """The key file that shows which participants its pretext has seen, if one was given and is there."""
         path = None if self.config.transfer is None else self.config.transfer.people_key
         return path if path is not None and path.is_file() else None
 

@@ -41,7 +41,7 @@ class Classifier(Protocol):
 
 
 class WithPeople(Protocol):
-    """What is known of the people whom a network was trained on."""
+    """What is known of the people that a network was trained on."""
 
     @property
     def name(self) -> str:
@@ -50,7 +50,7 @@ class WithPeople(Protocol):
 
     @property
     def has_people(self) -> bool:
-        """Whether it is known whom it was trained on."""
+        """Whether the participants that it was trained on are known."""
         ...
 
     @property

@@ -43,7 +43,7 @@ def check_folder(plan: StudyPlan, folder: Path, digests: Mapping[Path, str]) -> 
     Raises
     ------
     ConfigError
-        It holds such runs, or networks whose pretext was trained anew.
+        It holds such runs, or networks whose pretext was trained again.
     """
     wanted = plan.study.weights.value
     stored = read_json(folder / STUDY_NAME)["study"].get("weights", wanted) if (folder / STUDY_NAME).is_file() else wanted

@@ -45,7 +45,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherTestSet:
-    """Participants of another catalogue on whom every network is scored, in place of the test set of its own."""
+    """Participants of another catalogue on which every network is scored, in place of the test set of its own."""
 
     data: Path
     """The catalogue."""

@@ -51,7 +51,7 @@ class Cohort:
 
     @property
     def everyone(self) -> frozenset[str]:
-        """All participants whom a run could be trained on, or who are held back from it."""
+        """All participants that a run could be trained on, or who are held back from it."""
         return self.held_back.union(self.train)
 
     def learnt_from(self, config: RunConfig) -> dict[str, int]:
@@ -65,7 +65,7 @@ class Cohort:
         return tuple(structure.title for structure in config.structures if structure not in drawn)
 
     def used(self, config: RunConfig) -> frozenset[str]:
-        """Return the participants whom a run is trained or validated on."""
+        """Return the participants that a run is trained or validated on."""
         return frozenset(self.chosen(config)) | self.validation
 
     def chosen(self, config: RunConfig) -> tuple[str, ...]:
@@ -186,7 +186,7 @@ def _problems_of_run(plan: StudyPlan, run: Pretext | StudyRun, people: Cohort) -
 
 
 def _problems_of_pretext(run: StudyRun, people: Cohort, source: RunConfig, seen: Cohort) -> Iterator[str]:
-    """Say that a pretext learns from participants held back from a network; raises TrainError where that cannot be told."""
+    """Say that a pretext learns from participants held back from a network; raises TrainError where that cannot be determined."""
     group = Seen(catalogue=seen.catalogue, participants=frozenset(seen.chosen(source)))
     found = group.among(people.catalogue, people.held_back, None if run.config.transfer is None else run.config.transfer.people)
     if found:
@@ -194,7 +194,7 @@ def _problems_of_pretext(run: StudyRun, people: Cohort, source: RunConfig, seen:
 
 
 def _other_test_set(test: OtherTestSet, config: RunConfig) -> Tested:
-    """Find the participants of another test set whom a run is scored on; raises TrainError if there are none."""
+    """Find the participants of another test set that a run is scored on; raises TrainError if there are none."""
     with Catalogue(test.data) as catalogue:
         index = select_images(config, catalogue, config.head, Subset.ALL)
         if test.split is not None:
@@ -205,7 +205,7 @@ def _other_test_set(test: OtherTestSet, config: RunConfig) -> Tested:
 def _problems_of_other_test_set(
     test: OtherTestSet, tested: Tested, learnt: Iterable[tuple[CatalogueIdentity, frozenset[str]]]
 ) -> Iterator[str]:
-    """Say that participants of another test set are trained or validated on; raises TrainError where that cannot be told."""
+    """Say that participants of another test set are trained or validated on; raises TrainError where that cannot be determined."""
     common = frozenset[str]().union(
         *(
             Seen(catalogue=catalogue, participants=keys).among(tested.catalogue, tested.keys, test.people)

@@ -79,7 +79,7 @@ def train_where_possible(
         lack = lack_of_mps(error)
         if lack is None:
             raise
-    reporter.on_message(f"{lack}: training goes on on the CPU, from the last checkpoint if there is one")
+    reporter.on_message(f"{lack}: training continues on the CPU, from the last checkpoint if there is one")
     config = replace(config, runtime=replace(config.runtime, device=DeviceKind.CPU))
     return train(config, out, resume=True, overwrite=False, reporter=reporter), config
 

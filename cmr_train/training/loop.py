@@ -161,7 +161,7 @@ def train(
     ShardError
         Images cannot be read. If this is the only process, the state before them was handed to ``on_checkpoint``.
     TrainError
-        A mask does not match; likewise.
+        A mask does not match; as above.
     """
     main, *others = tasks
     n_iterations, runtime = config.training.iterations, config.runtime

@@ -43,7 +43,7 @@ from cmr_train.training.pixels import TrainingPixels
 from cmr_train.training.tracking import EVENTS_NAME, METRICS_NAME, Record
 
 WEIGHTS_NAME = "weights.json"
-"""Which pretrained tensors were taken over."""
+"""Which pretrained tensors were copied."""
 ORIGIN_FIELD = "pretext_sha256"
 """Field of ``weights.json``: the checksum of the weights that a run began from; absent where these were random."""
 RUN_FILES = (
@@ -139,7 +139,7 @@ def is_finished_before(session: Session, identities: Mapping[Head, CatalogueIden
     identities
         Those of its catalogues now.
     resume
-        Whether to go on with what is there.
+        Whether to resume an existing run.
 
     Raises
     ------
@@ -191,9 +191,9 @@ def open_folder(
     seen
         Whose positions the weights are trained on, before the run or in it.
     resume
-        Go on with what is there.
+        Resume an existing run.
     overwrite
-        Remove what is there.
+        Remove an existing run.
 
     Returns
     -------

@@ -45,7 +45,7 @@ class TaskImages:
     train: ImageIndex
     """Training images."""
     training_set: ImageIndex
-    """Those of the whole training set: of all participants from whom those to train on are chosen."""
+    """Those of the whole training set: of all participants from which those to train on are chosen."""
     validation: ImageIndex
     """Validation images; may be empty."""
     split: Split
@@ -103,7 +103,7 @@ def _annotated(session: Session, head: Head, people: Collection[str]) -> frozens
     Raises
     ------
     TrainError
-        It cannot be told whether they are.
+        It cannot be determined whether they are.
     """
     own = session.catalogues[head]
     annotated = annotated_participants(own)
@@ -159,7 +159,7 @@ def _check_training_set(session: Session, head: Head, split: Split, n_people: in
     if head is Head.POSITIONS and len(split.train) < config.traits.min_participants:
         raise TrainError(
             f"the training set of {where} has {len(split.train)} participant, and {config.traits.min_participants} are needed, "
-            "each of whom is given the boxes of another"
+            "each of which is given the boxes of another"
         )
 
 

@@ -1,4 +1,4 @@
-"""From a pretrained network to one for segmentation: which tensors are taken over, and which may change."""
+"""From a pretrained network to one for segmentation: which tensors are copied, and which may change."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class LoadReport:
     """What became of each tensor; names as in the network."""
 
     loaded: tuple[str, ...]
-    """Taken over."""
+    """Copied."""
     skipped: tuple[str, ...]
     """In the file, and of no use here."""
     new: tuple[str, ...]
@@ -38,7 +38,7 @@ class LoadReport:
 
 
 def load_weights(model: Network, weights: Mapping[str, Tensor], mode: TransferMode, *, has_decoder: bool = True) -> LoadReport:
-    """Take over pretrained weights; :func:`freeze` keeps those that the mode does not train.
+    """Copy pretrained weights; :func:`freeze` keeps those that the mode does not train.
 
     Where each task has its own decoder, each of them gets the pretrained one.
 
@@ -135,7 +135,7 @@ def _check(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
     body = {name: tensor for name, tensor in own.items() if not name.startswith(HEAD_PREFIX) and tensor.ndim > 0}
     fitting = [name for name in body if _source(name) in weights and weights[_source(name)].shape == body[name].shape]
     if not fitting:
-        raise CheckpointError("none of the pretrained tensors fits this network; give the run of a U-net of the same size")
+        raise CheckpointError("none of the pretrained tensors fits this network; give the run of a U-Net of the same size")
     for name, tensor in body.items():
         found = weights.get(_source(name))
         if found is None or found.shape != tensor.shape:

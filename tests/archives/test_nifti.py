@@ -204,7 +204,7 @@ def test_without_directions_and_labels_the_file_s_order_is_kept(tmp_path: Path) 
     out = extracted(tmp_path / "set")
     images = images_of(out)
     np.testing.assert_array_equal(images[0], by_slice(image_of(heart())))
-    assert any("in the file's order, its first slice taken for the base" in sentence for _, sentence in notes(out))
+    assert any("in the file's order, its first slice taken as the base" in sentence for _, sentence in notes(out))
 
 
 def test_a_matrix_with_directions_orders_the_slices_and_shows_letters(tmp_path: Path) -> None:
@@ -392,7 +392,7 @@ def test_visits_are_of_one_participant(tmp_path: Path, names: list[str]) -> None
 def test_channels_after_the_first_are_noted(tmp_path: Path) -> None:
     images = {f"imagesTr/case_00001_000{channel}": 1.0 for channel in range(3)}
     out = extracted(write_files(tmp_path / "set", images, {}))
-    assert any("2 images of other channels were passed over" in sentence for _, sentence in notes(out))
+    assert any("2 images of other channels were skipped" in sentence for _, sentence in notes(out))
 
 
 def test_slices_along_the_first_axis_are_refused(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_each_header_of_a_flat_folder_is_read_once_in_planning(tmp_path, monkeyp
     assert sum(len(subject.paths) for subject in subjects) == n_files  # and once more by the workers
 
 
-# identifiers that are made anew for every file
+# identifiers that are made again for every file
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_of_a_stack_that_was_planned_anew_the_later_one_is_used_and_noted(archiv
     selection = archive.views()
     assert numbers(selection) == later()
     (note,) = notes(selection)
-    assert "which was planned anew" in note.sentence
+    assert "which was planned again" in note.sentence
 
 
 @pytest.mark.parametrize("angle_deg", [5.0, 6.0])

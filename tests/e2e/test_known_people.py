@@ -1,4 +1,4 @@
-"""Which catalogue a run is scored on, and whom of it the run has seen: the right people, or a refusal."""
+"""Which catalogue a run is scored on, and that of it the run has seen: the right people, or a refusal."""
 
 import csv
 import json
@@ -32,7 +32,7 @@ def one_thread():
 
 
 def cohort(folder: Path, numbers: range, *, pseudonymised: str | None = None, batches: int = 1) -> Path:
-    """Write a catalogue of subjects with these numbers, in so many shards."""
+    """Write a catalogue of subjects with these numbers, in this many shards."""
     configuration = {"box": 11.0, "pseudonymised": pseudonymised}
     (folder / "out.shards").mkdir(parents=True, exist_ok=True)
     shards = [folder / "out.shards" / f"{number:05}.h5" for number in range(batches)]
@@ -145,7 +145,7 @@ def test_equal_keys_of_another_cohort_are_not_guessed_about(tmp_path, ours, name
     assert "2 participants have the same key" in said(result)
     result = evaluate(run, "--data", namesakes, "--people", "same")
     assert scored(run / "evaluation-out-unseen") == {"SYN-0005"}
-    assert "2 subjects left out, whom the run has seen" in said(result)
+    assert "2 subjects left out, since the run has seen them" in said(result)
     evaluate(run, "--data", namesakes, "--people", "other")
     assert scored(run / "evaluation-out-unseen") == {"SYN-0003", "SYN-0004", "SYN-0005"}
 
@@ -183,7 +183,7 @@ def test_people_whom_the_pretext_saw_are_counted(tmp_path, ours):
     write_json(run / SPLIT_NAME, read_json(run / SPLIT_NAME) | {"seen_by_pretext": seen})
     result = evaluate(run, "--subset", "all")
     assert "1 evaluated subject in the training set of the run" in said(result)
-    assert "2 evaluated subjects whom the pretext has seen" in said(result)
+    assert "2 evaluated subjects that the pretext has seen" in said(result)
     summary = json.loads((run / "evaluation-out-all" / "summary.json").read_text())
     assert (summary["n_trained_on"], summary["n_seen_by_pretext"]) == (1, 2)
     evaluate(run, "--subset", "unseen")
@@ -207,7 +207,7 @@ def test_a_baseline_that_learnt_from_other_evaluated_people_is_refused(tmp_path,
     baseline = pretext_run(tmp_path / "baseline", ours, trained_on=("SYN-0002",))
     result = evaluate(run, "--subset", "all", "--baseline", baseline)
     assert result.exit_code == 1
-    assert "the baseline was trained on 1 of the 4 participants to evaluate from whom the run did not learn" in said(result)
+    assert "the baseline was trained on 1 of the 4 participants to evaluate that the run did not learn" in said(result)
     fair = pretext_run(tmp_path / "fair", ours)
     result = evaluate(run, "--subset", "all", "--baseline", fair)
     assert result.exit_code == 0
@@ -245,8 +245,8 @@ def test_predictions_of_two_networks_or_two_cohorts_never_share_a_folder(tmp_pat
 
 def test_subjects_whom_the_network_learnt_from_are_counted(tmp_path, ours, namesakes):
     run = write_run(tmp_path / "network", data=ours, trained_on=("SYN-0001", "SYN-0003"))
-    assert "2 subjects whom the run has seen in its training" in said(predict(run, ours, tmp_path / "first"))
-    assert "cannot be told from their keys" in said(predict(run, namesakes, tmp_path / "second"))
+    assert "2 subjects that the run has seen in its training" in said(predict(run, ours, tmp_path / "first"))
+    assert "cannot be determined from their keys" in said(predict(run, namesakes, tmp_path / "second"))
 
 
 def test_an_unfinished_network_segments_nothing_unless_asked_to(tmp_path, ours):

@@ -1,4 +1,4 @@
-"""``--log``, ``-v`` and ``-q``: what happened to whom and when, said once, without keys unless they are asked for."""
+"""``--log``, ``-v`` and ``-q``: what happened to that and when, said once, without keys unless they are asked for."""
 
 import json
 import os

@@ -69,7 +69,7 @@ def test_a_run_names_its_target_and_is_scored_while_it_trains(runs, target):
     assert found[f"loss_{task}"] > 0
     assert found["validation_mean"] <= 1
     assert ("validation_error" in found) == (target in NUMBERS)
-    assert newest_pretext(runs, CardiacView.SAX) == runs / "masked"  # the control is passed over
+    assert newest_pretext(runs, CardiacView.SAX) == runs / "masked"  # the control is skipped
 
 
 @pytest.mark.parametrize("target", NEW)
@@ -188,7 +188,7 @@ def test_what_cannot_be_learnt_is_refused(data, runs, tmp_path):
     assert "--target cannot be 'slice' on 4Ch: only SAX is a stack of slices" in sentence("--target", "slice", "--view", "4ch")
     assert "fewer than 8 rows or columns" in sentence("--target", "masked", "--rows", 4, "--levels", 2)
     alone = ("--fractions", 0.05, 0.5, 0.45, "--split-seed", 7)
-    assert "each of whom is given the boxes of another" in sentence(
+    assert "each of which is given the boxes of another" in sentence(
         "--target", "shuffled", *alone, *options(iterations=1, max_cut=1)
     )
     with pytest.raises(ConfigError, match="target is that of the pretext; leave it out"):

@@ -97,7 +97,7 @@ def test_a_study_that_is_ended_goes_on_to_the_weights_of_an_undisturbed_one(data
         assert ended.returncode == -signal.SIGKILL
     else:
         assert ended.returncode == 130, said
-        assert "the same command goes on from there" in said
+        assert "the same command resumes there" in said
         assert not (out / during / "final.pt").exists()
     sealed = {each: each.stat().st_mtime_ns for each in out.glob("*/*/cell.json")}
     done = train("study", path, "--out", out, "--jobs", 2)

@@ -40,7 +40,7 @@ def images(out: Path) -> dict[str, int]:
 
 
 def short_axis_file(source: Path) -> Path:
-    """Return a file of the first subject whose image is looked at."""
+    """Return a file of the first subject whose image is examined."""
     frames = read_subject(find_subjects([source])[0]).frames
     return next(frame.file.path for frame in frames if "sax" in frame.series_description.lower())
 
@@ -183,7 +183,7 @@ def test_a_subject_that_changed_is_made_again_when_its_shard_is_set_aside(tmp_pa
 
 
 def test_a_volume_that_shrinks_after_it_was_read_is_not_mapped(tmp_path):
-    """A mapped file that shrinks ends the process with SIGBUS when it is looked at."""
+    """A mapped file that shrinks ends the process with SIGBUS when it is examined."""
     study = small_study()
     planes = [series.plane for name, series in study.series.items() if name.startswith("sax")]
     path = tmp_path / "volume.nii"

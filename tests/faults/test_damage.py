@@ -1,4 +1,4 @@
-"""Shards and label files that rot: found by ``verify``, set aside, and made anew by the next run with the same bytes."""
+"""Shards and label files that rot: found by ``verify``, set aside, and made again by the next run with the same bytes."""
 
 import json
 import shutil

@@ -1,7 +1,7 @@
-"""SIGKILL at random moments: what is sealed stays as it is, and the run that goes on ends with the bytes of an undisturbed one.
+"""SIGKILL at random moments: what is sealed stays as it is, and the run that continues ends with the bytes of an undisturbed one.
 
 A server that has all modules loaded forks the runs, so that the moments fall into the work and not into the imports. Each job is
-killed ``--kills`` times or once more, at moments that are drawn evenly over what an undisturbed run took; so is the run that goes on.
+killed ``--kills`` times or once more, at moments that are drawn evenly over what an undisturbed run took; so is the run that continues.
 """
 
 import random
@@ -29,7 +29,7 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_bytes(jobs, name, tmp_pa
         assert n_tries <= 4 * n_wanted + 8, "the runs end before they can be killed"
         job.begin(out)
         before: Mapping[str, bytes] = {}
-        for _ in range(2):  # the run that goes on may be killed too
+        for _ in range(2):  # the run that continues may be killed too
             n_killed += Running(job, out).kill(draw.uniform(0, seconds))
             now = finished(content(out))
             assert now.items() <= finished(reference).items()

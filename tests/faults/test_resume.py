@@ -183,7 +183,7 @@ def test_a_damaged_plan_is_an_error_and_not_a_new_beginning(source, reference, t
 
 
 def spawned_workers(pid: int) -> list[psutil.Process]:
-    """Return a run's workers; processes that end while they are looked at count as none."""
+    """Return a run's workers; processes that end while they are examined count as none."""
     try:
         return [child for child in psutil.Process(pid).children() if "spawn_main" in " ".join(child.cmdline())]
     except psutil.Error:

@@ -1,4 +1,4 @@
-"""Two runs at once on one output: the second is told who has it, and a run that died has nothing."""
+"""Two runs at once on one output: the second is determined who has it, and a run that died has nothing."""
 
 import errno
 import multiprocessing
@@ -135,7 +135,7 @@ def _count(out: str, n: int) -> int:
 
 
 def test_no_two_processes_ever_have_it(tmp_path):
-    """An update is lost if two are in; the lock's file is removed and made anew all the time."""
+    """An update is lost if two are in; the lock's file is removed and made again all the time."""
     out = tmp_path / "count"
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         had = pool.starmap(_count, [(str(out), 300)] * 2)

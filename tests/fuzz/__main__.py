@@ -15,7 +15,7 @@ from tests.fuzz.targets import TARGETS
 @click.option("--runs", default=1500, show_default=True, help="Inputs of each target.")
 @click.option("--start", default=0, show_default=True, help="Number of the first input.")
 @click.option("--seed", default=1, show_default=True, help="Of the inputs.")
-@click.option("--seconds", default=0, help="Instead: guided by coverage (atheris), so many seconds a target.")
+@click.option("--seconds", default=0, help="Instead: guided by coverage (atheris), this many seconds a target.")
 @click.option(
     "--findings", default=Path(".fuzz"), type=click.Path(path_type=Path), show_default=True, help="Folder of inputs found."
 )

@@ -41,7 +41,7 @@ _TOKEN = re.compile(rb"[A-Za-z0-9_.:-]+")
 
 
 def stacked(*mutations: Mutation) -> Mutation:
-    """Return a mutation that applies one to four of some, chosen anew each time."""
+    """Return a mutation that applies one to four of some, chosen again each time."""
 
     def mutate(data: bytes, rng: Random) -> bytes:
         for _ in range(rng.choice((1, 1, 2, 2, 3, 4))):

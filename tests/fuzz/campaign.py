@@ -44,7 +44,7 @@ def _outcomes(target: str, seed: int, numbers: Iterable[int]) -> Iterator[tuple[
         data = TARGETS[target].input(seed, number)
         try:
             yield number, check(TARGETS[target], data), ""
-        except (Exception, HangError) as error:  # noqa: BLE001  # any of them is what is looked for
+        except (Exception, HangError) as error:  # noqa: BLE001  # any of them is what is searched for
             last = traceback.extract_tb(error.__traceback__)[-1]
             yield number, "", f"{type(error).__name__}: {error!s:.200} ({last.filename.rpartition('/')[2]}, line {last.lineno})"
 

@@ -1,4 +1,4 @@
-"""A small study whose headers can be spoilt file by file; the truth is in two pixels that no search looks at."""
+"""A small study whose headers can be spoilt file by file; the truth is in two pixels that no search examines."""
 
 import copy
 from collections.abc import Iterable

@@ -30,7 +30,7 @@ def circled_study() -> SimpleStudy:
 
 
 def numbered_study() -> SimpleStudy:
-    """Return the study with all its SAX levels in one series: instance numbers go on from level to level."""
+    """Return the study with all its SAX levels in one series: instance numbers continue from level to level."""
     study = circled_study()
     levels = concatenate([study.series[f"sax{level}"] for level in LEVELS])
     return replace(study, series={**study.series, **{f"sax{level}": series for level, series in zip(LEVELS, levels, strict=True)}})

@@ -52,7 +52,7 @@ class Running:
         return self.process.exitcode, output
 
     def kill(self, seconds: float) -> bool:
-        """Kill it and its children after so many seconds; return whether it had not ended by then."""
+        """Kill it and its children after this many seconds; return whether it had not ended by then."""
         self.process.join(seconds)
         is_killed = self.process.is_alive()
         if is_killed:

@@ -66,7 +66,7 @@ def follow_border(mask, start):
 def external_contours(mask):
     """What ``cv2.findContours(mask, RETR_EXTERNAL, CHAIN_APPROX_NONE)`` returns: lists of (row, column).
 
-    One outer border for every 8-connected part that touches the outside; parts inside the hole of another are passed over.
+    One outer border for every 8-connected part that touches the outside; parts inside the hole of another are skipped.
     """
     outside, seen, contours = outside_of(mask), set(), []
     for row, column in zip(*np.nonzero(mask), strict=True):
@@ -90,7 +90,7 @@ def border_pixels(mask):
 
 
 def nearest(points, others, spacing_mm):
-    """For every point the distance to the nearest of the others, in mm."""
+    """without endy point the distance to the nearest of the others, in mm."""
     return [
         min(
             math.hypot((row - other_row) * spacing_mm[0], (column - other_column) * spacing_mm[1])

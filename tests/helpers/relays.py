@@ -1,4 +1,4 @@
-"""A relay between a client and a server on the loopback: with TLS in front, or losing the connection after so many bytes."""
+"""A relay between a client and a server on the loopback: with TLS in front, or losing the connection after this many bytes."""
 
 import contextlib
 import socket

@@ -38,7 +38,7 @@ class Kind:
     misleading: bool = False
     """Whether names that mislead are tried too."""
     seen: bool = False
-    """Whether it makes a difference that images can be looked at."""
+    """Whether it makes a difference that images can be examined."""
 
 
 def _beside(*others: str, leave_out: Sequence[str] = ()) -> Callable[[RandomHeart], Planes]:
@@ -195,6 +195,6 @@ KINDS = (
     ),
     Kind(title="six atrial levels above the SAX, own series", make=_beside("atria"), misleading=True),
     Kind(title="angle changed by 6° in mid-stack", make=_turned_half),
-    Kind(title="whole stack planned anew, 4° off", make=_planned_anew),
+    Kind(title="whole stack planned again, 4° off", make=_planned_anew),
 )
 """Every kind of study that is tried."""

@@ -129,7 +129,7 @@ def tally(kind: Kind, names: str, n_hearts: int, choose: Choose, *, seen: bool =
     choose
         The function under test: takes a study and, where ``seen``, what images show.
     seen
-        Whether images can be looked at.
+        Whether images can be examined.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Servers that refuse, lie, break off or are not there: one sentence each, and nothing half-written is taken for a whole study."""
+"""Servers that refuse, lie, break off or are not there: one sentence each, and nothing half-written is taken as a whole study."""
 
 import io
 import json
@@ -134,7 +134,7 @@ def test_an_answer_that_is_no_dicom_json(stub, tmp_path, body):
 
 def test_no_study_that_matches(stub, tmp_path):
     for option in (("--modality", "CT"), ("--since", "2021-01-01"), ("--until", "2019-01-01"), ("--description", "knee")):
-        result = command(stub, tmp_path / "out", *option)  # the stub obeys no filter: what it answers is looked at
+        result = command(stub, tmp_path / "out", *option)  # the stub obeys no filter: what it answers is examined
         assert (result.exit_code, "no study that matches" in said(result)) == (3, True)
         assert images(tmp_path) == []
     assert command(stub, tmp_path / "out", "--since", "2020-01-02", "--until", "20200102", "--description", "CARD").exit_code == 0

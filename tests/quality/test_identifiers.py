@@ -1,4 +1,4 @@
-"""UK Biobank's audit looks for participants' numbers in repositories; there must be nothing that it takes for one.
+"""UK Biobank's audit searches for participants' numbers in repositories; there must be nothing that it takes for one.
 
 Its rule: seven digits from 1,000,000 to 6,500,000, not preceded by a digit, a point or ``rs``, not followed by a digit, in the
 contents or the name of a file.

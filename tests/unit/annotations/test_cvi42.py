@@ -1,4 +1,4 @@
-"""cvi42 workspaces: what is read, what is passed over, and what is refused."""
+"""cvi42 workspaces: what is read, what is skipped, and what is refused."""
 
 import io
 import tracemalloc

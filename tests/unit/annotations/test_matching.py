@@ -197,7 +197,7 @@ def test_views_are_told_apart_by_where_they_lie_and_by_name() -> None:
     views = match(annotations, targets, key).views
     assert set(views) == {SAX, FOUR}
     assert views[FOUR].structures[0, 0].all()
-    assert not views[SAX].structures[..., 4:].any(), "a convention for all views does not say that atria were looked for on SAX"
+    assert not views[SAX].structures[..., 4:].any(), "a convention for all views does not say that atria were searched for on SAX"
     with pytest.raises(AnnotationError, match="the subject has no 2Ch images"):
         match([nifti(volume(PLANES, TRUTH, view=TWO))], targets, key)
 
@@ -215,7 +215,7 @@ def test_contours_find_their_image_by_instance() -> None:
     structures = matched.views[SAX].structures
     assert np.argwhere(structures[..., 0]).tolist() == [[0, 1], [0, 3], [1, 3]]
     assert structures[0, 1].tolist() == [True, True, True, True, False, False]
-    assert structures[0, 3].tolist() == [True, True, True, True, False, False], "RV was drawn at this phase, so it was looked for"
+    assert structures[0, 3].tolist() == [True, True, True, True, False, False], "RV was drawn at this phase, so it was searched for"
     assert structures[1, 3].tolist() == [True, True, False, False, False, False]
     assert "1 of 4 images with contours are not in the catalogue" in matched.remarks[0]
     assert "1 SAX images have LV only: no epicardium was drawn there" in matched.remarks

@@ -148,7 +148,7 @@ def test_of_a_stack_and_one_planned_anew_the_later_is_used(turn_deg):
     assert numbers(stack) == [20, 21, 22, 23, 24, 25, 26]
     assert fates(stack) == {Fate.REPEAT: 7}
     if turn_deg > 3:
-        assert f"turned by {turn_deg:.0f} degrees against the stack, which was planned anew" in stack.findings[0].sentence
+        assert f"turned by {turn_deg:.0f} degrees against the stack, which was planned again" in stack.findings[0].sentence
 
 
 @pytest.mark.parametrize("places_mm", [[0, 28, 42], [0, 28, 56, 70], [0, 14, 42, 70], [0, 20, 40, 10, 30, 50]])

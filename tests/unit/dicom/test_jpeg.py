@@ -61,7 +61,7 @@ def test_a_stream_that_is_cut_off_is_refused_wherever_that_is(stream):
 
 
 def test_codes_that_do_not_exist_are_found():
-    """Where noise stands for codes, decoders go on differently; of 32 codes of five bits 17 exist."""
+    """Where noise stands for codes, decoders continue differently; of 32 codes of five bits 17 exist."""
     stream, rng, n_refused = jpeg_lossless.encode(image(12), 12), np.random.default_rng(3), 0
     for _ in range(40):
         start = int(rng.integers(200, len(stream) - 50))

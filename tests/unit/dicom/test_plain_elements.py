@@ -43,7 +43,7 @@ def by_pydicom(data: bytes, start: int) -> Reading | None:
 
 
 def walked_then_by_pydicom(data: bytes, start: int) -> Reading | None:
-    """Return the same from a walk that pydicom goes on with."""
+    """Return the same from a walk that pydicom continues with."""
     values, position, is_past_last = walk_plain_elements(data, start, WANTED, tags.RESCALE_SLOPE)
     if is_past_last:
         return values, position

@@ -174,7 +174,7 @@ def test_an_anonymous_object_holds_nothing_of_the_source(images) -> None:
     uids = {frame.sop_instance_uid for frame in images.flat} | {images.study_uid, images.frame_of_reference_uid, ONE_SERIES}
     needles = {*IDENTITY.values(), *uids, "Tilda", "SYN-0001"}
     blobs = [one.encode() for one in made(images)]
-    assert found_in(needles, blobs) == needles - {"SYN-0001"}, "the search finds what is there"
+    assert found_in(needles, blobs) == needles - {"SYN-0001"}, "the search finds what exists"
     blobs = [one.encode() for one in made(images, anonymous=True)]
     assert found_in(needles, blobs) == set()
     read = pydicom.dcmread(io.BytesIO(blobs[0]))

@@ -59,7 +59,7 @@ def test_a_ball_has_the_volume_of_a_ball():
 
 
 def volumes_of(blood, muscle, right, phases, voxel_ml=0.5):
-    """Labels of one slice with so many pixels of each structure in every phase."""
+    """Labels of one slice with this many pixels of each structure in every phase."""
     labels = np.zeros((len(phases), 1, 10, 40), np.uint8)
     for phase, counts in enumerate(zip(blood, muscle, right, strict=True)):
         row = np.repeat([Structure.LV, Structure.MYO, Structure.RV], counts)

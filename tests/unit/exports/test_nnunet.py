@@ -88,7 +88,7 @@ def test_positions_are_classes_and_their_participants_are_trained_on(data, tmp_p
 def test_what_was_not_drawn_is_ignored_and_not_background():
     labels = np.array([[[[0, LV, MYO, RV]], [[0, LV, 0, 0]], [[0, 0, 0, 0]], [[0, 0, 0, 0]]]], dtype=np.uint8)
     structures = np.zeros((1, 4, 6), dtype=bool)
-    structures[0, 0, :4] = structures[0, 2, :4] = True  # all looked for, on the third in vain
+    structures[0, 0, :4] = structures[0, 2, :4] = True  # all searched for, on the third in vain
     structures[0, 1, [0, LV]] = True
     values = class_labels(ViewLabels(labels=labels, structures=structures, source=""), {RV: 1, MYO: 2, LV: 3})
     assert values[0, :, 0].tolist() == [[0, 3, 2, 1], [4, 3, 4, 4], [0, 0, 0, 0], [4, 4, 4, 4]]

@@ -229,7 +229,7 @@ def real_plane(header):
 
 @pytest.mark.skipif(not REAL_CASE.is_dir(), reason="the real examination is not beside the repository (../shared/data)")
 class TestRealExamination:
-    """One adult, 1.5 T; directions and the meeting point were computed by hand when the case was first looked at."""
+    """One adult, 1.5 T; directions and the meeting point were computed by hand when the case was first examined."""
 
     SERIES: ClassVar = {
         CardiacView.SAX: "Series0010",

@@ -235,7 +235,7 @@ def test_what_an_export_cannot_do_is_refused_before_anything_is_written(run, exp
     plans = write_plan(tmp_path / "plans.json")
     assert "leave them out" in refusal(2, "export", run.folder, tmp_path / "a", "--to", "onnx", "--plans", plans)
     assert "no place for a licence" in refusal(2, "export", run.folder, tmp_path / "a", "--licence", "MIT")
-    assert "a U-net of our own, which nnU-Net cannot load" in refusal(1, "export", run.folder, tmp_path / "a", "--to", "nnunet")
+    assert "a U-Net of our own, which nnU-Net cannot load" in refusal(1, "export", run.folder, tmp_path / "a", "--to", "nnunet")
     options = (data, "-o", tmp_path / "a")
     assert "turns images" in refusal(1, "predict", exported["onnx"], *options, "--rotate", 10)
     assert "holds the last weights" in refusal(1, "predict", exported["onnx"], *options, "--weights", "best")

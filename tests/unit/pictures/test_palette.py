@@ -1,4 +1,4 @@
-"""Colours that stand for something can be told apart, with every kind of colour vision."""
+"""Colours that stand for something can be distinguished, with every kind of colour vision."""
 
 from itertools import combinations
 

@@ -52,7 +52,7 @@ def test_no_key_and_no_path_is_in_any_byte(data, tmp_path):
     assert "| pixel size | 7.00 mm |" in card
     assert "| learnt from | 1 participants |" in card
     assert card.count("| seen by the pretext |") == card.count("| seen by the pretext | 2 participants |") == 1
-    assert "Mean Dice of the 4 subjects of set 'all' in its own catalogue, 2 of whom it has seen in its training: LV " in card
+    assert "Mean Dice of the 4 subjects of set 'all' in its own catalogue, 2 of which it has seen in its training: LV " in card
 
 
 def test_the_card_says_of_whom_its_scores_are_and_has_none_of_other_weights(data, tmp_path):

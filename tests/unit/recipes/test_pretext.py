@@ -123,6 +123,6 @@ def test_a_training_goes_on_on_the_cpu_where_mps_lacks_an_operation(data, pretra
     sentences = []
     cmr_train.pretext(data, tmp_path / "run", on_message=sentences.append, **{**SMALL, "device": "mps"})
     assert devices == [DeviceKind.MPS, DeviceKind.CPU]
-    assert sum("torch has no aten::nll_loss2d_forward on MPS: training goes on on the CPU" in said for said in sentences) == 1
+    assert sum("torch has no aten::nll_loss2d_forward on MPS: training continues on the CPU" in said for said in sentences) == 1
     expected = weights(pretrained.folder)
     assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(tmp_path / "run").items())

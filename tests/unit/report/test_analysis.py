@@ -30,7 +30,7 @@ SCRATCH, DECODER, ALL, MULTITASK = TransferMode
 
 
 def literal_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
-    """Draw rows and columns one sample at a time, and average what is there."""
+    """Draw rows and columns one sample at a time, and average what exists."""
     rng = np.random.default_rng(seed)
     means = []
     for _ in range(N_RESAMPLES // 4):

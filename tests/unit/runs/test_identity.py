@@ -1,4 +1,4 @@
-"""Whom weights have seen, in names and in keyed hashes: the same persons in every kind of catalogue, or a refusal."""
+"""That weights have seen, in names and in keyed hashes: the same persons in every kind of catalogue, or a refusal."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -356,7 +356,7 @@ def test_a_file_that_may_not_be_read_is_named(out: Path, monkeypatch: pytest.Mon
     def refuse(self: Path, *args: object) -> None:
         raise PermissionError(13, "Permission denied", str(self))
 
-    monkeypatch.setattr(Path, "open", refuse)  # the tests may run as root, whom no mode stops
+    monkeypatch.setattr(Path, "open", refuse)  # the tests may run as root, that no mode stops
     with pytest.raises(ShardError, match="permission denied"):
         Catalogue(out)
 

@@ -218,7 +218,7 @@ def in_use(winerror: int) -> PermissionError:
 
 
 def refusing(monkeypatch: pytest.MonkeyPatch, error: OSError, times: int) -> list[Path]:
-    """Let so many renames fail; return the targets of all of them."""
+    """Let this many renames fail; return the targets of all of them."""
     replace, tried = Path.replace, []
 
     def refuse(path: Path, target: Path) -> Path:
