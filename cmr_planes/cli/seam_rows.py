@@ -56,7 +56,7 @@ def _pair(
     name = f"slice {index + 1} · {long.view.title}"
     before = Seam(image=folded(relative_mm=np.zeros(3)), title=f"{name} · headers")
     if not np.isfinite(relative_mm).all():
-        return [before, Seam(image=np.full_like(before.image, np.nan), title=f"{name} · shift not told")]
+        return [before, Seam(image=np.full_like(before.image, np.nan), title=f"{name} · shift not given")]
     length = decimals(float(np.linalg.norm(relative_mm)), 1)
     return [before, Seam(image=folded(relative_mm=relative_mm), title=f"{name} · shifted {length} mm")]
 
