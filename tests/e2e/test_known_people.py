@@ -207,7 +207,7 @@ def test_a_baseline_that_learnt_from_other_evaluated_people_is_refused(tmp_path,
     baseline = pretext_run(tmp_path / "baseline", ours, trained_on=("SYN-0002",))
     result = evaluate(run, "--subset", "all", "--baseline", baseline)
     assert result.exit_code == 1
-    assert "the baseline was trained on 1 of the 4 participants to evaluate that the run did not learn" in said(result)
+    assert "the baseline was trained on 1 of the 4 participants to evaluate that the run did not learn from" in said(result)
     fair = pretext_run(tmp_path / "fair", ours)
     result = evaluate(run, "--subset", "all", "--baseline", fair)
     assert result.exit_code == 0

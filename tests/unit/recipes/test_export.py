@@ -83,7 +83,7 @@ def test_whom_it_has_seen_has_to_be_said(data, tmp_path):
     network = cmr_train.export(run_of(tmp_path / "run", data), tmp_path / "network")
     with pytest.raises(cmr_train.TrainError, match="is not there; give the catalogue"):
         cmr_train.evaluate(network)
-    with pytest.raises(cmr_train.TrainError, match="is not known, since it was exported without people"):
+    with pytest.raises(cmr_train.TrainError, match="are not known, since it was exported without people"):
         cmr_train.evaluate(network, data)
     assert len(cmr_train.evaluate(network, data, people="other").table.subjects) == 4
     prediction = cmr_train.predict(network, data, tmp_path / "out", pictures=False)
@@ -97,7 +97,7 @@ def test_a_transfer_begins_from_it(data, tmp_path):
     arguments = ("finetune", "--mode", "all", "--data", data, "--pretext", network, "--fractions", 1, 0, 0, *options(iterations=1))
     refused = train(*arguments, "--out", tmp_path / "all")
     assert refused.exit_code == 1
-    assert "is not known, since it was exported without people" in " ".join(refused.stderr.split())
+    assert "are not known, since it was exported without people" in " ".join(refused.stderr.split())
     assert train(*arguments, "--out", tmp_path / "all", "--people", "other", "--overwrite").exit_code == 0
 
 
