@@ -174,6 +174,8 @@ class _WorkerWatch:
 
     def wait_for_first(self) -> None:
         """Wait for a worker, and say so if one has more threads than it can use; raises ClusterError."""
+        if not self._threads():
+            self._on_message(f"waiting for workers (none yet; the run gives up after {FIRST_WORKER_SECONDS:.0f} s)")
         try:
             self._client.wait_for_workers(1, timeout=FIRST_WORKER_SECONDS)
         except TimeoutError as error:

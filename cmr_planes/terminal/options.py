@@ -1,5 +1,6 @@
 """Options that commands of both programs share, each defined once."""
 
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -117,4 +118,6 @@ def choose_scheduler(address: str | None, file: Path | None) -> str | Path | Non
     """Return the scheduler that the two options name, None for this machine alone."""
     if address is not None and file is not None:
         raise click.UsageError("--scheduler and --scheduler-file name the same thing; give one of them")
+    if address is not None and re.fullmatch(r"([a-z]+://)?[^/]+:\d+", address) is None:
+        raise click.UsageError(f"--scheduler takes an address with a port, tcp://HOST:8786, and got {address!r}")
     return address or file

@@ -33,8 +33,27 @@ def test_the_version_is_that_of_the_package() -> None:
     assert result.stdout.startswith("cmr-planes ")
 
 
-def test_an_unknown_command_is_a_bad_argument() -> None:
+def test_an_unknown_command_is_a_bad_argument_with_a_proposal() -> None:
     assert CliRunner().invoke(main, ["explode"]).exit_code == ExitCode.BAD_ARGUMENTS
+    assert "there is no command 'extrakt'; did you mean 'extract'?" in CliRunner().invoke(main, ["extrakt"]).stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"), [(["help"], "Commands:"), (["help", "verify"], "Compare every shard"), (["-V"], "cmr-planes ")]
+)
+def test_help_and_version_are_taken_as_people_type_them(words: list[str], expected: str) -> None:
+    result = CliRunner().invoke(main, words, prog_name="cmr-planes")
+    assert (result.exit_code, expected in result.stdout) == (ExitCode.DONE, True)
+
+
+def test_an_interrupt_before_a_command_begins_has_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cmr_planes.terminal.lazy.LazyCommand.load", interrupted)
+    result = CliRunner().invoke(main, ["inspect", "out.h5"])
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert "nothing was done" in result.stderr
 
 
 @pytest.mark.parametrize(
