@@ -7,6 +7,7 @@ back, and serves OHIF beside Orthanc until Ctrl-C. Everything stays on this mach
 import argparse
 import json
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.picture and not options.viewer:
         parser.error("--picture needs --viewer")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that Orthanc's folder goes too
     try:
         run(options.folder, options.run, options.viewer, options.port, options.picture)
     except (DemoError, BrowserError) as error:

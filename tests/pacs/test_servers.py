@@ -85,12 +85,13 @@ def test_https_is_trusted_with_its_certificate_only(https):
 def test_a_server_ends_with_the_process_that_started_it():
     code = (
         "import time; from examples.pacs.servers import running_orthanc\n"
-        "with running_orthanc() as server: print(server.http_port, flush=True); time.sleep(60)"
+        "with running_orthanc() as server: print(server.http_port, server.folder, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as starter:
-        port = int(starter.stdout.readline())
+        port, folder = starter.stdout.readline().split()
         starter.kill()
     until = time.monotonic() + 10
-    while connects(port) and time.monotonic() < until:
+    while connects(int(port)) and time.monotonic() < until:
         time.sleep(0.05)
-    assert not connects(port)
+    assert not connects(int(port))
+    shutil.rmtree(folder)
