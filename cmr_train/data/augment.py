@@ -95,13 +95,13 @@ def sampling_grid(matrices: Tensor, rows: int, columns: int) -> Tensor:
     -------
         Shape (N, rows, columns, 2): (column, row), -1 to 1 from edge to edge of the image.
     """
-    half = matrices.new_tensor([rows / 2, columns / 2])
-    theta = matrices * half / half[:, None]
+    half = rows / 2, columns / 2  # numbers, not a tensor: a tensor made here would be copied, for which CUDA waits in every step
     row = (2 * torch.arange(rows, device=matrices.device) + 1) / rows - 1
     column = (2 * torch.arange(columns, device=matrices.device) + 1) / columns - 1
     grid = matrices.new_empty(len(matrices), rows, columns, 2)
     for coordinate, axis in enumerate((1, 0)):
-        along_rows, along_columns = theta[:, axis, 0, None] * row, theta[:, axis, 1, None] * column
+        along_rows = (matrices[:, axis, 0] * half[0] / half[axis])[:, None] * row
+        along_columns = (matrices[:, axis, 1] * half[1] / half[axis])[:, None] * column
         grid[..., coordinate] = along_rows[:, :, None] + along_columns[:, None, :]
     return grid
 
