@@ -14,6 +14,7 @@ from cmr_train.compute.devices import Compute, choose_device, compute_on
 from cmr_train.compute.distributed import share_statistics
 from cmr_train.models.initial_weights import initialise
 from cmr_train.models.unet import UNet
+from cmr_train.training import loop
 from tests.helpers.training import SMALL, annotate, small_catalogue
 
 pytestmark = [
@@ -99,6 +100,27 @@ def test_other_normalisations_train_in_channels_last(data, tmp_path, norm):
 def test_strong_augmentation_runs_on_the_gpu(data, tmp_path):
     run = cmr_train.pretext(data, tmp_path / "run", **{**ON_GPU, "augmentation": "strong", "schedule": "cosine"})
     assert np.isfinite(losses(run, "loss_positions")).all()
+
+
+@pytest.mark.parametrize("recipe", ["pretext", "finetune"])
+def test_a_step_never_waits_for_the_gpu(data, pretrained, tmp_path, monkeypatch, recipe):
+    """A step that waits leaves the GPU without work; torch finds every wait."""
+    step = loop.step
+
+    def watched(*arguments: object) -> None:
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            step(*arguments)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    monkeypatch.setattr(loop, "step", watched)
+    settings = {**ON_GPU, "iterations": 4, "augmentation": "strong", "precision": "bf16"}
+    if recipe == "pretext":
+        run = cmr_train.pretext(data, tmp_path / "run", **{**settings, "loss": "weighted"})
+    else:
+        run = cmr_train.finetune(data, tmp_path / "run", pretext=pretrained, mode="multitask", **{**settings, "loss": "dice"})
+    assert run.folder.exists()
 
 
 def test_a_deterministic_run_gives_its_weights_again(data, tmp_path):
