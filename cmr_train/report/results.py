@@ -186,7 +186,8 @@ def read_study(folder: Path) -> StudyResults:
             where = cell["folder"]
             if where not in runs:
                 runs[where] = _read_run(folder / where, value.get(TEST_FIELD))
-                if cell["pretext"] is not None and began_from_others(folder / where, pretexts.get(cell["pretext"])):
+                digest = pretexts.get(cell["pretext"])
+                if digest is not None and began_from_others(folder / where, digest):
                     runs[where] = replace(runs[where], state=State.FAILED.value, error=_BEGAN_FROM_OTHERS, table=None)
             names = ("name", "variant", "subjects", "seed", "pretext")
             cells.append(CellResult(**{name: cell[name] for name in names}, mode=TransferMode(cell["mode"]), run=runs[where]))

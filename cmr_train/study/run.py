@@ -55,13 +55,13 @@ def check_folder(plan: StudyPlan, folder: Path, digests: Mapping[Path, str]) -> 
             ]
         )
     pretexts = pretext_digests(folder, [pretext.name for pretext in plan.pretexts])
-    began = [
-        run.folder for run in plan.runs if run.pretext is not None and began_from_others(folder / run.folder, pretexts[run.pretext])
-    ]
+    began = [run for run in plan.runs if run.pretext is not None and began_from_others(folder / run.folder, pretexts[run.pretext])]
     if began:
+        is_missing = began[0].pretext is not None and pretexts[began[0].pretext] is None
+        origin = "a pretext whose weights are missing" if is_missing else "other weights than those of its pretext now"
         raise ConfigError(
             [
-                f"{str(folder / began[0])!r} began from other weights than those of its pretext now ({len(began)} such in all); "
+                f"{str(folder / began[0].folder)!r} began from {origin} ({len(began)} such in all); "
                 "delete these folders, overwrite the study, or choose another folder"
             ]
         )

@@ -81,16 +81,25 @@ def test_networks_that_began_from_another_pretext_are_not_compared(tmp_path):
     plan = plan_study(parse_study({"subjects": [1], "seeds": 1, "modes": ["scratch", "all"], "name": "x"}), study)
     states = {run.name: run.state for run in read_study(study).runs}
     assert states == {"default": "done", "scratch-n1-s0": "done", "all-n1-s0": "done"}
-    for change in ("overwrite", "remove"):
-        if change == "overwrite":
-            (pretext / "final.pt").write_bytes((study / "cells/scratch-n1-s0/final.pt").read_bytes())
-        else:
-            (pretext / "final.pt").unlink()
-        result = next(run for run in read_study(study).runs if run.name == "all-n1-s0")
-        assert (result.state, result.table) == ("failed", None)
-        assert "began from other weights than those of its pretext now" in result.error
-        with pytest.raises(ConfigError, match=r"all-n1-s0' began from other weights than those of its pretext now \(1 such"):
-            check_folder(plan, study, {})
+    (pretext / "final.pt").write_bytes((study / "cells/scratch-n1-s0/final.pt").read_bytes())
+    result = next(run for run in read_study(study).runs if run.name == "all-n1-s0")
+    assert (result.state, result.table) == ("failed", None)
+    assert "began from other weights than those of its pretext now" in result.error
+    with pytest.raises(ConfigError, match=r"all-n1-s0' began from other weights than those of its pretext now \(1 such"):
+        check_folder(plan, study, {})
+
+
+def test_a_study_whose_weights_were_removed_to_save_space_is_reported_and_not_continued(tmp_path):
+    study = make_study(tmp_path, modes=("scratch", "all"), subjects=(1,), seeds=1)
+    pretext, cell = study / "pretexts/default", study / "cells/all-n1-s0"
+    write_json(cell / WEIGHTS_NAME, {"pretext_sha256": hashlib.sha256((pretext / "final.pt").read_bytes()).hexdigest()})
+    (pretext / "final.pt").unlink()
+    result = next(run for run in read_study(study).runs if run.name == "all-n1-s0")
+    assert result.state == "done"
+    assert result.table is not None
+    plan = plan_study(parse_study({"subjects": [1], "seeds": 1, "modes": ["scratch", "all"], "name": "x"}), study)
+    with pytest.raises(ConfigError, match=r"all-n1-s0' began from a pretext whose weights are missing \(1 such"):
+        check_folder(plan, study, {})
 
 
 def test_the_train_set_is_whom_the_run_learnt_from(labelled, tmp_path):
