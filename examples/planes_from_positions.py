@@ -44,6 +44,9 @@ N_ROUNDS = 10
 SCALE_MM = 5.0
 """Distance from the plane at which a box counts half."""
 
+MAX_TILT_DEG = 20.0
+"""Largest angle of a long-axis plane from one that is perpendicular to the slices; prescriptions differ by less."""
+
 Vector: TypeAlias = NDArray[np.float64]
 Centres: TypeAlias = dict[PositionClass, list[Vector]]
 
@@ -78,20 +81,37 @@ def find_centres(planes: Iterable[ImagePlane], maps: Iterable[NDArray[np.uint8]]
     return centres
 
 
-def fit_plane(points_mm: NDArray[np.float64]) -> tuple[UnboundedPlane, float]:
-    """Fit a plane to points, shape (n, 3), by least squares of Cauchy's weights; return it and the root mean square distance."""
+def fit_plane(points_mm: NDArray[np.float64], slice_normal: Vector) -> tuple[UnboundedPlane, float]:
+    """Fit a plane to points, shape (n, 3), by least squares of Cauchy's weights.
+
+    Long-axis planes contain the ventricle's axis, to which the slices are nearly perpendicular. Where boxes are scattered, a free
+    plane can lie down into one slice that has many of them, all at no distance from it: such points are fitted by an upright plane.
+
+    Returns
+    -------
+        The plane, and the root mean square distance of the points from it.
+    """
+    plane, spread = _fit_robustly(points_mm, np.zeros(3))
+    if abs(plane.normal @ slice_normal) > np.sin(np.deg2rad(MAX_TILT_DEG)):
+        plane, spread = _fit_robustly(points_mm, slice_normal)
+    return plane, spread
+
+
+def _fit_robustly(points_mm: NDArray[np.float64], fixed: Vector) -> tuple[UnboundedPlane, float]:
+    """Fit a plane that contains the direction ``fixed``; zeros for any plane."""
+    flat_mm = points_mm - np.outer(points_mm @ fixed, fixed)
     weights = np.ones(len(points_mm))
     for _ in range(N_ROUNDS):
-        centre = weights @ points_mm / weights.sum()
-        offsets = points_mm - centre
-        normal = np.linalg.eigh((weights[:, None] * offsets).T @ offsets)[1][:, 0]
+        centre = weights @ flat_mm / weights.sum()
+        offsets = flat_mm - centre
+        scatter = (weights[:, None] * offsets).T @ offsets
+        normal = np.linalg.eigh(scatter + np.trace(scatter) * np.outer(fixed, fixed))[1][:, 0]
         distances = offsets @ normal
         weights = 1 / (1 + (distances / SCALE_MM) ** 2)
-    spread = float(np.sqrt(weights @ distances**2 / weights.sum()))
-    return UnboundedPlane(centre, normal), spread
+    return UnboundedPlane(weights @ points_mm / weights.sum(), normal), float(np.sqrt(weights @ distances**2 / weights.sum()))
 
 
-def fit(centres: Centres) -> Fitted | None:
+def fit(centres: Centres, slice_normal: Vector) -> Fitted | None:
     """Fit the planes of a subject; None where too few boxes were found, or they lie on no two planes."""
     views = {
         "4ch": (PositionClass.INTERSECTION, *LEFT, *RIGHT),
@@ -101,7 +121,7 @@ def fit(centres: Centres) -> Fitted | None:
         return None
     planes = {}
     for view, numbers in views.items():
-        planes[view], spread = fit_plane(np.concatenate([centres[number] for number in numbers if number in centres]))
+        planes[view], spread = fit_plane(np.concatenate([centres[number] for number in numbers if number in centres]), slice_normal)
         if spread > MAX_SPREAD_MM:
             return None
     if angle_between_normals_deg(planes["2ch"].normal, planes["4ch"].normal) < MIN_LINE_ANGLE_DEG:
@@ -123,7 +143,7 @@ def table_rows(run: Run, catalogue: Catalogue, subjects: Iterable[str]) -> list[
     rows: list[Sequence[object]] = []
     for subject in subjects:
         planes = catalogue.view_attributes(subject, "sax").planes
-        fitted = fit(find_centres(planes, find_maps(run, catalogue, subject)))
+        fitted = fit(find_centres(planes, find_maps(run, catalogue, subject)), planes[0].normal)
         if fitted is None:
             continue
         directions = stated_directions(fitted.left, fitted.anterior)

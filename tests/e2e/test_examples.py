@@ -101,7 +101,7 @@ def test_planes_are_fitted_to_positions(phantoms):
         for subject in ("SYN-0001", "SYN-0002", "SYN-0003"):
             planes, maps = slices_of(catalogue, subject)
             maps[1] = np.roll(maps[1], 9, axis=1)
-            fitted = example.fit(example.find_centres(planes, maps))
+            fitted = example.fit(example.find_centres(planes, maps), planes[0].normal)
             for view, plane in fitted.planes.items():
                 true = truth[subject].planes[CardiacView(view)]
                 assert angle_between_normals_deg(plane.normal, true.normal) < 4
@@ -113,7 +113,25 @@ def test_planes_are_fitted_to_positions(phantoms):
 def test_no_planes_are_fitted_to_the_boxes_of_two_slices(phantoms):
     example = load("planes_from_positions")
     with Catalogue(phantoms) as catalogue:
-        assert example.fit(example.find_centres(*slices_of(catalogue, "SYN-0001", n=2))) is None
+        planes, maps = slices_of(catalogue, "SYN-0001", n=2)
+        assert example.fit(example.find_centres(planes, maps), planes[0].normal) is None
+
+
+def test_planes_stand_upright_where_boxes_are_scattered(phantoms):
+    """A network that has not seen such images scatters its boxes, and finds some of them on a few slices only."""
+    example, random = load("planes_from_positions"), np.random.default_rng(0)
+    truth = read_plane_table(phantoms.parent / "coh/truth/stated_planes.csv").subjects["SYN-0001"].planes
+    with Catalogue(phantoms) as catalogue:
+        planes, maps = slices_of(catalogue, "SYN-0001")
+    middle = len(maps) // 2
+    for number, labels in enumerate(maps):
+        if abs(number - middle) > 1:
+            labels[np.isin(labels, [*example.LEFT, *example.ANTERIOR])] = 0
+        maps[number] = np.roll(labels, random.integers(-4, 5, 2), axis=(0, 1))
+    fitted = example.fit(example.find_centres(planes, maps), planes[0].normal)
+    for view, plane in fitted.planes.items():
+        assert abs(plane.normal @ planes[0].normal) < 0.35
+        assert angle_between_normals_deg(plane.normal, truth[CardiacView(view)].normal) < 15
 
 
 def test_planes_are_found_by_the_network_of_a_pretext(phantoms, tmp_path):
