@@ -40,6 +40,7 @@ def write_report(folder: PathLike) -> Path:
     sections = (*make_sections(results, found, paper),)
     content = {
         "title": results.name,
+        "note": results.note,
         "compared": wording.what_was_compared(results),
         "findings": {variant: wording.findings(results, found, variant) for variant in results.variants},
         "ended": sum(cell.run.table is not None for cell in results.cells),

@@ -87,6 +87,8 @@ class StudyResults:
 
     folder: Path
     name: str
+    note: str
+    """What a reader must know of the data; empty for none."""
     view: CardiacView
     subjects: tuple[int, ...]
     modes: tuple[TransferMode, ...]
@@ -194,6 +196,7 @@ def read_study(folder: Path) -> StudyResults:
         return StudyResults(
             folder=folder,
             name=study["name"],
+            note=study.get("note", ""),
             view=CardiacView(study["view"]),
             subjects=tuple(study["subjects"]),
             modes=tuple(TransferMode(mode) for mode in study["modes"]),

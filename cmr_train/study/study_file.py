@@ -66,6 +66,8 @@ class Study:
 
     name: str
     """Title of the report."""
+    note: str = ""
+    """What a reader of the report must know of the data, under its title."""
     view: CardiacView = setting(CardiacView.SAX, "View of the images.", members=TARGET_VIEWS)
     subjects: tuple[int, ...] = setting(
         (1, 5, 10, 50, 100),
@@ -96,6 +98,7 @@ class Study:
         """Return what JSON can hold."""
         return {
             "name": self.name,
+            "note": self.note,
             "view": self.view.value,
             "subjects": list(self.subjects),
             "modes": [mode.value for mode in self.modes],
@@ -113,7 +116,7 @@ class Study:
 
 STUDY_SETTINGS = settings_of(Study)
 """The settings of a study by name, its variants' aside."""
-STUDY_KEYS = ("name", *STUDY_SETTINGS, "test", *VARIANT_KEYS, "variants")
+STUDY_KEYS = ("name", "note", *STUDY_SETTINGS, "test", *VARIANT_KEYS, "variants")
 """Keys of a study file."""
 
 
@@ -149,11 +152,12 @@ def parse_study(document: Mapping[str, Any]) -> Study:
             _parsed(found, key, _distinct, values[key])
     view = values.get("view") or STUDY_SETTINGS["view"].default
     name = _parsed(found, "name", partial(convert, str), document.get("name", view.title))
+    note = _parsed(found, "note", partial(convert, str), document.get("note", ""))
     variants = _variants(found, document, pretext_per_seed=bool(values.get("pretext_per_seed")))
     test = _other_test_set(found, document["test"]) if "test" in document else None
     if found:
         raise ConfigError([*dict.fromkeys(found)])
-    study = Study(name=name, variants=variants, test=test, **values)
+    study = Study(name=name, note=note, variants=variants, test=test, **values)
     return dataclasses.replace(study, subjects=tuple(sorted(study.subjects)))
 
 

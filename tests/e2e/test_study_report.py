@@ -20,6 +20,7 @@ from cmr_train.data.selection import select_images
 from cmr_train.errors import CheckpointError
 from cmr_train.presets import configure
 from cmr_train.report.page import write_report
+from cmr_train.study.study_file import parse_study
 from tests.helpers.pages import CHROMIUM, Page, probe
 from tests.helpers.study_folders import SETTINGS, make_study
 from tests.helpers.training import annotate, small_catalogue
@@ -85,6 +86,20 @@ def test_a_report_says_that_weights_were_chosen_by_their_validation(tmp_path):
     (made / "study.json").write_text(json.dumps(stored), encoding="utf-8")
     write_report(made)
     assert words in (made / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_report_begins_with_the_note_of_the_study_file(tmp_path):
+    study = make_study(tmp_path, modes=("scratch", "all"), subjects=(1,), seeds=1)
+    note = "The planes of these people were simulated: a < b."
+    value = parse_study({"name": "x", "note": note}).to_json()
+    file = study / "study.json"
+    stored = json.loads(file.read_text(encoding="utf-8"))
+    write_report(study)
+    assert "simulated" not in (study / "report.md").read_text(encoding="utf-8")
+    file.write_text(json.dumps(stored | {"study": stored["study"] | {"note": value["note"]}}), encoding="utf-8")
+    page = write_report(study).read_text(encoding="utf-8")
+    assert note in (study / "report.md").read_text(encoding="utf-8").split("## Findings")[0]
+    assert "simulated: a &lt; b." in page.split("</header>")[0]
 
 
 def test_a_report_is_whole_and_made_again_alike(study):
