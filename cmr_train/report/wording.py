@@ -13,6 +13,11 @@ from cmr_train.report.learning import Learning, last_quarter_change, verdict
 from cmr_train.report.results import RunResult, StudyResults
 from cmr_train.report.tables import signed
 
+MIN_TEST_SUBJECTS = 20
+"""With fewer test subjects the findings of a study carry a caution."""
+MIN_SEEDS = 3
+"""With fewer seeds they do too."""
+
 
 def what_was_compared(results: StudyResults) -> str:
     """Return what the study did, in plain sentences."""
@@ -48,11 +53,24 @@ def findings(results: StudyResults, found: Sequence[Entry], variant: str) -> tup
     sure = [difference for difference in compared if not math.isnan(difference.low)]
     better, worse = sum(difference.low > 0 for difference in sure), sum(difference.high < 0 for difference in sure)
     rest = len(compared) - better - worse
-    summary = (
+    summary = _caution(results) + (
         f"In {counted(len(compared), 'comparison')} of a pretrained method with scratch, the 95 % interval of the paired "
         f"difference in Dice lies above zero in {better}, below zero in {worse}, and includes zero in {rest}."
     )
     return (summary, *sentences)
+
+
+def is_too_small(results: StudyResults) -> bool:
+    """Tell whether a study has too few test subjects or seeds for its findings to hold elsewhere."""
+    return len(results.test_subjects) < MIN_TEST_SUBJECTS or len(results.seeds) < MIN_SEEDS
+
+
+def _caution(results: StudyResults) -> str:
+    """Return what has to be read before the summary of a small study; empty for others."""
+    if not is_too_small(results):
+        return ""
+    sizes = f"{counted(len(results.test_subjects), 'test subject')}, {counted(len(results.seeds), 'seed')}"
+    return f"Too small to conclude from ({sizes}; {MIN_TEST_SUBJECTS} and {MIN_SEEDS} are few already); in these runs alone: "
 
 
 def trend_alt(found: Sequence[Entry], names: Sequence[str]) -> str:

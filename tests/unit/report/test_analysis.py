@@ -220,6 +220,8 @@ def test_the_best_of_a_row_is_the_highest_dice_and_the_smallest_distance(tmp_pat
     assert best(row[:1]) == frozenset()
     summary, at_one = wording.findings(read_study(folder), found, "default")
     assert "lies above zero in 3, below zero in 0, and includes zero in 0" in summary
+    assert summary.startswith("Too small to conclude from (")
+    assert ", 1 seed; 20 and 3 are few already)" in summary
     assert at_one.startswith("With 1 annotated subject, all has the highest mean Dice")
     assert "above zero" in at_one
 
