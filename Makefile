@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 INTEROP := .venv-interop
+BENCH := .venv-bench
 OHIF := .ohif
 OHIF_VERSION := 3.12.10
 FUZZ_SECONDS ?= 60
@@ -62,12 +63,18 @@ $(OHIF)/.done:
 pretext-synthetic: setup   ## pretext networks trained on a hard synthetic cohort, in ./synthetic; made for a GPU
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/synthetic_pretext.sh synthetic
 
-bench: setup   ## speed beside peers; see benchmarks/README.md
-	$(BIN)/python benchmarks/extract.py
-	$(BIN)/python benchmarks/metrics.py
+bench: $(BENCH)/.done   ## speed beside peers, in their own .venv-bench; see benchmarks/README.md
+	$(BENCH)/bin/python benchmarks/extract.py
+	$(BENCH)/bin/python benchmarks/metrics.py
 	test -f demo/out.h5 || $(MAKE) demo
-	$(BIN)/python benchmarks/loader.py demo/out.h5
-	$(BIN)/python benchmarks/step.py demo/out.h5
+	$(BENCH)/bin/python benchmarks/loader.py demo/out.h5
+	$(BENCH)/bin/python benchmarks/step.py demo/out.h5
+	$(BENCH)/bin/python benchmarks/pretext_run.py
+
+$(BENCH)/.done: pyproject.toml constraints.txt benchmarks/requirements.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]' -r benchmarks/requirements.txt
+	touch $@
 
 faults: setup  ## the fault tests at length: 50 kills in all, and 60 full disks
 	$(BIN)/pytest tests/faults --kills 17 --full-disks 20 -rP

@@ -58,7 +58,7 @@ ROWS = {
     "open the catalogue, ms": "open_ms",
     "read its index of SAX, s": "index",
     "first batch of 20, from opening on, s": "batch",
-    "the trainer's check of each subject, s": "check",
+    "the trainer's check of subjects, s": "check",
     "peak memory of the loader, MB": "batch_mb",
 }
 

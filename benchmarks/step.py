@@ -74,18 +74,20 @@ def main() -> None:
             "with the data path": lambda: step(state, task, next(stream), model, compute, 0.001),
             "on one batch": lambda: bare_step(state, images, classes, compute),
         }
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
         for number in range(arguments.rounds + 1):
             for name, way in ways.items():
                 found = time_steps(way, arguments.steps if number else 3, compute)
                 if number:
                     seconds[name].append(found)
         stream.close()
-    middle = {name: statistics.median(found) for name, found in seconds.items()}
+    middle = {name: statistics.median(wall for wall, _ in found) for name, found in seconds.items()}
+    used = {name: statistics.median(cpu for _, cpu in found) for name, found in seconds.items()}
     console = Console()
     for name, found in middle.items():
         console.print(f"{name}: {found * 1e3:,.1f} ms a step, {size / found:,.1f} images/s")
     console.print(f"ratio: {middle['with the data path'] / middle['on one batch']:.3f} on {compute.device}")
+    console.print(f"ratio of CPU time: {used['with the data path'] / used['on one batch']:.3f}")
     if compute.device.type == "cuda":
         rate = flops_a_step(state, images, classes, compute) / middle["with the data path"]
         console.print(f"{rate / 1e12:,.1f} TFLOP/s, {rate / 1e10 / arguments.peak_tflops:.1f} % of {arguments.peak_tflops:g}")
@@ -101,14 +103,14 @@ def bare_step(state: TrainState, images: torch.Tensor, classes: torch.Tensor, co
     optimiser.step()
 
 
-def time_steps(way: Callable[[], None], n_steps: int, compute: Compute) -> float:
-    """Return the seconds of a step."""
+def time_steps(way: Callable[[], None], n_steps: int, compute: Compute) -> tuple[float, float]:
+    """Return the seconds of a step, by the clock and of all cores."""
     wait(compute)
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     for _ in range(n_steps):
         way()
     wait(compute)
-    return (time.perf_counter() - start) / n_steps
+    return (time.perf_counter() - start) / n_steps, (time.process_time() - start_cpu) / n_steps
 
 
 def wait(compute: Compute) -> None:
