@@ -230,7 +230,16 @@ def assert_done(outputs: Path) -> None:
     for dicom in (outputs / "anonymous" / "dicom", _named(outputs) / "dicom"):
         assert {path.name.split("_sax_")[0] for path in dicom.iterdir()} == {"SYN-0001", "SYN-0009", "9000001_2"}
     assert any(finds(path.read_bytes()) for path in (_named(outputs) / "dicom").iterdir()), "the search finds what exists"
-    for name in ("out.log", "annotate.log", "pictures/sax-001.png", "predicted/labels", "again/labels", "run/metrics.jsonl"):
+    for name in (
+        "out.log",
+        "annotate.log",
+        "pictures/sax-001.png",
+        "qc.html",
+        "qc.csv",
+        "predicted/labels",
+        "again/labels",
+        "run/metrics.jsonl",
+    ):
         assert (outputs / name).exists()
     for name in ("ukbb/SYN-0001/sa.nii.gz", "bids/sub-9000001/ses-2/cmr", "nnunet/Dataset501_CMR/dataset.json"):
         assert (outputs / name).exists()
