@@ -1,4 +1,4 @@
-"""The README's public recipe, as typed: the pretext on Kaggle DSB2016, labels of ACDC, on phantoms in the layouts of the two sets."""
+"""The public recipe of docs/data_sets.md, as typed: the pretext on Kaggle DSB2016, labels of ACDC, on phantoms in the layouts of the two sets."""
 
 import csv
 import hashlib
@@ -37,7 +37,7 @@ EXTRA = {"extract": ["--workers", "1"], "pretext": TINY, "finetune": SHORT}
 
 def recipe() -> Iterator[tuple[str, str, list[str]]]:
     """Return program, command and arguments of each line, in order."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("Public: Kaggle DSB2016 has")[2]
+    text = (ROOT / "docs/data_sets.md").read_text(encoding="utf-8").partition("\nKaggle DSB2016 has")[2]
     blocks = re.findall(r"^```\n(.*?)^```", text.partition("\n## ")[0], flags=re.MULTILINE | re.DOTALL)
     for line in "".join(blocks).splitlines():
         program, name, *arguments = shlex.split(line)

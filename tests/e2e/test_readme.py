@@ -10,12 +10,19 @@ from click.testing import CliRunner
 from cmr_planes.cli import COMMANDS, main
 from cmr_planes.errors import ExitCode, RejectionCode
 from cmr_planes.phantom.small_study import simple_study, write_study
+from cmr_train.cli import main as train
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CODES = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+SHORT = ["--iterations", "4", "--batch-size", "4", "--base-channels", "2", "--levels", "2", "--threads", "1", "--device", "cpu"]
+EXTRA = {"pretext": [*SHORT, "--rows", "64", "--columns", "72"], "finetune": SHORT[:4] + SHORT[8:]}
+"""What makes a command quick; a transfer has the network and the matrix of its pretext."""
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    return [text for name, text in found if name == language]
 
 
 @pytest.fixture
@@ -50,6 +57,31 @@ def test_every_command_stands_in_the_readme():
     assert [name for name in COMMANDS if f"`cmr-planes {name} " not in README] == []
 
 
-def test_every_exit_code_and_rejection_stands_in_the_readme():
-    assert [code for code in ExitCode if f"\n| {code.value} | " not in README] == []
-    assert [code for code in RejectionCode if f"`{code.value}`" not in README] == []
+def test_the_training_of_the_readme_works_as_typed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    size = ("--slices", "4", "--frames", "10", "--rows", "64", "--columns", "72", "--spacing", "4.2")
+    for folder, seed in (("cohort", "3"), ("fresh", "4")):
+        n = "8" if folder == "cohort" else "1"
+        assert CliRunner().invoke(main, ["phantom", folder, "-n", n, "--seed", seed, *size, "--workers", "1"]).exit_code == 0
+    (tmp_path / "fresh/dicom").rename(tmp_path / "new")
+    layout = ("--box", "7", "--gap", "14", "--workers", "1")
+    extracted = CliRunner().invoke(main, ["extract", "cohort/dicom", "out.h5", "--annotations", "cohort/truth/labels", *layout])
+    assert extracted.exit_code == 0, extracted.output
+    (block,) = [block for block in blocks("") if "cmr-train pretext" in block]
+    commands = [line.split("#")[0] for line in block.splitlines()]
+    assert len(commands) == 4
+    for command in commands:
+        program, name, *arguments = shlex.split(command)
+        assert program == "cmr-train"
+        result = CliRunner().invoke(train, [name, *arguments, *EXTRA.get(name, [])])
+        assert result.exit_code == 0, result.output
+    assert len(list((tmp_path / "segmented").rglob("*.nii.gz"))) >= 2
+
+
+def test_the_readme_is_short():
+    assert README.count("\n") <= 120
+
+
+def test_every_exit_code_and_rejection_has_its_meaning():
+    assert [code for code in ExitCode if f"\n| {code.value} | " not in CODES] == []
+    assert [code for code in RejectionCode if f"`{code.value}`" not in CODES] == []
