@@ -16,7 +16,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("exam
 SOURCES = sorted(path for package in ("cmr_planes", "cmr_train") for path in (ROOT / package).rglob("*.py"))
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9](?!-?\{)\b(?!-)")
 OTHER_PROGRAMS = re.compile(
-    r"\b(?:dask|pip|git|torchrun|docker|dx|sbatch|srun|SBATCH|sha256sum|pytest|python -m (?!cmr_)\S+|nnUNetv2\w*|jq|curl|sudo|nohup|uv|apptainer|make|monai\.bundle)\b"
+    r"\b(?:dask|pip|git|torchrun|docker|dx|sbatch|srun|SBATCH|sha256sum|pytest|mypy|python -m (?!cmr_)\S+|nnUNetv2\w*|jq|curl|sudo|nohup|uv|apptainer|make|monai\.bundle)\b"
     r"(?:\\\n|[^\n`'\"])*"
 )
 """The rest of a command line of another program."""
