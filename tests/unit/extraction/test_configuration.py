@@ -47,6 +47,14 @@ def test_another_version_comes_first():
     assert first_difference(stored, identity(replace(OPTIONS, keep_all=True))).startswith("cmr-planes 0.0.1, not ")
 
 
+@pytest.mark.parametrize(("made_by", "this"), [("0.1.0", "1.0.0"), ("1.0.0", "0.1.0")])
+def test_releases_that_make_the_same_resume_each_other(made_by, this):
+    stored, wanted = ({**identity(OPTIONS), "cmr_planes_version": version} for version in (made_by, this))
+    assert first_difference(stored, wanted) == ""
+    assert first_difference(stored, {**wanted, "cmr_planes_version": "2.0.0"}) == f"cmr-planes {made_by}, not 2.0.0"
+    assert first_difference({**stored, "cmr_planes_version": ["1.0.0"]}, wanted).startswith("cmr-planes 1.0.0, not ")
+
+
 def test_an_output_of_an_earlier_release_with_fewer_options_is_said_to_be_one():
     options = {name: value for name, value in OPTIONS.to_json().items() if name not in ("participants", "planes", "world")}
     stored = {**identity(OPTIONS), "configuration": options}
