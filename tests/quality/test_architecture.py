@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("cmr_planes", "cmr_train")
 HEAVY = ("torch", "pydicom", "matplotlib", "scipy", "h5py", "numpy")
 ROOT_MODULES = {
-    "cmr_planes": {"__init__", "errors", "fates", "views"},
+    "cmr_planes": {"__init__", "__main__", "errors", "fates", "views"},
     "cmr_train": {"__init__", "__main__", "choices", "config", "errors", "presets"},
 }
 FRONT_DOORS = {"cmr_planes", "cmr_train", "cmr_planes.geometry"}
