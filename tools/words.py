@@ -17,9 +17,7 @@ PAGES = ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "examples/*.md", "bench
 PACKAGES = ("cmr_planes", "cmr_train")
 OFF = re.compile(r"(?:<!--|#) words: off")
 
-THINGS = (
-    "one|object|folder|zip|images|steps|lines|rows|files|threads|GiB|inputs|chunk|shard|view|sheet|process|worker|seconds|pixels"
-)
+THINGS = "one|object|folder|zip|images|steps|lines|rows|files|threads|kB|MB|GB|GiB|inputs|chunk|shard|view|sheet|process|worker|seconds|pixels"
 OF = (
     "subject|step|second|minute|line|core|GPU|view|slice|sheet|worker|file|target|inch|"
     "study|participant|process|case|image|row|machine|node|frame|phase|patient|task|plane|stack|network"
