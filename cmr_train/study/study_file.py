@@ -152,7 +152,7 @@ def parse_study(document: Mapping[str, Any]) -> Study:
             _parsed(found, key, _distinct, values[key])
     view = values.get("view") or STUDY_SETTINGS["view"].default
     name = _parsed(found, "name", partial(convert, str), document.get("name", view.title))
-    note = _parsed(found, "note", partial(convert, str), document.get("note", ""))
+    note = _parsed(found, "note", partial(convert, str), document["note"]) if "note" in document else ""
     variants = _variants(found, document, pretext_per_seed=bool(values.get("pretext_per_seed")))
     test = _other_test_set(found, document["test"]) if "test" in document else None
     if found:
