@@ -14,6 +14,7 @@ from cmr_train.choices import Head, Weights
 from cmr_train.config import NetworkConfig, PlanConfig
 from cmr_train.data.images import HIGH_PERCENT, LOW_PERCENT, MIN_DEVIATION, SAME_PIXELS, Grid
 from cmr_train.errors import CheckpointError, ConfigError
+from cmr_train.runs.identity import in_groups
 from cmr_train.settings.fields import read_group, to_plain
 
 CARD_NAME = "card.json"
@@ -26,6 +27,8 @@ FORMAT, VERSION = "cmr-train network", 1
 """Of the card; cards of a larger number are refused."""
 FILES_FIELD = "files"
 """Field of ``card.json``: the checksum of each file of weights beside it."""
+TENSORS_FIELD = "tensors_sha256"
+"""Field of a card: the checksum of the weights themselves, whatever file holds them."""
 CARD_KEY = "cmr_train_card"
 """Under which a file of weights holds its card."""
 INPUT, OUTPUT = "images", "logits"
@@ -61,6 +64,8 @@ class NetworkCard:
     """Whether these are the last or the best weights of its run."""
     iteration: int
     """Iterations after which they were saved."""
+    tensors_sha256: str | None = None
+    """Checksum of the weights themselves, the same in every form; None on a card of an earlier release."""
     about: Mapping[str, Any] = field(default_factory=dict)
     """For readers: training, data in numbers, scores, licence, versions."""
 
@@ -91,7 +96,11 @@ class NetworkCard:
                 "intensities": _Z_SCORES if grid.is_z_scored else _PERCENTILES,
             },
             "network": {_network_key(type(self.network)): to_plain(dataclasses.asdict(self.network))},
-            "weights": {"which": self.weights.value, "iteration": self.iteration},
+            "weights": {
+                "which": self.weights.value,
+                "iteration": self.iteration,
+                **({} if self.tensors_sha256 is None else {TENSORS_FIELD: in_groups(self.tensors_sha256)}),
+            },
             "about": dict(self.about),
         }
 
@@ -132,6 +141,7 @@ class NetworkCard:
                 network=_network(value["network"]),
                 weights=Weights(value["weights"]["which"]),
                 iteration=int(value["weights"]["iteration"]),
+                tensors_sha256=_tensors_sha256(value["weights"]),
                 about=dict(value["about"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
@@ -165,6 +175,11 @@ def _network(value: Mapping[str, Any]) -> NetworkConfig | PlanConfig:
     kinds: tuple[type[NetworkConfig | PlanConfig], ...] = (NetworkConfig, PlanConfig)
     (kind,) = (kind for kind in kinds if _network_key(kind) in value)
     return read_group(kind, value[_network_key(kind)])
+
+
+def _tensors_sha256(weights: Mapping[str, Any]) -> str | None:
+    """Read the checksum of the weights, which cards of earlier releases lack."""
+    return str(weights[TENSORS_FIELD]).replace(" ", "") if TENSORS_FIELD in weights else None
 
 
 def _grid(value: Mapping[str, Any]) -> Grid:

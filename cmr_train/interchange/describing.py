@@ -47,6 +47,7 @@ def describe(run: Run, licence: str = "") -> NetworkCard:
         network=plan or run.config.network,
         weights=run.weights,
         iteration=run.iteration,
+        tensors_sha256=run.tensors_sha256,
         about={
             "licence": licence or NO_LICENCE,
             **({} if plan is None else {"plan_sha256": in_groups(plan.digest)}),

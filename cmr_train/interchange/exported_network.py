@@ -92,6 +92,11 @@ class ExportedNetwork:
             raise CheckpointError(f"{str(self.path)!r} cannot be read: {error}") from error
 
     @property
+    def tensors_sha256(self) -> str:
+        """Checksum of the weights themselves, from the card; that of their file for a card of an earlier release."""
+        return self.card.tensors_sha256 or self.weights_sha256
+
+    @property
     def validation_dice(self) -> Mapping[str, float]:
         """Nothing: the card does not say."""
         return {}

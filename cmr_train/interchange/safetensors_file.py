@@ -9,9 +9,9 @@ from cmr_planes.system.whole_file import write_whole
 from cmr_train.config import NetworkConfig
 from cmr_train.errors import CheckpointError, TrainError
 from cmr_train.interchange.card import CARD_KEY, NetworkCard
-from cmr_train.interchange.one_head import tensors_of
 from cmr_train.models.network import Network
 from cmr_train.models.planned_unet import PlannedUNet
+from cmr_train.models.tensors import tensors_of
 from cmr_train.models.unet import UNet
 
 _NO_LIBRARY = "this form needs the library safetensors; install it with: pip install 'cmr-planes[export]'"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, Self
 
 import numpy as np
@@ -31,9 +32,9 @@ class Ensemble:
     """Trained networks of one view, task and set of classes; they may differ in matrix, pixel size and size of the network."""
 
     runs: tuple[TrainedNetwork, ...]
-    """In the order of their weights' checksums, so that results do not depend on the order in which they are named."""
+    """In the order of their weights' checksums, so that the order in which they are named, and their form, change no result."""
     weights_sha256: tuple[str, ...]
-    """The checksum of each one's weights."""
+    """The checksum of each one's file of weights."""
 
     @classmethod
     def of(cls, runs: Sequence[TrainedNetwork]) -> Self:
@@ -47,20 +48,20 @@ class Ensemble:
         Raises
         ------
         TrainError
-            Two of them are of other views, tasks or classes, or have the same weights.
+            Two of them are of other views, tasks or classes, or have the same weights, in whatever form.
         CheckpointError
             The weights of one are not there.
         """
-        ordered = sorted(((run.weights_sha256, run) for run in runs), key=lambda pair: pair[0])
+        ordered = sorted(((run.tensors_sha256, run) for run in runs), key=itemgetter(0))
         for run in runs[1:]:
             _check_pair(runs[0], run)
         for (digest, run), (next_digest, other) in pairwise(ordered):
             if digest == next_digest:
                 raise TrainError(
-                    f"runs {str(run.folder)!r} and {str(other.folder)!r} have the same weights, which would count twice; give each "
+                    f"{str(run.folder)!r} and {str(other.folder)!r} have the same weights, which would count twice; give each "
                     "network once"
                 )
-        return cls(runs=tuple(run for _, run in ordered), weights_sha256=tuple(digest for digest, _ in ordered))
+        return cls(runs=tuple(run for _, run in ordered), weights_sha256=tuple(run.weights_sha256 for _, run in ordered))
 
     @property
     def view(self) -> CardiacView:

@@ -17,6 +17,7 @@ from cmr_train.data.splits import Split
 from cmr_train.errors import CheckpointError
 from cmr_train.models.network import Network
 from cmr_train.models.planned_unet import PlannedUNet
+from cmr_train.models.tensors import tensors_sha256
 from cmr_train.models.unet import UNet
 from cmr_train.runs.checkpoint import load_checkpoint
 from cmr_train.runs.folder import (
@@ -120,6 +121,11 @@ class Run:
     def weights_sha256(self) -> str:
         """Checksum of the file of the weights; raises CheckpointError if that is gone."""
         return file_sha256(weights_path(self.folder, self.weights, unfinished=True))
+
+    @property
+    def tensors_sha256(self) -> str:
+        """Checksum of the weights themselves: the same for a run and for what was exported from it, in any form."""
+        return tensors_sha256(self.model, self.head.value)
 
     @property
     def classifier(self) -> TorchClassifier:

@@ -118,6 +118,11 @@ class TrainedNetwork(WithPeople, Protocol):
         ...
 
     @property
+    def tensors_sha256(self) -> str:
+        """Checksum of the weights themselves: the same for a run and for what was exported from it, in any form."""
+        ...
+
+    @property
     def validation_dice(self) -> Mapping[str, float]:
         """Mean Dice on the validation set of the last and of the best weights; empty where that is not known."""
         ...

@@ -1,5 +1,6 @@
 """Networks that were exported: what is in their files, and that they find what their run finds."""
 
+import dataclasses
 import hashlib
 import json
 import subprocess
@@ -10,9 +11,11 @@ import pytest
 import torch
 
 import cmr_train
+from cmr_train.errors import TrainError
 from cmr_train.interchange.card import NetworkCard
 from cmr_train.interchange.exported_network import open_exported
 from cmr_train.interchange.onnx_network import open_onnx
+from cmr_train.prediction.ensemble import Ensemble
 from cmr_train.prediction.inference import find_probabilities, label_images
 from tests.helpers.exports import SPACING_MM, pictures, trained_run
 from tests.helpers.leaks import contents, files_under, found_in
@@ -70,6 +73,21 @@ def test_it_finds_what_its_run_finds(run, exported, form, shape, spacing_mm):
     assert len(np.unique(labels[0])) > 1
     assert (labels[0] == labels[1])[is_clear].all()
     assert (~is_clear).mean() < 0.01
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_network_does_not_count_twice_in_two_forms(run, exported, tmp_path, form):
+    copy = cmr_train.load_run(cmr_train.export(run, tmp_path / "run"), "cpu")
+    for other in (run, copy):
+        with pytest.raises(TrainError, match=f"{form}' and .* have the same weights|' and .*{form}' have the same weights"):
+            Ensemble.of([other, open_exported(exported[form])])
+
+
+def test_a_card_of_an_earlier_release_has_no_checksum_of_weights(exported):
+    beside = json.loads((exported["onnx"] / "card.json").read_text())
+    del beside["weights"]["tensors_sha256"]
+    network = dataclasses.replace(open_exported(exported["onnx"]), card=NetworkCard.from_json(beside, "it"))
+    assert network.tensors_sha256 == network.weights_sha256
 
 
 @pytest.mark.parametrize("form", FORMS)

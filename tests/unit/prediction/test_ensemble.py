@@ -139,3 +139,13 @@ def test_the_same_network_twice_is_refused_by_name(tmp_path):
     shutil.copytree(first, tmp_path / "other")
     with pytest.raises(TrainError, match=r"first' and .*other' have the same weights"):
         Ensemble.of([load_run(first), load_run(tmp_path / "other")])
+
+
+def test_the_same_weights_in_a_file_of_other_bytes_are_refused(tmp_path):
+    """A checkpoint may hold the same tensors after another number of iterations: the best ones of a run that ended there."""
+    first, other = write_run(tmp_path / "first"), write_run(tmp_path / "other")
+    save_checkpoint(other / FINAL_NAME, {"model": load_run(first).model.state_dict(), "iteration": 7})
+    runs = [load_run(first), load_run(other)]
+    assert runs[0].weights_sha256 != runs[1].weights_sha256
+    with pytest.raises(TrainError, match=r"' have the same weights"):
+        Ensemble.of(runs)
