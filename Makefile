@@ -9,7 +9,7 @@ OHIF_VERSION := 3.12.10
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= 1500
 
-.PHONY: help setup test lint types unit demo pacs-demo pacs-picture pretext-synthetic bench fuzz faults interop format clean
+.PHONY: help setup test lint types unit demo pacs-demo pacs-picture docs pretext-synthetic bench fuzz faults interop format clean
 
 help:          ## show this list
 	@grep -E '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -60,6 +60,10 @@ $(OHIF)/.done:
 	cd $(OHIF) && npm pack --silent @ohif/app@$(OHIF_VERSION) && tar xzf ohif-app-$(OHIF_VERSION).tgz && rm ohif-app-$(OHIF_VERSION).tgz
 	touch $@
 
+docs: setup    ## the documentation as a site, in ./site; open site/index.html
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m tools.check docs
+
 pretext-synthetic: setup   ## pretext networks trained on a hard synthetic cohort, in ./synthetic; made for a GPU
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/synthetic_pretext.sh synthetic
 
@@ -92,4 +96,4 @@ $(INTEROP)/.done: pyproject.toml constraints.txt tests/interop/requirements.txt
 	touch $@
 
 clean:         ## remove what the commands above made, except ./synthetic
-	rm -rf $(VENV) $(INTEROP) $(OHIF) demo demo-pacs .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(INTEROP) $(OHIF) demo demo-pacs site .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

@@ -1,6 +1,7 @@
 """The checks of ``make test`` with one command on every system: ``python -m tools.check``, where ``.[train,dev]`` is installed.
 
-``python -m tools.check lint types`` runs some of them, ``python -m tools.check commands`` tries an installation without training.
+``python -m tools.check lint types`` runs some of them, ``python -m tools.check commands`` tries an installation without training,
+and ``python -m tools.check docs`` builds the site of the documentation, where ``.[docs]`` is installed.
 """
 
 import argparse
@@ -66,6 +67,11 @@ def commands(_: Sequence[str]) -> bool:
         return not failed and _trainer_answers(Path(folder))
 
 
+def docs(_: Sequence[str]) -> bool:
+    """Build the documentation's site into ./site; a warning is an error."""
+    return _ran("mkdocs", "build", "--quiet")
+
+
 PLANES = (
     ("phantom", "cohort", "-n", "2", "--seed", "0"),
     ("extract", "cohort/dicom", "out.h5", "--workers", "2", "--shard-size", "1"),
@@ -95,13 +101,19 @@ def _has_training() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
-STEPS: Mapping[str, Callable[[Sequence[str]], bool]] = {"lint": lint, "types": types, "unit": unit, "commands": commands}
+STEPS: Mapping[str, Callable[[Sequence[str]], bool]] = {
+    "lint": lint,
+    "types": types,
+    "unit": unit,
+    "commands": commands,
+    "docs": docs,
+}
 
 
 def _ran(program: str, *words: str, cwd: Path = ROOT) -> bool:
     """Run a program of this environment; return whether it succeeds."""
     print("$", program, *words, flush=True)
-    environment = os.environ | {"PYTHONUTF8": "1"}  # the tests' own texts are UTF-8 on every system
+    environment = os.environ | {"PYTHONUTF8": "1", "NO_MKDOCS_2_WARNING": "1"}  # the tests' own texts are UTF-8 on every system
     return subprocess.run([_found(program), *words], cwd=cwd, env=environment, check=False).returncode == 0
 
 
