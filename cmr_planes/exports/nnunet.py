@@ -11,13 +11,14 @@ from cmr_planes.exports.folder import Staging
 from cmr_planes.exports.options import ExportLabels, ExportOptions
 from cmr_planes.exports.selection import annotated_views
 from cmr_planes.exports.series import ImageSeries, read_series
-from cmr_planes.exports.split import Fold, ParticipantSet, folds, random_sets, read_sets
+from cmr_planes.exports.split import Fold, folds, random_sets, read_split
 from cmr_planes.exports.tally import Tally
 from cmr_planes.exports.volumes import Volume, image_file, json_bytes, label_file, volumes_of
 from cmr_planes.geometry.arrays import BoolArray, LabelArray
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.records import ViewLabels
 from cmr_planes.system.json_text import readable_json
+from cmr_planes.system.participant_sets import ParticipantSet
 from cmr_planes.system.progress import OnProgress, Progress
 from cmr_planes.views import CardiacView, PositionClass, Structure, position_name
 
@@ -80,7 +81,7 @@ def plan_dataset(catalogue: Catalogue, subjects: Mapping[str, tuple[CardiacView,
     table = catalogue.subjects()
     people = dict(zip(table.key, table.participant, strict=True))
     participants = {key: people[key] for key in usable}
-    known = random_sets(participants.values(), options.split_seed) if options.split is None else read_sets(options.split)
+    known = random_sets(participants.values(), options.split_seed) if options.split is None else read_split(options.split)
     of_labels = [name for name in ParticipantSet if options.labels is ExportLabels.POSITIONS or name is not ParticipantSet.PRETEXT]
     sets = {person: known[person] for person in sorted(set(participants.values())) if known.get(person) in of_labels}
     exported = {key: person for key, person in participants.items() if person in sets}

@@ -9,8 +9,8 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from cmr_planes.system.csv_text import read_csv
 from cmr_planes.system.draws import share_index, unit_hash
+from cmr_planes.system.participant_sets import ParticipantSet, read_sets
 from cmr_train.config import DEFAULT_FRACTIONS, DEFAULT_HELD_BACK, are_shares
 from cmr_train.errors import TrainError
 
@@ -36,41 +36,15 @@ class Split:
         return cls(*(tuple(str(key) for key in value[name]) for name in ("train", "validation", "test")))
 
 
-SETS = ("train", "validation", "test", "pretext")
-"""Sets that a split file may name. Those of ``pretext`` have their positions learnt from, never their labels."""
-
-
-def read_split_file(path: Path) -> dict[str, str]:
-    """Read a split: a CSV file in UTF-8 with the columns ``participant`` and ``set``.
-
-    Returns
-    -------
-        The set of each participant, one of :data:`SETS`.
-
-    Raises
-    ------
-    TrainError
-        The file cannot be read or is no such table, names a set that is none, or a participant twice.
-    """
+def read_split_file(path: Path) -> dict[str, ParticipantSet]:
+    """Read participants' sets as :func:`cmr_planes.system.participant_sets.read_sets`; raises TrainError if it is none."""
     try:
-        table = read_csv(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise TrainError(f"split file {str(path)!r} cannot be read: {error}") from error
-    if not table.rows or not {"participant", "set"} <= set(table.columns):
-        raise TrainError(f"split file {str(path)!r} is no table with the columns participant and set")
-    sets: dict[str, str] = {}
-    for row in table.rows:
-        key, name = row.cells["participant"], row.cells["set"].lower()
-        if name not in SETS:
-            raise TrainError(
-                f"split file {str(path)!r}, row {row.number}: the set is {name!r}, one of {', '.join(SETS)} is expected"
-            )
-        if sets.setdefault(key, name) != name:
-            raise TrainError(f"split file {str(path)!r}, row {row.number}: the participant is in two sets, {sets[key]} and {name}")
-    return sets
+        return read_sets(path)
+    except ValueError as error:
+        raise TrainError(str(error)) from error
 
 
-def split_by_file(participants: Iterable[str], sets: Mapping[str, str], *, with_positions: bool) -> Split:
+def split_by_file(participants: Iterable[str], sets: Mapping[str, ParticipantSet], *, with_positions: bool) -> Split:
     """Assign participants to the sets that a file names; those that it does not name are in none.
 
     Parameters
@@ -82,12 +56,12 @@ def split_by_file(participants: Iterable[str], sets: Mapping[str, str], *, with_
     with_positions
         Whether the task is that of positions, which the set ``pretext`` is for too.
     """
-    train = {"train", "pretext"} if with_positions else {"train"}
+    train = {ParticipantSet.TRAIN, *((ParticipantSet.PRETEXT,) if with_positions else ())}
     known = sorted({key for key in participants if key in sets})
     return Split(
         train=tuple(key for key in known if sets[key] in train),
-        validation=tuple(key for key in known if sets[key] == "validation"),
-        test=tuple(key for key in known if sets[key] == "test"),
+        validation=tuple(key for key in known if sets[key] is ParticipantSet.VALIDATION),
+        test=tuple(key for key in known if sets[key] is ParticipantSet.TEST),
     )
 
 

@@ -96,13 +96,25 @@ def test_a_file_names_the_sets(tmp_path):
     assert positions == Split(train=("p1", "p4"), validation=(), test=("p2",))
 
 
+def test_the_split_of_a_run_names_the_sets(tmp_path):
+    (tmp_path / "split.json").write_text('{"train": ["p1"], "validation": ["p3"], "test": ["p2"], "seen_by_pretext": []}')
+    sets = read_split_file(tmp_path / "split.json")
+    assert split_by_file(["p2", "p1", "p4"], sets, with_positions=False) == Split(train=("p1",), validation=(), test=("p2",))
+
+
+def test_a_table_with_other_columns_is_refused(tmp_path):
+    (tmp_path / "split.csv").write_text("subject,set\np1,train\n")
+    with pytest.raises(TrainError, match=r"no such columns; a CSV table with the columns participant and set is expected"):
+        read_split_file(tmp_path / "split.csv")
+
+
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
         (["p1,training"], "row 2: the set is 'training', one of train, validation, test, pretext is expected"),
         (["p1,train", "p1,test"], "row 3: the participant is in two sets, train and test"),
         (["p1"], "row 2: the set is ''"),
-        ([], "no table with the columns participant and set"),
+        ([], "names no participant"),
     ],
 )
 def test_a_file_that_is_no_split_is_refused(tmp_path, rows, sentence):

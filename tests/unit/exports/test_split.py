@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmr_planes.errors import ExportError
-from cmr_planes.exports.split import ParticipantSet, folds, random_sets, read_sets
+from cmr_planes.exports.split import folds, random_sets, read_split
+from cmr_planes.system.participant_sets import ParticipantSet
 from cmr_train.data.splits import Split, split_participants
 
 TRAIN, VALIDATION, TEST, PRETEXT = ParticipantSet
@@ -48,17 +49,17 @@ def test_an_empty_set_is_refused(sets, lacking):
 
 def test_files_of_both_forms_state_the_sets(tmp_path):
     (tmp_path / "split.csv").write_text("participant,set\na,train\nb,Test\nc,validation\nd,pretext\na,train\n")
-    assert read_sets(tmp_path / "split.csv") == {"a": TRAIN, "b": TEST, "c": VALIDATION, "d": PRETEXT}
+    assert read_split(tmp_path / "split.csv") == {"a": TRAIN, "b": TEST, "c": VALIDATION, "d": PRETEXT}
     (tmp_path / "split.json").write_text(json.dumps(Split(("a", "x"), ("c",), ("b",)).to_json()))
-    assert read_sets(tmp_path / "split.json") == {"a": TRAIN, "x": TRAIN, "b": TEST, "c": VALIDATION}
+    assert read_split(tmp_path / "split.json") == {"a": TRAIN, "x": TRAIN, "b": TEST, "c": VALIDATION}
 
 
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
-        ("a.csv", "person,set\na,train\n", "cannot be read"),
-        ("a.csv", "participant,set\na,holdout\n", "participant 1: the set is 'holdout'"),
-        ("a.csv", "participant,set\na,train\na,test\n", "participant 2: the participant is in two sets, train and test"),
+        ("a.csv", "person,set\na,train\n", "has no such columns"),
+        ("a.csv", "participant,set\na,holdout\n", "row 2: the set is 'holdout'"),
+        ("a.csv", "participant,set\na,train\na,test\n", "row 3: the participant is in two sets, train and test"),
         ("a.csv", "participant,set\n", "names no participant"),
         ("a.json", "[1", "cannot be read"),
         ("a.json", '{"train": ["a"]}', "cannot be read"),
@@ -70,6 +71,6 @@ def test_files_of_both_forms_state_the_sets(tmp_path):
 def test_what_is_no_split_is_refused(tmp_path, name, text, sentence):
     (tmp_path / name).write_text(text)
     with pytest.raises(ExportError, match=sentence):
-        read_sets(tmp_path / name)
+        read_split(tmp_path / name)
     with pytest.raises(ExportError, match="cannot be read"):
-        read_sets(tmp_path / "missing.csv")
+        read_split(tmp_path / "missing.csv")
