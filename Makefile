@@ -96,4 +96,4 @@ $(INTEROP)/.done: pyproject.toml constraints.txt tests/interop/requirements.txt
 	touch $@
 
 clean:         ## remove what the commands above made, except ./synthetic
-	rm -rf $(VENV) $(INTEROP) $(OHIF) demo demo-pacs site .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(INTEROP) $(BENCH) $(OHIF) demo demo-pacs site .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

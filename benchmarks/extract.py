@@ -239,7 +239,7 @@ def compare(folder: Path, zips: Sequence[Path], rounds: int, n_subjects: int) ->
 def scaling(folder: Path, zips: Sequence[Path], rounds: int, n_subjects: int) -> Table:
     """Compare one worker with two, and with two separate runs of half the cohort: what this machine can give at most."""
     table = Table(title="workers: median seconds, and peak memory of a worker", title_justify="left")
-    for heading in ("subjects", "1 worker", "2 workers", "2 separate runs", "speed-up", "most possible", "MB a worker"):
+    for heading in ("subjects", "1 worker", "2 workers", "2 separate runs", "speed-up", "most possible", "MB per worker"):
         table.add_column(heading, justify="right")
     for count in (n_subjects, 4 * n_subjects):
         source = cohort(folder / "cohort", zips, count)

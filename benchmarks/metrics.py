@@ -63,7 +63,7 @@ def main() -> None:
     table = Table(
         title=f"{arguments.subjects} subjects, {PHASES} phases, {SLICES} slices, {len(CLASSES)} structures", title_justify="left"
     )
-    for heading in ("", "seconds (median)", "spread", "ms a volume", "times ours", "largest difference"):
+    for heading in ("", "seconds (median)", "spread", "ms per volume", "times ours", "largest difference"):
         table.add_column(heading, justify="right" if heading else "left")
     for name, times in seconds.items():
         difference = np.nanmax(np.abs(results[name] - results["cmr_train"]))

@@ -54,16 +54,16 @@ def types(_: Sequence[str]) -> bool:
     return not [platform for platform in ("linux", "win32") if not _ran("mypy", "--platform", platform)]
 
 
-def unit(words: Sequence[str]) -> bool:
+def unit(options: Sequence[str]) -> bool:
     """Run the tests; without training, those of ``cmr_planes``."""
-    places = [] if words or _has_training() else ["tests", "cmr_planes"]
-    return _ran("pytest", *words, *places)
+    places = [] if options or _has_training() else ["tests", "cmr_planes"]
+    return _ran("pytest", *options, *places)
 
 
 def commands(_: Sequence[str]) -> bool:
     """Run every command of an installation, with or without training, on a synthetic cohort."""
     with tempfile.TemporaryDirectory() as folder:
-        failed = [words for words in PLANES if not _ran("cmr-planes", *words, cwd=Path(folder))]
+        failed = [command for command in PLANES if not _ran("cmr-planes", *command, cwd=Path(folder))]
         return not failed and _trainer_answers(Path(folder))
 
 

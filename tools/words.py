@@ -17,7 +17,10 @@ PAGES = ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "examples/*.md", "bench
 PACKAGES = ("cmr_planes", "cmr_train")
 OFF = re.compile(r"(?:<!--|#) words: off")
 
-THINGS = "one|object|folder|zip|images|steps|lines|rows|files|threads|kB|MB|GB|GiB|inputs|chunk|shard|view|sheet|process|worker|seconds|pixels"
+THINGS = (
+    "one|object|folder|zip|images|steps|lines|rows|files|threads|kB|MB|GB|GiB|"
+    "inputs|chunk|shard|view|sheet|process|worker|seconds|pixels"
+)
 OF = (
     "subject|step|second|minute|line|core|GPU|view|slice|sheet|worker|file|target|inch|"
     "study|participant|process|case|image|row|machine|node|frame|phase|patient|task|plane|stack|network"
@@ -58,9 +61,6 @@ BETTER = {
     r"\bwants? to be\b": "has to be",
 }
 """Pattern, and what to write in its place."""
-
-SUMMARY = re.compile(r"^(?:What|Who|Whether|How|When|Where)\b[^.?]*\.$")
-"""A whole summary that is a question's clause: a noun says it better."""
 
 
 class Hit(NamedTuple):

@@ -51,7 +51,7 @@ def claim_folder(folder: Path, origin: dict[str, Any], *, overwrite: bool) -> No
         if not overwrite:
             raise TrainError(
                 f"{str(folder)!r} holds what another network made, or the same of other data or with other options; choose another "
-                "folder, or overwrite what exists"
+                "folder, or overwrite this one"
             )
         for name in (LABELS, DICOM, PICTURES):
             shutil.rmtree(folder / name, ignore_errors=True)

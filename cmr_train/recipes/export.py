@@ -75,8 +75,8 @@ def export(
 ) -> Path:
     """Write a network without the people that it was trained on.
 
-    ``predict`` takes every form but that for nnU-Net; ``evaluate`` and a transfer take ``run``, as they take a run. Since none says
-    that the network has seen, they need a statement that they are given other people.
+    ``predict`` takes every form but that for nnU-Net; ``evaluate`` and a transfer take ``run``, as they take a run. No form names
+    the participants that the network has seen, so both need the statement that their data are of other people (``people``).
 
     Parameters
     ----------
