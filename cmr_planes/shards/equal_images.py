@@ -16,6 +16,8 @@ from cmr_planes.views import CardiacView
 
 PRINT_LENGTH = 16
 """Hexadecimal digits of a view's print."""
+MOST_NAMED = 5
+"""Other subjects that a note names; how many more there are stands as a number, so that notes stay short whatever is shared."""
 
 
 def view_print(view: ViewRecord) -> str:
@@ -59,10 +61,12 @@ def equal_image_notes(shards: Sequence[Path], subjects: Sequence[Sequence[bytes]
 
 
 def _note(number: int, key: str, view: str, sharing: Sequence[tuple[int, str]]) -> tuple[Any, ...]:
-    """Return a row that names the other subjects by their numbers in the catalogue."""
-    others = ", ".join(f"{other:,}" for other, _ in sharing if other != number)
+    """Return a row that names other subjects by their numbers in the catalogue, the first :data:`MOST_NAMED` of them."""
+    named = [f"{other:,}" for other, _ in sharing[: MOST_NAMED + 1] if other != number][:MOST_NAMED]
+    n_more = len(sharing) - 1 - len(named)
+    others = f"{'subject' if len(sharing) == 2 else 'subjects'} {', '.join(named)}{f' and {n_more:,} more' if n_more else ''}"
     sentence = (
-        f"the {CardiacView(view).title} images are those of subject {others} of this catalogue too, pixel by pixel; they may be "
-        "one person's, so keep them on one side of a split"
+        f"the {CardiacView(view).title} images are those of {others} of this catalogue too, pixel by pixel; they may be one "
+        "person's, so keep them on one side of a split"
     )
     return key, view, NoteCode.EQUAL_IMAGES.value, sentence
