@@ -83,10 +83,9 @@ class NumberedNames:
 
     def with_studies(self, uids: Iterable[str]) -> "NumberedNames":
         """Return names in which new studies have the next numbers, in the order of their UIDs."""
-        numbers = dict(self.numbers)
-        for uid in sorted(uids):
-            numbers.setdefault(self._digest(uid), max(numbers.values(), default=0) + 1)
-        return replace(self, numbers=numbers)
+        new = [digest for digest in map(self._digest, sorted(set(uids))) if digest not in self.numbers]
+        next_number = max(self.numbers.values(), default=0) + 1
+        return replace(self, numbers={**self.numbers, **{digest: next_number + index for index, digest in enumerate(new)}})
 
     def _digest(self, uid: str) -> str:
         return self.key.digest("study", uid)[:_DIGEST_LENGTH]
