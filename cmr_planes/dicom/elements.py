@@ -3,6 +3,9 @@
 What :mod:`cmr_planes.dicom.plain_elements` leaves, pydicom's low-level reader reads (:mod:`cmr_planes.dicom.other_elements`). Raw
 bytes, because seven hundred headers of a study repeat the same few values: those are turned into numbers and text once
 (:mod:`cmr_planes.dicom.values`). What is not asked for is skipped unread.
+
+A damaged SpecificCharacterSet (0008,0005) refuses no file that the walk reads: it concerns names alone, whose other letters are
+then taken as Latin-1. pydicom's reader gives up where the value holds a NUL, and so deflated and big-endian files are refused.
 """
 
 import io

@@ -254,6 +254,23 @@ def test_descriptions_in_other_character_sets(tmp_path: Path, character_set: str
     assert one_frame(tmp_path, data).series_description == name
 
 
+@pytest.mark.parametrize("syntax", [TransferSyntax.EXPLICIT_LITTLE, TransferSyntax.IMPLICIT_LITTLE])
+def test_a_damaged_character_set_costs_letters_of_names_at_most(tmp_path: Path, syntax: TransferSyntax) -> None:
+    data = encode_study(tiny(), transfer_syntax=syntax)[0].data
+    sound = one_frame(tmp_path / "sound", data)
+    damaged = data.replace(b"ISO_IR 100", b"ISO_IR\x00100").replace(b"CINE_segmented_SAX_b1", b"CINE_segmented_\xdcAX_b1")
+    frame = one_frame(tmp_path / "damaged", damaged)
+    name = "CINE_segmented_ÜAX_b1"
+    assert frame == replace(sound, file=frame.file, series_description=name, protocol_name=name)
+
+
+def test_a_damaged_character_set_of_a_big_endian_file_is_refused(tmp_path: Path) -> None:
+    data = encode_study(tiny(), transfer_syntax=TransferSyntax.EXPLICIT_BIG)[0].data.replace(b"ISO_IR 100", b"ISO_IR\x00100")
+    scan = scan_of(tmp_path, [data])
+    assert not scan.frames
+    assert "damaged inside its header" in scan.unreadable[0].sentence
+
+
 def test_an_unknown_character_set_costs_nothing_and_warns_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     data = first_file().replace(b"ISO_IR 100", b"ISO_IR 9X9").replace(b"CINE_segmented_SAX_b1", b"CINE_segmented_\xdcAX_b1")
     with caplog.at_level(logging.DEBUG), warnings.catch_warnings():
