@@ -14,8 +14,10 @@ from cmr_planes.cli import COMMANDS as COMMANDS_OF_PLANES
 from cmr_planes.cli import main as planes
 from cmr_train.cli import main as trainer
 from tests.helpers.cohorts import SMALL_BOXES, write_folders, write_label_maps
-from tests.helpers.other_system import SITE
+from tests.helpers.other_system import OPEN_FILES, SITE
 from tests.helpers.training import options
+
+pytestmark = pytest.mark.skipif(not OPEN_FILES.is_dir(), reason=f"needs {OPEN_FILES}, by which Linux tells the files that are open")
 
 ROOT = Path(__file__).parents[2]
 N_SUBJECTS = 5

@@ -15,6 +15,8 @@ from types import ModuleType
 from typing import Any
 
 OURS = ("cmr_planes", "cmr_train")
+OPEN_FILES = Path("/proc/self/fd")
+"""Where Linux lists the files that a process has open."""
 SITE = "from tests.helpers.other_system import be_windows\nbe_windows()\n"
 """A ``sitecustomize.py``, which Python runs at the start of every process that finds it."""
 
@@ -102,7 +104,7 @@ def _unless_open(change: Any, n_paths: int) -> Any:
 def _open_files() -> list[str]:
     """The files that this process has open."""
     found = []
-    for descriptor in Path("/proc/self/fd").iterdir():
+    for descriptor in OPEN_FILES.iterdir():
         try:
             found.append(str(descriptor.readlink()))
         except OSError:  # that of the listing itself
