@@ -133,7 +133,7 @@ class MemberBytes:
         """Return the first ``count`` bytes, or all if there are fewer."""
         if len(self._head) >= min(count, self.size):
             return self._head
-        if not self._is_simple:  # rare, and no stream of the zip may stay open: starts over
+        if not self._is_simple:  # rare, and no stream of the zip may stay open: start over
             self._head = next(self._archive.inflate_other(self._info, lambda: count), b"")
             return self._head
         if self._stream is None:

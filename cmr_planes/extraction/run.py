@@ -108,7 +108,7 @@ def run_on_executor(
             except Exception as error:
                 raise explain(error, batch) from error
             on_shard(summary)
-            summaries.append(replace(summary, outcomes=()))  # what on_shard was determined is not kept for all subjects
+            summaries.append(replace(summary, outcomes=()))  # what on_shard was told is not kept for all subjects
         on_poll(summaries)
     return summaries
 

@@ -74,7 +74,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Camera:
-    """A far viewer, who examines the point in which the planes meet."""
+    """A far viewer, whose eye is on the point in which the planes meet."""
 
     centre_mm: FloatArray
     right: FloatArray

@@ -1,4 +1,4 @@
-"""Two runs at once on one output: the second is determined who has it, and a run that died has nothing."""
+"""Two runs at once on one output: the second is told which process has it, and a run that died has nothing."""
 
 import errno
 import multiprocessing

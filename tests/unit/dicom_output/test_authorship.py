@@ -1,4 +1,4 @@
-"""A file of this software is determined from any other, and from one that was changed."""
+"""A file of this software is distinguished from any other, and from one that was changed."""
 
 import hashlib
 import io
