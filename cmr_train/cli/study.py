@@ -140,7 +140,7 @@ def study(
     recipe.prepare_folder(plan, folder, digests, overwrite=overwrite)
     n_jobs, gpus = _local_slots(plan, jobs)
     threads = max(1, n_cores() // n_jobs) if executor is Engine.LOCAL and not gpus and n_jobs > 1 else None
-    with _engine(executor, folder, n_jobs, gpus, cluster, slurm) as submit, shown("study", "runs") as on_progress:
+    with _engine(executor, folder, n_jobs, gpus, cluster, slurm) as submit, shown("study", "iterations") as on_progress:
         outcomes = recipe.run_study(
             plan, folder, submit, facts=facts, threads=threads, on_progress=on_progress, on_message=partial(say, style="yellow")
         )

@@ -18,6 +18,7 @@ from cmr_train.runs.versions import versions
 from cmr_train.study.engines import Handle, Submit
 from cmr_train.study.job import TEST_FIELD, Job, Outcome, State, is_done, test_set_digests
 from cmr_train.study.plan import NETWORKS, PRETEXTS, Pretext, StudyPlan, StudyRun
+from cmr_train.study.progress import iterations_done
 from cmr_train.study.study_file import OtherTestSet
 from cmr_train.training.loop import stop_signal
 from cmr_train.training.session import ORIGIN_FIELD, WEIGHTS_NAME
@@ -28,6 +29,8 @@ N_ATTEMPTS = 2
 """Attempts of a run at one start."""
 
 _POLL_SECONDS = 0.1
+_PROGRESS_SECONDS = 2.0
+"""Between two readings of the iterations of the runs."""
 
 
 def catalogue_digests(plan: StudyPlan) -> dict[Path, str]:
@@ -167,7 +170,8 @@ def run_study(
     threads
         CPU threads of each run whose settings have no number; None for torch's choice.
     on_progress
-        Called with the number of runs that have ended, finished ones among them.
+        Called with the iterations of all runs together, and the number of runs that have ended: from time to time, and at the
+        end of each.
     on_message
         Called with a sentence about each run that fails.
 
@@ -186,6 +190,7 @@ def run_study(
                 test = plan.study.test if isinstance(run, StudyRun) else None
                 queue.under_way[run.folder] = submit(_job(run, folder, attempt, facts[run.folder], threads, test))
             queue.take_in()
+            queue.report_if_due()
             time.sleep(_POLL_SECONDS)
     return queue.outcomes
 
@@ -201,7 +206,8 @@ class _Queue:
         self.under_way: dict[str, Handle] = {}
         self.attempts: dict[str, int] = {}
         self.is_stopped = False
-        on_progress(Progress(len(self.outcomes), len(self.runs)))
+        self.report_at = 0.0
+        self._report()
 
     def stop(self) -> None:
         """Ask the runs under way to stop, and drop those that wait."""
@@ -261,8 +267,20 @@ class _Queue:
     def _end(self, name: str, outcome: Outcome) -> None:
         self.outcomes[name] = outcome
         if outcome.state is not State.STOPPED:
-            n_ended = sum(ended.state is not State.STOPPED for ended in self.outcomes.values())
-            self.on_progress(Progress(n_ended, len(self.runs), name))
+            self._report()
+
+    def report_if_due(self) -> None:
+        """Report how far the study is, unless that was done a moment ago."""
+        if time.monotonic() >= self.report_at:
+            self._report()
+
+    def _report(self) -> None:
+        """Report the iterations done, all those of a run that has ended counted, and the number of such runs."""
+        ended = {name for name, outcome in self.outcomes.items() if outcome.state is not State.STOPPED}
+        of_run = {name: run.config.training.iterations for name, run in self.runs.items()}
+        done = sum(n if name in ended else min(n, iterations_done(self.folder / name)) for name, n in of_run.items())
+        self.on_progress(Progress(done, sum(of_run.values()), f"{len(ended)} of {len(of_run)} runs"))
+        self.report_at = time.monotonic() + _PROGRESS_SECONDS
 
 
 def _is_another(run: Path, config: RunConfig, digests: Mapping[Path, str]) -> bool:

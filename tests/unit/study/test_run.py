@@ -99,9 +99,41 @@ def test_a_run_that_fails_once_is_tried_again_and_one_that_fails_twice_is_report
         "cells/a.all-n1-s0: failed: no luck",
         "cells/a.decoder-n1-s0: failed, tried once more: no luck",
     ]
-    assert [(each.done, each.total) for each in progress] == [(n, len(plan.everything)) for n in range(len(plan.everything) + 1)]
-    assert {each.item for each in progress} == {"", *(each.folder for each in plan.everything)}
+    n_runs, total = len(plan.everything), sum(each.config.training.iterations for each in plan.everything)
+    assert [*dict.fromkeys(each.item for each in progress)] == [f"{n} of {n_runs} runs" for n in range(n_runs + 1)]
+    assert (progress[0].done, progress[-1].done, {each.total for each in progress}) == (0, total, {total})
     assert not (tmp_path / "cells/a.decoder-n1-s0").exists()
+
+
+class Training(Ended):
+    """A job that has ended when it is asked for the third time; it has a line of metrics, and part of another, before."""
+
+    def __init__(self, folder: Path, iterations: list[int]) -> None:
+        super().__init__(lambda: DONE)
+        self.folder, self.iterations = folder, iterations
+
+    def done(self) -> bool:
+        if not self.iterations:
+            return True
+        self.folder.mkdir(parents=True, exist_ok=True)
+        line = json.dumps({"iteration": self.iterations.pop(0), "loss_structures": 0.5})
+        (self.folder / "metrics.jsonl").write_text(line + '\n{"iteration": 9')
+        return False
+
+
+def test_progress_moves_within_a_run(tmp_path, monkeypatch):
+    """A line that is being written does not count, and no run has more than its iterations."""
+    monkeypatch.setattr("cmr_train.study.run._PROGRESS_SECONDS", 0.0)
+    document = {"subjects": [1], "seeds": 1, "modes": ["scratch"], "finetune": {"iterations": 50}}
+    plan, progress = plan_study(parse_study(document), tmp_path), []
+    facts = {each.folder: {} for each in plan.everything}
+    run_study(plan, tmp_path, lambda job: Training(Path(job.out), [20, 70]), facts=facts, on_progress=progress.append)
+    (cell,) = plan.everything
+    assert cell.config.training.iterations == 50
+    assert [(each.done, each.total, each.item) for each in progress[:2]] == [(0, 50, "0 of 1 runs"), (20, 50, "0 of 1 runs")]
+    assert progress[2].done == 50
+    assert (progress[-1].done, progress[-1].item) == (50, "1 of 1 runs")
+    assert all(each.done <= 50 for each in progress)
 
 
 def test_a_run_that_would_fail_alike_is_not_tried_again(plan, tmp_path):
@@ -141,7 +173,9 @@ def test_what_is_done_is_not_handed_over_and_what_failed_is(plan, tmp_path):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "cell.json").write_text(json.dumps({"state": state}))
     handed, outcomes, progress, _ = run(plan, tmp_path, lambda *_: DONE)
-    assert (progress[0].done, progress[0].item) == (2, "")
+    n_iterations = {each.folder: each.config.training.iterations for each in plan.everything}
+    assert progress[0].done == n_iterations["pretexts/a"] + n_iterations["cells/a.all-n1-s0"]
+    assert progress[0].item == f"2 of {len(plan.everything)} runs"
     assert {"pretexts/a", "cells/a.all-n1-s0"} & set(handed) == set()
     assert "cells/a.decoder-n1-s0" in handed
     assert {each.state for each in outcomes.values()} == {State.DONE}
