@@ -217,7 +217,7 @@ def pull(
         with _working_folder(folder, state, dry_run=dry_run) as work:
             outcomes: list[StudyOutcome] = []
             try:
-                for outcome in _pull_all(puller, found, naming, work, steps):
+                for outcome in _pull_all(puller, found, naming, (folder, work), steps):
                     outcomes.append(outcome)
                     _write_down(outcome, run_log)
             except BaseException:
@@ -307,14 +307,20 @@ class _Steps:
         self.show(is_due=True)
 
 
-def _pull_all(puller: Puller, found: dict[str, FoundStudy], naming: Naming, work: Path, steps: _Steps) -> Iterator[StudyOutcome]:
-    """Pull study after study; yield what became of each."""
+def _pull_all(
+    puller: Puller, found: dict[str, FoundStudy], naming: Naming, folders: tuple[Path, Path], steps: _Steps
+) -> Iterator[StudyOutcome]:
+    """Pull what is not in the first of two folders yet, study after study, into the second; yield what became of each."""
+    output, work = folders
     failures = 0
     for study in sorted(found.values(), key=lambda one: naming.study(one.uid)):
         folder = StudyFolder(work, naming.study(study.uid), naming)
         error: PacsError | None = None
         try:
-            outcome = _pull_one(puller, study, folder)
+            if StudyFolder(output, folder.path.name, naming).is_complete:
+                outcome: StudyOutcome | None = StudyOutcome(name=folder.path.name, was_there=True)
+            else:
+                outcome = _pull_one(puller, study, folder)
         except DeniedError:
             raise
         except PacsError as failure:
@@ -329,9 +335,7 @@ def _pull_all(puller: Puller, found: dict[str, FoundStudy], naming: Naming, work
 
 
 def _pull_one(puller: Puller, study: FoundStudy, folder: StudyFolder) -> StudyOutcome | None:
-    """Pull a study, unless it is there or cannot be asked for."""
-    if folder.is_complete:
-        return StudyOutcome(name=folder.path.name, was_there=True)
+    """Pull a study, unless it cannot be asked for."""
     if not is_safe_uid(study.uid):
         return StudyOutcome(name=folder.path.name, left_out=(unsafe_uid(folder.path.name),))
     folder.begin()

@@ -160,6 +160,8 @@ def test_a_dry_run_chooses_the_same_and_writes_nothing(filled, tmp_path):
     real = filled.pull(tmp_path / "pulled")
     assert sorted(one.n_series for one in dry.outcomes) == sorted(one.n_series for one in real.outcomes)
     assert dry.n_bytes < real.n_bytes
+    again = filled.pull(tmp_path / "pulled", dry_run=True)
+    assert (again.n_pulled, again.n_there) == (0, real.n_pulled)
 
 
 def test_studies_are_chosen_by_a_list(filled, tmp_path):
