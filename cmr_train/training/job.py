@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.system.run_lock import only_run
 from cmr_train.choices import DeviceKind
 from cmr_train.compute.devices import choose_device, lack_of_mps
@@ -115,6 +116,7 @@ def run_training(train: Training, config: RunConfig, out: Path, *, resume: bool,
     """
     world = world_from_environment()
     heard = reporter if world.is_first else Reporter()
+    Catalogue(config.data.data).close()  # what cannot be opened is refused before the folder is made
     with only_run(out, on_message=heard.on_message) if world.is_first else nullcontext():
         is_finished, config = train_where_possible(train, config, out, resume=resume, overwrite=overwrite, reporter=heard)
     if not is_finished:
