@@ -265,7 +265,7 @@ def test_a_study_of_short_axes_is_told_how_to_keep_them_and_its_equal_planes_are
     assert "--keep-all keeps the images" in result.stdout
     assert "1 subject left out (no_2ch 1, no_4ch 1)" in result.stdout
     listed = run("inspect", "-v", out).stdout
-    (row,) = [line.split() for line in listed.splitlines() if line.rstrip().endswith(" used")]
+    (row,) = [line.split() for line in listed.splitlines() if line.startswith("  1") and line.rstrip().endswith(" used")]
     assert row[1:7] == ["p1", "SAX", "3", "3", "×", "10"]
     result = run("extract", tmp_path / "set", out, "--workers", 1, "--keep-all", "--overwrite")
     assert "1 subject with 6 images in 1 shard; no subject has a 2Ch or 4Ch view (no_2ch, no_4ch)" in result.stdout

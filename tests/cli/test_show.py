@@ -195,7 +195,12 @@ def test_shifts_are_drawn_before_and_after_for_each_long_axis_view(tmp_path: Pat
     (rows,) = sheets
     assert [[seam.title for seam in row] for row in rows] == [
         ["slice 1 · 2Ch · headers", "slice 1 · 2Ch · shifted 5.0 mm", "slice 1 · 4Ch · headers", "slice 1 · 4Ch · shifted 5.8 mm"],
-        ["slice 2 · 2Ch · headers", "slice 2 · 2Ch · shift not given", "slice 2 · 4Ch · headers", "slice 2 · 4Ch · shift not given"],
+        [
+            "slice 2 · 2Ch · headers",
+            "slice 2 · 2Ch · shift not given",
+            "slice 2 · 4Ch · headers",
+            "slice 2 · 4Ch · shift not given",
+        ],
     ]
     assert np.isnan(rows[1][1].image).all()
 
