@@ -82,7 +82,7 @@ def cycle_times(timings: Sequence[FrameTiming]) -> tuple[FloatArray | None, ...]
     Parameters
     ----------
     timings
-        What is known of each slice, those first that phases are searched for on.
+        What is known of each slice, those first on which phases are searched.
 
     Returns
     -------

@@ -156,7 +156,7 @@ def end_diastolic_image(one: Slice, times: FloatArray | None, cycle: CyclePhases
 
 
 def _short_axis_first(views: Iterable[CardiacView]) -> list[CardiacView]:
-    """Return views in the order in which phases are searched for on them."""
+    """Return views in the order in which phases are searched on them."""
     return sorted(views, key=lambda view: view is not CardiacView.SAX)
 
 
@@ -236,7 +236,7 @@ def _n_unreadable(curves: Sequence[CycleCurves]) -> int:
 
 
 def _middle_first(slices: Sequence[Slice], times: SliceTimes) -> Iterator[tuple[Slice, FloatArray]]:
-    """Return the slices that phases are searched for on, and their times, those in the middle of the stack first."""
+    """Return the slices on which phases are searched, and their times, those in the middle of the stack first."""
     timed = {index: known for index, known in enumerate(times) if known is not None}
     shares = {index: systole_share(known, np.ones(len(known), dtype=np.bool_)) for index, known in timed.items()}
     whole = [index for index, share in shares.items() if share >= WHOLE_PART * max(shares.values())]
@@ -247,7 +247,7 @@ def _middle_first(slices: Sequence[Slice], times: SliceTimes) -> Iterator[tuple[
 
 
 def _region_centre(views: Mapping[CardiacView, Sequence[Slice]], middle: ImagePlane) -> FloatArray:
-    """Return where the blood pool is searched for: the planes' intersection, else the middle of the image; LPS, mm."""
+    """Return where the blood pool is expected: the planes' intersection, else the middle of the image; LPS, mm."""
     lines = [views[line.view][0].plane for line in VIEW_LINES[CardiacView.SAX] if line.view in views]
     try:
         return intersect_three_planes(middle, *lines).point_mm if len(lines) == 2 else middle.centre_mm
