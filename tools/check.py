@@ -50,8 +50,14 @@ def lint(_: Sequence[str]) -> bool:
 
 
 def types(_: Sequence[str]) -> bool:
-    """Check types as Linux and as Windows have them: what a system lacks is an error where it is not asked for."""
-    return not [platform for platform in ("linux", "win32") if not _ran("mypy", "--platform", platform)]
+    """Check types as Linux and as Windows have them, both at once: what a system lacks is an error where it is not asked for."""
+    commands = [("mypy", "--platform", platform, "--cache-dir", f".mypy_cache/{platform}") for platform in ("linux", "win32")]
+    started = [(command, _started(*command)) for command in commands]
+    answers = [(command, process.communicate()[0], process.returncode) for command, process in started]
+    for command, said, _ in answers:
+        print("$", *command)
+        print(said, end="", flush=True)
+    return all(code == 0 for *_, code in answers)
 
 
 def unit(options: Sequence[str]) -> bool:
@@ -113,8 +119,19 @@ STEPS: Mapping[str, Callable[[Sequence[str]], bool]] = {
 def _ran(program: str, *words: str, cwd: Path = ROOT) -> bool:
     """Run a program of this environment; return whether it succeeds."""
     print("$", program, *words, flush=True)
-    environment = os.environ | {"PYTHONUTF8": "1", "NO_MKDOCS_2_WARNING": "1"}  # the tests' own texts are UTF-8 on every system
-    return subprocess.run([_found(program), *words], cwd=cwd, env=environment, check=False).returncode == 0
+    return subprocess.run([_found(program), *words], cwd=cwd, env=_environment(), check=False).returncode == 0
+
+
+def _started(program: str, *words: str) -> subprocess.Popen[str]:
+    """Start a program of this environment; its output is read when it ends."""
+    return subprocess.Popen(
+        [_found(program), *words], cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
+    )
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment with UTF-8 for the tests' own texts, on every system."""
+    return os.environ | {"PYTHONUTF8": "1", "NO_MKDOCS_2_WARNING": "1"}
 
 
 def _found(program: str) -> str:
