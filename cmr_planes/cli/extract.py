@@ -17,7 +17,7 @@ from cmr_planes.cli.pacs_options import SourceOrAddress
 from cmr_planes.cli.pulled_source import pulled_source_options, with_pulled_source
 from cmr_planes.cli.reasons import VIEWS_LACKING, closing_sentence, reasons_table
 from cmr_planes.discovery.participants import read_participants
-from cmr_planes.errors import ExitCode, in_order
+from cmr_planes.errors import ExitCode, NoteCode, in_order
 from cmr_planes.extraction.job import ExtractSummary
 from cmr_planes.extraction.job import extract as run_extraction
 from cmr_planes.extraction.options import ExtractOptions
@@ -332,6 +332,12 @@ def _lacking(contents: CatalogueSummary, units: BoxUnits) -> Iterator[str]:
     n_with_positions = sum(view.n_with_positions for view in contents.views)
     if contents.n_images and not n_with_positions:
         yield "No positions: they need SAX, 2Ch and 4Ch of one subject. Labels can be used by 'cmr-train finetune'."
+    n_unsized = sum(note.count for note in contents.notes if note.code == NoteCode.NO_SIZES)
+    if n_unsized:
+        yield (
+            f"The voxel sizes of {counted(n_unsized, 'view')} are not those of a heart ({NoteCode.NO_SIZES.value}): millimetres are not "
+            "known. These images have no positions, and distances and volumes are wrong; restore pixdim in the headers."
+        )
     if units is BoxUnits.PIXELS:
         sizes = {view.view.title: view.spacing_mm.median for view in contents.views if view.n_with_positions and view.spacing_mm}
         odd = [f"{title} {size:.2f}" for title, size in sizes.items() if not PIXEL_SIZES_MM[0] <= size <= PIXEL_SIZES_MM[1]]

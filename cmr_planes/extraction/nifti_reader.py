@@ -177,7 +177,7 @@ def _remarks(volumes: Sequence[VolumeFrames]) -> tuple[tuple[NoteCode, str], ...
     for volume in volumes:
         size = size_remark(volume.grid.sizes_mm, volume.shape)
         remarks += [(NoteCode.NIFTI_GEOMETRY, f"of the NIfTI header, {remark}") for remark in volume.grid.remarks]
-        remarks += [] if size is None else [(NoteCode.NIFTI_GEOMETRY, size)]
+        remarks += [] if size is None else [(NoteCode.NO_SIZES, size)]
     n_not_finite = sum(volume.n_not_finite for volume in volumes)
     if n_not_finite:
         remarks.append((NoteCode.NOT_A_NUMBER, f"{n_not_finite:,} voxels hold no number (NaN) and were set to 0"))
@@ -231,6 +231,7 @@ def _oriented(
         named_phases={view: one.named for view, one in found.items() if one.named},
         source_headers={view: one.volume.grid.header for view, one in found.items()},
         stated_planes=stated.planes,
+        unsized=frozenset(view for view, one in found.items() if NoteCode.NO_SIZES in dict(one.remarks)),
         axes=stated.axes or LPS_AXES,
         annotations=annotations,
         keeps_images=True,

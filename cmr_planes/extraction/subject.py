@@ -138,8 +138,9 @@ def _is_possible(view: CardiacView, subject: SubjectViews, *, is_kept: bool) -> 
     absent = next(iter(_missing_planes(view, subject)), None)
     if absent is None:
         return True, []
-    undirected = f"the {absent.title} file does not say where in the patient it lies"
-    reason = subject.missing.get(absent) or Finding(absent.value, RejectionCode.INVALID_PLANE, undirected)
+    lack = "has voxel sizes that no heart has" if absent in subject.unsized else "does not say where in the patient it lies"
+    unplaced = f"the {absent.title} file {lack}"
+    reason = subject.missing.get(absent) or Finding(absent.value, RejectionCode.INVALID_PLANE, unplaced)
     sentence = reason.sentence
     if absent is not view:
         sentence = f"positions on {view.title} need the {absent.title} plane: {sentence}"
@@ -155,10 +156,10 @@ def _missing_planes(view: CardiacView, subject: SubjectViews) -> tuple[CardiacVi
 
 
 def _is_plane_known(view: CardiacView, subject: SubjectViews, *, is_image: bool) -> bool:
-    """Tell whether a view's plane is known in the patient: stated for a line, or of a file that says where the patient lies."""
+    """Tell whether a view's plane is known in mm in the patient: stated for a line, or of a file that says where the patient lies."""
     if view in subject.stated_planes and not is_image:
         return True
-    if view not in subject.views:
+    if view not in subject.views or view in subject.unsized:
         return False
     return subject.axes is not LPS_AXES or all(one.has_directions for one in subject.views[view])
 

@@ -79,6 +79,8 @@ class SubjectViews:
     """Of views whose source is one NIfTI volume, or one per phase: where its voxels lie, as its header has it."""
     stated_planes: Mapping[CardiacView, UnboundedPlane] = field(default_factory=dict)
     """Planes that a table states; they take the place of the views' own."""
+    unsized: frozenset[CardiacView] = frozenset()
+    """Views whose pixels' sizes in mm are not known: no plane of another view can be intersected with them."""
     axes: PatientAxes = LPS_AXES
     """The patient's directions in the planes' coordinates."""
     planes: tuple[PlaneFate, ...] = ()

@@ -65,6 +65,28 @@ def test_positions_are_those_of_the_dicom_headers(cohort: Path, tmp_path: Path, 
     assert "only as good as that table" in run("inspect", tmp_path / "out.h5").output
 
 
+def test_files_whose_voxel_sizes_are_lost_get_no_positions(cohort: Path, tmp_path: Path) -> None:
+    """Cutting images of ACDC with nibabel's slicer makes each voxel 1 × 1 × 1 mm: planes in mm say nothing about them."""
+    for source in sorted((cohort / "nifti/sax").rglob("*.nii.gz")):
+        affine = nibabel.load(source).affine.copy()
+        affine[:3, :3] /= np.linalg.norm(affine[:3, :3], axis=0)
+        target = tmp_path / "sizeless" / source.parent.name / source.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        nibabel.save(nibabel.Nifti1Image(np.asarray(nibabel.load(source).dataobj), affine), target)
+    out = tmp_path / "out.h5"
+    result = run(
+        "extract", "--nifti", tmp_path / "sizeless", out, "--planes", cohort / "coh/truth/stated_planes.csv", "--units", "mm"
+    )
+    assert result.exit_code == 0, result.output
+    assert "The voxel sizes of 2 views are not those of a heart (no_sizes)" in " ".join(result.output.split())
+    assert centres_px(out, CardiacView.SAX) == {}
+    with cmr_planes.Catalogue(out) as catalogue:
+        reasons = {note.code.value: note.sentence for note in catalogue.notes()}
+        assert catalogue.image(catalogue.subjects().key[0], "sax", "ed", 0).any()
+    assert "the SAX file has voxel sizes that no heart has" in reasons["no_positions"]
+    assert "a stack 4 mm long are not those of a heart" in reasons["no_sizes"]
+
+
 def test_stated_directions_take_the_place_of_the_files(cohort: Path, tmp_path: Path) -> None:
     """A file turned as a whole, as sets without directions are, gives the same boxes if the table turns with it."""
     turn = np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]]) @ np.diag([1.0, -1, -1])
