@@ -335,8 +335,8 @@ def _lacking(contents: CatalogueSummary, units: BoxUnits) -> Iterator[str]:
     n_unsized = sum(note.count for note in contents.notes if note.code == NoteCode.NO_SIZES)
     if n_unsized:
         yield (
-            f"The voxel sizes of {counted(n_unsized, 'view')} are not those of a heart ({NoteCode.NO_SIZES.value}): millimetres are not "
-            "known. These images have no positions, and distances and volumes are wrong; restore pixdim in the headers."
+            f"The voxel sizes of {counted(n_unsized, 'view')} are not those of a heart ({NoteCode.NO_SIZES.value}): millimetres "
+            "are not known. These images have no positions, and distances and volumes are wrong; restore pixdim in the headers."
         )
     if units is BoxUnits.PIXELS:
         sizes = {view.view.title: view.spacing_mm.median for view in contents.views if view.n_with_positions and view.spacing_mm}

@@ -156,7 +156,7 @@ def _missing_planes(view: CardiacView, subject: SubjectViews) -> tuple[CardiacVi
 
 
 def _is_plane_known(view: CardiacView, subject: SubjectViews, *, is_image: bool) -> bool:
-    """Tell whether a view's plane is known in mm in the patient: stated for a line, or of a file that says where the patient lies."""
+    """Tell whether a view's plane is known in mm in the patient: stated for a line, or by a file that has directions."""
     if view in subject.stated_planes and not is_image:
         return True
     if view not in subject.views or view in subject.unsized:
