@@ -94,7 +94,8 @@ class DataConfig:
     )
     split: Path | None = setting(
         None,
-        "CSV file of participants and their sets (train, validation, test, pretext), in place of a random split.",
+        "CSV file of participants and their sets (train, validation, test, pretext), or the split.json of a run, in place of a "
+        "random split.",
         default_text="random",
     )
     split_seed: int = setting(0, "Seed of the random split by participant.")

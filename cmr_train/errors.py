@@ -28,6 +28,8 @@ class SettingProblem:
     """The setting's name."""
     sentence: str
     """The rest of the sentence: ``"must be more than 0, got 0"``."""
+    is_missing: bool = False
+    """Whether it was not given and has to be; the command line then shows its option although it was not typed."""
 
     def __str__(self) -> str:
         return f"{self.setting} {self.sentence}"

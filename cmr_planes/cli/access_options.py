@@ -10,6 +10,7 @@ import click
 from cmr_planes.errors import PacsError, SourceError
 from cmr_planes.pacs.access import CALLING_AET, Access, load_login, load_token
 from cmr_planes.pacs.addresses import PacsAddress, parse_address
+from cmr_planes.terminal.numbers import Number
 from cmr_planes.terminal.options import UserPath
 
 R = TypeVar("R")
@@ -37,7 +38,7 @@ def access_options(command: Callable[..., R]) -> Callable[..., R]:
         "--token-file",
         metavar="FILE",
         type=UserPath(),
-        help="DICOMweb: a bearer token, in a file that only you may read.",
+        help="DICOMweb: a bearer token, in a file that only you may read.  [default: none]",
     )
     @click.option(
         "--login-file",
@@ -58,7 +59,7 @@ def access_options(command: Callable[..., R]) -> Callable[..., R]:
         "--timeout",
         "timeout_seconds",
         metavar="SECONDS",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Number(float, low=0, is_low_included=False),
         default=_DEFAULTS.timeout_seconds,
         show_default=True,
         help="How long the server may take to answer.",

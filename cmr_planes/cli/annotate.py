@@ -48,7 +48,7 @@ def read_classes(context: click.Context, parameter: click.Parameter, value: str 
     "--classes",
     callback=read_classes,
     metavar="MAP",
-    help=f"Structures of NIfTI values or DICOM SEG segments: {', '.join(PRESETS)}, or 1=RV,2=Myo,3=LV.  [by name]",
+    help=f"Structures of NIfTI values or DICOM SEG segments: {', '.join(PRESETS)}, or 1=RV,2=Myo,3=LV.  [default: by name]",
 )
 @pseudonymise_option
 @click.option("--strict", is_flag=True, help="Exit with 1 if any annotation could not be used.")

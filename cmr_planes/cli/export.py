@@ -12,6 +12,7 @@ from cmr_planes.exports.job import ExportSummary
 from cmr_planes.exports.job import export as run_export
 from cmr_planes.exports.options import ExportForm, ExportLabels, ExportOptions
 from cmr_planes.terminal.console import print_json, reports_errors
+from cmr_planes.terminal.numbers import Number
 from cmr_planes.terminal.options import CataloguePath, EnumChoice, UserPath, json_option, quiet_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.text import counted
@@ -40,10 +41,13 @@ _DEFAULTS = ExportOptions(form=ExportForm.NNUNET)
     multiple=True,
     metavar="SOURCE",
     type=UserPath(exists=True),
-    help="ukbb, bids: what OUT.h5 was extracted from, for whole cines beside ED and ES; may be given several times.",
+    help="ukbb, bids: what OUT.h5 was extracted from, for whole cines beside ED and ES; may be given several times."
+    "  [default: ED and ES alone]",
 )
 @pseudonymise_option
-@click.option("--subject", "keys", multiple=True, metavar="KEY", help="Export this subject only; may be given several times.")
+@click.option(
+    "--subject", "keys", multiple=True, metavar="KEY", help="Export this subject only; may be given several times.  [default: all]"
+)
 @click.option(
     "--view", type=EnumChoice([*TARGET_VIEWS]), default=_DEFAULTS.view.value, show_default=True, help="nnunet: view of the images."
 )
@@ -61,9 +65,12 @@ _DEFAULTS = ExportOptions(form=ExportForm.NNUNET)
     "--split",
     metavar="FILE",
     type=UserPath(exists=True, dir_okay=False),
-    help="nnunet: CSV table with the columns participant and set, or a run's split.json.  [a random split, as cmr-train's]",
+    help="nnunet: CSV table with the columns participant and set, or a run's split.json."
+    "  [default: a random split, as cmr-train's]",
 )
-@click.option("--split-seed", type=int, default=_DEFAULTS.split_seed, show_default=True, help="nnunet: seed of the random split.")
+@click.option(
+    "--split-seed", type=Number(int), default=_DEFAULTS.split_seed, show_default=True, help="nnunet: seed of the random split."
+)
 @click.option("--overwrite", is_flag=True, help="Replace files and folders of the same names.")
 @json_option()
 @quiet_option

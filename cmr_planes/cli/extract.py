@@ -30,6 +30,7 @@ from cmr_planes.shards.schema import Codec
 from cmr_planes.shards.summary import CatalogueSummary
 from cmr_planes.shards.summary_json import to_json
 from cmr_planes.terminal.console import is_quiet, print_json, remark, reports_errors
+from cmr_planes.terminal.numbers import Number
 from cmr_planes.terminal.options import (
     EnumChoice,
     UserPath,
@@ -107,7 +108,12 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
 @click.argument("sources", metavar="SOURCE...", nargs=-1, type=SourceOrAddress())
 @click.argument("out", metavar="OUT.h5", type=UserPath(), callback=_out)
 @click.option(
-    "--views", default=",".join(_DEFAULTS.views), show_default=True, callback=_views, help="Views to store; 3ch has no positions."
+    "--views",
+    default=",".join(_DEFAULTS.views),
+    show_default=True,
+    callback=_views,
+    metavar="NAME,NAME,…",
+    help="Views to store; 3ch has no positions.",
 )
 @click.option(
     "--phases",
@@ -123,16 +129,22 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
     show_default=True,
     help="Unit of --box and --gap.",
 )
-@click.option("--box", type=float, help=f"Edge of a box.  [default: {_in_each_unit('size')}]")
-@click.option("--gap", type=float, help=f"Distance of adjacent boxes along a line.  [default: {_in_each_unit('gap')}]")
-@click.option("--min-agreement", type=click.FloatRange(-1, 1), help="Reject views whose images correlate less along a common line.")
+@click.option("--box", type=Number(float, "PX|MM"), help=f"Edge of a box.  [default: {_in_each_unit('size')}]")
+@click.option(
+    "--gap", type=Number(float, "PX|MM"), help=f"Distance of adjacent boxes along a line.  [default: {_in_each_unit('gap')}]"
+)
+@click.option(
+    "--min-agreement",
+    type=Number(float, low=-1, high=1),
+    help="Reject views whose images correlate less than X (-1 to 1) along a common line.  [default: reject none for that]",
+)
 @click.option("--align", is_flag=True, help="Draw boxes where the lines are once breath-holds are aligned by their images.")
 @click.option("--keep-all", is_flag=True, help="Keep images on which no positions can be drawn.")
 @click.option(
     "--names",
     type=UserPath(exists=True, dir_okay=False),
     callback=file_reader(load_names, _DEFAULTS.names),
-    help="TOML table of series names.",
+    help="TOML table of series names.  [default: the built-in one]",
 )
 @click.option(
     "--codec",
@@ -145,7 +157,7 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
     "--annotations",
     metavar="LABELS",
     type=UserPath(exists=True),
-    help="Annotations of the subjects: annotated frames are kept as ED and ES, and labels stored.",
+    help="Annotations of the subjects: annotated frames are kept as ED and ES, and labels stored.  [default: none]",
 )
 @click.option("--nifti", is_flag=True, help="SOURCE holds NIfTI images and label maps of a public set (ACDC, M&Ms), not DICOM.")
 @click.option(
@@ -153,7 +165,8 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
     metavar="PLANES.csv",
     type=UserPath(exists=True, dir_okay=False),
     callback=file_reader(read_plane_table, None),
-    help="With --nifti: table of the 2Ch, 4Ch or SAX planes that the files do not hold, for positions on their images.",
+    help="With --nifti: table of the 2Ch, 4Ch or SAX planes that the files do not hold, for positions on their images."
+    "  [default: none]",
 )
 @click.option(
     "--world",
@@ -161,22 +174,28 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
     default=None,
     help="Coordinates of NIfTI files.  [default: ras, the standard's, unless labels show that they are lps]",
 )
-@click.option("--classes", callback=read_classes, metavar="MAP", help="Structures of the values of annotations, as in 'annotate'.")
+@click.option(
+    "--classes",
+    callback=read_classes,
+    metavar="MAP",
+    help="Structures of the values of annotations, as in 'annotate'.  [default: by name]",
+)
 @click.option(
     "--participants",
     metavar="TABLE.csv",
     type=UserPath(exists=True, dir_okay=False),
     callback=file_reader(read_participants, None),
-    help="Table of subjects' keys and participants (key, participant), where names and headers do not link visits to persons.",
+    help="Table of subjects' keys and participants (key, participant), where names and headers do not link visits to persons."
+    "  [default: none]",
 )
 @pseudonymise_option
 @click.option(
-    "--shard-size", type=click.IntRange(min=1), default=_DEFAULTS.shard_size, show_default=True, help="Subjects in one shard."
+    "--shard-size", type=Number(int, low=1), default=_DEFAULTS.shard_size, show_default=True, help="Subjects in one shard."
 )
-@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
+@click.option("--workers", type=Number(int, low=1), default=None, help="Processes.  [default: one per core]")
 @scheduler_option
 @scheduler_file_option
-@click.option("--resume/--overwrite", default=True, show_default=True, help="Resume an OUT of the same options, or start over.")
+@click.option("--resume/--overwrite", default=True, show_default=True, help="Resume an OUT.h5 of the same options, or start over.")
 @click.option("--retry-left-out", is_flag=True, help="Try all subjects again that were left out, not only changed ones.")
 @click.option("--dry-run", is_flag=True, help="Print the plan, and do nothing.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if anything was left out.")

@@ -37,6 +37,7 @@ pseudonymise_option = click.option(
     metavar="KEYFILE",
     type=UserPath(),
     callback=_pseudonyms,
-    help="Subjects are stored under hashes keyed with this file, which only you may read; OUT.mapping.csv maps them back.",
+    help="Subjects are stored under hashes keyed with this file, which only you may read; OUT.mapping.csv maps them back."
+    "  [default: plain keys]",
 )
 """``--pseudonymise``, for commands that make a catalogue or bring files to it that are named after its subjects."""

@@ -54,21 +54,21 @@ def study_options(command: Command) -> Command:
     """``--modality``, ``--since``, ``--until``, ``--description``, ``--studies``: fields of ``PullOptions``."""
     day = click.DateTime(formats=["%Y-%m-%d", "%Y%m%d"])
     options = (
-        click.option("--modality", default="MR", show_default=True, help="PACS: a modality that a study has."),
-        click.option("--since", metavar="YYYY-MM-DD", type=day, callback=_day, help="PACS: first day of studies."),
-        click.option("--until", metavar="YYYY-MM-DD", type=day, callback=_day, help="PACS: last day of studies."),
+        click.option("--modality", metavar="NAME", default="MR", show_default=True, help="PACS: a modality that a study has."),
+        click.option("--since", metavar="YYYY-MM-DD", type=day, callback=_day, help="PACS: first day of studies.  [default: any]"),
+        click.option("--until", metavar="YYYY-MM-DD", type=day, callback=_day, help="PACS: last day of studies.  [default: any]"),
         click.option(
             "--description",
             metavar="REGEX",
             callback=_pattern,
-            help="PACS: what the description of a study has to hold, in capital letters or not.",
+            help="PACS: what the description of a study has to hold, in capital letters or not.  [default: anything]",
         ),
         click.option(
             "--studies",
             metavar="FILE",
             type=UserPath(),
             callback=file_reader(read_study_list, ()),
-            help="PACS: file with a StudyInstanceUID or accession number per line, which only you may read.",
+            help="PACS: file with a StudyInstanceUID or accession number per line, which only you may read.  [default: all]",
         ),
     )
     return functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)

@@ -17,6 +17,7 @@ from cmr_planes.phantom.quirks import Quirk
 from cmr_planes.phantom.variety import HARD_FRACTIONS
 from cmr_planes.system.cores import n_cores
 from cmr_planes.terminal.console import print_json, reports_errors
+from cmr_planes.terminal.numbers import Number
 from cmr_planes.terminal.options import EnumChoice, UserPath, json_option, quiet_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.text import counted
@@ -36,10 +37,10 @@ def _quirks(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.command()
 @click.argument("folder", metavar="DIR", type=UserPath(file_okay=False))
 @click.option(
-    "-n", "n_subjects", type=click.IntRange(min=1), default=_COHORT.n_subjects, show_default=True, help="Number of subjects."
+    "-n", "n_subjects", type=Number(int, low=1), default=_COHORT.n_subjects, show_default=True, help="Number of subjects."
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=_COHORT.seed, show_default=True, help="The same seed gives the same bytes."
+    "--seed", type=Number(int, low=0), default=_COHORT.seed, show_default=True, help="The same seed gives the same bytes."
 )
 @click.option(
     "--layout",
@@ -49,22 +50,26 @@ def _quirks(context: click.Context, parameter: click.Parameter, value: str) -> t
     help="Folder layout of the DICOM files.",
 )
 @click.option(
-    "--slices", type=click.IntRange(min=1), default=_PROTOCOL.n_slices, show_default=True, help="Number of short-axis slices."
+    "--slices", type=Number(int, low=1), default=_PROTOCOL.n_slices, show_default=True, help="Number of short-axis slices."
 )
 @click.option(
-    "--frames", type=click.IntRange(min=2), default=_PROTOCOL.n_frames, show_default=True, help="Cardiac phases; 2 are ED and ES."
+    "--frames",
+    type=Number(int, low=2),
+    default=_PROTOCOL.n_frames,
+    show_default=True,
+    help="Cardiac phases, 2 or more; 2 are ED and ES.",
 )
-@click.option("--rows", type=click.IntRange(min=16), default=_PROTOCOL.rows, show_default=True, help="Rows of an image.")
-@click.option("--columns", type=click.IntRange(min=16), default=_PROTOCOL.columns, show_default=True, help="Columns of an image.")
+@click.option("--rows", type=Number(int, low=16), default=_PROTOCOL.rows, show_default=True, help="Rows of an image, 16 or more.")
 @click.option(
-    "--spacing", type=click.FloatRange(min=0.1), default=_PROTOCOL.spacing_mm, show_default=True, help="Pixel size in mm."
+    "--columns", type=Number(int, low=16), default=_PROTOCOL.columns, show_default=True, help="Columns of an image, 16 or more."
 )
+@click.option("--spacing", type=Number(float, "MM", low=0.1), default=_PROTOCOL.spacing_mm, show_default=True, help="Pixel size.")
 @click.option(
     "--breath",
-    type=click.FloatRange(min=0),
+    type=Number(float, "MM", low=0),
     default=_PROTOCOL.breath_mm,
     show_default=True,
-    help="Standard deviation in mm of the heart's place from breath-hold to breath-hold, towards head and feet.",
+    help="Standard deviation of the heart's place from breath-hold to breath-hold, towards head and feet.",
 )
 @click.option("--mixed", is_flag=True, help="Matrix and pixel size differ between subjects, as between hospitals.")
 @click.option(
@@ -73,16 +78,22 @@ def _quirks(context: click.Context, parameter: click.Parameter, value: str) -> t
     help="People, scanners, planes and artefacts differ as in real sets; matrix, pixel size and slices are drawn.",
 )
 @click.option("--pathology", type=EnumChoice([*Pathology]), help="Pathology of every subject.  [default: a mixture]")
-@click.option("--quirks", default="", callback=_quirks, help=f"Faults and extras: all, or a list of {', '.join(Quirk)}.")
+@click.option(
+    "--quirks",
+    default="",
+    metavar="NAME,NAME,…",
+    callback=_quirks,
+    help=f"Faults and extras: all, or any of {', '.join(Quirk)}.  [default: none]",
+)
 @click.option("--no-names", is_flag=True, help="Leave series descriptions empty.")
 @click.option(
     "--private-bytes",
-    type=click.IntRange(min=0),
+    type=Number(int, low=0),
     default=_COHORT.private_bytes,
     show_default=True,
-    help="Size of a private header group.",
+    help="Size of a private header group, in bytes.",
 )
-@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
+@click.option("--workers", type=Number(int, low=1), default=None, help="Processes.  [default: one per core]")
 @click.option("--overwrite", is_flag=True, help="Replace an existing cohort.")
 @json_option()
 @quiet_option

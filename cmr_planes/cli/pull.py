@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     metavar="TOML",
     type=UserPath(exists=True, dir_okay=False),
     callback=file_reader(load_names, load_names()),
-    help="TOML table of series names, as in 'extract'.",
+    help="TOML table of series names, as in 'extract'.  [default: the built-in one]",
 )
 @click.option(
     "--pseudonymise",
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     "--log",
     metavar="FILE",
     type=UserPath(dir_okay=False),
-    help="Append to this file what became of each study: one JSON object per line.",
+    help="Append to this file what became of each study: one JSON object per line.  [default: no log]",
 )
 @quiet_option
 @reports_errors(interrupted="what arrived whole is kept, and the same command resumes there")

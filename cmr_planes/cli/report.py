@@ -7,6 +7,7 @@ import click
 from cmr_planes.errors import ExitCode
 from cmr_planes.quality.page import N_PICTURES, write_quality_page
 from cmr_planes.terminal.console import print_json, remark, reports_errors
+from cmr_planes.terminal.numbers import Number
 from cmr_planes.terminal.options import CataloguePath, UserPath, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.text import counted
@@ -23,7 +24,12 @@ from cmr_planes.terminal.text import counted
     help="The page; its table lies beside it.",
 )
 @click.option(
-    "--pictures", "n_pictures", default=N_PICTURES, show_default=True, type=click.IntRange(0, 1000), help="Contact sheets, at most."
+    "--pictures",
+    "n_pictures",
+    default=N_PICTURES,
+    show_default=True,
+    type=Number(int, low=0, high=1000),
+    help="Contact sheets, at most; 0 to 1000.",
 )
 @json_option("Print the files written as JSON.")
 @verbose_option("Write the subjects' keys into page, pictures and table.")

@@ -19,6 +19,7 @@ from cmr_planes.system.progress import Progress
 from cmr_planes.system.suggestion import suggest
 from cmr_planes.system.whole_file import write_whole
 from cmr_planes.terminal.console import print_json, reports_errors, say
+from cmr_planes.terminal.numbers import Number
 from cmr_planes.terminal.options import CataloguePath, EnumChoice, UserPath, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.views import STORED_VIEWS, TARGET_VIEWS, CardiacView
@@ -40,14 +41,14 @@ def _lower_case(context: click.Context, parameter: click.Parameter, value: tuple
     "keys",
     multiple=True,
     metavar="KEY|N",
-    help="Draw this subject only, by its key or its number in the catalogue; may be given several times.",
+    help="Draw this subject only, by its key or its number in the catalogue; may be given several times.  [default: all]",
 )
 @click.option(
     "--view",
     "views",
     multiple=True,
     type=EnumChoice([*STORED_VIEWS]),
-    help="Draw this view only; may be given several times.  [all but 3ch]",
+    help="Draw this view only; may be given several times.  [default: all but 3ch]",
 )
 @click.option(
     "--phase",
@@ -55,10 +56,12 @@ def _lower_case(context: click.Context, parameter: click.Parameter, value: tuple
     multiple=True,
     metavar="NAME",
     callback=_lower_case,
-    help="Draw this phase only (ed, es, 000, …); may be given several times.  [ed and es, or the first]",
+    help="Draw this phase only (ed, es, 000, …); may be given several times.  [default: ed and es, or the first]",
 )
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Maximum number of subjects.")
-@click.option("--per-sheet", default=12, show_default=True, type=click.IntRange(1, 100), help="Images on one sheet.")
+@click.option("--limit", default=20, show_default=True, type=Number(int, low=1), help="Maximum number of subjects.")
+@click.option(
+    "--per-sheet", default=12, show_default=True, type=Number(int, low=1, high=100), help="Images on one sheet, 1 to 100."
+)
 @click.option(
     "--shifts",
     is_flag=True,

@@ -94,13 +94,15 @@ log_option = click.option(
     "--log",
     metavar="FILE",
     type=UserPath(dir_okay=False),
-    help="Append to this file what became of each subject: one JSON object per line; subject keys only with -v.",
+    help="Append to this file what became of each subject: one JSON object per line; subject keys only with -v.  [default: no log]",
 )
 """``--log``, for commands that go through subjects."""
 
 
 scheduler_option = click.option(
-    "--scheduler", metavar="ADDRESS", help="Run on the Dask cluster of this scheduler: tcp://host:8786."
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Run on the Dask cluster of this scheduler: tcp://host:8786.  [default: this machine]",
 )
 """``--scheduler``, for commands that can run on a cluster."""
 
@@ -109,7 +111,7 @@ scheduler_file_option = click.option(
     "--scheduler-file",
     metavar="FILE",
     type=UserPath(exists=True, dir_okay=False),
-    help="The same, with the file into which the scheduler wrote its address.",
+    help="The same, with the file into which the scheduler wrote its address.  [default: none]",
 )
 """``--scheduler-file``, which goes with :data:`scheduler_option`."""
 

@@ -1,5 +1,6 @@
 """Counts, times and measured values as both programs print them."""
 
+from collections.abc import Iterable
 from math import isnan
 
 NO_VALUE = "–"
@@ -24,6 +25,18 @@ def counted(count: int, noun: str, plural: str = "") -> str:
     ('1 subject', '1,200 subjects', '2 studies')
     """
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def listed(words: Iterable[str]) -> str:
+    """Join words as in a sentence.
+
+    Examples
+    --------
+    >>> listed(["LV"]), listed(["LV", "Myo", "RV"])
+    ('LV', 'LV, Myo and RV')
+    """
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def duration(seconds: float) -> str:

@@ -46,7 +46,8 @@ HEADS = {
 @click.option(
     "--split",
     type=UserPath(exists=True, dir_okay=False),
-    help="CSV file of participants and their sets, in place of the run's: --subset is one of these.",
+    help="CSV file of participants and their sets, or a run's split.json, in place of the run's own: --subset is one of these."
+    "  [default: the run's]",
 )
 @click.option(
     "--people",
@@ -55,7 +56,7 @@ HEADS = {
 )
 @people_key_option
 @unfinished_option("Score")
-@click.option("--baseline", type=RUN, help="A run to compare with, on the same subjects.")
+@click.option("--baseline", type=RUN, help="A run to compare with, on the same subjects.  [default: none]")
 @click.option(
     "-o",
     "--out",

@@ -22,14 +22,20 @@ from cmr_train.cli.options import PATH, lists_problems, run_argument, unfinished
     help="Form: a run without its participants, weights for nnU-Net, safetensors, ONNX, or a MONAI bundle.",
 )
 @click.option(
-    "--plans", type=PATH, default=None, help="nnUNetPlans.json of nnU-Net's data set, to be compared with the run's (--to nnunet)."
+    "--plans",
+    type=PATH,
+    default=None,
+    help="nnUNetPlans.json of nnU-Net's data set, to be compared with the run's (--to nnunet).  [default: none]",
 )
-@click.option("--licence", default="", help="Licence of the network, for its card: 'CC BY 4.0'.")
+@click.option(
+    "--licence", metavar="NAME", default="", help="Licence of the network, for its card: 'CC BY 4.0'.  [default: none stated]"
+)
 @click.option(
     "--people-key",
     type=UserPath(exists=True, dir_okay=False),
     callback=key_file,
-    help="Key file for people.json: the participants that the network has seen, as hashes keyed with it (--to run).",
+    help="Key file for people.json: the participants that the network has seen, as hashes keyed with it (--to run)."
+    "  [default: no people.json]",
 )
 @weights_option
 @unfinished_option("Export")

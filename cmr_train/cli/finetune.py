@@ -7,6 +7,7 @@ import click
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import print_json, reports_errors
+from cmr_planes.terminal.sections import SectionedCommand
 from cmr_train.choices import Preset, TransferMode
 from cmr_train.cli.options import (
     DATA_OPTIONS,
@@ -14,6 +15,7 @@ from cmr_train.cli.options import (
     RUN_OPTIONS,
     RUNS,
     RUNTIME_OPTIONS,
+    SECTIONS,
     TRAINING_OPTIONS,
     TRANSFER_OPTIONS,
     lists_problems,
@@ -22,7 +24,7 @@ from cmr_train.cli.options import (
 )
 
 
-@click.command()
+@click.command(cls=SectionedCommand, sections=SECTIONS)
 @with_options(TRANSFER_OPTIONS, RUN_OPTIONS, TRAINING_OPTIONS, NETWORK_OPTIONS, DATA_OPTIONS, RUNTIME_OPTIONS)
 @reports_errors(interrupted="checkpoints that are written are kept, and the same command with --resume resumes from the last one")
 @lists_problems

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import say
+from cmr_planes.terminal.numbers import ANY, WHOLE
 from cmr_planes.terminal.options import EnumChoice, UserPath, json_option, key_file, quiet_option
 from cmr_planes.views import CardiacView
 from cmr_train.choices import AugmentationKind, DeviceKind, Preset, Weights
@@ -38,16 +39,27 @@ def setting_option(setting: Setting) -> Callable[[Command], Command]:
     if kind is bool:
         return click.option(f"{flags[0]}/--no-{flags[0].removeprefix('--')}", setting.name, is_flag=True, default=None, help=text)
     if get_origin(kind) is not tuple:
-        return click.option(*flags, setting.name, type=kind, default=None, help=text)
+        metavar = _metavar_of(setting, kind)
+        return click.option(*flags, setting.name, type=kind, default=None, help=text, metavar=metavar)
     item, *others = get_args(kind)
+    one = _metavar_of(setting, item) or "NAME"
     if others == [...]:
-        return click.option(*flags, setting.name, default=None, help=text)  # text with commas
-    return click.option(*flags, setting.name, type=item, nargs=len(others) + 1, default=None, help=text)
+        return click.option(*flags, setting.name, default=None, help=text, metavar=f"{one},{one},…")  # text with commas
+    length = len(others) + 1
+    return click.option(*flags, setting.name, type=item, nargs=length, default=None, help=text, metavar=" ".join([one] * length))
 
 
 def setting_options(settings: Mapping[str, Setting]) -> tuple[Callable[[Command], Command], ...]:
     """Make the options of several settings, in their order."""
     return tuple(setting_option(setting) for setting in settings.values())
+
+
+def _metavar_of(setting: Setting, kind: Any) -> str | None:  # noqa: ANN401  # as of _kind_of
+    """Return what stands for a number in the help, with the words that may take its place; None where click has a name for it."""
+    number = {"mm": "MM", "pixels": "PX", "degrees": "DEG"}.get(setting.unit, WHOLE if kind is int else ANY)
+    if isinstance(setting.kind, UnionType) and len(without_none(setting.kind)) > 1:
+        return "|".join([number, *without_none(setting.kind)[1]])
+    return number if kind in (int, float) else None
 
 
 def _kind_of(setting: Setting) -> Any:  # noqa: ANN401  # a type, or one of click's
@@ -79,6 +91,8 @@ def _default_of(setting: Setting) -> str:
 
 
 def _shown(value: Any, separator: str = " ") -> str:  # noqa: ANN401  # of any setting
+    if isinstance(value, bool):
+        return "on" if value else "off"
     if isinstance(value, tuple):
         return separator.join(str(item) for item in value)
     return f"{value:,}" if type(value) is int else str(value)
@@ -110,6 +124,16 @@ RUNTIME_OPTIONS = setting_options(settings_of(RuntimeConfig))
 PRETEXT_OPTIONS = setting_options(settings_of(PretextConfig))
 TRANSFER_OPTIONS = setting_options(settings_of(TransferConfig))
 
+SECTIONS = {
+    "Data": _DATA.keys(),
+    "Pretext task": settings_of(PretextConfig).keys(),
+    "Transfer": settings_of(TransferConfig).keys(),
+    "Network": {"plans", "configuration", *settings_of(NetworkConfig)},
+    "Training": settings_of(TrainingConfig).keys(),
+    "Machine": settings_of(RuntimeConfig).keys(),
+}
+"""Headings in the help of a training, and the parameters below them."""
+
 run_argument = click.argument("run", metavar="RUN", type=RUN)
 """The trained run that a command is about."""
 device_option = click.option(
@@ -130,7 +154,8 @@ people_key_option = click.option(
     "--people-key",
     type=UserPath(exists=True, dir_okay=False),
     callback=key_file,
-    help="Key file with which the network, or its pretext, was exported; it shows which of these participants it has seen.",
+    help="Key file with which the network, or its pretext, was exported; it shows which of these participants it has seen."
+    "  [default: none]",
 )
 """``--people-key``: what makes the keyed hashes of an exported network comparable."""
 
@@ -171,8 +196,8 @@ def in_options(problem: SettingProblem | str) -> str:
     if isinstance(problem, str):
         return problem
     context = click.get_current_context()
-    is_typed = context.get_parameter_source(problem.setting) is ParameterSource.COMMANDLINE
-    options = [" / ".join(option.opts) for option in context.command.params if is_typed and option.name == problem.setting]
+    is_named = problem.is_missing or context.get_parameter_source(problem.setting) is ParameterSource.COMMANDLINE
+    options = [" / ".join(option.opts) for option in context.command.params if is_named and option.name == problem.setting]
     return f"{options[0]} {problem.sentence}" if options else str(problem)
 
 

@@ -11,6 +11,7 @@ import click
 
 from cmr_planes.errors import CatalogueFinding, ExitCode, RejectionCode
 from cmr_planes.terminal.console import print_json, remark, reports_errors, say
+from cmr_planes.terminal.numbers import Number
 from cmr_planes.terminal.options import EnumChoice, UserPath, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, Table, print_table, table
@@ -43,7 +44,7 @@ _DOUBT = "doubt"
 @click.option(
     "--rotate",
     "rotate_deg",
-    type=click.FloatRange(0, 45),
+    type=Number(float, low=0, high=45),
     default=0.0,
     help="Also average over images rotated by this many degrees either way, such as 10.  [default: none]",
 )
@@ -51,7 +52,8 @@ _DOUBT = "doubt"
 @click.option(
     "--like",
     type=UserPath(),
-    help="NIfTI image of the same slices on whose grid label maps are written; {subject} in its path stands for the subject's key.",
+    help="NIfTI image of the same slices on whose grid label maps are written; {subject} in its path stands for the subject's key."
+    "  [default: the grid of the source]",
 )
 @click.option(
     "--format",

@@ -7,6 +7,7 @@ import click
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import print_json, reports_errors
+from cmr_planes.terminal.sections import SectionedCommand
 from cmr_train.choices import Preset, PretextTarget
 from cmr_train.cli.options import (
     DATA_OPTIONS,
@@ -16,6 +17,7 @@ from cmr_train.cli.options import (
     RUN_OPTIONS,
     RUNS,
     RUNTIME_OPTIONS,
+    SECTIONS,
     TRAINING_OPTIONS,
     lists_problems,
     view_of,
@@ -24,14 +26,15 @@ from cmr_train.cli.options import (
 from cmr_train.errors import ConfigError
 
 
-@click.command()
+@click.command(cls=SectionedCommand, sections=SECTIONS)
 @click.option(
     "--plans",
     type=PATH,
     default=None,
-    help="nnUNetPlans.json of an nnU-Net data set: train the network of its plan, at its patch size, spacing and z-scores.",
+    help="nnUNetPlans.json of an nnU-Net data set: train the network of its plan, at its patch size, spacing and z-scores."
+    "  [default: the U-Net of --base-channels and --levels]",
 )
-@click.option("--configuration", default=None, help="Configuration of --plans, a 2D one.  [default: 2d]")
+@click.option("--configuration", metavar="NAME", default=None, help="Configuration of --plans, a 2D one.  [default: 2d]")
 @with_options(RUN_OPTIONS, PRETEXT_OPTIONS, TRAINING_OPTIONS, NETWORK_OPTIONS, DATA_OPTIONS, RUNTIME_OPTIONS)
 @reports_errors(interrupted="checkpoints that are written are kept, and the same command with --resume resumes from the last one")
 @lists_problems

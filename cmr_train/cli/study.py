@@ -13,6 +13,7 @@ import click
 from cmr_planes.errors import ExitCode
 from cmr_planes.system.cores import n_cores
 from cmr_planes.terminal.console import print_json, reports_errors, say
+from cmr_planes.terminal.numbers import Number
 from cmr_planes.terminal.options import (
     EnumChoice,
     UserPath,
@@ -24,6 +25,7 @@ from cmr_planes.terminal.options import (
 )
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, print_table, table
+from cmr_planes.terminal.text import counted
 from cmr_train.choices import DeviceKind, Preset, PretextTarget
 from cmr_train.cli.options import PATH, lists_problems, setting_option
 from cmr_train.config import SETTINGS
@@ -58,7 +60,7 @@ def _pairs(context: click.Context, parameter: click.Parameter, value: tuple[str,
 
 @click.command()
 @click.argument("file", metavar="[STUDY.toml]", required=False, type=UserPath(exists=True, dir_okay=False))
-@click.option("--name", help="Title of the report.  [default: the view]")
+@click.option("--name", metavar="TITLE", help="Title of the report.  [default: the view]")
 @setting_option(STUDY_SETTINGS["view"])
 @setting_option(SETTINGS["data"])
 @setting_option(STUDY_SETTINGS["subjects"])
@@ -68,20 +70,35 @@ def _pairs(context: click.Context, parameter: click.Parameter, value: tuple[str,
 @setting_option(STUDY_SETTINGS["pretext_per_seed"])
 @setting_option(STUDY_SETTINGS["few_tested"])
 @click.option("--preset", type=EnumChoice([*Preset]), help="Source of the defaults.  [default: paper]")
-@click.option("--iterations", type=int, callback=_iterations, help="Iterations of the segmentation.  [default: the preset's]")
 @click.option(
-    "--pretext-iterations", type=int, callback=_iterations, help="Iterations of the pretext task.  [default: the preset's]"
+    "--iterations", metavar="N", type=int, callback=_iterations, help="Iterations of the segmentation.  [default: the preset's]"
 )
 @click.option(
-    "--set", "settings", metavar="NAME=VALUE", multiple=True, callback=_pairs, help="Any setting of a run: base_channels=8."
+    "--pretext-iterations",
+    metavar="N",
+    type=int,
+    callback=_iterations,
+    help="Iterations of the pretext task.  [default: the preset's]",
+)
+@click.option(
+    "--set",
+    "settings",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_pairs,
+    help="Any setting of a run, such as base_channels=8; may be given several times.  [default: the preset's]",
 )
 @click.option("-o", "--out", type=PATH, help="Folder of the study.  [default: studies/ and its name]")
-@click.option("--jobs", type=click.IntRange(min=1), help="Parallel runs on this machine.  [default: one per GPU, else 1]")
+@click.option("--jobs", type=Number(int, low=1), help="Parallel runs on this machine.  [default: one per GPU, else 1]")
 @click.option("--executor", type=EnumChoice([*Engine]), default=Engine.LOCAL.value, show_default=True, help="Where the runs go.")
 @scheduler_option
 @scheduler_file_option
 @click.option(
-    "--slurm", metavar="NAME=VALUE", multiple=True, callback=_pairs, help="With slurm: an option of sbatch: partition=gpu."
+    "--slurm",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_pairs,
+    help="With slurm: an option of sbatch, such as partition=gpu; may be given several times.  [default: sbatch's]",
 )
 @click.option("--overwrite", is_flag=True, help="Delete the runs in --out and start over.")
 @click.option("--dry-run", is_flag=True, help="Print the plan, and do nothing.")
@@ -195,10 +212,14 @@ def _print_plan(plan: StudyPlan, facts: Mapping[str, Mapping[str, int]], done: s
         rows.append((name, subjects, span, len(runs), sum(run.folder in done for run in runs)))
     shown = [(*row, row[3] - row[4]) for row in rows]  # type: ignore[operator]  # counts
     columns = {"run": Kind.TEXT, **dict.fromkeys(("subjects", "images", "runs", "finished", "to do"), Kind.NUMBER)}
-    print_table(table(f"{plan.study.name}: {len(plan.runs)} networks on {plan.study.view.title}", columns, shown))
+    title = plan.study.view.title
+    networks = f"{counted(len(plan.runs), 'network')} on {title} images"
+    print_table(table(networks if plan.study.name == title else f"{plan.study.name}: {networks}", columns, shown))
     n_test = facts[plan.runs[0].folder]["n_test"]
+    tested = "the same participant" if n_test == 1 else f"the same {n_test:,} participants"
+    sentence = f"All are tested on {tested}" if len(plan.runs) > 1 else f"It is tested on {counted(n_test, 'participant')}"
     where = "" if plan.study.test is None else f" of {str(plan.study.test.data)!r}"
-    click.echo(f"All are tested on the same {n_test:,} participants{where}.")
+    click.echo(f"{sentence}{where}.")
 
 
 def _target(pretext: Pretext) -> str:
@@ -237,7 +258,8 @@ def _say_end(folder: Path, outcomes: "Mapping[str, Outcome]", *, as_json: bool) 
     states = [outcome.state for outcome in outcomes.values()]
     if State.STOPPED in states:
         n_left = sum(state is not State.DONE for state in states)
-        say(f"stopped; {n_left} of {len(states)} runs are not finished, and the same command resumes there", style="yellow")
+        left = f"{n_left} of {counted(len(states), 'run')}"
+        say(f"stopped; {left} {'is' if n_left == 1 else 'are'} not finished, and the same command resumes there", style="yellow")
         return ExitCode.INTERRUPTED
     page, results = write_report(folder), read_study(folder)
     failed = {name: outcome.error for name, outcome in outcomes.items() if outcome.state is State.FAILED}

@@ -24,9 +24,9 @@ def source(tmp_path_factory):
         (["--box", 0], "must be positive"),
         (["--box", 11, "--gap", 12], "the gap must be at least 15.6"),
         (["--phases", "ed"], "'ed' is not one of"),
-        (["--shard-size", 0], "0 is not in the range"),
-        (["--workers", 0], "0 is not in the range"),
-        (["--min-agreement", 2], "2.0 is not in the range"),
+        (["--shard-size", 0], "must be 1 or more, got 0"),
+        (["--workers", 0], "must be 1 or more, got 0"),
+        (["--min-agreement", 2], "must be -1 to 1, got 2"),
         (["--units", "inches"], "'inches' is not one of"),
     ],
 )

@@ -1,5 +1,6 @@
 """The command group: quick help, no heavy imports, clear refusals; and what the commands share."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,22 @@ def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
     for name, command in COMMANDS.items():
         assert name in result.stdout
         assert command.summary in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("program", "typed", "expected"),
+    [
+        ("cmr_planes", "cmr-planes ex", {"extract", "export"}),
+        ("cmr_train", "cmr-train pretext --pre", {"--preset", "--precision"}),
+        ("cmr_planes", "cmr-planes show out.h5 --view ", {"sax", "2ch", "4ch", "3ch"}),
+    ],
+)
+def test_a_shell_completes_commands_options_and_choices(program, typed, expected):
+    name = program.replace("_", "-")
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" ")), f"_{program.upper()}_COMPLETE": "bash_complete"}
+    code = f"from {program}.cli import main; main(prog_name={name!r})"
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **words}, capture_output=True, text=True, check=False)
+    assert {line.removeprefix("plain,") for line in done.stdout.splitlines()} == expected, done.stderr
 
 
 def test_the_version_is_that_of_the_package() -> None:
