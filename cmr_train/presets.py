@@ -27,6 +27,7 @@ from cmr_train.config import (
     VIEW_STRUCTURES,
     PlanConfig,
     RunConfig,
+    TrainingConfig,
     TransferConfig,
     are_shares,
 )
@@ -91,6 +92,12 @@ def configure(
     if found:
         raise ConfigError(found)
     return config
+
+
+def iterations_of(recipe: Recipe, preset: Preset) -> int:
+    """Return the number of iterations that a preset has for a recipe."""
+    iterations: int = PRESETS[preset][recipe].get("iterations", TrainingConfig().iterations)
+    return iterations
 
 
 def _of_plan(plan: PlanConfig | None, given: Mapping[str, Any]) -> dict[str, Any]:

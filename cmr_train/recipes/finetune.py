@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from cmr_planes.system.key_file import SecretKey, read_key_file
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, ignore_message, ignore_progress
 from cmr_planes.system.whole_file import file_sha256
+from cmr_planes.terminal.text import counted
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Head, Preset, Recipe, TransferMode
 from cmr_train.compute.devices import choose_compute
@@ -19,7 +21,7 @@ from cmr_train.data.splits import Split
 from cmr_train.errors import ConfigError, SettingProblem, TrainError
 from cmr_train.models.initial_weights import initialise
 from cmr_train.models.network import Network
-from cmr_train.presets import configure
+from cmr_train.presets import configure, iterations_of
 from cmr_train.runs.files import write_json
 from cmr_train.runs.folder import LAST_NAME, has_people, newest_pretext, read_catalogues, read_config, read_learnt_from
 from cmr_train.runs.identity import CatalogueIdentity, Seen, identities_of
@@ -42,6 +44,8 @@ from cmr_train.training.session import (
 from cmr_train.training.state import make_state
 from cmr_train.training.tasks import TaskImages, choose_images, make_tasks
 from cmr_train.training.transfer import LoadReport, freeze, load_weights
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def finetune(
@@ -156,7 +160,8 @@ def _new_config(runs: Path, preset: Preset, settings: Mapping[str, Any]) -> RunC
         raise ConfigError(found)
     if mode is TransferMode.SCRATCH:
         return configure(Recipe.FINETUNE, preset, **given)
-    source = given.get("pretext") or newest_pretext(runs, view)
+    newest = None if given.get("pretext") else newest_pretext(runs, view)
+    source = given.get("pretext") or newest
     if source is None:
         raise ConfigError(
             [
@@ -165,10 +170,23 @@ def _new_config(runs: Path, preset: Preset, settings: Mapping[str, Any]) -> RunC
             ]
         )
     pretrained = read_config(source)
+    if newest is not None:
+        _check_length(newest, pretrained)
     taken = inherited(pretrained, mode)
     if mode is TransferMode.MULTITASK and "pretext_data" not in given:
         taken |= {"pretext_data": _data_of_pretext(source, Path(given.get("data", DataConfig().data)))}
     return configure(Recipe.FINETUNE, preset, plan=pretrained.plan, **(taken | given | {"pretext": source}))
+
+
+def _check_length(newest: Path, pretrained: RunConfig) -> None:
+    """Refuse to start from a short try that no one named; raises ConfigError."""
+    done, usual = pretrained.training.iterations, iterations_of(pretrained.recipe, pretrained.preset)
+    if done < usual:
+        sentence = (
+            f"must name a run: the newest finished one of view {pretrained.data.view.title}, {str(newest)!r}, has "
+            f"{counted(done, 'iteration')}, and preset {pretrained.preset} has {usual:,}; name it if it is meant"
+        )
+        raise ConfigError([SettingProblem("pretext", sentence, is_missing=True)])
 
 
 def _data_of_pretext(pretext: Path, data: Path) -> Path | None:
@@ -295,7 +313,7 @@ def held_out_sentence(n: int, config: RunConfig, pretext: RunConfig) -> str:
     config, pretext
         The configurations of the transfer and of its pretext.
     """
-    found = f"the pretext was trained on {n} participants who are in the validation or test set here"
+    found = f"the pretext was trained on {counted(n, 'participant')} of the validation or test set here"
     names = [name for name in ("split", "split_seed", "fractions") if getattr(config.data, name) != getattr(pretext.data, name)]
     if names:
         return f"{found}; use the pretext's {' and '.join(names)}"
@@ -322,7 +340,7 @@ def _transfer(config: RunConfig) -> TransferConfig:
 def _load_pretext(model: Network, transfer: TransferConfig, session: Session) -> LoadReport:
     """Load the pretrained weights."""
     if transfer.pretext is None:
-        session.reporter.on_message("from random weights")
+        session.reporter.on_message("Starting from random weights")
         return load_weights(model, {}, TransferMode.SCRATCH)
     check_pretext(transfer.pretext, session.config.data.view)
     pretrained = read_config(transfer.pretext)
@@ -331,7 +349,17 @@ def _load_pretext(model: Network, transfer: TransferConfig, session: Session) ->
     norm, own = pretrained.network.norm, session.config.network.norm
     if norm is not own:
         raise TrainError(f"{str(transfer.pretext)!r} was trained with norm {norm}, and this run has norm {own}; use the pretext's")
-    tensors = read_weights(transfer.pretext).tensors
-    report = load_weights(model, tensors, transfer.mode, has_decoder=not pretrained.traits.is_pooled)
-    session.reporter.on_message(f"from {str(transfer.pretext)!r}, which learnt {pretrained.traits.meaning}: {report.sentence()}")
+    weights = read_weights(transfer.pretext)
+    report = load_weights(model, weights.tensors, transfer.mode, has_decoder=not pretrained.traits.is_pooled)
+    iterations = counted(weights.iteration, "iteration")
+    session.reporter.on_message(
+        f"Starting from {transfer.pretext} ({pretrained.data.view.title}, {iterations}, {_day(weights_path(transfer.pretext))}), "
+        f"which learnt {pretrained.traits.meaning}: {report.sentence()}"
+    )
     return report
+
+
+def _day(file: Path) -> str:
+    """Return the day on which a file was written, as "22 Nov 2026" in every locale."""
+    day = datetime.fromtimestamp(file.stat().st_mtime).astimezone()
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"

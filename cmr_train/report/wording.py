@@ -1,9 +1,9 @@
 """What the numbers say, in sentences: findings, and the figures' text alternatives."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
-from cmr_planes.terminal.text import counted, decimals
+from cmr_planes.terminal.text import counted, decimals, listed
 from cmr_train.choices import PretextTarget, TransferMode, Weights
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
@@ -21,7 +21,7 @@ MIN_SEEDS = 3
 
 def what_was_compared(results: StudyResults) -> str:
     """Return what the study did, in plain sentences."""
-    modes, numbers = _listed([mode.value for mode in results.modes]), _listed([f"{n:,}" for n in results.subjects])
+    modes, numbers = listed([mode.value for mode in results.modes]), listed([f"{n:,}" for n in results.subjects])
     variants = f" in {len(results.variants)} variants" if len(results.variants) > 1 else ""
     tested = f"{len(results.test_subjects):,} test subjects" if results.test_subjects else "the test subjects"
     also = ", another pretext" if results.pretexts and len(results.seeds) > 1 and results.has_pretext_per_seed else ""
@@ -102,7 +102,7 @@ def learning_alt(found: Sequence[Learning]) -> str:
 
 def example_alt(example: Example) -> str:
     """Say what a figure of segmentations shows, with each network's Dice."""
-    panels = _listed(
+    panels = listed(
         [
             f"{mode.value} with {counted(n, 'subject')} {decimals(panel.dice, 2)}"
             for (n, mode), panel in sorted(example.panels.items(), key=lambda item: (item[0][0], [*TransferMode].index(item[0][1])))
@@ -186,8 +186,3 @@ def _series(row: Sequence[Entry], name: Callable[[Entry], str]) -> str:
 
 def _phase(name: str) -> str:
     return {"ed": "end-diastole", "es": "end-systole"}.get(name, f"frame {name}")
-
-
-def _listed(words: Iterable[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last

@@ -10,6 +10,7 @@ import torch
 
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
+from cmr_planes.terminal.text import counted, listed
 from cmr_planes.views import Structure
 from cmr_train.choices import Head, Subset, TransferMode, Weights
 from cmr_train.compute.devices import Compute
@@ -18,7 +19,7 @@ from cmr_train.config import DataConfig, PretextConfig, RunConfig
 from cmr_train.data.drawn import drawn_structures
 from cmr_train.data.selection import participants, select_images
 from cmr_train.data.splits import choose_participants, read_split_file
-from cmr_train.errors import ConfigError, TrainError
+from cmr_train.errors import ConfigError, SettingProblem, TrainError
 from cmr_train.recipes.finetune import held_out_sentence
 from cmr_train.runs.identity import CatalogueIdentity, Seen, are_same_people
 from cmr_train.runs.known_people import choose_set
@@ -100,7 +101,7 @@ def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
     cohorts: dict[tuple[DataConfig, Path, Head, bool, PretextConfig | None], Cohort] = {}
     pretexts = {pretext.name: pretext.config for pretext in plan.pretexts}
     found: dict[str, dict[str, int]] = {}
-    problems: list[str] = []
+    problems: list[SettingProblem | str] = []
     tests = set()
 
     def cohort(config: RunConfig, head: Head) -> Cohort:
@@ -112,6 +113,7 @@ def survey(plan: StudyPlan) -> dict[str, dict[str, int]]:
             cohorts[key] = _cohort(dataclasses.replace(config, data=data), head, has_test_set=has_test_set)
         return cohorts[key]
 
+    problems += _problems_of_sizes(plan, {run.folder: len(cohort(run.config, run.config.head).train) for run in plan.runs})
     for run in plan.everything:
         people = cohort(run.config, run.config.head)
         problems += _problems_of_run(plan, run, people)
@@ -148,39 +150,55 @@ def _check_equal_keys(config: RunConfig, structures: Cohort, positions: Cohort) 
         are_same_people(positions.catalogue, structures.catalogue, common, config.transfer.people)
 
 
-def _problems_of_tests(tests: Collection[frozenset[str]], *, few_tested: bool) -> Iterator[str]:
+def _problems_of_tests(tests: Collection[frozenset[str]], *, few_tested: bool) -> Iterator[SettingProblem | str]:
     """Say what is wrong with the test sets of a study's variants."""
     n_tested = min(map(len, tests), default=0)
     if n_tested < MIN_TESTED and not few_tested:
-        yield (
-            f"the test set has {n_tested} participants, and fewer than {MIN_TESTED} say little about others; annotate more, give "
-            "the test set a larger share, or allow few_tested"
+        sentence = (
+            f"is needed: the test set has {counted(n_tested, 'participant')}, and fewer than {MIN_TESTED} say little about others; "
+            "else annotate more, or give the test set a larger share (fractions)"
         )
+        yield SettingProblem("few_tested", sentence, is_missing=True)
     if len(tests) > 1:
         yield "the variants are tested on different participants; give them the same subjects, split_seed and fractions"
+
+
+def _problems_of_sizes(plan: StudyPlan, n_there: Mapping[str, int]) -> Iterator[SettingProblem]:
+    """Say which numbers of participants fit, where some are more than there are; ``n_there`` by folder of the runs."""
+    if not any(run.subjects > n_there[run.folder] for run in plan.runs):
+        return
+    most = min(n_there.values())
+    sizes = sorted({size for size in plan.study.subjects if size < most} | {most})
+    sources = listed(dict.fromkeys(repr(str(run.config.data.data)) for run in plan.runs if n_there[run.folder] == most))
+    sentence = (
+        f"can be at most {most:,}, the annotated participants of view {plan.study.view.title} in the training set of {sources}: "
+        f"{','.join(map(str, sizes))} fits"
+    )
+    yield SettingProblem("subjects", sentence, is_missing=True)
 
 
 def _problems_of_run(plan: StudyPlan, run: Pretext | StudyRun, people: Cohort) -> Iterator[str]:
     """Say what makes a run impossible."""
     data, n_there = run.config.data, len(people.train)
     if data.subjects is not None and data.subjects > n_there:
-        what = "annotated participants" if run.config.transfer else f"participants with {run.config.material(run.config.head)}"
-        yield (
-            f"{data.subjects} subjects were asked for, and the training set of {str(data.data)!r} has {n_there} {what} of "
-            f"view {plan.study.view.title}; ask for fewer, or annotate more"
-        )
+        if isinstance(run, Pretext):
+            what = f"{counted(n_there, 'participant')} with {run.config.material(run.config.head)}"
+            yield (
+                f"the pretext is to have {data.subjects:,} participants, and the training set of {str(data.data)!r} has {what} of "
+                f"view {plan.study.view.title}; ask for fewer"
+            )
         return
-    if not isinstance(run, StudyRun):
+    if isinstance(run, Pretext):
         return
     undrawn = people.undrawn(run.config)
     if undrawn:
         yield (
-            f"{run.name}: none of the images of the {run.subjects} participants chosen with seed {run.seed} shows "
+            f"{run.name}: none of the images of the {counted(run.subjects, 'participant')} chosen with seed {run.seed} shows "
             f"{', '.join(undrawn)}, which it is to segment; ask for more participants, or other structures"
         )
     if plan.study.weights is Weights.BEST and len(people.validation) < MIN_PARTICIPANTS:
         yield (
-            f"the validation set of {str(data.data)!r} has {len(people.validation)} annotated participants, and "
+            f"the validation set of {str(data.data)!r} has {counted(len(people.validation), 'annotated participant')}, and "
             f"{MIN_PARTICIPANTS} are needed to choose the best weights; use the last ones, or other fractions"
         )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from cmr_planes.terminal.text import listed
 from cmr_train.choices import TransferMode
 from cmr_train.errors import CheckpointError
 from cmr_train.models.network import Network
@@ -29,11 +30,9 @@ class LoadReport:
         return {"loaded": [*self.loaded], "skipped": [*self.skipped], "new": [*self.new], "frozen": [*self.frozen]}
 
     def sentence(self) -> str:
-        """Say it in one line."""
-        parts = [f"{len(self.loaded)} tensors loaded"]
-        for names, what in ((self.skipped, "skipped"), (self.new, "new")):
-            parts.append(f"{len(names)} {what}" + (f" ({', '.join(_stems(names))})" if names else ""))
-        parts.append(f"{len(self.frozen)} frozen" + (" (the whole encoder)" if self.frozen else ""))
+        """Say it in one line, by the parts of the network."""
+        parts = [f"{listed(_parts(names))} {what}" for names, what in ((self.loaded, "copied"), (self.new, "random")) if names]
+        parts += ["the encoder stays as it is"] if self.frozen else []
         return ", ".join(parts)
 
 
@@ -154,7 +153,12 @@ def _source(name: str) -> str:
     return f"{DECODER_PREFIX}{rest}"
 
 
-def _stems(names: tuple[str, ...]) -> list[str]:
-    """Shorten names to the parts of the network that they belong to."""
-    by_task = (HEAD_PREFIX, DECODERS_PREFIX)
-    return sorted({".".join(name.split(".")[:2]) if name.startswith(by_task) else name.split(".")[0] for name in names})
+def _parts(names: tuple[str, ...]) -> list[str]:
+    """Return the parts of a network that hold some tensors, in words and in the order of the tensors."""
+    return [*dict.fromkeys(_part(name) for name in names)]
+
+
+def _part(name: str) -> str:
+    if name.startswith(HEAD_PREFIX):
+        return f"the head of {name.removeprefix(HEAD_PREFIX).partition('.')[0]}"
+    return f"the {name.partition('.')[0]}"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cmr_planes.terminal.text import counted
 from cmr_train.data.splits import split_participants
 from tests.helpers.training import annotate, options, small_catalogue, train
 
@@ -67,7 +68,7 @@ def test_those_who_are_annotated_after_the_pretext_are_no_test_participants(unla
     done = train("finetune", "--mode", "all", "--data", data, "--pretext", tmp_path / "pretext", "--out", tmp_path / "run", *SMALL)
     assert done.exit_code == 1
     said = " ".join(done.stderr.split())
-    assert f"was trained on {n_seen} participants who are in the validation or test set here: they were not annotated" in said
+    assert f"was trained on {counted(n_seen, 'participant')} of the validation or test set here: they were not annotated" in said
     done = train("finetune", "--mode", "all", "--data", data, "--pretext", tmp_path / "cautious", "--out", tmp_path / "run", *SMALL)
     assert done.exit_code == 0, done.output
 
@@ -118,7 +119,7 @@ def test_a_study_whose_pretext_would_learn_from_its_test_participants_is_refused
     (tmp_path / "study.toml").write_text(f"[pretext]\ndata = {str(unlabelled)!r}\n")
     done = train(*study, tmp_path / "study.toml")
     assert done.exit_code == 2
-    assert "participants who are in the validation or test set here: they were not annotated" in " ".join(done.stderr.split())
+    assert "of the validation or test set here: they were not annotated" in " ".join(done.stderr.split())
     done = train(*study, tmp_path / "study.toml", "--set", "unlabelled_held_back=1")
     assert done.exit_code == 0, done.output
 

@@ -31,7 +31,7 @@ SHORT = ["--batch-size", "4", "--iterations", "11", "--threads", "1", "--device"
 FRAMES = {"ed": 1, "es": 12}
 """Of the real patient002."""
 TINY = [*SHORT, "--rows", "144", "--columns", "160", "--base-channels", "2", "--levels", "2"]
-EXTRA = {"extract": ["--workers", "1"], "pretext": TINY, "finetune": SHORT}
+EXTRA = {"extract": ["--workers", "1"], "pretext": TINY, "finetune": [*SHORT, "--pretext", "runs/pretext-sax"]}
 """What makes each command quick; a transfer has the network and the matrix of its pretext."""
 
 

@@ -16,8 +16,11 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CODES = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
 SHORT = ["--iterations", "4", "--batch-size", "4", "--base-channels", "2", "--levels", "2", "--threads", "1", "--device", "cpu"]
-EXTRA = {"pretext": [*SHORT, "--rows", "64", "--columns", "72"], "finetune": SHORT[:4] + SHORT[8:]}
-"""What makes a command quick; a transfer has the network and the matrix of its pretext."""
+EXTRA = {
+    "pretext": [*SHORT, "--rows", "64", "--columns", "72"],
+    "finetune": [*SHORT[:4], *SHORT[8:], "--pretext", "runs/pretext-sax"],
+}
+"""What makes a command quick; a transfer has the network and the matrix of its pretext, which is too short to be taken unnamed."""
 
 
 def blocks(language: str) -> list[str]:

@@ -153,10 +153,16 @@ def test_a_run_that_diverges_is_not_tried_again_and_costs_no_others(data, tmp_pa
 
 def test_more_subjects_than_there_are_and_bad_files_are_refused_before_anything_runs(data, tmp_path):
     out = tmp_path / "out"
-    many = train("study", write_study(tmp_path, data, subjects=[1, 50]), "--out", out)
+    many = train("study", write_study(tmp_path, data, subjects=[1, 5, 10, 50]), "--out", out)
     assert many.exit_code == 2
-    assert "50 subjects were asked for, and the training set" in many.stderr
-    assert "has 6 annotated participants of view SAX" in many.stderr
+    assert many.stderr == (
+        "Error: --participants / --subjects can be at most 6, the annotated participants of view SAX in the training set of "
+        f"{str(data)!r}: 1,5,6 fits\n"
+    )
+    fits = train(
+        "study", write_study(tmp_path, data, subjects=[1, 5, 10, 50]), "--participants", "1,5,6", "--dry-run", "--out", out
+    )
+    assert fits.exit_code == 0, fits.output
     bad = train("study", write_study(tmp_path, data, mode=["all"], seeds=0), "--out", out)
     assert bad.exit_code == 2
     assert "did you mean 'modes'?" in bad.stderr
@@ -171,9 +177,12 @@ def test_a_study_of_too_few_test_participants_is_refused_unless_allowed(data, tm
     path = write_study(tmp_path, data, modes=["scratch"], subjects=[1], few_tested=False)
     refused = train("study", path, "--out", tmp_path / "out", "--dry-run")
     assert refused.exit_code == 2
-    assert "the test set has " in refused.stderr
-    assert "fewer than 5 say little about others" in " ".join(refused.stderr.split())
-    assert train("study", path, "--out", tmp_path / "out", "--dry-run", "--few-tested").exit_code == 0
+    assert refused.stderr.startswith("Error: --few-tested is needed: the test set has 3 participants, and fewer than 5 say little")
+    allowed = train("study", path, "--out", tmp_path / "out", "--dry-run", "--few-tested", "--name", "SAX")
+    assert allowed.exit_code == 0
+    assert "1 network on SAX images\n" in allowed.stdout
+    assert "SAX:" not in allowed.stdout
+    assert "It is tested on 3 participants." in allowed.stdout
 
 
 def test_the_networks_of_a_study_are_scored_on_the_test_set_of_another_catalogue(data, tmp_path):

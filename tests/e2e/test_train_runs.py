@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from cmr_train.runs.run import load_run
 from tests.helpers.training import annotate, options, small_catalogue, train
 
 ROOT = Path(__file__).parents[2]
+SATURDAY_NOON = datetime(2025, 11, 22, 12, tzinfo=UTC).timestamp()
 
 
 @pytest.fixture(autouse=True)
@@ -82,10 +84,22 @@ def test_the_commands_work_as_typed_in_a_folder_with_out_h5(data, monkeypatch):
     assert done.exit_code == 0, done.output
     assert "2 iterations done" in done.stdout
     assert "weights in runs/pretext-sax/final.pt" in done.stdout
-    done = train("finetune", "--mode", "multitask", "--beta", 10, *options(iterations=2))
+    transfer = ("finetune", "--mode", "multitask", "--beta", 10, *options(iterations=2))
+    refused = train(*transfer)
+    assert (refused.exit_code, refused.stderr) == (
+        2,
+        "Error: --pretext must name a run: the newest finished one of view SAX, 'runs/pretext-sax', has 2 iterations, and preset "
+        "paper has 50,000; name it if it is meant\n",
+    )
+    assert not Path("runs/finetune-multitask-sax").exists()
+    os.utime("runs/pretext-sax/final.pt", (SATURDAY_NOON, SATURDAY_NOON))
+    done = train(*transfer, "--pretext", "runs/pretext-sax")
     assert done.exit_code == 0, done.output
     assert Path("runs/finetune-multitask-sax/final.pt").exists()
-    assert "from 'runs/pretext-sax'" in done.stderr
+    assert (
+        "Starting from runs/pretext-sax (SAX, 2 iterations, 22 Nov 2025), which learnt the nine anatomical positions: the encoder, the "
+        "decoder and the head of positions copied, the head of structures random\n"
+    ) in done.stderr
     again = train("pretext", "--view", "sax", *options(iterations=2))
     assert again.exit_code == 2
     assert "holds a run already; resume it, overwrite it, or choose another folder" in again.stderr
@@ -516,7 +530,7 @@ def test_a_pretext_that_has_seen_the_test_subjects_is_refused(data, pretext_run,
         "finetune", "--data", data, "--out", tmp_path / "run", "--pretext", pretext_run, *options(), "--fractions", 0.2, 0.2, 0.6
     )
     assert done.exit_code == 1
-    assert "participants who are in the validation or test set here; use the pretext's fractions" in done.stderr
+    assert "of the validation or test set here; use the pretext's fractions" in done.stderr
 
 
 def test_a_pretext_of_another_architecture_is_refused(data, pretext_run, tmp_path):

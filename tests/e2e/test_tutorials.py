@@ -25,10 +25,10 @@ EXTRA = {
     "report": ["--pictures", "1"],
     "show": ["--limit", "1"],
     "pretext": [*SHORT, *NETWORK],
-    "finetune": SHORT,
+    "finetune": [*SHORT, "--pretext", "runs/pretext-sax"],
     "predict": ["--no-pictures"],
 }
-"""What makes each command quick; a transfer has the network and the matrix of its pretext."""
+"""What makes each command quick; a transfer has the network and the matrix of its pretext, which is too short to be taken unnamed."""
 
 
 def blocks(page: str, language: str = "") -> list[str]:

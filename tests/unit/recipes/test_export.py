@@ -158,7 +158,7 @@ def test_a_transfer_holds_back_nobody_whom_an_exported_pretext_has_seen(data, ke
     with_key = ("--people-key", key_file, "--split", split, "--out", tmp_path / "all")
     refused = train("finetune", *small, *with_key)
     assert refused.exit_code == 1
-    assert "trained on 1 participants who are in the validation or test set here" in " ".join(refused.stderr.split())
+    assert "trained on 1 participant of the validation or test set here" in " ".join(refused.stderr.split())
     split.write_text("participant,set\nSYN-0001,train\nSYN-0002,train\nSYN-0003,test\n")
     done = train("finetune", *small, *with_key)
     assert done.exit_code == 0, done.output

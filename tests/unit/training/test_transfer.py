@@ -26,7 +26,12 @@ def test_the_decoder_of_each_task_begins_as_that_of_the_pretext():
         assert all(torch.equal(own[each], tensor) for each in names)
     assert report.new == ("heads.structures.weight", "heads.structures.bias")
     assert report.skipped == ()
-    assert "0 skipped, 2 new (heads.structures), 0 frozen" in report.sentence()
+    assert report.sentence() == "the encoder, the decoders and the head of positions copied, the head of structures random"
+
+
+def test_what_is_kept_as_it_is_is_said():
+    report = load_weights(UNet(1, 4, 2, heads={"structures": 4}), pretrained().state_dict(), TransferMode.DECODER)
+    assert report.sentence() == "the encoder and the decoder copied, the head of structures random, the encoder stays as it is"
 
 
 def test_with_its_own_decoder_the_pretext_answers_as_before():
