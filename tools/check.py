@@ -75,7 +75,7 @@ def commands(_: Sequence[str]) -> bool:
 
 def docs(_: Sequence[str]) -> bool:
     """Build the documentation's site into ./site; a warning is an error."""
-    return _ran("mkdocs", "build", "--quiet")
+    return _ran("python", "-m", "mkdocs", "build", "--quiet")  # so that the hooks find this package
 
 
 PLANES = (

@@ -1,7 +1,7 @@
 """What MkDocs does not do by itself for the site of the documentation; mkdocs.yml names this module among its hooks.
 
 Files of the repository that pages link to become pages too, so that the site is whole without a network; the commands' options and
-the codes are read from the packages.
+the codes are read from the packages, and the figures of the pages on concepts are computed.
 """
 
 import ast
@@ -22,6 +22,7 @@ import cmr_planes.cli
 import cmr_planes.errors
 import cmr_planes.fates
 import cmr_train.cli
+from tools.concept_figures import FIGURES, png
 
 ROOT = Path(__file__).parents[1]
 LINK = re.compile(r"(\]\()([^)\s#:]+)(#[^)\s]*)?(\))")
@@ -37,10 +38,16 @@ GENERATED = "reference"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the reference, and all files of the repository that the pages link to."""
+    """Add the reference, the computed figures in place of their copies, and all files of the repository that pages link to."""
     for name, module, program in (("cmr-planes", cmr_planes.cli, "cmr-planes"), ("cmr-train", cmr_train.cli, "cmr-train")):
         files.append(File.generated(config, f"{GENERATED}/{name}.md", content=page_of_commands(program, module)))
     files.append(File.generated(config, f"{GENERATED}/codes.md", content=page_of_codes()))
+    for name in FIGURES:
+        uri = f"images/concepts/{name}.png"
+        copy = files.get_file_from_path(uri)
+        if copy is not None:
+            files.remove(copy)
+        files.append(File.generated(config, uri, content=png(name)))
     for path in linked_from_docs(config):
         if path.suffix in COPIED:
             files.append(File.generated(config, site_uri(path), abs_src_path=str(ROOT / path)))

@@ -1,7 +1,8 @@
-"""Draw the figures of the README, of the design page and of the page on phantoms.
+"""Draw the figures of the README and of the documentation.
 
-``python docs/make_figures.py docs/images`` draws the way of the data and the hard phantoms; with a catalogue, that of
-``make demo``, as in ``python docs/make_figures.py docs/images demo/out.h5``, the positions too. Equal input gives equal bytes.
+``python -m tools.make_figures docs/images`` draws the way of the data, the hard phantoms and the figures of the pages on concepts;
+with a catalogue, that of ``make demo``, as in ``python -m tools.make_figures docs/images demo/out.h5``, the positions too. Equal
+input gives equal bytes.
 """
 
 import io
@@ -27,6 +28,7 @@ from cmr_planes.quality.scenes import read_scene
 from cmr_planes.quality.sheets import line_names
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.views import CardiacView
+from tools.concept_figures import FIGURES, png
 
 PANELS = {CardiacView.SAX: [(0, 2), (0, 5), (1, 5)], CardiacView.FOUR_CHAMBER: [(0, 0), (1, 0)]}
 """Phase and slice of the images of each figure."""
@@ -239,8 +241,16 @@ def _draw_turn(axes: Axes, start: Point, end: Point) -> None:
     _draw_arrow(axes, (end[0], end[1] + 0.15), end)
 
 
+def draw_concepts(folder: Path) -> None:
+    """Write the figures of the pages on concepts."""
+    folder.mkdir(exist_ok=True)
+    for name in FIGURES:
+        (folder / f"{name}.png").write_bytes(png(name))
+
+
 def main(folder: str, catalogue_path: str | None = None) -> None:
     """Write the figures."""
+    draw_concepts(Path(folder) / "concepts")
     draw_way(Path(folder))
     draw_hard_phantoms(Path(folder))
     if catalogue_path is not None:
