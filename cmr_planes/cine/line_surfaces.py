@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cmr_planes.cine.sampling import sample
 from cmr_planes.errors import ParallelPlanesError
 from cmr_planes.geometry import ImagePlane, intersect_planes
-from cmr_planes.geometry.arrays import FloatArray, IntArray, freeze_fields
+from cmr_planes.geometry.arrays import FloatArray, IntArray, cross, freeze_fields
 
 STEP_MM = 2.0
 """Distance of samples along a line, of parallel lines, and of offsets."""
@@ -113,7 +113,7 @@ class _Source:
             plane=image.plane,
             values=values,
             thickness_mm=image.thickness_mm,
-            row_column_from_patient=np.asarray(np.linalg.pinv(image.plane.patient_from_pixel[:3, :2])[::-1], dtype=np.float64),
+            row_column_from_patient=image.plane.pixel_from_patient[::-1],
             least_deviation=MIN_DEVIATION * max(float(values.std()), MIN_DEVIATION),
         )
 
@@ -148,7 +148,7 @@ def _pair(first: _Source, second: _Source, centre_mm: FloatArray) -> tuple[Float
     if sine < MIN_SINE:
         return None
     middle_mm = line.point_mm + ((centre_mm - line.point_mm) @ along) * along
-    across = np.cross(normals, along)
+    across = cross(normals[0], along), cross(normals[1], along)
     bank = _sample(first, middle_mm, (across[0], along), REACH_MM, second.thickness_mm / sine)
     other = _sample(second, middle_mm, (across[1], along), REACH_MM + RANGE_MM, first.thickness_mm / sine)
     n_more = round(RANGE_MM / STEP_MM)

@@ -30,6 +30,10 @@ _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _ENCRYPTED = 0x1
 _INFLATE_ERRORS: tuple[type[Exception], ...] = (zlib.error, igzip_lib.IsalError, ValueError)  # type: ignore[assignment]  # its stub is wrong
 _CHUNK = 1 << 20
+_LEAST_READ = 4096
+"""Stored bytes of a member that are read at least: fewer take no less time."""
+_USUAL_EXTRA = 64
+"""Bytes of the extra fields that most local headers have at most."""
 _FILE_READ = 8192
 """Bytes of a file that are read at first: few more take no longer."""
 
@@ -126,8 +130,7 @@ class MemberBytes:
         self._info = info
         self._is_simple = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
         self._head = b""
-        self._stream: Iterator[bytes] | None = None
-        self._wanted = 0
+        self._stream: _Inflating | None = None
 
     def head(self, count: int) -> bytes:
         """Return the first ``count`` bytes, or all if there are fewer."""
@@ -137,10 +140,9 @@ class MemberBytes:
             self._head = next(self._archive.inflate_other(self._info, lambda: count), b"")
             return self._head
         if self._stream is None:
-            self._stream = self._inflate(zlib, lambda: self._wanted)
+            self._stream = _Inflating(self._archive.file, self._info, zlib)
         while len(self._head) < count:
-            self._wanted = count - len(self._head)
-            part = next(self._stream, b"")
+            part = self._stream.part(count - len(self._head))
             if not part:
                 break
             self._head = self._head + part if self._head else part
@@ -171,8 +173,7 @@ class MemberBytes:
     def _parts(self) -> Iterator[bytes]:
         """Yield the whole member in parts; raises UnreadableFileError where size or CRC are not those of the zip's directory."""
         position, crc = 0, 0
-        step = min(_CHUNK, self.size + 1)
-        for part in self._inflate(isal_zlib, lambda: step):
+        for part in self._inflated(min(_CHUNK, self.size + 1)):
             crc = isal_zlib.crc32(part, crc)
             position += len(part)
             if position > self.size:
@@ -181,33 +182,71 @@ class MemberBytes:
         if position != self.size or crc != self._info.CRC:
             raise UnreadableFileError("is damaged (its checksum is not the one in the zip's directory); fetch the zip again")
 
-    def _inflate(self, library: Any, wanted: Callable[[], int]) -> Iterator[bytes]:  # noqa: ANN401  # a module
-        """Yield the member's bytes in parts of ``wanted()`` bytes at most."""
+    def _inflated(self, step: int) -> Iterator[bytes]:
+        """Yield the member's bytes in parts of ``step`` bytes at most."""
         if not self._is_simple:
-            yield from self._archive.inflate_other(self._info, wanted)
+            yield from self._archive.inflate_other(self._info, lambda: step)
             return
-        position, remaining = self._archive.locate(self._info), self._info.compress_size
-        inflater = library.decompressobj(-zlib.MAX_WBITS) if self._info.compress_type == zipfile.ZIP_DEFLATED else None
-        pending = b""
+        stream = _Inflating(self._archive.file, self._info, isal_zlib)
+        while part := stream.part(step):
+            yield part
+
+
+class _Inflating:
+    """The bytes of a stored or deflated member, from its beginning."""
+
+    def __init__(self, file: FileBytes, info: zipfile.ZipInfo, library: Any) -> None:  # noqa: ANN401  # a module
+        self._file = file
+        self._position = info.header_offset
+        self._remaining = info.compress_size
+        self._inflater = library.decompressobj(-zlib.MAX_WBITS) if info.compress_type == zipfile.ZIP_DEFLATED else None
+        self._pending = b""
+        self._name_length = len(info.filename)
+        self._is_located = False
+
+    def part(self, limit: int) -> bytes:
+        """Return the next bytes, ``limit`` at most; none at the end. Raises UnreadableFileError."""
+        inflater = self._inflater
+        part: bytes
+        if not self._is_located:
+            self._locate(max(limit, _LEAST_READ))
         try:
             while not (inflater and inflater.eof):
-                limit = wanted()
-                if not pending and remaining:
-                    pending = self._archive.file.span(position, position + min(remaining, max(limit, 4096)))
-                    if not pending:
-                        raise UnreadableFileError("is cut off: the zip ends inside it; fetch the zip again")
-                    position, remaining = position + len(pending), remaining - len(pending)
+                if not self._pending and self._remaining:
+                    self._read(max(limit, _LEAST_READ))
                 if inflater is None:
-                    part, pending = pending[:limit], pending[limit:]
+                    part, self._pending = self._pending[:limit], self._pending[limit:]
                 else:
-                    part = inflater.decompress(pending, limit)
-                    pending = inflater.unconsumed_tail
-                if part:
-                    yield part
-                elif not (pending or remaining):  # an inflater may hold output after it took all input
-                    break
+                    part = inflater.decompress(self._pending, limit)
+                    self._pending = inflater.unconsumed_tail
+                if part or not (self._pending or self._remaining):  # an inflater may hold output after it took all input
+                    return part
         except _INFLATE_ERRORS as error:
             raise UnreadableFileError("is damaged: it cannot be inflated; fetch the zip again") from error
+        return b""
+
+    def _read(self, count: int) -> None:
+        """Read the next stored bytes."""
+        self._pending = self._file.span(self._position, self._position + min(self._remaining, count))
+        if not self._pending:
+            raise UnreadableFileError("is cut off: the zip ends inside it; fetch the zip again")
+        self._take(len(self._pending))
+
+    def _take(self, count: int) -> None:
+        """Note that stored bytes were read."""
+        self._position, self._remaining = self._position + count, self._remaining - count
+
+    def _locate(self, count: int) -> None:
+        """Find where the stored bytes begin, and read them with the local header if that is as long as most are."""
+        data = self._file.span(self._position, self._position + 30 + self._name_length + _USUAL_EXTRA + min(self._remaining, count))
+        if len(data) < 30 or not data.startswith(b"PK\x03\x04"):  # the size of a local header
+            raise UnreadableFileError("is damaged: it does not begin where the zip's directory says; fetch the zip again")
+        _, name_length, extra_length = _LOCAL_HEADER.unpack_from(data)
+        begin = 30 + int(name_length) + int(extra_length)
+        self._position += begin
+        self._pending = data[begin : begin + self._remaining]
+        self._take(len(self._pending))
+        self._is_located = True
 
 
 class _PartStream(io.RawIOBase):
@@ -284,14 +323,6 @@ class Archive:
         if info is None:
             raise UnreadableFileError("is no longer in the zip")
         return MemberBytes(self, info)
-
-    def locate(self, info: zipfile.ZipInfo) -> int:
-        """Return where a member's stored bytes begin."""
-        header = self.file.span(info.header_offset, info.header_offset + 30)
-        if len(header) < 30 or not header.startswith(b"PK\x03\x04"):  # the size of a local header
-            raise UnreadableFileError("is damaged: it does not begin where the zip's directory says; fetch the zip again")
-        _, name_length, extra_length = _LOCAL_HEADER.unpack(header)
-        return info.header_offset + 30 + int(name_length) + int(extra_length)
 
     def inflate_other(self, info: zipfile.ZipInfo, wanted: Callable[[], int]) -> Iterator[bytes]:
         """Yield the bytes of a member that is neither stored nor deflated (bzip2, LZMA)."""

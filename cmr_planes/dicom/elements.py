@@ -160,7 +160,7 @@ def _walk_on(reading: _Reading, data: bytes, wanted: frozenset[int], last: int, 
     n_others = 1
     while True:
         found = walk_plain_elements(data, reading.position, wanted, last, is_implicit=is_implicit)
-        reading.values |= found.values
+        reading.values = reading.values | found.values if reading.values else found.values
         reading.position = found.position
         if found.is_past_last:
             return True
@@ -253,6 +253,7 @@ def _uid(raw: bytes) -> str:
     return raw.decode("ascii", "replace").strip("\x00 ")
 
 
+@lru_cache(maxsize=256)
 def _encoding(uid: str, start: int, first: bytes) -> Encoding:
     """Return the encoding that a transfer syntax names, corrected where the first element contradicts it."""
     is_big = uid == _BIG

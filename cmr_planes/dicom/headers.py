@@ -4,9 +4,12 @@ Files are listed in a fixed order and called by their number in it, because file
 a file ends in :attr:`HeaderScan.unreadable`, never in an exception.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import repeat
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from cmr_planes.dicom import tags
 from cmr_planes.dicom.archive import Archive, ByteSource, FileBytes
@@ -16,7 +19,17 @@ from cmr_planes.dicom.frames import FileRef, FrameHeader, Repair
 from cmr_planes.dicom.listing import is_member_candidate, is_zip, list_files
 from cmr_planes.dicom.manifest import cross_check, is_manifest, read_manifest
 from cmr_planes.dicom.quiet import quiet_pydicom
-from cmr_planes.dicom.values import code_strings, decimal_number, double, integer, point_in_time, read_plane, single, text
+from cmr_planes.dicom.values import (
+    code_strings,
+    decimal_number,
+    double,
+    integer,
+    point_in_time,
+    read_plane,
+    single,
+    text,
+    unsigned_short,
+)
 from cmr_planes.errors import Finding, NoteCode, UnreadableFileError
 from cmr_planes.system.reasons import reason
 
@@ -77,6 +90,21 @@ HEADER_TAGS = (
 """The elements that are read of single-frame images. None lies above RescaleSlope, where long private groups may follow."""
 
 _WANTED = frozenset(HEADER_TAGS)
+_OWN_TAGS = (
+    tags.SOP_INSTANCE_UID,
+    tags.ACQUISITION_DATE,
+    tags.CONTENT_DATE,
+    tags.ACQUISITION_DATE_TIME,
+    tags.ACQUISITION_TIME,
+    tags.CONTENT_TIME,
+    tags.TRIGGER_TIME,
+    tags.INSTANCE_NUMBER,
+    tags.TEMPORAL_POSITION_IDENTIFIER,
+    tags.NOMINAL_CARDIAC_TRIGGER_DELAY_TIME,
+    tags.NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE,
+)
+_SHARED_TAGS = tuple(tag for tag in HEADER_TAGS if tag not in _OWN_TAGS)
+"""The elements that the images of a slice have in common as a rule."""
 _BEFORE_PIXEL_DATA = 0x7FDF_FFFF
 _PLANE_TAGS = (tags.IMAGE_POSITION_PATIENT, tags.IMAGE_ORIENTATION_PATIENT, tags.ROWS, tags.COLUMNS, tags.PIXEL_SPACING)
 
@@ -239,59 +267,80 @@ def _read_to_the_end(source: ByteSource, elements: Elements) -> tuple[Elements, 
 
 def _single_frame(ref: FileRef, elements: Elements, repairs: tuple[Repair, ...]) -> FrameHeader | None:
     """Make the header of a single-frame image from its raw elements; None if it is no image."""
-    rows, columns = elements.unsigned(tags.ROWS), elements.unsigned(tags.COLUMNS)
-    if rows is None or columns is None:
+    raw, is_little = elements.values.get, elements.encoding.is_little
+    shared = _shared_values(is_little, tuple(map(raw, _SHARED_TAGS, repeat(b""))))
+    if shared is None:
         return None
-    raw = elements.values.get
-    characters = raw(tags.SPECIFIC_CHARACTER_SET, b"")
     trigger_time_ms = decimal_number(raw(tags.TRIGGER_TIME, b""))
     if trigger_time_ms is None:
-        trigger_time_ms = double(raw(tags.NOMINAL_CARDIAC_TRIGGER_DELAY_TIME, b""), is_little=elements.encoding.is_little)
-    slope, intercept = decimal_number(raw(tags.RESCALE_SLOPE, b"")), decimal_number(raw(tags.RESCALE_INTERCEPT, b""))
-    reading = read_plane(
-        raw(tags.IMAGE_POSITION_PATIENT, b""), raw(tags.IMAGE_ORIENTATION_PATIENT, b""), raw(tags.PIXEL_SPACING, b""), rows, columns
-    )
+        trigger_time_ms = double(raw(tags.NOMINAL_CARDIAC_TRIGGER_DELAY_TIME, b""), is_little=is_little)
     return FrameHeader(
         file=ref,
-        frame_index=0,
-        n_frames=integer(raw(tags.NUMBER_OF_FRAMES, b"")) or 1,
-        sop_class_uid=text(raw(tags.SOP_CLASS_UID, b"")),
         sop_instance_uid=raw(tags.SOP_INSTANCE_UID, b"").decode("ascii", "replace").strip("\0 "),
-        modality=text(raw(tags.MODALITY, b"")),
-        image_type=code_strings(raw(tags.IMAGE_TYPE, b"")),
-        identity=read_identity(*(raw(tag, b"") for tag in IDENTITY_TAGS)),
-        study_uid=text(raw(tags.STUDY_INSTANCE_UID, b"")),
-        series_uid=text(raw(tags.SERIES_INSTANCE_UID, b"")),
-        frame_of_reference_uid=text(raw(tags.FRAME_OF_REFERENCE_UID, b"")),
-        series_number=integer(raw(tags.SERIES_NUMBER, b"")),
-        series_description=text(raw(tags.SERIES_DESCRIPTION, b""), characters),
-        protocol_name=text(raw(tags.PROTOCOL_NAME, b""), characters),
-        sequence_name=text(raw(tags.SEQUENCE_NAME, b"")),
-        scan_options=code_strings(raw(tags.SCAN_OPTIONS, b"")),
-        samples_per_pixel=elements.unsigned(tags.SAMPLES_PER_PIXEL) or 1,
-        complex_component=text(raw(tags.COMPLEX_IMAGE_COMPONENT, b"")),
-        echo_time_ms=decimal_number(raw(tags.ECHO_TIME, b"")),
-        inversion_time_ms=decimal_number(raw(tags.INVERSION_TIME, b"")),
-        manufacturer=text(raw(tags.MANUFACTURER, b""), characters),
-        field_strength_t=decimal_number(raw(tags.MAGNETIC_FIELD_STRENGTH, b"")),
         instance_number=integer(raw(tags.INSTANCE_NUMBER, b"")),
-        acquisition_number=integer(raw(tags.ACQUISITION_NUMBER, b"")),
         acquired_at=_acquired_at(elements),
-        content_at=point_in_time("", *(text(raw(tag, b"")) for tag in (tags.CONTENT_DATE, tags.CONTENT_TIME))),
+        content_at=point_in_time("", text(raw(tags.CONTENT_DATE, b"")), text(raw(tags.CONTENT_TIME, b""))),
         trigger_time_ms=trigger_time_ms,
         temporal_position=integer(raw(tags.TEMPORAL_POSITION_IDENTIFIER, b"")),
-        cycle_percentage=single(raw(tags.NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE, b""), is_little=elements.encoding.is_little),
-        nominal_interval_ms=decimal_number(raw(tags.NOMINAL_INTERVAL, b"")),
-        heart_rate_bpm=decimal_number(raw(tags.HEART_RATE, b"")),
-        cardiac_number_of_images=integer(raw(tags.CARDIAC_NUMBER_OF_IMAGES, b"")),
-        cardiac_cycle_position="",
-        slice_thickness_mm=decimal_number(raw(tags.SLICE_THICKNESS, b"")),
-        spacing_between_slices_mm=decimal_number(raw(tags.SPACING_BETWEEN_SLICES, b"")),
-        rescale=(1.0 if slope is None else slope, 0.0 if intercept is None else intercept),
-        plane=reading.plane,
-        defect=reading.defect,
-        repairs=(*repairs, *reading.repairs),
+        cycle_percentage=single(raw(tags.NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE, b""), is_little=is_little),
+        repairs=(*repairs, *shared.repairs) if repairs else shared.repairs,
+        **shared.fields,
     )
+
+
+class _SharedValues(NamedTuple):
+    """What the images of a slice have in common."""
+
+    fields: Mapping[str, Any]
+    """Of a :class:`FrameHeader`, by name."""
+    repairs: tuple[Repair, ...]
+
+
+@lru_cache(maxsize=512)
+def _shared_values(is_little: bool, shared: tuple[bytes, ...]) -> _SharedValues | None:
+    """Turn the values of ``_SHARED_TAGS`` into fields of headers, once for all images of a slice; None if they are of no image."""
+    raw = dict(zip(_SHARED_TAGS, shared, strict=True))
+    rows, columns = (unsigned_short(raw[tag], is_little=is_little) for tag in (tags.ROWS, tags.COLUMNS))
+    if rows is None or columns is None:
+        return None
+    characters = raw[tags.SPECIFIC_CHARACTER_SET]
+    slope, intercept = decimal_number(raw[tags.RESCALE_SLOPE]), decimal_number(raw[tags.RESCALE_INTERCEPT])
+    reading = read_plane(
+        raw[tags.IMAGE_POSITION_PATIENT], raw[tags.IMAGE_ORIENTATION_PATIENT], raw[tags.PIXEL_SPACING], rows, columns
+    )
+    fields = {
+        "frame_index": 0,
+        "n_frames": integer(raw[tags.NUMBER_OF_FRAMES]) or 1,
+        "sop_class_uid": text(raw[tags.SOP_CLASS_UID]),
+        "modality": text(raw[tags.MODALITY]),
+        "image_type": code_strings(raw[tags.IMAGE_TYPE]),
+        "identity": read_identity(*(raw[tag] for tag in IDENTITY_TAGS)),
+        "study_uid": text(raw[tags.STUDY_INSTANCE_UID]),
+        "series_uid": text(raw[tags.SERIES_INSTANCE_UID]),
+        "frame_of_reference_uid": text(raw[tags.FRAME_OF_REFERENCE_UID]),
+        "series_number": integer(raw[tags.SERIES_NUMBER]),
+        "series_description": text(raw[tags.SERIES_DESCRIPTION], characters),
+        "protocol_name": text(raw[tags.PROTOCOL_NAME], characters),
+        "sequence_name": text(raw[tags.SEQUENCE_NAME]),
+        "scan_options": code_strings(raw[tags.SCAN_OPTIONS]),
+        "samples_per_pixel": unsigned_short(raw[tags.SAMPLES_PER_PIXEL], is_little=is_little) or 1,
+        "complex_component": text(raw[tags.COMPLEX_IMAGE_COMPONENT]),
+        "echo_time_ms": decimal_number(raw[tags.ECHO_TIME]),
+        "inversion_time_ms": decimal_number(raw[tags.INVERSION_TIME]),
+        "manufacturer": text(raw[tags.MANUFACTURER], characters),
+        "field_strength_t": decimal_number(raw[tags.MAGNETIC_FIELD_STRENGTH]),
+        "acquisition_number": integer(raw[tags.ACQUISITION_NUMBER]),
+        "nominal_interval_ms": decimal_number(raw[tags.NOMINAL_INTERVAL]),
+        "heart_rate_bpm": decimal_number(raw[tags.HEART_RATE]),
+        "cardiac_number_of_images": integer(raw[tags.CARDIAC_NUMBER_OF_IMAGES]),
+        "cardiac_cycle_position": "",
+        "slice_thickness_mm": decimal_number(raw[tags.SLICE_THICKNESS]),
+        "spacing_between_slices_mm": decimal_number(raw[tags.SPACING_BETWEEN_SLICES]),
+        "rescale": (1.0 if slope is None else slope, 0.0 if intercept is None else intercept),
+        "plane": reading.plane,
+        "defect": reading.defect,
+    }
+    return _SharedValues(fields, reading.repairs)
 
 
 def _acquired_at(elements: Elements) -> str:

@@ -1,11 +1,15 @@
 """A quick walk over plain elements, those of defined length in either little-endian encoding: nearly all of most headers.
 
+Elements that follow one another in file after file are read at once (:mod:`cmr_planes.dicom.element_runs`), others one by one.
 pydicom's reader, made for every element there is, takes several times as long; it reads what this walk leaves
 (:mod:`cmr_planes.dicom.other_elements`).
 """
 
 import struct
+from functools import lru_cache
 from typing import NamedTuple
+
+from cmr_planes.dicom.element_runs import KEY_SIZE, ElementHeader, RunMemory
 
 _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 """VRs whose length has 16 bits (PS3.5, 7.1.2)."""
@@ -55,12 +59,24 @@ def walk_plain_elements(data: bytes, start: int, wanted: frozenset[int], last: i
     -------
         The elements, and how far the walk came.
     """
-    return (_walk_implicit if is_implicit else _walk_explicit)(data, start, wanted, last)
+    walk = _walk_implicit if is_implicit else _walk_explicit
+    return walk(data, start, wanted, last, _memory(wanted, last, is_implicit))
 
 
-def _walk_explicit(data: bytes, start: int, wanted: frozenset[int], last: int) -> PlainElements:
+@lru_cache(maxsize=16)
+def _memory(wanted: frozenset[int], last: int, is_implicit: bool) -> RunMemory:  # noqa: ARG001  # what runs depend on
+    """Return the runs of elements that were met on walks with the same arguments."""
+    return RunMemory()
+
+
+def _walk_explicit(data: bytes, start: int, wanted: frozenset[int], last: int, memory: RunMemory) -> PlainElements:
+    """Walk over elements with their VR."""
     values: dict[int, bytes] = {}
     position, size = start, len(data)
+    is_past_last = False
+    last_end = size - LONG_HEADER_SIZE + KEY_SIZE  # where a long header could still begin with the last element of a run
+    position = memory.read(data, start, last_end, values)
+    met: list[ElementHeader] = []
     while position + LONG_HEADER_SIZE <= size:
         group, element, vr, length = _EXPLICIT_HEADER.unpack_from(data, position)
         begin = position + 8  # bytes of a short header
@@ -71,7 +87,8 @@ def _walk_explicit(data: bytes, start: int, wanted: frozenset[int], last: int) -
             break
         tag = group << 16 | element
         if tag > last:
-            return PlainElements(values, position, tag != _ITEM_END)
+            is_past_last = tag != _ITEM_END
+            break
         end = begin + length
         if tag in wanted:
             if end > size:
@@ -79,18 +96,28 @@ def _walk_explicit(data: bytes, start: int, wanted: frozenset[int], last: int) -
             values[tag] = data[begin:end]
         elif length == _UNDEFINED:
             break
+        met.append(ElementHeader(data[position:begin], length, tag if tag in wanted else None))
         position = end
-    return PlainElements(values, position, is_past_last=False)
+        if memory.is_enough(met):
+            position = memory.read(data, position, last_end, values)
+            met = []
+    memory.add(met)
+    return PlainElements(values, position, is_past_last)
 
 
-def _walk_implicit(data: bytes, start: int, wanted: frozenset[int], last: int) -> PlainElements:
+def _walk_implicit(data: bytes, start: int, wanted: frozenset[int], last: int, memory: RunMemory) -> PlainElements:
+    """Walk over elements without their VR."""
     values: dict[int, bytes] = {}
     position, size = start, len(data)
+    is_past_last = False
+    position = memory.read(data, start, size, values)
+    met: list[ElementHeader] = []
     while position + 8 <= size:  # bytes of a header
         group, element, length = _IMPLICIT_HEADER.unpack_from(data, position)
         tag = group << 16 | element
         if tag > last:
-            return PlainElements(values, position, tag != _ITEM_END)
+            is_past_last = tag != _ITEM_END
+            break
         begin = position + 8
         end = begin + length
         if tag in wanted:
@@ -99,5 +126,10 @@ def _walk_implicit(data: bytes, start: int, wanted: frozenset[int], last: int) -
             values[tag] = data[begin:end]
         elif length == _UNDEFINED:
             break
+        met.append(ElementHeader(data[position:begin], length, tag if tag in wanted else None))
         position = end
-    return PlainElements(values, position, is_past_last=False)
+        if memory.is_enough(met):
+            position = memory.read(data, position, size, values)
+            met = []
+    memory.add(met)
+    return PlainElements(values, position, is_past_last)

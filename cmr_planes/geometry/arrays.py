@@ -40,6 +40,12 @@ def unit(vector: FloatArray) -> FloatArray:
     return vector / np.linalg.norm(vector)
 
 
+def cross(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Return the cross product of two vectors, shape (3,): NumPy's, for any shapes, takes many times as long."""
+    (a, b, c), (d, e, f) = first.tolist(), second.tolist()
+    return np.array([b * f - c * e, c * d - a * f, a * e - b * d])
+
+
 def median(values: NDArray[np.floating]) -> float:
     """Return the median of floats of any shape, NaN if there is none or one is NaN; NumPy's loads its masked arrays first."""
     ordered = np.sort(values, axis=None)

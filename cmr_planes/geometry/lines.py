@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cmr_planes.errors import ParallelPlanesError
-from cmr_planes.geometry.arrays import FloatArray, freeze_fields, unit
+from cmr_planes.geometry.arrays import FloatArray, cross, freeze_fields, unit
 from cmr_planes.geometry.plane import ImagePlane
 from cmr_planes.geometry.tolerances import MAX_CONDITION_NUMBER, PARALLEL_ANGLE_DEG
 
@@ -70,8 +70,8 @@ def intersect_planes(first: Plane, second: Plane) -> Line:
     ParallelPlanesError
         The planes meet at less than ``PARALLEL_ANGLE_DEG``: they are parallel, or one and the same.
     """
-    cross = np.cross(first.normal, second.normal)
-    sine = float(np.linalg.norm(cross))
+    across = cross(first.normal, second.normal)
+    sine = float(np.linalg.norm(across))
     if sine < np.sin(np.radians(PARALLEL_ANGLE_DEG)):
         distance_mm = float(abs(first.signed_distance_mm(second.centre_mm)))
         raise ParallelPlanesError(
@@ -82,7 +82,7 @@ def intersect_planes(first: Plane, second: Plane) -> Line:
     normals = np.stack([first.normal, second.normal])
     offsets = np.array([-first.signed_distance_mm(middle), -second.signed_distance_mm(middle)])
     foot = middle + normals.T @ np.linalg.solve(normals @ normals.T, offsets)
-    return Line(point_mm=foot, direction=cross / sine)
+    return Line(point_mm=foot, direction=across / sine)
 
 
 def intersect_three_planes(first: Plane, second: Plane, third: Plane) -> PlaneIntersection:

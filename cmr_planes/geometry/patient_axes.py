@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cmr_planes.errors import GeometryError
-from cmr_planes.geometry.arrays import FloatArray, frozen, unit
+from cmr_planes.geometry.arrays import FloatArray, cross, frozen, unit
 
 MIN_AXES_ANGLE_DEG = 20.0
 """Two stated directions at a smaller angle, or nearer to opposite, are no two directions."""
@@ -55,7 +55,7 @@ class PatientAxes:
         if not (np.isfinite(lengths).all() and (lengths > 0).all()):
             raise GeometryError("the directions left and anterior must be two finite vectors that are not zero")
         first, second = first / lengths[0], second / lengths[1]
-        sine = float(np.linalg.norm(np.cross(first, second)))
+        sine = float(np.linalg.norm(cross(first, second)))
         if sine < np.sin(np.radians(MIN_AXES_ANGLE_DEG)):
             angle_deg = np.degrees(np.arcsin(min(1.0, sine)))
             raise GeometryError(
@@ -63,7 +63,7 @@ class PatientAxes:
                 "are needed to tell them apart"
             )
         front = unit(second - (second @ first) * first)
-        return cls(left=first, anterior=front, superior=np.cross(front, first))
+        return cls(left=first, anterior=front, superior=cross(front, first))
 
     def along(self, axis: DecidingAxis) -> FloatArray:
         """Return the unit vector of a deciding axis, shape (3,)."""

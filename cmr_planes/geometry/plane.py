@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cmr_planes.errors import InvalidOrientationError, InvalidPlaneError
-from cmr_planes.geometry.arrays import FloatArray, frozen, unit
+from cmr_planes.geometry.arrays import FloatArray, cross, frozen, unit
 from cmr_planes.geometry.tolerances import MAX_POSITION_MM, MAX_SPACING_MM, PERPENDICULAR_TOLERANCE, UNIT_LENGTH_TOLERANCE
 
 
@@ -56,6 +56,8 @@ class ImagePlane:
     """The unit normal, row cosine × column cosine, shape (3,)."""
     patient_from_pixel: FloatArray = field(init=False, repr=False)
     """The matrix of equation C.7.6.2.1-1, shape (4, 4), for ``(column, row, 0, 1)``; its third column is the unit normal."""
+    pixel_from_patient: FloatArray = field(init=False, repr=False)
+    """Maps vectors in mm to steps (columns, rows) of their perpendicular feet on the plane, shape (2, 3)."""
 
     def __post_init__(self) -> None:
         for name in ("position_mm", "row_cosine", "column_cosine"):
@@ -73,8 +75,9 @@ class ImagePlane:
             raise InvalidPlaneError(
                 f"Rows (0028,0010) and Columns (0028,0011) are {self.rows!r} and {self.columns!r}: both must be at least 1"
             )
-        object.__setattr__(self, "normal", frozen(unit(np.cross(self.row_cosine, self.column_cosine)), (3,)))
+        object.__setattr__(self, "normal", frozen(unit(cross(self.row_cosine, self.column_cosine)), (3,)))
         object.__setattr__(self, "patient_from_pixel", frozen(self._matrix(), (4, 4)))
+        object.__setattr__(self, "pixel_from_patient", frozen(np.linalg.pinv(self.patient_from_pixel[:3, :2]), (2, 3)))
 
     def _matrix(self) -> FloatArray:
         """Return :attr:`patient_from_pixel`."""
@@ -172,8 +175,7 @@ class ImagePlane:
 
     def direction_to_pixel(self, direction_mm: ArrayLike) -> FloatArray:
         """Map vectors, shape (..., 3), mm, to pixel steps (columns, rows), shape (..., 2)."""
-        pixel_from_patient = np.linalg.pinv(self.patient_from_pixel[:3, :2])
-        return np.asarray(direction_mm, dtype=np.float64) @ pixel_from_patient.T
+        return np.asarray(direction_mm, dtype=np.float64) @ self.pixel_from_patient.T
 
     def signed_distance_mm(self, point_mm: ArrayLike) -> FloatArray:
         """Distance of points, shape (..., 3), from the plane, shape (...), mm; positive on the side of the normal."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cmr_planes.geometry.arrays import FloatArray, unit
+from cmr_planes.geometry.arrays import FloatArray, cross, unit
 from cmr_planes.geometry.plane import ImagePlane
 from cmr_planes.geometry.tolerances import MIDDLE_TIE_MM
 
@@ -18,7 +18,7 @@ TYPICAL_APEX_DIRECTION.setflags(write=False)
 
 def angle_between_normals_deg(first: FloatArray, second: FloatArray) -> float:
     """Angle between two planes' unit normals, shape (3,) each, in degrees, 0 to 90: a normal's sign carries no meaning."""
-    return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(first, second)), abs(first @ second))))
+    return float(np.degrees(np.arctan2(np.linalg.norm(cross(first, second)), abs(first @ second))))
 
 
 def apex_direction(normal: FloatArray) -> FloatArray:
