@@ -1,4 +1,4 @@
-"""The tutorials' commands, as typed, on few small phantoms; test_public_recipe.py and tests/interop type the others."""
+"""The tutorials' commands, as typed, on few small phantoms; test_public_recipe.py and test_batch_tutorials.py type the others."""
 
 import re
 import shlex
@@ -13,9 +13,9 @@ from cmr_planes import Catalogue
 from cmr_planes.errors import ExitCode, RejectionCode
 from tests.helpers.cohorts import run as run_planes
 from tests.helpers.dicomweb_stub import running_stub
+from tests.helpers.pages_of_docs import DOCS, blocks
 from tests.helpers.training import train
 
-DOCS = Path(__file__).parents[2] / "docs"
 TINY = ["--slices", "3", "--frames", "8", "--rows", "88", "--columns", "88", "--spacing", "3.2", "--workers", "1"]
 SHORT = ["--batch-size", "4", "--iterations", "4", "--threads", "1", "--device", "cpu"]
 NETWORK = ["--rows", "96", "--columns", "96", "--base-channels", "2", "--levels", "2"]
@@ -29,12 +29,6 @@ EXTRA = {
     "predict": ["--no-pictures"],
 }
 """What makes each command quick; a transfer has the network and the matrix of its pretext, which is too short to be taken unnamed."""
-
-
-def blocks(page: str, language: str = "") -> list[str]:
-    text = (DOCS / page).read_text(encoding="utf-8")
-    fences = re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-    return [content for name, content in fences if name == language]
 
 
 def lines(page: str) -> Iterator[str]:

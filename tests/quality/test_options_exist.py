@@ -17,7 +17,7 @@ SOURCES = sorted(path for package in ("cmr_planes", "cmr_train") for path in (RO
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9](?!-?\{)\b(?!-)")
 OTHER_PROGRAMS = re.compile(
     r"\b(?:dask|pip|git|torchrun|docker|dx|sbatch|srun|SBATCH|sha256sum|pytest|mypy|python -m (?!cmr_)\S+|nnUNetv2\w*|jq|curl|sudo|nohup|uv|apptainer|make|monai\.bundle)\b"
-    r"(?:\\\n|[^\n`'\"])*"
+    r"(?:\\\n|'[^'\n]*'|[^\n`'\"])*"
 )
 """The rest of a command line of another program."""
 ANCHOR = re.compile(r"\]\([^)\s]*\)")
