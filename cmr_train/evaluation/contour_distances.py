@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import label
-from scipy.spatial import KDTree
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -42,6 +40,8 @@ def outer_contours(masks: BoolArray) -> CountArray:
     neighbour. A run ends at the edge neighbour k if the corner k + 1 or the edge neighbour k + 2 is not in it; so the ends are
     counted. A ring that is all background has no end, and is one run.
     """
+    from scipy.ndimage import label  # here, since rooms that import this one's names alone measure nothing
+
     padded = np.pad(masks, ((0, 0), (1, 1), (1, 1)))
     width = padded.shape[2]
     # The padding joins the outsides of all layers to one component when the layers stand below one another.
@@ -133,6 +133,8 @@ def directed_distances(
     -------
         From the first to the second, and from the second to the first.
     """
+    from scipy.spatial import KDTree  # as above
+
     rows, columns = first.shape[1:]
     # So far apart that the nearest point of another layer is always farther than any point of the same layer.
     layer_distance_mm = 2 * float((spacing_mm @ (rows, columns)).max(initial=0.0))

@@ -12,6 +12,7 @@ from cmr_train.compute.devices import Compute
 from cmr_train.compute.distributed import World
 from cmr_train.config import RunConfig, TrainingConfig
 from cmr_train.models.network import Network
+from cmr_train.training.adam import Adam
 from cmr_train.training.best import Best
 from cmr_train.training.transfer import StatisticsBank, set_training
 
@@ -24,7 +25,7 @@ class TrainState:
     """The network."""
     scaler: torch.amp.GradScaler
     """Scales the losses in float16; else it does nothing."""
-    optimisers: dict[Head, torch.optim.Adam]
+    optimisers: dict[Head, Adam]
     """One for each task, of the tensors that the task uses; two tasks may share one, of all tensors."""
     bank: StatisticsBank | None = None
     """The running statistics of the task whose turn it is not, where tasks have their own in the layers that they share."""
@@ -117,10 +118,10 @@ def restore(state: TrainState, saved: Mapping[str, Any]) -> None:
     state.iteration = saved["iteration"]
 
 
-def _adam(parameters: Iterable[nn.Parameter], training: TrainingConfig, device: torch.device) -> torch.optim.Adam:
+def _adam(parameters: Iterable[nn.Parameter], training: TrainingConfig, device: torch.device) -> Adam:
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    return torch.optim.Adam(trained, lr=training.learning_rate, fused=device.type in {"cpu", "cuda"})
+    return Adam(trained, lr=training.learning_rate, fused=device.type in {"cpu", "cuda"})
 
 
-def _distinct(optimisers: Mapping[Head, torch.optim.Adam]) -> list[torch.optim.Adam]:
+def _distinct(optimisers: Mapping[Head, Adam]) -> list[Adam]:
     return list({id(optimiser): optimiser for optimiser in optimisers.values()}.values())

@@ -4,6 +4,6 @@ from importlib import import_module
 
 for name in (
     *("cmr_planes.cli.annotate", "cmr_planes.cli.extract", "cmr_train.cli.pretext", "cmr_train.recipes.pretext"),
-    "torch._dynamo",  # the first optimiser loads it
+    *("scipy.ndimage", "scipy.spatial"),  # where a network is scored
 ):
     import_module(name)

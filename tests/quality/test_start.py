@@ -43,3 +43,7 @@ def test_the_list_of_commands_loads_no_others_but_click() -> None:
 def test_an_extraction_loads_what_it_needs(tmp_path: Path) -> None:
     source = write_folders(tmp_path / "dicom", 1)
     assert loaded(RUN, "extract", source, tmp_path / "out.h5", "--workers", 1, *SMALL_BOXES) == EXTRACTION
+
+
+def test_a_training_whose_images_keep_their_pixels_loads_no_scipy() -> None:
+    assert not loaded("import sys, cmr_train.recipes.pretext, cmr_train.recipes.finetune") & {"scipy", "matplotlib", "pydicom"}

@@ -19,6 +19,7 @@ from cmr_train.errors import CheckpointError, DivergedError
 from cmr_train.models.initial_weights import initialise
 from cmr_train.models.unet import UNet
 from cmr_train.runs.run import make_network
+from cmr_train.training.adam import Adam
 from cmr_train.training.loop import Hooks, Task, learning_rate, train
 from cmr_train.training.losses import cross_entropy, weighted_cross_entropy
 from cmr_train.training.objectives import ClassObjective
@@ -190,14 +191,14 @@ def test_each_mode_moves_what_it_should(catalogue_path, mode):
 
 def test_multitask_counts_segmentation_steps_and_takes_one_of_the_pretext_before_every_beta(catalogue_path, monkeypatch):
     steps = []
-    original = torch.optim.Adam.step
+    original = Adam.step
 
     def count(optimiser, *arguments):
         steps.append(id(optimiser))
         return original(optimiser, *arguments)
 
     config, state, tasks = begin(catalogue_path, mode=TransferMode.MULTITASK, iterations=7, beta=3)
-    monkeypatch.setattr(torch.optim.Adam, "step", count)
+    monkeypatch.setattr(Adam, "step", count)
     go(config, state, tasks)
     names = {id(optimiser): head.value[0] for head, optimiser in state.optimisers.items()}
     assert "".join(names[each] for each in steps) == "pssspsssps"
