@@ -59,6 +59,11 @@ BETTER = {
     r"\bU-net\b": "U-Net",
     r"\btaken? for\b": "is treated as, is identified as",
     r"\bwants? to be\b": "has to be",
+    r"\bhangs? together\b": "link, belong together",
+    r"\bas ever\b": "unaffected, as before",
+    r"\bnext to nothing\b": "almost nothing",
+    r"\bbrought to the disk\b": "flushed to the disk",
+    r"\bstands? apart\b": "separately",
 }
 """Pattern, and what to write in its place."""
 

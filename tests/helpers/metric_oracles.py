@@ -90,7 +90,7 @@ def border_pixels(mask):
 
 
 def nearest(points, others, spacing_mm):
-    """without endy point the distance to the nearest of the others, in mm."""
+    """For every point the distance to the nearest of the others, in mm."""
     return [
         min(
             math.hypot((row - other_row) * spacing_mm[0], (column - other_column) * spacing_mm[1])

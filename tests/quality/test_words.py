@@ -22,6 +22,9 @@ from tools.words import BETTER, all_hits, hits_in, hits_of_module, hits_of_page
         "for want of memory",
         "a U-net of our own",
         "taken for the right ventricle's",
+        "files that hang together",
+        "all others are as ever",
+        "brought to the disk",
     ],
 )
 def test_the_dialect_is_found(text):
