@@ -9,7 +9,7 @@ import numpy as np
 
 from cmr_planes.cine.sampling import sample, smooth
 from cmr_planes.geometry import ImagePlane
-from cmr_planes.geometry.arrays import FloatArray, median
+from cmr_planes.geometry.arrays import FloatArray, median, percentiles
 
 N_RAYS = 36
 STEP_MM = 1.0
@@ -67,7 +67,7 @@ def left_ventricle_at(image: FloatArray, plane: ImagePlane, point_mm: FloatArray
     smoothed = smooth(image.astype(np.float64), SMOOTHING_MM / spacing_mm[::-1])
     angles = np.linspace(0, 2 * np.pi, N_RAYS, endpoint=False)
     rays = np.stack([np.cos(angles), np.sin(angles)], axis=1) / spacing_mm
-    dark = float(np.percentile(_along(smoothed, start_px, rays, REGION_MM), 10))
+    (dark,) = percentiles(_along(smoothed, start_px, rays, REGION_MM), (10,))
     pools = [_pool(smoothed, start_px, rays, dark, cut) for cut in CUTS]
     doubt, middles_px = 0.0, []
     for middle_px, radius_mm, unevenness in pools:

@@ -13,7 +13,7 @@ from statistics import median
 
 import numpy as np
 
-from cmr_planes.geometry.arrays import FloatArray, IntArray
+from cmr_planes.geometry.arrays import FloatArray, IntArray, distinct
 
 PLAUSIBLE_INTERVAL_MS = (250.0, 2200.0)
 """RR intervals of 240 to 27 beats a minute."""
@@ -185,7 +185,7 @@ def _place(clock: _Clock | None, timing: FrameTiming, interval_ms: float | None)
         if rr_ms is not None:
             start = clock.times_ms[0] if clock.times_ms[0] > MAX_DELAY * rr_ms else 0.0
             return _in_cycle((clock.times_ms - start) / rr_ms)
-    if timing.stated is not None and np.isfinite(timing.stated).all() and len(np.unique(timing.stated)) > 1:
+    if timing.stated is not None and np.isfinite(timing.stated).all() and len(distinct(timing.stated)) > 1:
         return _in_cycle(timing.stated)
     return None
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from cmr_planes.cine.acquisitions import CineSlice
 from cmr_planes.dicom.frames import FrameHeader
-from cmr_planes.geometry.arrays import FloatArray, median
+from cmr_planes.geometry.arrays import FloatArray, distinct, median
 
 USUAL_RR_MS = 1000.0
 """RR interval where headers give none."""
@@ -76,7 +76,7 @@ def judge_headers(cine: CineSlice) -> HeaderEvidence:
     -------
         Strong evidence against a cine as ``exclusion``, weak evidence as ``doubt``.
     """
-    times_ms = np.unique([frame.trigger_time_ms for frame in cine.frames if frame.trigger_time_ms is not None])
+    times_ms = distinct([frame.trigger_time_ms for frame in cine.frames if frame.trigger_time_ms is not None])
     rr_ms = _rr_ms(cine.frames)
     exclusion = _image_kind(cine.header) or _varying(cine.frames) or _no_beat(cine, times_ms, rr_ms)
     return HeaderEvidence(

@@ -17,9 +17,9 @@ MIN_SAMPLES = 40
 
 def line_agreement(
     first: ImagePlane,
-    first_image: NDArray[np.generic],
+    first_image: NDArray[np.number],
     second: ImagePlane,
-    second_image: NDArray[np.generic],
+    second_image: NDArray[np.number],
     centre_mm: FloatArray,
 ) -> float:
     """Correlate the intensity profiles of two images along their common line, near the heart.
@@ -62,6 +62,6 @@ def _inside(pixel: FloatArray, plane: ImagePlane) -> NDArray[np.bool_]:
     return np.asarray(((pixel >= 0) & (pixel <= last)).all(axis=1))
 
 
-def _sample(image: NDArray[np.generic], column_row: FloatArray) -> FloatArray:
+def _sample(image: NDArray[np.number], column_row: FloatArray) -> FloatArray:
     """Interpolate an image linearly at pixel coordinates, shape (n, 2); shape (n,)."""
-    return sample(image.astype(np.float64), column_row[:, ::-1].T)
+    return sample(image, column_row[:, ::-1].T)

@@ -17,7 +17,7 @@ from cmr_planes.cine.acquisitions import CineSlice
 from cmr_planes.cine.cycle_time import FrameTiming, cyclic_distance, frame_step, r_wave_frame
 from cmr_planes.cine.sampling import smooth
 from cmr_planes.geometry import ImagePlane
-from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray
+from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray, distinct, percentiles
 
 MIN_SEARCH_FRAMES = 8
 """With fewer frames end-systole is not searched."""
@@ -110,7 +110,7 @@ def blood_pool_curve(pixels: FloatArray) -> FloatArray:
         Shape (frames,): for each frame the number of pixels as bright as blood, counted in part near the threshold so that a
         pixel half filled with blood counts half.
     """
-    low, high = np.percentile(pixels, [2, 98])
+    low, high = percentiles(pixels, (2, 98))
     if high <= low:
         return np.zeros(len(pixels))
     threshold = otsu_threshold(pixels, low, high)
@@ -237,7 +237,7 @@ def combine_curves(curves: Sequence[CycleCurves]) -> CycleCurves:
         Curves at the times of all their frames, ascending. The difference is smoothed; the pool is not, since a mean with the next
         frame would take end-diastole off the R wave. A point counts as unknown (NaN) unless every curve is known there.
     """
-    times = np.unique(np.concatenate([one.times for one in curves]))
+    times = distinct(np.concatenate([one.times for one in curves]))
     pool = np.mean([_resampled(one.times, one.pool, times) for one in curves], axis=0)
     difference = np.mean([_resampled(one.times, _smoothed(one.times, one.difference), times) for one in curves], axis=0)
     return CycleCurves(times, pool, difference)

@@ -46,7 +46,7 @@ def _blurring(size: int, deviation: float) -> FloatArray:
     return matrix
 
 
-def sample(values: NDArray[np.floating], place: NDArray[np.float64] | Sequence[FloatArray]) -> FloatArray:
+def sample(values: NDArray[np.number], place: NDArray[np.float64] | Sequence[FloatArray]) -> FloatArray:
     """Interpolate linearly on a grid, of an image most often.
 
     Parameters
@@ -62,14 +62,17 @@ def sample(values: NDArray[np.floating], place: NDArray[np.float64] | Sequence[F
         Values, shape (...).
     """
     corners = []
+    stride = values.size
     for coordinate, size in zip(place, values.shape, strict=True):
+        stride //= size
         below = np.floor(coordinate)
         near = 1.0 - (coordinate - below)
-        index, after = (np.clip(one, 0, size - 1).astype(np.intp) for one in (below, below + 1.0))
+        index, after = (stride * np.minimum(np.maximum(one, 0), size - 1).astype(np.intp) for one in (below, below + 1.0))
         corners.append(((index, near), (after, 1.0 - near)))
     total = np.zeros(np.shape(place)[1:])
+    flat = values.reshape(-1)  # taking from it takes half the time of indices on each axis
     for corner in product(*corners):
-        part = values[tuple(index for index, _ in corner)].astype(np.float64)
+        part = flat.take(sum(index for index, _ in corner)).astype(np.float64)
         for _, weight in corner:
             part *= weight
         total += part

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cmr_planes.cine.line_surfaces import N_OFFSETS, N_SIDE, RANGE_MM, REACH_MM, STEP_MM, LineSurfaces, ThickImage, line_surfaces
 from cmr_planes.cine.sampling import sample
 from cmr_planes.geometry import ImagePlane, SliceShifts
-from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray, median
+from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray, distinct, median
 
 SAMPLE_MM = 8.0
 """Length of a line that counts as one independent sample."""
@@ -149,23 +149,28 @@ def _search(problem: _Problem) -> tuple[FloatArray, FloatArray]:
     """
     shift_mm, lead = np.zeros((problem.n, 3)), np.zeros(problem.n)
     coarse, fine = _grid(_COARSE_RANGE_MM, _COARSE_MM), _grid(_FINE_RANGE_MM, STEP_MM)
-    blurred = _dilated(problem.likelihood)
-    lines = {image: problem.lines_of(image) for image in np.unique(problem.pairs).tolist()}
+    blurred, likelihood = _padded(_dilated(problem.likelihood)), _padded(problem.likelihood)
+    lines = {image: problem.lines_of(image) for image in distinct(problem.pairs.ravel()).astype(np.int64).tolist()}
     for _ in range(_N_COARSE):
         for image in lines:
             total = _log_likelihoods(problem, blurred, image, lines[image], shift_mm, coarse)
             shift_mm[image] = coarse[int(np.argmax(total))]
         shift_mm -= shift_mm[problem.n_short :].mean(axis=0)
+    is_due = dict.fromkeys(lines, True)  # whether it, or an image that shares a line with it, has moved since it was tried
     for _ in range(_N_FINE):
-        before = shift_mm.copy()
         for image in lines:
+            if not is_due[image]:
+                continue
+            is_due[image] = False
             tried = np.concatenate([shift_mm[image] + fine, coarse])
-            total = _log_likelihoods(problem, problem.likelihood, image, lines[image], shift_mm, tried)
+            total = _log_likelihoods(problem, likelihood, image, lines[image], shift_mm, tried)
             best = int(np.argmax(total))
-            shift_mm[image] = tried[best]
             is_elsewhere = ((tried - tried[best]) ** 2).sum(axis=1) > ELSEWHERE_MM**2
             lead[image] = total[best] - total[is_elsewhere].max()
-        if (before == shift_mm).all():
+            if (shift_mm[image] != tried[best]).any():
+                shift_mm[image] = tried[best]
+                is_due.update(dict.fromkeys(problem.pairs[lines[image]].ravel().tolist(), True))
+        if not any(is_due.values()):
             break
     return np.asarray(shift_mm - shift_mm[problem.n_short :].mean(axis=0)), lead
 
@@ -173,7 +178,10 @@ def _search(problem: _Problem) -> tuple[FloatArray, FloatArray]:
 def _log_likelihoods(
     problem: _Problem, likelihood: NDArray[np.float32], image: int, lines: IntArray, shift_mm: FloatArray, tried: FloatArray
 ) -> FloatArray:
-    """Return how likely the shifts that are tried for an image are, shape (n, 3), beside the others' as they are; shape (n,)."""
+    """Return how likely the shifts that are tried for an image are, shape (n, 3), beside the others' as they are; shape (n,).
+
+    ``likelihood`` is padded.
+    """
     pairs = problem.pairs[lines]
     is_second = pairs[:, 1] == image
     maps = problem.maps[lines] * (np.where(is_second, 1, -1) / STEP_MM)[:, None, None]
@@ -181,11 +189,19 @@ def _log_likelihoods(
     # the offsets of all tried shifts on all lines as places of the grid, shape (3, line, tried)
     start = N_SIDE - np.einsum("pab,pb->ap", maps, others_mm)
     exact = (maps.transpose(1, 0, 2).reshape(-1, 3) @ tried.T).reshape(3, len(lines), -1) + start[..., None]
-    places = np.rint(exact).astype(np.int64)
-    clipped = places.clip(0, N_OFFSETS - 1)
-    values = likelihood[lines[:, None], clipped[0], clipped[1], clipped[2]]
-    is_known = (places == clipped).all(axis=0)
-    return np.asarray(problem.log_prior(tried) + (values * is_known).sum(axis=0))
+    places = np.rint(exact, out=exact)
+    np.maximum(places, -1, out=places)
+    np.minimum(places, N_OFFSETS, out=places)
+    width = N_OFFSETS + 2
+    flat = (places[0] * width + places[1]) * width + places[2] + (lines[:, None] * width**3 + (width + 1) * width + 1)
+    return np.asarray(problem.log_prior(tried) + likelihood.take(flat.astype(np.intp)).sum(axis=0))
+
+
+def _padded(surfaces: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return surfaces, shape (pair, offset, offset, offset), with a border of 0, for offsets that are not on the grid."""
+    padded = np.zeros((len(surfaces), *(size + 2 for size in surfaces.shape[1:])), dtype=surfaces.dtype)
+    padded[:, 1:-1, 1:-1, 1:-1] = surfaces
+    return padded
 
 
 def _dilated(surfaces: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from cmr_planes.annotations.classes import PRESETS, ClassMap, parse_classes
+from cmr_planes.annotations.classes import PRESETS, ClassMap
 from cmr_planes.annotations.model import LabelFormat
 from cmr_planes.annotations.reading import LabelSource
-from cmr_planes.cli.options import pseudonymise_option
+from cmr_planes.cli.options import pseudonymise_option, read_classes
 from cmr_planes.discovery.pseudonyms import Pseudonyms
 from cmr_planes.errors import ExitCode
 from cmr_planes.extraction.annotating import AnnotateSummary, AnnotationFinding
@@ -23,14 +23,6 @@ LISTED = 20
 
 FORMATS = ("auto", *(known.value for known in LabelFormat))
 """What ``--format`` takes."""
-
-
-def read_classes(context: click.Context, parameter: click.Parameter, value: str | None) -> ClassMap | None:  # noqa: ARG001  # click's signature
-    """Read the value of ``--classes``."""
-    try:
-        return None if value is None else parse_classes(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
 
 
 @click.command()

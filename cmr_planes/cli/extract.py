@@ -11,8 +11,7 @@ import click
 from cmr_planes.annotations.classes import ClassMap
 from cmr_planes.annotations.reading import LabelSource
 from cmr_planes.cine.series_names import load_names
-from cmr_planes.cli.annotate import read_classes
-from cmr_planes.cli.options import file_reader, pseudonymise_option
+from cmr_planes.cli.options import file_reader, pseudonymise_option, read_classes
 from cmr_planes.cli.pacs_options import SourceOrAddress
 from cmr_planes.cli.pulled_source import pulled_source_options, with_pulled_source
 from cmr_planes.cli.reasons import VIEWS_LACKING, closing_sentence, reasons_table

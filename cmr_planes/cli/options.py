@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import click
 
+from cmr_planes.annotations.classes import ClassMap, parse_classes
 from cmr_planes.discovery.pseudonyms import Pseudonyms, load_pseudonyms
 from cmr_planes.errors import SourceError
 from cmr_planes.terminal.options import UserPath, key_file
@@ -24,6 +25,14 @@ def file_reader(read: Callable[[Path], T], default: D) -> Callable[[click.Contex
             raise click.BadParameter(str(error)) from error
 
     return callback
+
+
+def read_classes(context: click.Context, parameter: click.Parameter, value: str | None) -> ClassMap | None:  # noqa: ARG001  # click's signature
+    """Read the value of ``--classes``."""
+    try:
+        return None if value is None else parse_classes(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _pseudonyms(context: click.Context, parameter: click.Parameter, value: Path | None) -> Pseudonyms | None:

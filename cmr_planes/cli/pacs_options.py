@@ -5,15 +5,17 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from cmr_planes.cli.access_options import AddressType
 from cmr_planes.cli.options import file_reader
 from cmr_planes.pacs.addresses import PacsAddress, looks_like_address
-from cmr_planes.pacs.study_list import read_study_list
 from cmr_planes.terminal.options import UserPath
+
+if TYPE_CHECKING:
+    from cmr_planes.pacs.server import WantedStudy
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -50,6 +52,13 @@ def _pattern(context: click.Context, parameter: click.Parameter, value: str | No
         raise click.BadParameter(f"is no regular expression: {error}") from error
 
 
+def _study_list(path: Path) -> "tuple[WantedStudy, ...]":
+    """Read a list of studies."""
+    from cmr_planes.pacs.study_list import read_study_list
+
+    return read_study_list(path)
+
+
 def study_options(command: Command) -> Command:
     """``--modality``, ``--since``, ``--until``, ``--description``, ``--studies``: fields of ``PullOptions``."""
     day = click.DateTime(formats=["%Y-%m-%d", "%Y%m%d"])
@@ -67,7 +76,7 @@ def study_options(command: Command) -> Command:
             "--studies",
             metavar="FILE",
             type=UserPath(),
-            callback=file_reader(read_study_list, ()),
+            callback=file_reader(_study_list, ()),
             help="PACS: file with a StudyInstanceUID or accession number per line, which only you may read.  [default: all]",
         ),
     )

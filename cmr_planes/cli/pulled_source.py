@@ -12,7 +12,6 @@ from click.core import ParameterSource
 from cmr_planes.cine.series_names import NameTable
 from cmr_planes.cli.access_options import access_options
 from cmr_planes.cli.pacs_options import STUDY_FIELDS, study_options
-from cmr_planes.cli.pull import print_pull
 from cmr_planes.errors import ExitCode, SourceError
 from cmr_planes.pacs.access import Access
 from cmr_planes.pacs.addresses import PacsAddress
@@ -75,6 +74,8 @@ def with_pulled_source(command: Callable[..., ExitCode]) -> Callable[..., ExitCo
                     on_message=remark,
                 )
             if dry_run:
+                from cmr_planes.cli.pull import print_pull
+
                 print_pull(summary, dry_run=True, as_json=as_json)
                 return ExitCode.DONE
             studies = _folders(summary, folder)

@@ -7,8 +7,6 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_planes.annotations.brightness import contrast_sentences
-from cmr_planes.annotations.matching import annotated_frames, belongs, match
 from cmr_planes.annotations.model import Annotation, TargetView
 from cmr_planes.annotations.placing import place_on_plane
 from cmr_planes.cine.cycle_time import cyclic_distance
@@ -81,6 +79,8 @@ class SubjectAnnotations:
         """Return the views, by their slices, that any annotation is of."""
         if not self._annotations:  # nearly all subjects of a biobank
             return frozenset()
+        from cmr_planes.annotations.matching import belongs
+
         return frozenset(
             view
             for view, slices in views.items()
@@ -111,6 +111,8 @@ class SubjectAnnotations:
         """
         if not self._annotations:
             return AnnotatedCycle(automatic, {})
+        from cmr_planes.annotations.matching import annotated_frames
+
         frames = {
             view: {
                 index: {frame: _time_of(frame, slices[index], times[view][index]) for frame in of_slice}
@@ -127,6 +129,9 @@ class SubjectAnnotations:
         """Lay the annotations on the views that were kept; return the labels by view, and what was not used or is incomplete."""
         if not self._annotations or not records:
             return {}, ()
+        from cmr_planes.annotations.brightness import contrast_sentences
+        from cmr_planes.annotations.matching import match
+
         try:
             matched = match(self._annotations, [_target_of_record(record) for record in records], extraction_key, self._place)
         except AnnotationError as error:

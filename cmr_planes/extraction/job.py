@@ -12,7 +12,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cmr_planes.extraction.cluster import run_on_cluster
 from cmr_planes.extraction.left_out_subjects import subjects_without_images, write_states
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.plan import ExtractionPlan, make_plan, prepare, shard_path
@@ -143,6 +142,8 @@ def extract(
         if scheduler is None:
             shards = run_here(plan, n_workers=workers or n_cores(), on_progress=on_progress, on_shard=events.on_shard)
         else:
+            from cmr_planes.extraction.cluster import run_on_cluster
+
             shards = run_on_cluster(plan, scheduler, on_progress=on_progress, on_message=on_message, on_shard=events.on_shard)
         finish(plan)
         events.write("catalogue", {"n_shards": len(plan.batches)})

@@ -1,4 +1,7 @@
-"""The kinds of sources: how each finds its subjects, their annotations and their views."""
+"""The kinds of sources: how each finds its subjects, their annotations and their views.
+
+What only NIfTI or annotations need is loaded where it is used.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -8,11 +11,8 @@ from pathlib import Path
 from cmr_planes.annotations.files import LabelFile
 from cmr_planes.annotations.model import Annotation, LabelFormat
 from cmr_planes.discovery.naming import KnownSubjects
-from cmr_planes.discovery.nifti_sets import files_of, find_nifti_subjects
 from cmr_planes.discovery.subjects import SubjectSource, find_subjects
-from cmr_planes.extraction.annotating import assign_labels
 from cmr_planes.extraction.dicom_reader import open_dicom
-from cmr_planes.extraction.nifti_reader import open_nifti
 from cmr_planes.extraction.options import ExtractOptions
 from cmr_planes.extraction.subject_views import SubjectViews
 
@@ -41,12 +41,16 @@ def _assigned_labels(options: ExtractOptions, subjects: Sequence[SubjectSource])
     """Find the annotation files that the options name, and whose they are."""
     if options.labels is None:
         return {}
+    from cmr_planes.extraction.annotating import assign_labels
+
     keys, participants = [subject.key for subject in subjects], [subject.participant for subject in subjects]
     return assign_labels(options.labels, keys, participants, options.pseudonyms)
 
 
 def _labels_beside(options: ExtractOptions, subjects: Sequence[SubjectSource]) -> LabelFiles:  # noqa: ARG001  # they lie beside the images
     """Return the label maps among each subject's files."""
+    from cmr_planes.discovery.nifti_sets import files_of
+
     return {
         subject.key: [
             LabelFile(file.path, "", (f"{file.words}.nii",), LabelFormat.NIFTI) for file in files_of(subject) if file.name.is_label
@@ -56,8 +60,18 @@ def _labels_beside(options: ExtractOptions, subjects: Sequence[SubjectSource]) -
 
 
 def _find_nifti(sources: Sequence[Path], known: KnownSubjects) -> list[SubjectSource]:  # noqa: ARG001  # the files' names are keys
+    from cmr_planes.discovery.nifti_sets import find_nifti_subjects
+
     return find_nifti_subjects(sources)
 
 
+def _open_nifti(
+    source: SubjectSource, options: ExtractOptions, annotations: Sequence[Annotation]
+) -> AbstractContextManager[SubjectViews]:
+    from cmr_planes.extraction.nifti_reader import open_nifti
+
+    return open_nifti(source, options, annotations)
+
+
 DICOM = SourceFormat(find_subjects, _assigned_labels, open_dicom)
-NIFTI = SourceFormat(_find_nifti, _labels_beside, open_nifti)
+NIFTI = SourceFormat(_find_nifti, _labels_beside, _open_nifti)

@@ -30,6 +30,7 @@ from cmr_planes.fates import PlaneFate
 from cmr_planes.geometry import LPS_AXES, VIEW_LINES, Positions, compute_positions
 from cmr_planes.geometry.arrays import FloatArray, IntArray
 from cmr_planes.shards.records import InstanceRef, SubjectRecord, ViewLabels, ViewRecord
+from cmr_planes.system.collection import collection_paused
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
 
 
@@ -43,6 +44,7 @@ class ExtractedSubject:
     """Labels of the record's images, by view; empty without annotations."""
 
 
+@collection_paused()  # a subject's frames stay until it is done
 def extract_subject(source: SubjectSource, options: ExtractOptions, label_files: Sequence[LabelFile]) -> ExtractedSubject:
     """Make the record of one subject and the labels of its images.
 

@@ -1,5 +1,6 @@
 """Array types and the freezing of arrays in value classes."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, TypeAlias
 
@@ -44,6 +45,27 @@ def cross(first: FloatArray, second: FloatArray) -> FloatArray:
     """Return the cross product of two vectors, shape (3,): NumPy's, for any shapes, takes many times as long."""
     (a, b, c), (d, e, f) = first.tolist(), second.tolist()
     return np.array([b * f - c * e, c * d - a * f, a * e - b * d])
+
+
+def distinct(values: ArrayLike) -> FloatArray:
+    """Return the different ones among finite numbers, shape (n,), ascending; NumPy's ``unique`` loads its masked arrays first."""
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    return ordered[np.concatenate([np.ones(min(1, len(ordered)), dtype=np.bool_), ordered[1:] != ordered[:-1]])]
+
+
+def percentiles(values: NDArray[np.floating], percents: Sequence[float]) -> list[float]:
+    """Return percentiles of numbers of any shape, one at least, all finite, between two of them as ``np.percentile`` does.
+
+    That one loads NumPy's masked arrays first.
+    """
+    places = [(values.size - 1) * (percent / 100) for percent in percents]
+    around = [(int(place), min(int(place) + 1, values.size - 1)) for place in places]
+    ordered = np.partition(values, sorted({index for pair in around for index in pair}), axis=None)
+    found = []
+    for place, (first, last) in zip(places, around, strict=True):
+        low, high, share = float(ordered[first]), float(ordered[last]), place - first
+        found.append(low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share))
+    return found
 
 
 def median(values: NDArray[np.floating]) -> float:

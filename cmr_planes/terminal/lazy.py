@@ -1,5 +1,6 @@
 """Groups whose commands are imported when they are called. Only click is imported here."""
 
+import gc
 import importlib
 import sys
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any, ClassVar, cast
 import click
 
 from cmr_planes.errors import ExitCode
+from cmr_planes.system.collection import collection_paused
 from cmr_planes.system.suggestion import suggest
 from cmr_planes.terminal.signs import use_plain_signs
 
@@ -27,7 +29,10 @@ class LazyCommand:
     def load(self) -> click.Command:
         """Import the command."""
         name = self.module.rpartition(".")[2]
-        return cast("click.Command", getattr(importlib.import_module(self.module), name))
+        with collection_paused():  # some hundred thousand objects that stay
+            module = importlib.import_module(self.module)
+        gc.freeze()
+        return cast("click.Command", getattr(module, name))
 
 
 class LazyGroup(click.Group):

@@ -10,6 +10,17 @@ from tests.helpers.cohorts import SMALL_BOXES, write_folders
 
 EXTRACTION = {"click", "filelock", "h5py", "hdf5plugin", "isal", "numpy", "rich"}
 """The packages of others that an extraction of plain DICOM files may load."""
+NOT_LOADED = {
+    "cmr_planes.annotations.matching",
+    "cmr_planes.cli.annotate",
+    "cmr_planes.cli.pull",
+    "cmr_planes.extraction.annotating",
+    "cmr_planes.extraction.cluster",
+    "cmr_planes.extraction.nifti_reader",
+    "cmr_planes.pacs.server",
+    "numpy.ma",
+}
+"""Modules that it has no use for, and that take long to load."""
 RUN = """
 import sys
 from cmr_planes.cli import main
@@ -22,6 +33,7 @@ LIST = """
 loaded = {name.partition(".")[0] for name, module in sys.modules.items() if getattr(module, "__spec__", None) is not None}
 print(*sorted(loaded - sys.stdlib_module_names))
 """
+LIST_MODULES = "print(*sys.modules)"
 
 
 def loaded(code: str, *arguments: object) -> set[str]:
@@ -47,3 +59,10 @@ def test_an_extraction_loads_what_it_needs(tmp_path: Path) -> None:
 
 def test_a_training_whose_images_keep_their_pixels_loads_no_scipy() -> None:
     assert not loaded("import sys, cmr_train.recipes.pretext, cmr_train.recipes.finetune") & {"scipy", "matplotlib", "pydicom"}
+
+
+def test_an_extraction_loads_nothing_of_other_sources(tmp_path: Path) -> None:
+    source = write_folders(tmp_path / "dicom", 1)
+    command = [sys.executable, "-c", RUN + LIST_MODULES, "extract", source, tmp_path / "out.h5", "--workers", "1", *SMALL_BOXES]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True)
+    assert not NOT_LOADED & set(done.stdout.splitlines()[-1].split())
