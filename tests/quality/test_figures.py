@@ -27,7 +27,7 @@ def test_a_copy_is_what_the_command_draws(name):
     assert copy.shape == drawn.shape, "python -m tools.make_figures docs/images"
     assert copy.shape[1] == round(WIDTH * DPI)
     assert np.abs(copy - drawn).mean() < 2, "python -m tools.make_figures docs/images"
-    assert len({*map(tuple, copy.reshape(-1, 3))}) > 20
+    assert copy.std() > 10  # something is drawn
 
 
 def test_every_figure_has_a_page_and_an_alternative_text():
