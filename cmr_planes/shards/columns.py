@@ -32,7 +32,8 @@ class Subjects:
         once: dict[str, str] = {}  # a participant is often named as the subject is, and a shard holds many
 
         def column(name: str) -> tuple[str, ...]:
-            return tuple(once.setdefault(text, text) for text in decode_texts(table[name]))
+            texts = decode_texts(table[name])
+            return tuple(map(once.setdefault, texts, texts))
 
         return cls(
             key=column("subject"),

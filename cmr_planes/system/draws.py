@@ -11,5 +11,9 @@ def unit_hash(key: str, seed: int) -> float:
 
 def share_index(key: str, seed: int, fractions: tuple[float, float, float]) -> int:
     """Return into which of three shares a key falls, 0, 1 or 2; ``fractions`` are 0 or more and sum to 1."""
-    draw = unit_hash(key, seed)
+    return share_of(unit_hash(key, seed), fractions)
+
+
+def share_of(draw: float, fractions: tuple[float, float, float]) -> int:
+    """Return into which share a number of :func:`unit_hash` falls, as :func:`share_index`."""
     return 0 if draw < fractions[0] else 1 if draw < 1 - fractions[2] else 2

@@ -83,12 +83,16 @@ def _of_use(config: RunConfig, catalogue: Catalogue, index: ImageIndex, head: He
 
 def participants(index: ImageIndex) -> tuple[str, ...]:
     """Return the participants of some images, each once, in order of their first image."""
-    return tuple(dict.fromkeys(index.participant(row) for row in index.first_rows().tolist()))
+    numbers = index.subject_number[index.first_rows()].tolist()
+    return tuple(dict.fromkeys(map(index.subjects.participant.__getitem__, numbers)))
 
 
 def annotated_participants(catalogue: Catalogue) -> frozenset[str]:
     """Return the participants of which a catalogue has annotations, of whichever view."""
-    subjects, table = catalogue.subjects(), catalogue.annotations()
+    table = catalogue.annotations()
+    if not len(table):
+        return frozenset()
+    subjects = catalogue.subjects()
     participant = dict(zip(subjects.key, subjects.participant, strict=True))
     return frozenset(participant[key] for key, n in zip(table.subject, table.n_images, strict=True) if n)
 

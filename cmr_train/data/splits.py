@@ -5,11 +5,11 @@ every machine and stays when others join. Of participants without annotations a 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from cmr_planes.system.draws import share_index, unit_hash
+from cmr_planes.system.draws import share_of, unit_hash
 from cmr_planes.system.participant_sets import ParticipantSet, read_sets
 from cmr_train.config import DEFAULT_FRACTIONS, DEFAULT_HELD_BACK, are_shares
 from cmr_train.errors import TrainError
@@ -89,11 +89,21 @@ def split_participants(
     ValueError
         The fractions are negative or do not sum to 1.
     """
+    return _split_of(_draws(participants, seed), fractions)
+
+
+def _draws(participants: Iterable[str], seed: int) -> dict[str, float]:
+    """Return the number that decides about each participant."""
+    return {key: unit_hash(key, seed) for key in sorted(set(participants))}
+
+
+def _split_of(draws: Mapping[str, float], fractions: tuple[float, float, float]) -> Split:
+    """Assign participants to sets by their numbers; raises ValueError for fractions that are none."""
     if not are_shares(fractions):
         raise ValueError(f"fractions must be 0 or more and sum to 1, got {fractions}")
     sets: tuple[list[str], list[str], list[str]] = ([], [], [])
-    for key in sorted(set(participants)):
-        sets[share_index(key, seed, fractions)].append(key)
+    for key, draw in draws.items():
+        sets[share_of(draw, fractions)].append(key)
     return Split(*(tuple(keys) for keys in sets))
 
 
@@ -125,13 +135,13 @@ def split_unlabelled(
         Expected share that is held back, at least :data:`MIN_HELD_BACK` participants and at most the validation and test set of
         :func:`split_participants`; 0 for none, 1 for these very sets.
     """
-    full = split_participants(participants, seed=seed, fractions=fractions)
+    draws = _draws(participants, seed)
+    full = _split_of(draws, fractions)
     first, of_validation, of_test = fractions
     if share == 1 or of_validation + of_test == 0:
         return full
     drawn_share = min(1.0, share / (of_validation + of_test))
     by_default = frozenset(full.train)
-    draws = {key: unit_hash(key, seed) for key in (*full.train, *full.validation, *full.test)}
     n_least = min(MIN_HELD_BACK, len(draws) // 2) if share else 0
     n_least_of_test = 0 if not of_test else n_least if not of_validation else (n_least + 1) // 2
 
@@ -151,7 +161,11 @@ def split_unlabelled(
 
 def joined(*splits: Split) -> Split:
     """Return the sets of several splits of different participants as one."""
-    return Split(*(tuple(sorted(key for keys in sets for key in keys)) for sets in zip(*map(astuple, splits), strict=True)))
+    return Split(
+        train=tuple(sorted(key for split in splits for key in split.train)),
+        validation=tuple(sorted(key for split in splits for key in split.validation)),
+        test=tuple(sorted(key for split in splits for key in split.test)),
+    )
 
 
 def choose_participants(participants: Iterable[str], n: int, *, seed: int) -> tuple[str, ...]:
