@@ -114,7 +114,11 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # any of the names above
-    """Load a name of the front door from the module that defines it."""
+    """Load a name of the front door from the module that defines it; ``__version__`` is that of the installed package."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("cmr-planes")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

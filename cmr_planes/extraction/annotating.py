@@ -19,6 +19,7 @@ from cmr_planes.extraction.options import CONFIGURATION_FIELD, check_pseudonym_k
 from cmr_planes.extraction.run_log import RunLog
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.label_merging import CatalogueLabels
+from cmr_planes.shards.opening import follow_link
 from cmr_planes.shards.records import ViewLabels
 from cmr_planes.shards.schema import configuration_digest, instance_digest
 from cmr_planes.shards.view_attributes import ViewAttributes
@@ -146,7 +147,7 @@ def annotate(
     InUseError
         Another run works on the catalogue.
     """
-    out = Path(catalogue)
+    out = follow_link(Path(catalogue))
     source = labels if isinstance(labels, LabelSource) else LabelSource(path=Path(labels))
     with (
         only_run(out, on_message=on_message),

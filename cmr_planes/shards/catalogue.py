@@ -20,7 +20,7 @@ from cmr_planes.geometry.arrays import BoolArray, FloatArray, LabelArray
 from cmr_planes.shards.catalogue_image import CatalogueImage, images_of
 from cmr_planes.shards.columns import AnnotationTable, ImageIndex, PlaneTable, Subjects, ViewTable
 from cmr_planes.shards.open_files import OpenFiles
-from cmr_planes.shards.opening import DAMAGE_ERRORS, get_table, open_file, read_json_attribute, table_length
+from cmr_planes.shards.opening import DAMAGE_ERRORS, follow_link, get_table, open_file, read_json_attribute, table_length
 from cmr_planes.shards.schema import Attribute, Dataset, FileKind, Group, RootAttribute
 from cmr_planes.shards.tables import (
     ANNOTATIONS_COLUMNS,
@@ -59,7 +59,7 @@ class Catalogue:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+        self.path = follow_link(Path(path))
         self._files: OpenFiles | None = None
         self._open()
 

@@ -1,6 +1,7 @@
 """Opening catalogues and shards, and saying clearly why one cannot be opened."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,6 +82,18 @@ def _open_unlocked(path: Path) -> h5py.File:
         if "locking flag" not in str(error):
             raise
         return h5py.File(path, "r", rdcc_nbytes=0)
+
+
+def follow_link(catalogue: Path) -> Path:
+    """Return the catalogue to which a symbolic link leads, for its shards lie beside it; all other paths as they are.
+
+    A link that has the folder of the shards beside itself, where the file that it leads to has none, stays too.
+    """
+    if not catalogue.is_symlink():
+        return catalogue
+    real = Path(os.path.realpath(catalogue))
+    has_shards = [path.with_suffix(".shards").is_dir() for path in (catalogue, real)]
+    return catalogue if has_shards == [True, False] else real
 
 
 def check_folder(catalogue: Path, name: str) -> None:

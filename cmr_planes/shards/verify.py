@@ -11,7 +11,7 @@ import numpy as np
 
 from cmr_planes.errors import ShardError
 from cmr_planes.shards.catalogue_writer import read_configuration
-from cmr_planes.shards.opening import DAMAGE_ERRORS, check_folder, get_table, open_file
+from cmr_planes.shards.opening import DAMAGE_ERRORS, check_folder, follow_link, get_table, open_file
 from cmr_planes.shards.schema import FileKind
 from cmr_planes.shards.sealing import put_aside
 from cmr_planes.shards.tables import LABEL_FILES_TABLE, SHARDS_TABLE, decode_texts
@@ -102,7 +102,7 @@ def verify_catalogue(path: Path, *, on_progress: OnProgress = ignore_progress) -
     ShardError
         The catalogue itself cannot be read, or lies alone, without the folder of its shards.
     """
-    damaged = []
+    damaged, path = [], follow_link(path)
     shards = read_sealed_files(path)
     for shard in shards:
         check_folder(path, shard.name)
@@ -176,6 +176,7 @@ def set_aside(catalogue: Path, damaged: Sequence[DamagedFile]) -> list[DamagedFi
     ShardError
         A file cannot be renamed, or the catalogue cannot be read.
     """
+    catalogue = follow_link(catalogue)
     is_with_labels = extract_made_labels(catalogue)
     done = []
     for file in damaged:

@@ -155,3 +155,9 @@ def test_a_package_of_an_extra_that_is_missing_is_one_sentence(package, sentence
     result = CliRunner().invoke(click.command()(command))
     assert result.exit_code == ExitCode.FAILED
     assert result.stderr == f"Error: {sentence}\n"
+
+
+def test_the_package_has_its_version():
+    import cmr_planes
+
+    assert CliRunner().invoke(main, ["--version"]).output.split()[-1] == cmr_planes.__version__

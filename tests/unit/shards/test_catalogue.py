@@ -19,6 +19,7 @@ from cmr_planes.shards import open_files
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.catalogue_writer import write_catalogue
 from cmr_planes.shards.schema import Codec
+from cmr_planes.shards.verify import verify_catalogue
 from cmr_planes.views import CardiacView
 from tests.helpers.records import make_subject, rejected_subject, write_shard
 
@@ -54,6 +55,27 @@ def check_all_images(catalogue: Catalogue) -> int:
 def test_every_image_comes_back_by_its_address(out: Path) -> None:
     with Catalogue(out) as catalogue:
         assert check_all_images(catalogue) == 3 * 2 * 3
+
+
+@pytest.mark.posix
+def test_a_link_to_a_catalogue_is_read_with_the_shards_beside_what_it_leads_to(out: Path, tmp_path: Path) -> None:
+    link = tmp_path / "elsewhere" / "other.h5"
+    link.parent.mkdir()
+    link.symlink_to(out)
+    (link.parent / "out.shards").mkdir()  # of another catalogue
+    with Catalogue(out) as catalogue, Catalogue(link) as linked:
+        assert check_all_images(linked) == check_all_images(catalogue) > 0
+    assert verify_catalogue(link) == []
+
+
+@pytest.mark.posix
+def test_a_link_with_shards_of_its_own_is_read_with_these(out: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "store" / "0a1b"
+    moved.parent.mkdir()
+    out.rename(moved)
+    out.symlink_to(moved)
+    with Catalogue(out) as catalogue:
+        assert check_all_images(catalogue) > 0
 
 
 def test_the_index_selects_views_rows_and_persons(out: Path) -> None:
