@@ -1,19 +1,17 @@
-"""Contact sheets of label maps on their images: one row per phase, one column per slice."""
+"""Contact sheets of the outlines of label maps on their images: one row per phase, one column per slice."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from cmr_train.data.images import normalise
-
-OPACITY = 0.45
-"""Of the colour on the image."""
 
 MARGIN_PX = 24
 """Image that is shown around the labels."""
@@ -21,6 +19,8 @@ MARGIN_PX = 24
 MAX_PHASES = 4
 """Rows of a sheet; of more phases, this many are shown at equal distances."""
 
+_OUTLINE, _RIM = 1.1, 2.0
+"""Width of an outline, and of the dark rim that shows it on bright blood, in points."""
 _PANEL_INCHES = 1.7
 _HEADING_INCHES = 0.35
 _LEGEND_INCHES = 0.35
@@ -76,7 +76,7 @@ def draw(sheet: Sheet) -> Figure:
             title = f"{sheet.phases[phase].upper()}, slice {number + 1}"
             _draw_panel(grid[row, number], sheet.images[phase][number][window], sheet.labels[phase, number][window], title, sheet)
     figure.text(0.5, 1 - 0.1 / height, sheet.heading, color=_TEXT, fontsize=10, weight="bold", ha="center", va="top")
-    handles = [Patch(color=sheet.colour(value), label=name) for value, name in sheet.classes.items()]
+    handles = [Line2D([], [], color=sheet.colour(value), linewidth=2, label=name) for value, name in sheet.classes.items()]
     figure.legend(
         handles=handles, loc="lower center", ncols=len(handles), fontsize=7, frameon=False, labelcolor=_TEXT, borderaxespad=0.2
     )
@@ -84,22 +84,34 @@ def draw(sheet: Sheet) -> Figure:
 
 
 def _draw_panel(axes: Axes, image: NDArray[np.uint16], labels: NDArray[np.uint8], title: str, sheet: Sheet) -> None:
-    axes.imshow(
-        _blend(image, labels, {value: to_rgb(sheet.colour(value)) for value in sheet.classes}),
-        aspect=sheet.aspect,
-        interpolation="nearest",
-    )
+    axes.imshow(normalise(image), cmap="gray", vmin=0, vmax=1, aspect=sheet.aspect, interpolation="nearest")
+    outlines = {value: outline(labels == value) for value in reversed(sheet.classes)}  # the first, inside others, above them
+    axes.add_collection(LineCollection(np.concatenate([*outlines.values()]), colors="black", linewidths=_RIM), autolim=False)
+    for value, segments in outlines.items():
+        axes.add_collection(LineCollection(segments, colors=sheet.colour(value), linewidths=_OUTLINE), autolim=False)
     axes.set_axis_off()
-    axes.text(0.03, 0.97, title, color=_TEXT, fontsize=6, ha="left", va="top", transform=axes.transAxes)
+    rim = [withStroke(linewidth=1.5, foreground="black")]
+    axes.text(0.03, 0.97, title, color=_TEXT, fontsize=6, ha="left", va="top", transform=axes.transAxes, path_effects=rim)
 
 
-def _blend(image: NDArray[np.uint16], labels: NDArray[np.uint8], colours: Mapping[int, tuple[float, ...]]) -> NDArray[np.float32]:
-    """Return the image with the labels in colour, shape (rows, columns, 3), 0 to 1."""
-    grey = np.repeat(normalise(image)[..., np.newaxis], 3, axis=2)
-    for value, colour in colours.items():
-        inside = labels == value
-        grey[inside] = (1 - OPACITY) * grey[inside] + OPACITY * np.array(colour, dtype=np.float32)
-    return grey
+def outline(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the edges between the pixels of a mask and all others, the border of the image among them.
+
+    Parameters
+    ----------
+    mask
+        Shape (rows, columns).
+
+    Returns
+    -------
+        Shape (edges, 2, 2): the two ends of each, as (column, row) with integers at pixel centres.
+    """
+    padded = np.pad(mask, 1)
+    upright = np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1])[:, ::-1] - 0.5
+    level = np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1])[:, ::-1] - 0.5
+    return np.concatenate(
+        [np.stack([upright, upright + np.array([0, 1])], axis=1), np.stack([level, level + np.array([1, 0])], axis=1)]
+    )
 
 
 def _window(labels: NDArray[np.uint8]) -> tuple[slice, slice]:
