@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from cmr_planes.terminal.text import counted
 from cmr_train.choices import DeviceKind, Precision
 from cmr_train.compute.random_numbers import use_deterministic_kernels
 from cmr_train.config import RuntimeConfig
@@ -35,7 +36,9 @@ class Compute:
         """The device in words: the GPU's name, or how many threads of the CPU."""
         if self.device.type == "cuda":
             return torch.cuda.get_device_name(self.device)
-        return f"{self.device.type} ({torch.get_num_threads()} threads)" if self.device.type == "cpu" else self.device.type
+        return (
+            f"{self.device.type} ({counted(torch.get_num_threads(), 'thread')})" if self.device.type == "cpu" else self.device.type
+        )
 
     def place(self, model: nn.Module) -> None:
         """Move a network to the device, in its memory format."""

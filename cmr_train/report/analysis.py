@@ -102,6 +102,32 @@ def best(row: Sequence[Entry]) -> frozenset[TransferMode]:
     return winners if len(winners) < len(present) else frozenset()
 
 
+def surely_best(results: StudyResults, row: Sequence[Entry]) -> frozenset[TransferMode]:
+    """Return the best method of a row, if the interval of its paired difference from every other one excludes zero."""
+    found = best(row)
+    if len(found) != 1:
+        return frozenset()
+    (winner,) = found
+    values = {
+        entry.mode: results.values(entry.variant, entry.subjects, entry.mode, entry.metric, entry.structure)
+        for entry in row
+        if entry.exists
+    }
+    sign = 1 if row[0].metric is Metric.DICE else -1
+    pairs = (compare_pairs(sign * values[winner], sign * values[mode]) for mode in values if mode is not winner)
+    return found if all(pair is not None and pair.low > 0 for pair in pairs) else frozenset()
+
+
+def surely_best_variant(results: StudyResults, row: Sequence[Entry]) -> str | None:
+    """Return the best variant by the mean Dice of one method, as :func:`surely_best`; None if there is none."""
+    present = sorted((entry for entry in row if entry.exists), key=lambda entry: entry.spread.mean)
+    if len(present) < 2:
+        return None
+    *others, winner = present
+    pairs = (variant_difference(results, winner.variant, other.variant, winner.subjects, winner.mode) for other in others)
+    return winner.variant if all(pair is not None and pair.low > 0 for pair in pairs) else None
+
+
 def compare_pairs(values: NDArray[np.float64], baseline: NDArray[np.float64]) -> Difference | None:
     """Compare a method with a baseline, each of shape (subjects, seeds); None without a common pair."""
     difference = values - baseline

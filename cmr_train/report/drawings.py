@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from cmr_planes.pictures.palette import position_colour, structure_colour
-from cmr_planes.pictures.png import encode_png
+from cmr_planes.pictures.png import encode_png, encode_webp
 from cmr_planes.terminal.text import counted
 from cmr_train.choices import TransferMode
 from cmr_train.data.images import normalise
@@ -31,59 +31,88 @@ CONTOUR_LINES: tuple[tuple[float, tuple[float, ...]], ...] = (
 CSS_SCALE = 0.64
 """CSS pixels per pixel of a figure: 96 per inch on the page, 150 in the file."""
 
+NARROW_INCHES = 3.8
+"""Width of a figure for a narrow window."""
+
 _DPI = 150
 _HALO = [withStroke(linewidth=2, foreground="white")]
+_OUTLINE, _RIM = 2.0, [withStroke(linewidth=3.2, foreground="black")]
+"""Width of an outline, and the dark rim that shows it on bright blood, in points."""
 INK = "#1C2733"
 """Of all that is written."""
 
 
 def png(figure: Figure) -> bytes:
     """Return a figure as PNG."""
-    layout = figure.get_layout_engine()
-    if isinstance(layout, ConstrainedLayoutEngine):
-        layout.set(w_pad=0.08, h_pad=0.08)
+    _pad(figure)
     figure.set_dpi(_DPI)
     return encode_png(figure)
 
 
-def segmentations(example: Example, classes: dict[int, str], modes: Sequence[TransferMode]) -> Figure:
-    """Draw the image, the manual contours and those of each method: one row per number of subjects (the paper's Figs 3 and 5)."""
+def webp(figure: Figure) -> bytes:
+    """Return a figure as WebP."""
+    _pad(figure)
+    return encode_webp(figure, _DPI)
+
+
+def _pad(figure: Figure) -> None:
+    layout = figure.get_layout_engine()
+    if isinstance(layout, ConstrainedLayoutEngine):
+        layout.set(w_pad=0.08, h_pad=0.08)
+
+
+def segmentations(example: Example, classes: dict[int, str], modes: Sequence[TransferMode], per_row: int | None = None) -> Figure:
+    """Draw the image, the manual contours and those of each method, by number of subjects (the paper's Figs 3 and 5).
+
+    With ``per_row``, this many panels stand side by side; else those of one number of subjects have one row.
+    """
     subjects = sorted({n for n, _ in example.panels})
     window = window_around(example.truth)
     image, truth = normalise(example.image)[window], example.truth[window]
-    height = 1.9 * example.aspect * image.shape[0] / image.shape[1]
-    columns = 2 + len(modes)
-    figure = Figure(figsize=(1.9 * columns + 0.5, max(1.2, height) * len(subjects) + 0.75), layout="constrained")
-    grid = figure.subplots(len(subjects), columns, squeeze=False)
-    for row, n in enumerate(subjects):
+    columns = per_row or 2 + len(modes)
+    rows = -(-(2 + len(modes)) // columns)
+    width = 1.9 if per_row is None else NARROW_INCHES / columns
+    height = max(1.2, width * example.aspect * image.shape[0] / image.shape[1]) + (0 if per_row is None else 0.35)
+    figure = Figure(
+        figsize=(width * columns + (0.5 if per_row is None else 0), height * rows * len(subjects) + 0.75), layout="constrained"
+    )
+    grid = figure.subplots(rows * len(subjects), columns, squeeze=False)
+    for number, n in enumerate(subjects):
         panels: list[tuple[str, NDArray[np.uint8] | None, float | None]] = [("image", None, None), ("manual", truth, None)]
         for mode in modes:
             panel = example.panels.get((n, mode))
             panels.append((mode.value, None if panel is None else panel.labels[window], math.nan if panel is None else panel.dice))
-        for axes, (title, labels, dice) in zip(grid[row], panels, strict=True):
+        own = [*grid[number * rows : (number + 1) * rows].flat]
+        for axes in own[len(panels) :]:
+            axes.set_axis_off()
+        for axes, (title, labels, dice) in zip(own, panels, strict=False):
             axes.imshow(image, cmap="gray", vmin=0, vmax=1, aspect=example.aspect, interpolation="nearest")
             axes.set(xticks=[], yticks=[])
-            if row == 0:
+            if number == 0 or per_row is not None:
                 axes.set_title(title, fontsize=10, color=INK)
             if labels is not None:
                 draw_outlines(axes, labels, classes)
             if dice is not None:
                 text = "not there" if labels is None else "no Dice" if math.isnan(dice) else f"Dice {dice:.2f}"
                 axes.set_xlabel(text, fontsize=9, color=INK, labelpad=2)
-        grid[row, 0].set_ylabel(counted(n, "subject"), fontsize=9, color=INK)
+        for axes in grid[number * rows : (number + 1) * rows, 0]:
+            axes.set_ylabel(counted(n, "subject"), fontsize=9, color=INK)
     handles = [
-        Line2D([], [], color=structure_colour(v), linestyle=_line(v), linewidth=1.8, label=name) for v, name in classes.items()
+        Line2D([], [], color=structure_colour(v), linestyle=_line(v), linewidth=2, path_effects=_RIM, label=name)
+        for v, name in classes.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9, frameon=False, handlelength=3)
     return figure
 
 
-def positions(example: PretextExample, classes: dict[int, str]) -> Figure:
-    """Draw an image with the true and the predicted positions, each box with the number of its class."""
-    figure = Figure(figsize=(9, 3.0 * example.aspect * example.image.shape[0] / example.image.shape[1] + 0.9), layout="constrained")
+def positions(example: PretextExample, classes: dict[int, str], per_row: int = 3) -> Figure:
+    """Draw an image with the true and the predicted positions, each box with the number of its class; 3 panels per row, or 1."""
+    rows, width = 3 // per_row, 3.0 if per_row > 1 else NARROW_INCHES
+    height = width * example.aspect * example.image.shape[0] / example.image.shape[1]
+    figure = Figure(figsize=(width * per_row, height * rows + 0.9), layout="constrained")
     image = normalise(example.image)
     for axes, (title, labels) in zip(
-        figure.subplots(1, 3),
+        figure.subplots(rows, per_row).flat,
         (("image", None), ("true positions", example.truth), ("predicted positions", example.predicted)),
         strict=True,
     ):
@@ -96,25 +125,26 @@ def positions(example: PretextExample, classes: dict[int, str]) -> Figure:
     handles = [
         Line2D([], [], color=position_colour(v), marker="s", linestyle="none", label=f"{v} {name}") for v, name in classes.items()
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=8, frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=5 if per_row > 1 else 2, fontsize=8, frameon=False)
     return figure
 
 
 def draw_outlines(axes: Axes, labels: NDArray[np.uint8], classes: dict[int, str]) -> None:
-    """Draw the outline of every class."""
+    """Draw the outline of every class, the first one, whose outline others share, above them."""
     rows, columns = (np.arange(-1, size + 1) for size in labels.shape)
-    for value in classes:
+    for value in reversed(classes):
         mask = np.pad(labels == value, 1)
         if mask.any():
-            axes.contour(
+            outline = axes.contour(
                 columns,
                 rows,
                 mask.astype(np.float64),
                 levels=[0.5],
                 colors=[structure_colour(value)],
                 linestyles=[_line(value)],
-                linewidths=1.5,
+                linewidths=_OUTLINE,
             )
+            outline.set_path_effects(_RIM)
     axes.set(xlim=(-0.5, labels.shape[1] - 0.5), ylim=(labels.shape[0] - 0.5, -0.5))
 
 

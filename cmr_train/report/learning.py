@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cmr_train.choices import TransferMode
 from cmr_train.evaluation.scores import MEAN
+from cmr_train.report.analysis import MISSED
 from cmr_train.report.results import CellResult, Curve, StudyResults
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8)
@@ -50,7 +51,7 @@ class Learning:
 def verdict(change: float) -> str:
     """Judge in words the end of a curve, by the change of its trend over its last quarter."""
     if math.isnan(change):
-        return "too few looks to tell"
+        return "too few validations"
     if abs(change) < FLAT:
         return "plateau"
     return "still rising" if change > 0 else "falling"
@@ -79,10 +80,10 @@ def needed(found: Sequence[Learning]) -> tuple[tuple[Needed, ...], ...]:
     """Return what each method needed for each threshold; the methods are those of one number of subjects."""
     finals = [method.final for method in found if not math.isnan(method.final)]
     thresholds = [(threshold, "") for threshold in THRESHOLDS]
-    if finals:
+    if finals and max(finals) >= MISSED:
         thresholds.append((OF_BEST * max(finals), f"{OF_BEST:.0%} of the best final".replace("%", " %")))
     of_scratch = _final_of_scratch(found)
-    if not math.isnan(of_scratch):
+    if of_scratch >= MISSED:
         thresholds.append((of_scratch, "the final of scratch"))
     return tuple(tuple(_needed(method, threshold, meaning) for method in found) for threshold, meaning in thresholds)
 
@@ -93,7 +94,7 @@ def needed_for_scratch(found: Sequence[Learning]) -> dict[tuple[int, TransferMod
     for subjects, group in groupby(found, key=lambda method: method.subjects):
         methods = [*group]
         threshold = _final_of_scratch(methods)
-        if not math.isnan(threshold):
+        if threshold >= MISSED:
             needs |= {(subjects, method.mode): _needed(method, threshold, "the final of scratch") for method in methods}
     return needs
 

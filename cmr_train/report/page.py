@@ -42,6 +42,7 @@ def write_report(folder: PathLike) -> Path:
         "title": results.name,
         "note": results.note,
         "compared": wording.what_was_compared(results),
+        "meanings": wording.meanings(results),
         "is_too_small": wording.is_too_small(results),
         "findings": {variant: wording.findings(results, found, variant) for variant in results.variants},
         "ended": sum(cell.run.table is not None for cell in results.cells),

@@ -1,8 +1,9 @@
 """The content of a study's report, section by section."""
 
 import base64
+import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,8 @@ class Picture:
     alt: str
     """Text alternative, with the numbers."""
     png: bytes
+    narrow: bytes
+    """The same as WebP, with its panels below each other for a narrow window."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -46,6 +49,11 @@ class Picture:
     def address(self) -> str:
         """The picture as an address that needs no file."""
         return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+    @property
+    def narrow_address(self) -> str:
+        """The picture for a narrow window as an address."""
+        return f"data:image/webp;base64,{base64.b64encode(self.narrow).decode()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,7 +115,8 @@ def _tables(results: StudyResults, found: tuple[Entry, ...], paper: dict[int, Pa
         "difference from scratch with its 95 % interval. Intervals are percentiles of a bootstrap in which subjects and seeds are "
         "both drawn again; with few seeds they are too narrow rather than too wide. A run misses a structure if its mean Dice over "
         "the test subjects is under 0.1; the mean of runs that miss one and of runs that do not describes neither. Iterations are "
-        "the median over seeds. The best of a row is bold."
+        "the median over seeds. Bold is the best of a row where the 95 % interval of its paired difference from each other method "
+        "of the row is above zero (below zero for distances)."
     ]
     if results.pretexts and len(results.seeds) > 1:
         notes.append(wording.pretexts_of_seeds(results))
@@ -153,6 +162,7 @@ def _variants(results: StudyResults, found: tuple[Entry, ...]) -> Section:
         caption="Dice (mean of structures) of every variant, with 95 % intervals.",
         alt=wording.variants_alt(dice),
         png=figures.png(charts.variants_trend(dice, results.variants)),
+        narrow=figures.webp(charts.variants_trend(dice, results.variants, per_row=1)),
     )
     words = (
         "Differences in the first table are from scratch of the same variant, in the second from the first variant. Networks that "
@@ -177,6 +187,7 @@ def _trends(results: StudyResults, found: tuple[Entry, ...]) -> Iterator[Section
                     caption=f"{what} against the number of annotated subjects, with 95 % intervals{_of(results, variant)}.",
                     alt=wording.trend_alt(rows, names),
                     png=figures.png(charts.trend(rows, names)),
+                    narrow=figures.webp(charts.trend(rows, names, per_row=1)),
                 )
             )
     if parts:
@@ -196,18 +207,30 @@ def _learning(results: StudyResults) -> Iterator[Section]:
             parts += [
                 Picture(
                     name=_name(results, variant, "learning"),
-                    caption=f"Dice on the validation set: thick the mean of seeds, thin each seed{_of(results, variant)}.",
+                    caption=f"Dice on the validation set{_seeds_of(rows)}{_of(results, variant)}.",
                     alt=wording.learning_alt(rows),
                     png=figures.png(charts.learning_curves(rows, (MEAN, *results.structures))),
+                    narrow=figures.webp(charts.learning_curves(rows, (MEAN, *results.structures), per_row=2)),
                 ),
                 tables.learning_table(rows, _name(results, variant, "plateau"), _of(results, variant)),
                 tables.needed_table(rows, results.modes, _name(results, variant, "iterations-needed"), _of(results, variant)),
             ]
-    words = (
+    plateau = (
         "The trend of the last quarter is a straight line through its validations; where it changes Dice by less "
-        "than 0.01, the curve is said to be on its plateau. A seed that never reached a Dice counts as infinite in the median."
+        "than 0.01, the curve is said to be on its plateau."
     )
+    if all(math.isnan(method.change) for method in found):
+        plateau = (
+            "Whether any curve has come to its plateau cannot be said: that takes three validations in its last quarter "
+            "(validate_every)."
+        )
+    words = f"{plateau} A seed that never reached a Dice counts as infinite in the median."
     yield Section(name="learning", title="Learning curves", text=(words,), parts=tuple(parts))
+
+
+def _seeds_of(rows: Sequence[Learning]) -> str:
+    """Say which lines are of which seeds."""
+    return ": thick the mean of seeds, thin each seed" if any(len(method.curves) > 1 for method in rows) else ", of one seed"
 
 
 def _examples(results: StudyResults) -> Iterator[Section]:
@@ -226,6 +249,7 @@ def _examples(results: StudyResults) -> Iterator[Section]:
                 f"{_of(results, variant)}.",
                 alt=wording.example_alt(example),
                 png=figures.png(figures.segmentations(example, results.classes, results.modes)),
+                narrow=figures.webp(figures.segmentations(example, results.classes, results.modes, per_row=2)),
             )
             for example in found
         ]
@@ -261,6 +285,7 @@ def _pretexts(results: StudyResults) -> Iterator[Section]:
                     caption=f"Pretext {run.name}, the median test subject: true and predicted positions.",
                     alt=wording.positions_alt(found, run.name),
                     png=figures.png(figures.positions(found, classes)),
+                    narrow=figures.webp(figures.positions(found, classes, per_row=1)),
                 )
             )
         parts += [table] if table is not None else []

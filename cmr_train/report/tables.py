@@ -12,7 +12,7 @@ from cmr_planes.terminal.text import NO_VALUE, counted, decimals
 from cmr_train.choices import TransferMode
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
-from cmr_train.report.analysis import Entry, PaperRow, best, variant_difference
+from cmr_train.report.analysis import Entry, PaperRow, surely_best, surely_best_variant, variant_difference
 from cmr_train.report.learning import Learning, Needed, needed
 from cmr_train.report.results import StudyResults
 
@@ -24,7 +24,7 @@ class ReportCell:
     lines: tuple[str, ...]
     """The first is the value; the others are smaller."""
     is_best: bool = False
-    """Whether it is the best of its row."""
+    """Whether it is the best of its row, beyond its uncertainty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +119,7 @@ def comparison(
     rows = []
     for subjects, group in groupby(found, key=lambda entry: entry.subjects):
         row = [*group]
-        winners = best(row)
+        winners = surely_best(results, row)
         images = results.n_images(row[0].variant, subjects)
         heading: tuple[str, ...] = (f"{subjects:,} ({_range(images)})",)
         if any(paper_value(entry, paper) is not None for entry in row):
@@ -144,9 +144,8 @@ def variants_table(results: StudyResults, found: Sequence[Entry]) -> ReportTable
     for subjects in results.subjects:
         for mode in results.modes:
             row = [next(e for e in found if (e.variant, e.subjects, e.mode) == (v, subjects, mode)) for v in results.variants]
-            means = [round(entry.spread.mean, 3) for entry in row if entry.exists]
-            top = max(means) if len(set(means)) > 1 else math.nan
-            cells = (ReportCell(_lines(entry, {}), is_best=entry.exists and round(entry.spread.mean, 3) == top) for entry in row)
+            winner = surely_best_variant(results, row)
+            cells = (ReportCell(_lines(entry, {}), is_best=entry.variant == winner) for entry in row)
             rows.append((ReportCell((f"{mode.value}, {subjects:,}",)), *cells))
             plain += row
     caption = "Dice on the test set, mean of structures, of every variant side by side: mean (standard deviation)"
@@ -181,19 +180,22 @@ def variant_differences_table(results: StudyResults) -> ReportTable:
 
 
 def learning_table(found: Sequence[Learning], name: str, suffix: str) -> ReportTable:
-    """Say where each learning curve ends, and whether it has come to its plateau."""
+    """Say where each learning curve ends, and whether it has come to its plateau, if that can be said of any."""
     rows, plain = [], []
+    is_judged = not all(math.isnan(method.change) for method in found)
     for method in found:
-        change = NO_VALUE if math.isnan(method.change) else signed(method.change)
+        change = (NO_VALUE if math.isnan(method.change) else signed(method.change), method.verdict) if is_judged else ()
         last = int(method.mean.iterations[-1])
-        texts = (f"{method.mode.value}, {method.subjects:,}", f"{last:,}", decimals(method.final, 3), change, method.verdict)
+        texts = (f"{method.mode.value}, {method.subjects:,}", f"{last:,}", decimals(method.final, 3), *change)
         rows.append(tuple(ReportCell((text,)) for text in texts))
         plain.append(
             (method.mode.value, method.subjects, last, plain_number(method.final), plain_number(method.change), method.verdict)
         )
-    head = ("method, annotated subjects", "iterations", "final validation Dice", "change over the last quarter", "in words")
+    judgement = ("change over the last quarter", "in words") if is_judged else ()
+    head = ("method, annotated subjects", "iterations", "final validation Dice", *judgement)
     csv_head = ("mode", "annotated_subjects", "iterations", "final_validation_dice", "change_last_quarter", "verdict")
-    caption = f"Whether training has come to its plateau: mean of structures and seeds on the validation set{suffix}"
+    what = "Whether training has come to its plateau" if is_judged else "Where training has ended"
+    caption = f"{what}: mean of structures and seeds on the validation set{suffix}"
     return ReportTable(name=name, caption=caption, head=head, rows=tuple(rows), csv=csv_text(csv_head, plain))
 
 

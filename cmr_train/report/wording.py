@@ -19,11 +19,31 @@ MIN_SEEDS = 3
 """With fewer seeds they do too."""
 
 
+_MEANINGS = {
+    TransferMode.SCRATCH: "random first weights, no pretext",
+    TransferMode.DECODER: "the weights of the pretext; the encoder stays as it is, the decoder and the head are trained",
+    TransferMode.ALL: "the weights of the pretext; all of them are trained",
+    TransferMode.MULTITASK: "the weights of the pretext; all are trained, on the pretext task and on the segmentation in turn",
+}
+"""What each method starts from and trains."""
+
+
+def meanings(results: StudyResults) -> dict[str, str]:
+    """Say what the names of the methods mean, and what the pretext has learnt; by name."""
+    found = {mode.value: _MEANINGS[mode] for mode in results.modes}
+    tasks = dict.fromkeys(run.config.traits.meaning for run in results.pretexts if run.config is not None)
+    if not results.pretexts:
+        return found
+    learnt = f", to find {listed(tasks)}" if tasks else ""
+    return {"pretext": f"a network trained beforehand without manual annotations{learnt}", **found}
+
+
 def what_was_compared(results: StudyResults) -> str:
     """Return what the study did, in plain sentences."""
-    modes, numbers = listed([mode.value for mode in results.modes]), listed([f"{n:,}" for n in results.subjects])
+    modes, numbers = listed([code(mode) for mode in results.modes]), listed([f"{n:,}" for n in results.subjects])
     variants = f" in {len(results.variants)} variants" if len(results.variants) > 1 else ""
-    tested = f"{len(results.test_subjects):,} test subjects" if results.test_subjects else "the test subjects"
+    n_tested = len(results.test_subjects)
+    tested = "test subjects" if n_tested == 0 else "test subject" if n_tested == 1 else f"{n_tested:,} test subjects"
     also = ", another pretext" if results.pretexts and len(results.seeds) > 1 and results.has_pretext_per_seed else ""
     files = [repr(path.name) for path in results.other_test_set]
     where = f" of another catalogue, {' and the split file '.join(files)}" if files else ""
@@ -32,7 +52,7 @@ def what_was_compared(results: StudyResults) -> str:
         f"Networks that segment {results.view.title} images were trained with {modes} on {numbers} annotated "
         f"subject{'' if results.subjects == (1,) else 's'}, {counted(len(results.seeds), 'seed')} each{variants}. A seed is "
         f"another choice of annotated subjects{also} and other first weights. All were scored on the same {tested}{where}, who "
-        f"were not trained on.{scored}"
+        f"{'was' if n_tested == 1 else 'were'} not trained on.{scored}"
     )
 
 
@@ -49,12 +69,12 @@ def findings(results: StudyResults, found: Sequence[Entry], variant: str) -> tup
     sentences = [_at(n, [e for e in dice if e.subjects == n and e.exists]) for n in results.subjects]
     compared = [e.difference for e in dice if e.difference is not None]
     if not compared:
-        return ("No method could be compared with scratch.", *sentences)
+        return ("No method could be compared with `scratch`.", *sentences)
     sure = [difference for difference in compared if not math.isnan(difference.low)]
     better, worse = sum(difference.low > 0 for difference in sure), sum(difference.high < 0 for difference in sure)
     rest = len(compared) - better - worse
     summary = _caution(results) + (
-        f"In {counted(len(compared), 'comparison')} of a pretrained method with scratch, the 95 % interval of the paired "
+        f"In {counted(len(compared), 'comparison')} of a pretrained method with `scratch`, the 95 % interval of the paired "
         f"difference in Dice lies above zero in {better}, below zero in {worse}, and includes zero in {rest}."
     )
     return (summary, *sentences)
@@ -130,7 +150,7 @@ def pretext_end(run: RunResult) -> str:
     score = f"a mean Dice of {value}" if has_dice else f"a score of {value} (explained share of the variance)"
     end = f"{name} ends at {score} on the validation set after {run.curve.iterations[-1]:,} iterations"
     if math.isnan(change):
-        return f"{end}; whether that is its plateau cannot be said from so few looks."
+        return f"{end}; whether that is its plateau cannot be said from so few validations."
     return f"{end}: {verdict(change)} ({signed(change)} over the last quarter)."
 
 
@@ -150,17 +170,19 @@ def _at(subjects: int, row: Sequence[Entry]) -> str:
     if not row:
         return f"{where}, no network has ended."
     winner = max(row, key=lambda entry: entry.spread.mean)
-    sentence = f"{where}, {winner.mode.value} has the highest mean Dice, {winner.spread.mean:.3f}"
+    if len(row) > 1 and len({round(entry.spread.mean, 3) for entry in row}) == 1:
+        return f"{where}, all methods have the same mean Dice, {winner.spread.mean:.3f}."
+    sentence = f"{where}, {code(winner.mode)} has the highest mean Dice, {winner.spread.mean:.3f}"
     scratch = next((entry for entry in row if entry.mode is TransferMode.SCRATCH), None)
     if winner is scratch:
         others = [entry for entry in row if entry is not scratch and entry.difference is not None]
         if not others:
             return f"{sentence}; there is nothing to compare it with."
         nearest = max(others, key=lambda entry: entry.spread.mean)
-        return f"{sentence}; the nearest is {nearest.mode.value}, with {_difference(nearest)}."
+        return f"{sentence}; the nearest is {code(nearest.mode)}, with {_difference(nearest)}."
     if winner.difference is None or scratch is None:
-        return f"{sentence}; there is no network from scratch to compare it with."
-    return f"{sentence}, against {scratch.spread.mean:.3f} from scratch: {_difference(winner)}."
+        return f"{sentence}; there is no network from `scratch` to compare it with."
+    return f"{sentence}, against {scratch.spread.mean:.3f} from {code(scratch.mode)}: {_difference(winner)}."
 
 
 def _difference(entry: Entry) -> str:
@@ -186,3 +208,8 @@ def _series(row: Sequence[Entry], name: Callable[[Entry], str]) -> str:
 
 def _phase(name: str) -> str:
     return {"ed": "end-diastole", "es": "end-systole"}.get(name, f"frame {name}")
+
+
+def code(mode: TransferMode) -> str:
+    """Write the name of a method as code: it is no English word in a sentence."""
+    return f"`{mode.value}`"

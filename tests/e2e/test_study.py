@@ -109,7 +109,7 @@ def test_a_study_that_is_ended_goes_on_to_the_weights_of_an_undisturbed_one(data
     for each in (path.parent for path in out.glob("*/*/cell.json")):
         assert {"per_subject.csv", "summary.json", "metrics.jsonl", "split.json"} <= {file.name for file in each.iterdir()}
     last = json.loads((out / f"cells/{modes[0]}-n2-s0/cell.json").read_text())
-    assert (last["state"], last["n_subjects"], last["n_images"], last["device"]) == ("done", 2, 12, "cpu (1 threads)")
+    assert (last["state"], last["n_subjects"], last["n_images"], last["device"]) == ("done", 2, 12, "cpu (1 thread)")
 
 
 def test_what_was_evaluated_is_what_evaluate_says(data, tmp_path):

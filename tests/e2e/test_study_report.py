@@ -128,11 +128,17 @@ def test_a_report_is_whole_and_made_again_alike(study):
         "paper: 1 (18)",
         "python 3.11.0",
         "Pretext default ends at a mean Dice of 0.",
-        "cpu (1 threads)",
+        "cpu (1 thread)",
     ):
         assert words in text
     markdown = (study / "report.md").read_text(encoding="utf-8")
     assert "a \\| &lt;b> failed" in markdown
+    assert "- `decoder`: the weights of the pretext; the encoder stays as it is" in markdown
+    assert [text for tag, text in page.texts if tag == "dd"] == [
+        "a network trained beforehand without manual annotations, to find the nine anatomical positions",
+        *(line.partition(": ")[2] for line in markdown.splitlines() if line.startswith(("- `",))),
+    ]
+    assert {"scratch", "decoder", "all", "multitask"} <= {text for tag, text in page.texts if tag == "code"}
     assert all(f"(figures/{name}.png)" in markdown for name in names)
     files = {path: path.read_bytes() for path in (study / "report.html", study / "report.md", study / "table.csv")}
     files |= {path: path.read_bytes() for path in (study / "figures").iterdir()}
@@ -211,10 +217,19 @@ def test_a_browser_opens_the_report_without_complaint(study, tmp_path, width):
         width,
         "return {wide: document.documentElement.scrollWidth,"
         " broken: [...document.images].filter((image) => !image.complete || !image.naturalWidth).length,"
+        " cut: [...document.querySelectorAll('main td, main th, main img, main caption, dd')]"
+        ".filter((each) => each.checkVisibility() && each.closest('thead') === null"
+        " && each.getBoundingClientRect().right > innerWidth).length,"
+        " sideways: [...document.querySelectorAll('.scroll')].filter((each) => each.scrollWidth > each.clientWidth).length,"
+        " kinds: [...new Set([...document.images].map((image) => image.currentSrc.split(';')[0]))],"
+        " label: getComputedStyle(document.querySelector('#dice td'), '::before').content,"
         " buttons: [...document.querySelectorAll('button')].map((each) => [Number(each.dataset.lines), each.getAttribute('aria-label')])};",
     )
     assert found["broken"] == 0
     assert found["wide"] <= width
+    assert found["kinds"] == ["data:image/webp" if width == 400 else "data:image/png"]
+    assert found["cut"] == found["sideways"] == 0
+    assert found["label"] == ('"scratch"' if width == 400 else "none")
     links = [each for each in Page((study / "report.html").read_text(encoding="utf-8")).all("a") if each.get("class") == "csv"]
     assert [lines for lines, _ in found["buttons"]] == [len(unquote(each["href"].split(",", 1)[1]).splitlines()) for each in links]
     assert all(label.startswith("Copy as CSV: ") for _, label in found["buttons"])

@@ -104,7 +104,7 @@ SETTINGS: dict[str, Any] = {"rows": 48, "columns": 48, "base_channels": 2, "leve
 def seal(run: Path, **facts: int) -> dict[str, Any]:
     """What ``cell.json`` holds of a run that is done and scored."""
     scores = hashlib.sha256((run / "per_subject.csv").read_bytes()).hexdigest()
-    done = {"state": "done", "error": None, "attempts": 1, "seconds": 75.3, "device": "cpu (1 threads)"}
+    done = {"state": "done", "error": None, "attempts": 1, "seconds": 75.3, "device": "cpu (1 thread)"}
     return {**done, "scores_sha256": scores, **facts}
 
 

@@ -13,15 +13,16 @@ from cmr_train.choices import TransferMode
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
 from cmr_train.evaluation.statistics import CONFIDENCE, N_RESAMPLES, crossed_interval, paired_difference
-from cmr_train.report import tables, wording
+from cmr_train.report import charts, tables, wording
 from cmr_train.report.analysis import (
     best,
     compare_pairs,
     entries,
     paper_rows,
+    surely_best,
     variant_difference,
 )
-from cmr_train.report.learning import last_quarter_change, learning, mean_curve, needed, needed_for_scratch
+from cmr_train.report.learning import last_quarter_change, learning, make_learning, mean_curve, needed, needed_for_scratch
 from cmr_train.report.results import Curve, read_curve, read_study
 from cmr_train.report.run_tables import runs_table
 from tests.helpers.study_folders import make_study, reseal
@@ -222,8 +223,67 @@ def test_the_best_of_a_row_is_the_highest_dice_and_the_smallest_distance(tmp_pat
     assert "lies above zero in 3, below zero in 0, and includes zero in 0" in summary
     assert summary.startswith("Too small to conclude from (")
     assert ", 1 seed; 20 and 3 are few already)" in summary
-    assert at_one.startswith("With 1 annotated subject, all has the highest mean Dice")
+    assert at_one.startswith("With 1 annotated subject, `all` has the highest mean Dice")
     assert "above zero" in at_one
+
+
+@pytest.mark.parametrize(("gain", "is_sure"), [(0.3, True), (0.1, False)])
+def test_the_best_is_marked_where_its_difference_from_each_other_method_is_sure(tmp_path, gain, is_sure):
+    modes, tested = ("scratch", "decoder", "all"), tuple(f"SYN-{number:04}" for number in range(1, 11))
+    gains = {"scratch": 0, "decoder": 0.1, "all": gain}
+    folder = make_study(tmp_path, subjects=(1,), seeds=1, modes=modes, gains=gains, test_subjects=tested)
+    results = read_study(folder)
+    found = entries(results)
+    for metric in (Metric.DICE, Metric.BAI2019):
+        row = [e for e in found if e.metric is metric and e.structure == MEAN]
+        (winner,) = best(row)
+        assert surely_best(results, row) == ({winner} if is_sure else frozenset())
+        table = tables.comparison(results, row, {}, name="x", caption="x")
+        assert [cell.is_best for cell in table.rows[0][1:]] == [is_sure and entry.mode is winner for entry in row]
+    values = {mode: results.values("default", 1, mode, Metric.DICE, MEAN)[:, 0] for mode in (DECODER, ALL)}
+    literal = paired_difference(values[ALL], values[DECODER])
+    assert (min(abs(literal.low), abs(literal.high)) > 0 and literal.low * literal.high > 0) == is_sure
+
+
+def test_methods_of_equal_dice_have_no_best(tmp_path):
+    folder = make_study(tmp_path, modes=("scratch", "all"), subjects=(1,), seeds=1, empty=("scratch-n1-s0", "all-n1-s0"))
+    results = read_study(folder)
+    *_, at_one = wording.findings(results, entries(results), "default")
+    assert at_one == "With 1 annotated subject, all methods have the same mean Dice, 0.000."
+
+
+def test_a_dice_of_nothing_is_no_goal(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(f'{{"iteration": {n}, "validation_mean": 0.001}}\n' for n in (10, 20, 30)))
+    curve = read_curve(path)
+    found = [make_learning("default", 1, mode, (curve,)) for mode in (SCRATCH, ALL)]
+    assert needed_for_scratch(found) == {}
+    assert [each[0].threshold for each in needed(found)] == [0.5, 0.6, 0.7, 0.8]
+
+
+def test_a_table_of_curves_that_no_one_can_judge_has_no_verdicts(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(f'{{"iteration": {n}, "validation_mean": 0.5}}\n' for n in (10, 20)))
+    short = make_learning("default", 1, SCRATCH, (read_curve(path),))
+    assert tables.learning_table([short], "x", "").head == ("method, annotated subjects", "iterations", "final validation Dice")
+    path.write_text("".join(f'{{"iteration": {n}, "validation_mean": 0.5}}\n' for n in (98, 99, 100)))
+    both = tables.learning_table([short, make_learning("default", 1, ALL, (read_curve(path),))], "x", "")
+    assert [row[-1].lines for row in both.rows] == [("too few validations",), ("plateau",)]
+
+
+def test_the_panels_of_a_figure_have_one_y_axis(tmp_path):
+    results = read_study(make_study(tmp_path, subjects=(1, 5), seeds=1))
+    found = [entry for entry in entries(results) if entry.metric is Metric.DICE]
+    for per_row in (4, 1):
+        figure = charts.trend(found, (MEAN, *results.structures), per_row=per_row)
+        panels = [axes for axes in figure.axes if axes.has_data()]
+        assert len(panels) == 4
+        (limits,) = {axes.get_ylim() for axes in panels}
+        means = [entry.spread.mean for entry in found]
+        assert limits[0] < min(means)
+        assert max(means) < limits[1]
+        columns = {round(axes.get_subplotspec().colspan.start) for axes in panels}
+        assert len(columns) == per_row
 
 
 def test_a_method_that_found_nothing_is_not_the_nearest(tmp_path):
