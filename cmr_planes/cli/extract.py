@@ -42,7 +42,7 @@ from cmr_planes.terminal.options import (
 )
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, Table, print_table, table
-from cmr_planes.terminal.text import counted, duration
+from cmr_planes.terminal.text import counted, duration, file_size
 from cmr_planes.views import STORED_VIEWS, TARGET_VIEWS, CardiacView, PhaseChoice
 
 _DEFAULTS = ExtractOptions()
@@ -398,7 +398,7 @@ def _summary_table(summary: ExtractSummary) -> Table:
 
 def _this_run(summary: ExtractSummary) -> str:
     """Say what this run did."""
-    size = f"{summary.n_bytes / 1e6:,.1f} MB in {summary.out.stem}.shards"
+    size = f"{file_size(summary.n_bytes)} in {summary.out.stem}.shards"
     if not summary.n_new_subjects:
         return f"Nothing to do: {counted(summary.contents.n_subjects, 'subject')} there already; {size}"
     per_second = f"{summary.n_new_images / summary.seconds:,.0f} per second"

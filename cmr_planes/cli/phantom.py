@@ -20,7 +20,7 @@ from cmr_planes.terminal.console import print_json, reports_errors
 from cmr_planes.terminal.numbers import Number
 from cmr_planes.terminal.options import EnumChoice, UserPath, json_option, quiet_option
 from cmr_planes.terminal.progress import shown
-from cmr_planes.terminal.text import counted
+from cmr_planes.terminal.text import counted, file_size
 
 _COHORT, _PROTOCOL = CohortOptions(), Protocol()
 
@@ -163,7 +163,7 @@ def phantom(
         print_json({"n_subjects": n_subjects, "n_bytes": n_bytes, "seconds": round(seconds, 3)})
     else:
         click.echo(
-            f"{counted(n_subjects, 'subject')}, {n_bytes / 1e6:,.0f} MB in {folder / 'dicom'}, their truth in {folder / 'truth'}"
+            f"{counted(n_subjects, 'subject')}, {file_size(n_bytes)} in {folder / 'dicom'}, their truth in {folder / 'truth'}"
         )
         click.echo(f"Next: {shlex.join(['cmr-planes', 'extract', str(folder / 'dicom'), 'out.h5'])}")
     return ExitCode.DONE

@@ -1,5 +1,6 @@
 """``cmr-planes verify``: whether the shards of a catalogue are as they were sealed."""
 
+import shlex
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,7 +20,7 @@ from cmr_planes.terminal.console import alone_on, print_json, reports_errors
 from cmr_planes.terminal.options import CataloguePath, json_option, quiet_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, print_table, table
-from cmr_planes.terminal.text import counted
+from cmr_planes.terminal.text import counted, listed
 
 
 @click.command()
@@ -42,32 +43,35 @@ def verify(catalogue: Path, *, sets_aside: bool, as_json: bool) -> ExitCode:
       cmr-planes verify out.h5 --set-aside
     """  # noqa: D301  # click keeps the lines of a paragraph that begins with \b
     with alone_on(catalogue) if sets_aside else nullcontext():
-        n_files = len(read_sealed_files(catalogue))
+        files = read_sealed_files(catalogue)
         with shown("verifying", "shards") as on_progress:
             damaged = verify_catalogue(catalogue, on_progress=on_progress)
         aside = set_aside(catalogue, damaged) if sets_aside else []
     if as_json:
         names = {"set_aside": [file.shard for file in aside]} if sets_aside else {}
-        print_json({"n_shards": n_files, "findings": [_to_json(file) for file in damaged], **names})
+        print_json({"n_shards": len(files), "findings": [_to_json(file) for file in damaged], **names})
     elif damaged:
         columns = {"shard": Kind.TEXT, "damage": Kind.TEXT, "what was found": Kind.SENTENCE}
         rows = [(file.shard, file.damage.value, file.sentence) for file in damaged]
         print_table(table("Damaged shards", columns, rows))
         click.echo(_next_step(catalogue, damaged, aside, sets_aside=sets_aside))
     else:
-        click.echo(f"{n_files:,} of {counted(n_files, 'shard')} are as they were sealed")
+        n_labels = sum(is_label_file(file.name) for file in files)
+        parts = [counted(len(files) - n_labels, "shard"), *([counted(n_labels, "label file")] if n_labels else [])]
+        click.echo(f"{listed(parts)} {'is as it was' if len(files) == 1 else 'are as they were'} sealed")
     return ExitCode.FAILED if damaged else ExitCode.DONE
 
 
 def _next_step(catalogue: Path, damaged: Sequence[DamagedFile], aside: Sequence[DamagedFile], *, sets_aside: bool) -> str:
     """Say what to do about damaged files."""
     with_extract = extract_made_labels(catalogue)
-    needs_extract = any(with_extract or not is_label_file(file) for file in damaged)
-    needs_annotate = any(is_label_file(file) for file in damaged) and not with_extract
+    needs_extract = any(with_extract or not is_label_file(file.shard) for file in damaged)
+    needs_annotate = any(is_label_file(file.shard) for file in damaged) and not with_extract
     commands = [name for name, is_needed in (("'extract'", needs_extract), ("'annotate'", needs_annotate)) if is_needed]
     again = f"running the same {' and then the same '.join(commands)} again rebuilds them"
     if not sets_aside:
-        return f"'cmr-planes verify {catalogue} --set-aside' sets them aside, and {again}"
+        command = shlex.join(["cmr-planes", "verify", str(catalogue), "--set-aside"])
+        return f"this command sets them aside: {command}; {again}"
     n_left = len(damaged) - len(aside)
     left = f"; {counted(n_left, 'file')} cannot be read, left as they are: check the disk" if n_left else ""
     return f"{counted(len(aside), 'file')} set aside; {again}{left}"

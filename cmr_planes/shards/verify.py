@@ -145,9 +145,9 @@ def verify_shard(folder: Path, shard: SealedShard) -> DamagedFile | None:
     return None
 
 
-def is_label_file(file: DamagedFile) -> bool:
-    """Tell whether a damaged file holds labels."""
-    return Path(file.shard).parent.suffix == ".labels"
+def is_label_file(name: str) -> bool:
+    """Tell by its path from the catalogue's folder whether a file holds labels."""
+    return Path(name).parent.suffix == ".labels"
 
 
 def extract_made_labels(catalogue: Path) -> bool:
@@ -186,7 +186,7 @@ def set_aside(catalogue: Path, damaged: Sequence[DamagedFile]) -> list[DamagedFi
             continue
         try:
             put_aside(path)
-            if is_with_labels and is_label_file(file):  # made with their shard
+            if is_with_labels and is_label_file(file.shard):  # made with their shard
                 checksum_path(path.parent.with_suffix(".shards") / path.name).unlink(missing_ok=True)
         except OSError as error:
             raise write_error(path, error) from error

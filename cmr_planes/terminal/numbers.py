@@ -9,7 +9,7 @@ WHOLE, ANY = "N", "X"
 """What stands for a whole number, and for any number without a unit, in a help."""
 
 
-class Number(click.ParamType):
+class Number(click.ParamType[int | float]):
     """A number between two bounds.
 
     Parameters

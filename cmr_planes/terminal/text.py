@@ -27,6 +27,19 @@ def counted(count: int, noun: str, plural: str = "") -> str:
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
+def file_size(n_bytes: int) -> str:
+    """Print the size of files.
+
+    Examples
+    --------
+    >>> file_size(740), file_size(31_400), file_size(3_240_000), file_size(1_790_000_000)
+    ('740 bytes', '31 kB', '3.2 MB', '1,790 MB')
+    """
+    if n_bytes >= 1e6:
+        return f"{n_bytes / 1e6:,.{1 if n_bytes < 1e7 else 0}f} MB"
+    return f"{n_bytes / 1e3:.0f} kB" if n_bytes >= 1e3 else counted(n_bytes, "byte")
+
+
 def listed(words: Iterable[str]) -> str:
     """Join words as in a sentence.
 

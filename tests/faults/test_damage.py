@@ -70,7 +70,7 @@ def test_a_damaged_shard_is_found_set_aside_and_made_anew(source, annotated, tmp
     found = run("verify", out)
     assert found.exit_code == ExitCode.FAILED
     assert "out.shards/00001.h5" in found.stdout
-    assert f"'cmr-planes verify {out} --set-aside' sets them aside, and running the same 'extract' again" in found.stdout
+    assert f"this command sets them aside: cmr-planes verify {out} --set-aside; running the same 'extract' again" in found.stdout
     assert tree(tmp_path) == before
 
     aside = run("verify", out, "--set-aside")
@@ -131,5 +131,5 @@ def test_overwriting_removes_what_was_set_aside(source, annotated, tmp_path):
 def test_a_whole_catalogue_has_nothing_to_set_aside(annotated):
     before = tree(annotated.parent)
     result = run("verify", annotated, "--set-aside")
-    assert (result.exit_code, result.stdout) == (ExitCode.DONE, "6 of 6 shards are as they were sealed\n")
+    assert (result.exit_code, result.stdout) == (ExitCode.DONE, "3 shards and 3 label files are as they were sealed\n")
     assert tree(annotated.parent) == before
