@@ -11,6 +11,7 @@ import click
 from cmr_planes.errors import ExitCode
 from cmr_planes.terminal.console import print_json, remark, say
 from cmr_planes.terminal.progress import shown
+from cmr_planes.terminal.text import counted
 from cmr_train.compute.distributed import world_from_environment
 from cmr_train.config import RunConfig
 from cmr_train.errors import StoppedError
@@ -60,7 +61,7 @@ def _print_end(config: RunConfig, out: Path, last: list[Record], seconds: float,
     elif is_finished:
         task_losses = ", ".join(f"{task} {loss:.4f}" for task, loss in losses.items())
         click.echo(
-            f"{config.training.iterations:,} iterations done, {seconds:,.1f} s in this run"
+            f"{counted(config.training.iterations, 'iteration')} done, {seconds:,.1f} s in this run"
             + (f", last loss {task_losses}" if task_losses else "")
             + f"; weights in {weights}"
         )

@@ -86,9 +86,9 @@ def draw(sheet: Sheet) -> Figure:
 def _draw_panel(axes: Axes, image: NDArray[np.uint16], labels: NDArray[np.uint8], title: str, sheet: Sheet) -> None:
     axes.imshow(normalise(image), cmap="gray", vmin=0, vmax=1, aspect=sheet.aspect, interpolation="nearest")
     outlines = {value: outline(labels == value) for value in reversed(sheet.classes)}  # the first, inside others, above them
-    axes.add_collection(LineCollection(np.concatenate([*outlines.values()]), colors="black", linewidths=_RIM), autolim=False)
+    axes.add_collection(LineCollection([*np.concatenate([*outlines.values()])], colors="black", linewidths=_RIM), autolim=False)
     for value, segments in outlines.items():
-        axes.add_collection(LineCollection(segments, colors=sheet.colour(value), linewidths=_OUTLINE), autolim=False)
+        axes.add_collection(LineCollection([*segments], colors=sheet.colour(value), linewidths=_OUTLINE), autolim=False)
     axes.set_axis_off()
     rim = [withStroke(linewidth=1.5, foreground="black")]
     axes.text(0.03, 0.97, title, color=_TEXT, fontsize=6, ha="left", va="top", transform=axes.transAxes, path_effects=rim)

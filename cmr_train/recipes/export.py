@@ -8,6 +8,7 @@ from typing import Any
 from cmr_planes.system.key_file import SecretKey, read_key_file
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.whole_file import file_sha256, write_whole
+from cmr_planes.terminal.text import counted
 from cmr_train.choices import Head, NetworkForm, Weights
 from cmr_train.config import RunConfig
 from cmr_train.data.pixel_sizes import pixel_text
@@ -248,8 +249,8 @@ def _card(run: Run, folder: Path, stored: dict[str, Any], *, has_people: bool) -
         ("intensities", _intensities(run)),
         ("network", _network(run.config)),
         ("training", _training(run)),
-        ("learnt from", f"{len(run.learnt_from.participants)} participants"),
-        *(("seen by the pretext", f"{len(people)} participants") for people in _seen_by_catalogue(run)),
+        ("learnt from", counted(len(run.learnt_from.participants), "participant")),
+        *(("seen by the pretext", counted(len(people), "participant")) for people in _seen_by_catalogue(run)),
         *(((f"SHA-256 of the catalogue, {head.value}", in_groups(one.sha256)) for head, one in run.catalogues.items())),
         ("SHA-256 of the weights here", in_groups(file_sha256(folder / FINAL_NAME))),
         ("SHA-256 of the run's weights", in_groups(file_sha256(weights_path(run.folder, run.weights, unfinished=True)))),
@@ -312,5 +313,6 @@ def _scores(run: Run) -> Iterator[str]:
     seen = f", {n_seen} of which it has seen in its training" if n_seen else ""
     listed = ", ".join(f"{name} {mean:.3f}" for name, mean in means.items() if isinstance(mean, float))
     if listed:
-        yield f"Mean Dice of the {summary['n_subjects']} subjects of set '{summary['subset']}' in {where}{seen}: {listed}."
+        subjects = counted(summary["n_subjects"], "subject")
+        yield f"Mean Dice of the {subjects} of set '{summary['subset']}' in {where}{seen}: {listed}."
         yield ""

@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 from numpy.typing import NDArray
 
 from cmr_planes.pictures.palette import position_colour, structure_colour
@@ -36,8 +36,10 @@ NARROW_INCHES = 3.8
 
 _DPI = 150
 _HALO = [withStroke(linewidth=2, foreground="white")]
-_OUTLINE, _RIM = 2.0, [withStroke(linewidth=3.2, foreground="black")]
-"""Width of an outline, and the dark rim that shows it on bright blood, in points."""
+_OUTLINE = 2.0
+"""Width of an outline, in points."""
+_RIM: list[AbstractPathEffect] = [withStroke(linewidth=3.2, foreground="black")]
+"""The dark rim that shows an outline on bright blood."""
 INK = "#1C2733"
 """Of all that is written."""
 

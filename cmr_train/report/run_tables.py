@@ -3,7 +3,7 @@
 import dataclasses
 
 from cmr_planes.system.csv_text import csv_text
-from cmr_planes.terminal.text import NO_VALUE, decimals, duration
+from cmr_planes.terminal.text import NO_VALUE, counted, decimals, duration
 from cmr_train.config import GROUPS
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN, POOLED, spread
@@ -26,9 +26,10 @@ def positions_table(run: RunResult) -> ReportTable | None:
             numbers += [plain_number(found.mean), plain_number(found.std)]
         rows.append((ReportCell((name,)), *cells))
         plain.append((name, *numbers))
+    tested = counted(len(run.table.subjects), "test subject")
     return ReportTable(
         name=f"pretext-{run.name}",
-        caption=f"Pretext {run.name}: each position on {len(run.table.subjects):,} test subjects, mean (standard deviation)",
+        caption=f"Pretext {run.name}: each position on {tested}, mean (standard deviation)",
         head=("position", "Dice", "contour distance (mm)"),
         rows=tuple(rows),
         csv=csv_text(("position", "dice_mean", "dice_std", "contour_distance_mm_mean", "contour_distance_mm_std"), plain),

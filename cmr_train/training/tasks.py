@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cmr_planes.errors import NoteCode
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
+from cmr_planes.terminal.text import counted
 from cmr_planes.views import Structure
 from cmr_train.choices import Head, LossKind, Subset
 from cmr_train.config import PretextConfig, RunConfig
@@ -148,7 +149,7 @@ def _check_training_set(session: Session, head: Head, split: Split, n_people: in
         It is; the sentence says of how many participants it was drawn.
     """
     config, where = session.config, f"{str(session.catalogues[head].path)!r}"
-    people = f"{n_people} participants with {config.material(head)}"
+    people = f"{counted(n_people, 'participant')} with {config.material(head)}"
     if not split.train and config.data.split is not None:
         raise TrainError(
             f"{str(config.data.split)!r} has none of the {people} in {where} in the training set; it is to name those of every "
@@ -303,7 +304,7 @@ def make_tasks(
         tasks.append(Task(head=head, name=config.task_name(head), dataset=dataset, order=order, objective=objective))
         people = len(participants(dataset.index))
         session.reporter.on_message(
-            f"{tasks[-1].name}: {len(dataset):,} images of {people:,} participants, "
+            f"{tasks[-1].name}: {counted(len(dataset), 'image')} of {counted(people, 'participant')}, "
             f"{'in memory' if is_cached else 'read from disk'}"
         )
     return tuple(tasks), validations
@@ -322,8 +323,8 @@ def _validations(session: Session, images: Mapping[Head, TaskImages], pixels: Tr
     n_people = len(participants(images[config.head].validation))
     if n_people < MIN_PARTICIPANTS:
         on_message(
-            f"the validation set has {n_people} participants, and {MIN_PARTICIPANTS} are needed to choose the best weights: only "
-            "the last ones are kept"
+            f"the validation set has {counted(n_people, 'participant')}, and {MIN_PARTICIPANTS} are needed to choose the best "
+            "weights: only the last ones are kept"
         )
     for validation in validations:
         validation.dataset.check()

@@ -50,7 +50,7 @@ def test_no_key_and_no_path_is_in_any_byte(data, tmp_path):
     card = (folder / "card.md").read_text()
     assert "| classes | 0 background, 1 LV, 2 Myo, 3 RV |" in card
     assert "| pixel size | 7.00 mm |" in card
-    assert "| learnt from | 1 participants |" in card
+    assert "| learnt from | 1 participant |" in card
     assert card.count("| seen by the pretext |") == card.count("| seen by the pretext | 2 participants |") == 1
     assert "Mean Dice of the 4 subjects of set 'all' in its own catalogue, 2 of which it has seen in its training: LV " in card
 
