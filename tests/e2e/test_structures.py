@@ -219,7 +219,7 @@ def test_a_study_whose_chosen_participants_lack_a_structure_is_refused(tmp_path)
     settings = {**SMALL, "structures": ["lv", "myo"], "ignore_undrawn": True, "fractions": [0.6, 0.0, 0.4]}
     path = write_study(tmp_path, data, settings, modes=["scratch"], subjects=[1], seeds=6)
     with pytest.raises(
-        cmr_train.ConfigError, match=r"scratch-n1-s\d: none of the images of the 1 participants .* shows Myo"
+        cmr_train.ConfigError, match=r"scratch-n1-s\d: none of the images of the 1 participant .* shows Myo"
     ) as caught:
         survey(plan_study(parse_study(read_document(path)), tmp_path))
     assert 0 < len(caught.value.problems) < 6
