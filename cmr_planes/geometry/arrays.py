@@ -50,7 +50,8 @@ def cross(first: FloatArray, second: FloatArray) -> FloatArray:
 def distinct(values: ArrayLike) -> FloatArray:
     """Return the different ones among finite numbers, shape (n,), ascending; NumPy's ``unique`` loads its masked arrays first."""
     ordered = np.sort(np.asarray(values, dtype=np.float64))
-    return ordered[np.concatenate([np.ones(min(1, len(ordered)), dtype=np.bool_), ordered[1:] != ordered[:-1]])]
+    is_first = np.concatenate([np.ones(min(1, len(ordered)), dtype=np.bool_), ordered[1:] != ordered[:-1]])
+    return np.asarray(ordered[is_first])
 
 
 def percentiles(values: NDArray[np.floating], percents: Sequence[float]) -> list[float]:

@@ -95,7 +95,7 @@ def test_runs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     data = header_of(TAGS[0], 4).raw + b"0000" + header_of(TAGS[1], MAX_BYTES).raw + bytes(MAX_BYTES)
     assert memory.read(data, 0, len(data), {}) == 12
     made: list[object] = []
-    monkeypatch.setattr(element_runs.Run, "of", lambda elements: made.append(elements) or 0)
+    monkeypatch.setattr(element_runs.Run, "of", made.append)
     memory = RunMemory()
     for length in range(MAX_RUNS + 1):
         memory.add([header_of(TAGS[0], length)])
