@@ -12,7 +12,7 @@ from cmr_train.choices import DeviceKind
 from cmr_train.compute.devices import choose_device, lack_of_mps
 from cmr_train.compute.distributed import world_from_environment
 from cmr_train.config import RunConfig
-from cmr_train.errors import ConfigError, StoppedError
+from cmr_train.errors import ConfigError, SettingProblem, StoppedError
 from cmr_train.presets import parse_settings
 from cmr_train.runs.folder import LAST_NAME
 from cmr_train.runs.run import Run, load_run
@@ -116,9 +116,17 @@ def run_training(train: Training, config: RunConfig, out: Path, *, resume: bool,
     """
     world = world_from_environment()
     heard = reporter if world.is_first else Reporter()
-    Catalogue(config.data.data).close()  # what cannot be opened is refused before the folder is made
+    _try_catalogue(config.data.data)
     with only_run(out, on_message=heard.on_message) if world.is_first else nullcontext():
         is_finished, config = train_where_possible(train, config, out, resume=resume, overwrite=overwrite, reporter=heard)
     if not is_finished:
         raise StoppedError(f"training was stopped by a signal; {str(out / LAST_NAME)!r} is saved and can be resumed")
     return load_run(out, choose_device(config.runtime.device, world.local_rank))
+
+
+def _try_catalogue(path: Path) -> None:
+    """Refuse a catalogue that is not there, or cannot be opened, before the run's folder is made."""
+    if not path.exists():
+        sentence = f"must be the file that 'cmr-planes extract' wrote, and {str(path)!r} does not exist"
+        raise ConfigError([SettingProblem("data", sentence, is_missing=True)])
+    Catalogue(path).close()
