@@ -13,7 +13,7 @@ from cmr_planes.annotations.reading import LabelSource
 from cmr_planes.cine.series_names import load_names
 from cmr_planes.cli.options import file_reader, pseudonymise_option, read_classes
 from cmr_planes.cli.pacs_options import SourceOrAddress
-from cmr_planes.cli.pulled_source import pulled_source_options, with_pulled_source
+from cmr_planes.cli.pulled_source import PACS_FIELDS, pulled_source_options, with_pulled_source
 from cmr_planes.cli.reasons import VIEWS_LACKING, closing_sentence, reasons_table
 from cmr_planes.discovery.participants import read_participants
 from cmr_planes.errors import ExitCode, NoteCode, in_order
@@ -41,6 +41,7 @@ from cmr_planes.terminal.options import (
     scheduler_option,
 )
 from cmr_planes.terminal.progress import shown
+from cmr_planes.terminal.sections import SectionedCommand
 from cmr_planes.terminal.tables import Kind, Table, print_table, table
 from cmr_planes.terminal.text import counted, duration, file_size
 from cmr_planes.views import STORED_VIEWS, TARGET_VIEWS, CardiacView, PhaseChoice
@@ -103,7 +104,17 @@ def _labels(path: Path | None, classes: ClassMap | None, sources: tuple[Path, ..
     return LabelSource(path=sources[0] if path is None else path, classes=classes)
 
 
-@click.command()
+_SECTIONS = {
+    "Images and positions": ("views", "phases", "units", "box", "gap", "min_agreement", "align", "keep_all", "names", "codec"),
+    "Annotations and NIfTI": ("annotations", "classes", "nifti", "planes", "world"),
+    "Participants": ("participants", "pseudonyms"),
+    "Machine": ("shard_size", "workers", "scheduler", "scheduler_file"),
+    "PACS as SOURCE": PACS_FIELDS,
+}
+"""Headings in the help, and the parameters below them."""
+
+
+@click.command(cls=SectionedCommand, sections=_SECTIONS)
 @click.argument("sources", metavar="SOURCE...", nargs=-1, type=SourceOrAddress())
 @click.argument("out", metavar="OUT.h5", type=UserPath(), callback=_out)
 @click.option(

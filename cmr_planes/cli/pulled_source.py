@@ -28,6 +28,10 @@ PULL_SUFFIX = ".pull"
 _ACCESS_FIELDS = ("token_file", "login_file", "ca", "calling_aet", "timeout_seconds")
 
 
+PACS_FIELDS = (*STUDY_FIELDS, *_ACCESS_FIELDS)
+"""The parameters of :func:`pulled_source_options`."""
+
+
 def pulled_source_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say which studies are pulled, and how the PACS is talked to."""
     return study_options(access_options(command))

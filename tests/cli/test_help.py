@@ -72,3 +72,18 @@ def test_the_help_of_a_training_is_in_sections(recipe):
         "--quiet",
         "--help",
     }
+
+
+def test_the_help_of_extract_is_in_sections_and_each_names_options_that_exist():
+    _, _, extract = COMMANDS["cmr-planes extract"]
+    names = {parameter.name for parameter in extract.params}
+    assert {name for section in extract.sections.values() for name in section} < names
+    *_, images, labels, people, machine, pacs = re.split(r"\n\n(?=[A-Z][\w ]+:\n)", help_of("cmr-planes extract"))
+    found = [re.findall(r"^  (--[a-z-]+)", section, re.MULTILINE) for section in (images, labels, people, machine, pacs)]
+    assert found[1:4] == [
+        ["--annotations", "--nifti", "--planes", "--world", "--classes"],
+        ["--participants", "--pseudonymise"],
+        ["--shard-size", "--workers", "--scheduler", "--scheduler-file"],
+    ]
+    assert {"--views", "--units", "--codec"} < {*found[0]}
+    assert {"--modality", "--ca"} < {*found[4]}
