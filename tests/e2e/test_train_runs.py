@@ -489,7 +489,7 @@ def test_configurations_that_cannot_be_carried_out_are_listed_at_once(data, tmp_
     ("arguments", "code", "sentence"),
     [
         pytest.param(("--view", "4ch"), 1, "holds no images of view 4Ch", id="view that is not there"),
-        pytest.param(("--data", "missing.h5"), 1, "missing.h5", id="no catalogue"),
+        pytest.param(("--data", "missing.h5"), 2, "--data must be the file that", id="no catalogue"),
         pytest.param(("--subjects", 99), 1, "99 participants were asked for, and the training set", id="too many subjects"),
         pytest.param(("--phases", "ed,mid"), 0, "", id="a phase that is there"),
         pytest.param(("--phases", "mid"), 1, "has no phase mid of view SAX; it has ed, es", id="no such phase"),
