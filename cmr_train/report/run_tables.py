@@ -70,8 +70,8 @@ def settings_table(results: StudyResults, variant: str) -> ReportTable:
     cells = [cell for cell in results.cells if cell.variant == variant]
     used = {cell.pretext for cell in cells}
     columns = (
-        [run.config for run in results.pretexts if run.name in used and run.config],
-        [cell.run.config for cell in cells if cell.run.config],
+        [run.config.to_json() for run in results.pretexts if run.name in used and run.config],
+        [cell.run.config.to_json() for cell in cells if cell.run.config],
     )
     rows, plain = [], []
     for group, kind in GROUPS.items():
@@ -80,8 +80,8 @@ def settings_table(results: StudyResults, variant: str) -> ReportTable:
                 continue
             texts = []
             for configs in columns:
-                groups = [config.to_json()[group] for config in configs]
-                values = dict.fromkeys(_setting(settings[field.name]) for settings in groups if settings is not None)
+                groups = [settings for config in configs if (settings := config[group]) is not None]
+                values = dict.fromkeys(_setting(settings[field.name]) for settings in groups)
                 texts.append(", ".join(values) or NO_VALUE)
             rows.append(tuple(ReportCell((text,)) for text in (f"{group}: {field.name}", *texts)))
             plain.append((group, field.name, *texts))
