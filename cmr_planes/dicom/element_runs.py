@@ -108,8 +108,8 @@ class RunMemory:
             position = end
         return position
 
-    def is_enough(self, elements: Sequence[ElementHeader]) -> bool:
-        """Tell whether elements are as many as a run may have, or the last one too long; then they are remembered."""
+    def add_if_full(self, elements: Sequence[ElementHeader]) -> bool:
+        """Remember elements if they are as many as a run may have, or the last one is too long; return whether they were."""
         if len(elements) < MAX_ELEMENTS and elements[-1].length <= MAX_BYTES:
             return False
         self.add(elements)

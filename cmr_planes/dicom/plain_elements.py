@@ -98,7 +98,7 @@ def _walk_explicit(data: bytes, start: int, wanted: frozenset[int], last: int, m
             break
         met.append(ElementHeader(data[position:begin], length, tag if tag in wanted else None))
         position = end
-        if memory.is_enough(met):
+        if memory.add_if_full(met):
             position = memory.read(data, position, last_end, values)
             met = []
     memory.add(met)
@@ -128,7 +128,7 @@ def _walk_implicit(data: bytes, start: int, wanted: frozenset[int], last: int, m
             break
         met.append(ElementHeader(data[position:begin], length, tag if tag in wanted else None))
         position = end
-        if memory.is_enough(met):
+        if memory.add_if_full(met):
             position = memory.read(data, position, size, values)
             met = []
     memory.add(met)

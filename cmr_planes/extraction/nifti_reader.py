@@ -231,7 +231,7 @@ def _oriented(
         named_phases={view: one.named for view, one in found.items() if one.named},
         source_headers={view: one.volume.grid.header for view, one in found.items()},
         stated_planes=stated.planes,
-        unsized=frozenset(view for view, one in found.items() if NoteCode.NO_SIZES in dict(one.remarks)),
+        unsized=frozenset(view for view, one in found.items() if not one.volume.has_heart_size),
         axes=stated.axes or LPS_AXES,
         annotations=annotations,
         keeps_images=True,

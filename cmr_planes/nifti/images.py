@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cmr_planes.errors import AnnotationError, GeometryError, InvalidOrientationError, RejectionCode, StudyError
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray
-from cmr_planes.nifti.grids import VolumeGrid, corner_distance_mm
+from cmr_planes.nifti.grids import VolumeGrid, corner_distance_mm, is_heart_size
 from cmr_planes.nifti.volumes import LPS_FROM_RAS, read_volume
 
 MAX_INTENSITY = 1e12
@@ -56,6 +56,11 @@ class VolumeFrames:
         """The sizes of i, j and k."""
         _, n_slices, rows, columns = self.images.shape
         return columns, rows, n_slices
+
+    @property
+    def has_heart_size(self) -> bool:
+        """Whether a heart may have the voxel sizes that the header gives; if not, lengths in mm are not known."""
+        return is_heart_size(self.grid.sizes_mm, self.shape)
 
     def is_on_grid(self, affine_lps_mm: FloatArray, shape: tuple[int, ...]) -> bool:
         """Tell whether another volume has the same voxels: ``affine_lps_mm`` as in :meth:`placed`, the sizes of i, j and k."""

@@ -29,10 +29,11 @@ class LazyCommand:
     def load(self) -> click.Command:
         """Import the command."""
         name = self.module.rpartition(".")[2]
-        with collection_paused():  # some hundred thousand objects that stay
-            module = importlib.import_module(self.module)
-        gc.freeze()
-        return cast("click.Command", getattr(module, name))
+        if self.module not in sys.modules:
+            with collection_paused():  # some hundred thousand objects that stay
+                importlib.import_module(self.module)
+            gc.freeze()
+        return cast("click.Command", getattr(sys.modules[self.module], name))
 
 
 class LazyGroup(click.Group):
