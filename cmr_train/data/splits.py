@@ -14,6 +14,9 @@ from cmr_planes.system.participant_sets import ParticipantSet, read_sets
 from cmr_train.config import DEFAULT_FRACTIONS, DEFAULT_HELD_BACK, are_shares
 from cmr_train.errors import TrainError
 
+HOLD_BACK_MORE = "'cmr-train pretext --unlabelled-held-back 1', or 'cmr-train study --set unlabelled_held_back=1'"
+"""How a user holds back those without annotations by the shares of annotated ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class Split:

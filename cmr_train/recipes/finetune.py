@@ -17,7 +17,7 @@ from cmr_train.choices import Head, Preset, Recipe, TransferMode
 from cmr_train.compute.devices import choose_compute
 from cmr_train.compute.distributed import check_batch, joined, world_from_environment
 from cmr_train.config import DataConfig, PretextConfig, RunConfig, TransferConfig, inherited
-from cmr_train.data.splits import Split
+from cmr_train.data.splits import HOLD_BACK_MORE, Split
 from cmr_train.errors import ConfigError, SettingProblem, TrainError
 from cmr_train.models.initial_weights import initialise
 from cmr_train.models.network import Network
@@ -318,8 +318,9 @@ def held_out_sentence(n: int, config: RunConfig, pretext: RunConfig) -> str:
     if names:
         return f"{found}; use the pretext's {' and '.join(names)}"
     return (
-        f"{found}: they were not annotated in the catalogue of the pretext when it was trained; train the pretext again, with "
-        "unlabelled_held_back 1 if more annotations will come or if they are in another catalogue, or name the sets in a split file"
+        f"{found}: they were not annotated in the catalogue of the pretext when it was trained; name the sets in "
+        f"a split file, or train the pretext again, with {HOLD_BACK_MORE} if more annotations will come or if they are in "
+        "another catalogue"
     )
 
 

@@ -22,7 +22,7 @@ from cmr_train.data.drawn import drawn_sentence, drawn_structures, has_all, unwa
 from cmr_train.data.images import Grid
 from cmr_train.data.memory import free_bytes
 from cmr_train.data.selection import annotated_participants, of_participants, participants, select_images, split_of
-from cmr_train.data.splits import Split, choose_participants
+from cmr_train.data.splits import HOLD_BACK_MORE, Split, choose_participants
 from cmr_train.errors import TrainError
 from cmr_train.prediction.inference import IMAGES_AT_ONCE
 from cmr_train.runs.identity import CatalogueIdentity, are_same_people
@@ -136,7 +136,9 @@ def _held_back_sentence(split: Split, annotated: frozenset[str], share: float) -
     ]
     advice = ""
     if unlabelled == everyone and share < 1:
-        advice = "; if you annotate them later, set unlabelled_held_back to 1, or the pretext will have seen test participants"
+        advice = (
+            f"; if you annotate them later, this pretext will have seen test participants; to hold back more, use {HOLD_BACK_MORE}"
+        )
     return f"{', and '.join(counts)}{advice}"
 
 

@@ -50,6 +50,7 @@ def test_few_of_a_catalogue_without_annotations_are_held_back_and_scored(unlabel
         f"positions: 3 of {N_SUBJECTS} participants without annotations are held back to score the pretext task; if you annotate"
     )
     assert sentence in said
+    assert "use 'cmr-train pretext --unlabelled-held-back 1', or 'cmr-train study --set unlabelled_held_back=1'" in said
     found = sets(tmp_path / "pretext")
     assert (len(found["train"]), len(found["validation"]), len(found["test"])) == (N_SUBJECTS - 3, 1, 2)
     assert train("evaluate", tmp_path / "pretext").exit_code == 0
