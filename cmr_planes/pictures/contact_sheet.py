@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray, IntArray, LabelArray
+from cmr_planes.pictures.outlines import draw_outlines
 from cmr_planes.pictures.palette import line_colour, position_colour, structure_colour
 from cmr_planes.views import CardiacView, PositionClass, Structure, position_name
 
@@ -181,7 +182,7 @@ def _draw_panel(axes: Axes, view: CardiacView, panel: SheetImage, *, is_labelled
     if panel.has_directions:
         _draw_edge_letters(axes, plane)
     if panel.labels is not None:
-        _draw_labels(axes, panel.labels)
+        draw_outlines(axes, panel.labels, _DRAWN, structure_colour, width=0.9, rim=1.6)
     if panel.centres_px is not None and panel.boxes is not None:
         _draw_lines(axes, panel.centres_px, panel, is_neutral=is_labelled_sheet)
         draw_boxes(axes, view, panel.boxes, plane, is_neutral=is_labelled_sheet)
@@ -201,14 +202,6 @@ def _draw_edge_letters(axes: Axes, plane: ImagePlane) -> None:
         vertical = {0.02: "bottom", 0.98: "top"}.get(place[1], "center")
         text = axes.text(*place, orientation_letters(direction)[0], ha=horizontal, va=vertical, **style)  # type: ignore[arg-type]
         text.set_path_effects([*outline, Normal()])
-
-
-def _draw_labels(axes: Axes, labels: LabelArray) -> None:
-    """Outline every structure along the edges of its pixels; LV comes last, since the myocardium's inner edge is its own."""
-    for structure in sorted(_DRAWN, key=lambda structure: structure is Structure.LV):
-        mask = labels == structure
-        if mask.any():
-            axes.contour(mask.astype(np.float64), levels=[0.5], colors=structure_colour(structure), linewidths=0.7)
 
 
 def _draw_label_legend(figure: Figure, panels: Sequence[SheetImage]) -> None:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from cmr_planes.pictures.outlines import draw_outlines
 from cmr_train.data.images import normalise
 
 MARGIN_PX = 24
@@ -85,33 +85,10 @@ def draw(sheet: Sheet) -> Figure:
 
 def _draw_panel(axes: Axes, image: NDArray[np.uint16], labels: NDArray[np.uint8], title: str, sheet: Sheet) -> None:
     axes.imshow(normalise(image), cmap="gray", vmin=0, vmax=1, aspect=sheet.aspect, interpolation="nearest")
-    outlines = {value: outline(labels == value) for value in reversed(sheet.classes)}  # the first, inside others, above them
-    axes.add_collection(LineCollection([*np.concatenate([*outlines.values()])], colors="black", linewidths=_RIM), autolim=False)
-    for value, segments in outlines.items():
-        axes.add_collection(LineCollection([*segments], colors=sheet.colour(value), linewidths=_OUTLINE), autolim=False)
+    draw_outlines(axes, labels, sheet.classes, sheet.colour, width=_OUTLINE, rim=_RIM)
     axes.set_axis_off()
     rim = [withStroke(linewidth=1.5, foreground="black")]
     axes.text(0.03, 0.97, title, color=_TEXT, fontsize=6, ha="left", va="top", transform=axes.transAxes, path_effects=rim)
-
-
-def outline(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the edges between the pixels of a mask and all others, the border of the image among them.
-
-    Parameters
-    ----------
-    mask
-        Shape (rows, columns).
-
-    Returns
-    -------
-        Shape (edges, 2, 2): the two ends of each, as (column, row) with integers at pixel centres.
-    """
-    padded = np.pad(mask, 1)
-    upright = np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1])[:, ::-1] - 0.5
-    level = np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1])[:, ::-1] - 0.5
-    return np.concatenate(
-        [np.stack([upright, upright + np.array([0, 1])], axis=1), np.stack([level, level + np.array([1, 0])], axis=1)]
-    )
 
 
 def _window(labels: NDArray[np.uint8]) -> tuple[slice, slice]:

@@ -9,9 +9,10 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import AbstractPathEffect, withStroke
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from cmr_planes.pictures.outlines import SOLID, LineStyle, draw_outlines
 from cmr_planes.pictures.palette import position_colour, structure_colour
 from cmr_planes.pictures.png import encode_png, encode_webp
 from cmr_planes.terminal.text import counted
@@ -19,8 +20,8 @@ from cmr_train.choices import TransferMode
 from cmr_train.data.images import normalise
 from cmr_train.report.examples import Example, PretextExample
 
-CONTOUR_LINES: tuple[tuple[float, tuple[float, ...]], ...] = (
-    (0, (1, 0)),
+CONTOUR_LINES: tuple[LineStyle, ...] = (
+    SOLID,
     (0, (4, 1.5)),
     (0, (1, 1)),
     (0, (4, 1, 1, 1)),
@@ -36,10 +37,8 @@ NARROW_INCHES = 3.8
 
 _DPI = 150
 _HALO = [withStroke(linewidth=2, foreground="white")]
-_OUTLINE = 2.0
-"""Width of an outline, in points."""
-_RIM: list[AbstractPathEffect] = [withStroke(linewidth=3.2, foreground="black")]
-"""The dark rim that shows an outline on bright blood."""
+_OUTLINE, _RIM = 2.0, 3.2
+"""Width of an outline, and of the dark rim that shows it on bright blood, in points."""
 INK = "#1C2733"
 """Of all that is written."""
 
@@ -93,14 +92,15 @@ def segmentations(example: Example, classes: dict[int, str], modes: Sequence[Tra
             if number == 0 or per_row is not None:
                 axes.set_title(title, fontsize=10, color=INK)
             if labels is not None:
-                draw_outlines(axes, labels, classes)
+                draw_outlines(axes, labels, classes, structure_colour, width=_OUTLINE, rim=_RIM, line=_line)
             if dice is not None:
                 text = "not there" if labels is None else "no Dice" if math.isnan(dice) else f"Dice {dice:.2f}"
                 axes.set_xlabel(text, fontsize=9, color=INK, labelpad=2)
         for axes in grid[number * rows : (number + 1) * rows, 0]:
             axes.set_ylabel(counted(n, "subject"), fontsize=9, color=INK)
+    rim = [withStroke(linewidth=_RIM, foreground="black")]
     handles = [
-        Line2D([], [], color=structure_colour(v), linestyle=_line(v), linewidth=2, path_effects=_RIM, label=name)
+        Line2D([], [], color=structure_colour(v), linestyle=_line(v), linewidth=_OUTLINE, path_effects=rim, label=name)
         for v, name in classes.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9, frameon=False, handlelength=3)
@@ -131,25 +131,6 @@ def positions(example: PretextExample, classes: dict[int, str], per_row: int = 3
     return figure
 
 
-def draw_outlines(axes: Axes, labels: NDArray[np.uint8], classes: dict[int, str]) -> None:
-    """Draw the outline of every class, the first one, whose outline others share, above them."""
-    rows, columns = (np.arange(-1, size + 1) for size in labels.shape)
-    for value in reversed(classes):
-        mask = np.pad(labels == value, 1)
-        if mask.any():
-            outline = axes.contour(
-                columns,
-                rows,
-                mask.astype(np.float64),
-                levels=[0.5],
-                colors=[structure_colour(value)],
-                linestyles=[_line(value)],
-                linewidths=_OUTLINE,
-            )
-            outline.set_path_effects(_RIM)
-    axes.set(xlim=(-0.5, labels.shape[1] - 0.5), ylim=(labels.shape[0] - 0.5, -0.5))
-
-
 def window_around(labels: NDArray[np.uint8]) -> tuple[slice, slice]:
     """Return the part of an image around all labels, half as much again on every side; all of it where there are none."""
     if not labels.any():
@@ -174,5 +155,5 @@ def _draw_position(axes: Axes, mask: NDArray[np.bool_], value: int) -> None:
     axes.text(column, row, str(value), fontsize=7, weight="bold", ha="center", va="center", color="black", path_effects=_HALO)
 
 
-def _line(value: int) -> tuple[float, tuple[float, ...]]:
+def _line(value: int) -> LineStyle:
     return CONTOUR_LINES[(value - 1) % len(CONTOUR_LINES)]
