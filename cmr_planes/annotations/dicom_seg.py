@@ -20,6 +20,7 @@ from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.errors import AnnotationError, CmrPlanesError
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray, LabelArray
+from cmr_planes.terminal.text import counted
 from cmr_planes.views import Structure
 
 MAX_BYTES = 1 << 28
@@ -239,7 +240,8 @@ def _overlaps(images: Iterable[Sequence[_Frame]], structures: Mapping[int, Struc
             if first is not second and (one & other).sum() > MAX_OVERLAP * min(one.sum(), other.sum()):
                 counts[first, second] += 1
     return tuple(
-        f"segments of {first.title} and {second.title} overlap on {count} images; {second.title} was drawn over {first.title}"
+        f"segments of {first.title} and {second.title} overlap on {counted(count, 'image')}; {second.title} was drawn over "
+        f"{first.title}"
         for (first, second), count in counts.items()
     )
 

@@ -68,11 +68,14 @@ def misnested_contours(regions: Mapping[Outline, BoolArray]) -> tuple[Misnested,
 
 
 def misnested_labels(labels: LabelArray) -> tuple[Misnested, ...]:
-    """Find what is wrong with how LV and Myo of a label map, shape (rows, columns), lie in each other; muscle may be open."""
+    """Find what is wrong with how LV and Myo of a label map, shape (rows, columns), lie in each other; muscle may be open.
+
+    Where the plane of the valve cuts a slice, both end at one straight edge, along which their pixels may differ by one.
+    """
     blood, muscle = labels == Structure.LV, labels == Structure.MYO
     if not (blood.any() and muscle.any()):
         return ()
-    return _faults(blood, convex_hull(muscle), muscle, convex_hull(blood))
+    return _faults(blood, _grown(convex_hull(muscle)), muscle, convex_hull(blood))
 
 
 def _faults(blood: BoolArray, within: BoolArray, muscle: BoolArray, blood_within: BoolArray) -> tuple[Misnested, ...]:
@@ -98,6 +101,12 @@ def share_inside(region: BoolArray, other: BoolArray) -> float:
     padded = np.pad(region, 1)
     edge = region & ~(padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:])
     return float(other[edge].mean()) if edge.any() else 0.0
+
+
+def _grown(region: BoolArray) -> BoolArray:
+    """Return a region with the pixels beside it."""
+    padded = np.pad(region, 1)
+    return region | padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
 
 
 def convex_hull(region: BoolArray) -> BoolArray:

@@ -7,6 +7,7 @@ from cmr_planes.annotations.nesting import Misnested, NestingFault
 from cmr_planes.annotations.placing import SlicePlacement
 from cmr_planes.geometry.arrays import BoolArray
 from cmr_planes.shards.records import ViewLabels
+from cmr_planes.terminal.text import counted
 from cmr_planes.views import CardiacPhase, CardiacView, Structure
 
 KEEP_FRAMES = "extracting with these annotations keeps the annotated frames, extracting all phases every frame"
@@ -40,7 +41,7 @@ def misnesting_sentences(view: CardiacView, faults: Sequence[Misnested], outer: 
 def _misnesting_sentence(view: CardiacView, fault: NestingFault, shares: Sequence[float], outer: str) -> str:
     low, high = (f"{100 * share:.0f}" for share in (min(shares), max(shares)))
     share = f"{low} %" if low == high else f"{low} to {high} %"
-    images = f"on {len(shares)} {view.title} images"
+    images = f"on {counted(len(shares), f'{view.title} image')}"
     match fault:
         case NestingFault.OUTSIDE:
             return (
@@ -97,7 +98,7 @@ def gap_sentences(view: CardiacView, placed: ViewLabels, phases: Sequence[str], 
         sentences.append(f"{n_slices} of {annotated.shape[1]} {view.title} slices are annotated")
     muscle = placed.structures[..., Structure.LV] & ~placed.structures[..., Structure.MYO] & ~refused_muscle
     if muscle.any():
-        sentences.append(f"{int(muscle.sum())} {view.title} images have LV only: no epicardium was drawn there")
+        sentences.append(f"LV alone is drawn on {counted(int(muscle.sum()), f'{view.title} image')}, without an epicardium")
     return sentences + [
         f"{view.title} {name.upper()} has Myo and no LV on any slice: if only the epicardium was drawn, Myo covers the blood too"
         for name, labels, structures in zip(phases, placed.labels, placed.structures, strict=True)

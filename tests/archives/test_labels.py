@@ -102,7 +102,7 @@ def test_an_endocardium_outside_its_epicardium_costs_the_muscle(dicom: Path, tmp
     assert found.said(
         "of the edge of LV lies outside the epicardium, and all should lie inside: one of the two is another patient's"
     )
-    assert not found.said("no epicardium was drawn")
+    assert not found.said("without an epicardium")
     assert found.structures[..., LV].all()
     assert not found.structures[..., MYO].any()
     assert found.areas(MYO) == [0, 0, 0]
@@ -114,7 +114,7 @@ def test_one_image_with_another_image_s_epicardium_is_refused_alone(dicom: Path,
     bad = [cvi42_contour(ENDO, circle(ENDO_PX)), cvi42_contour(EPI, circle(EPI_PX, moved=(0, -14)))]
     images = {uid: bad if level == 2 else good for level in LEVELS for uid, _ in sax_instances(level, (ED_FRAME,))}
     found = Extracted(dicom, tmp_path, {"SYN-0001.cvi42wsx": cvi42_workspace(images)})
-    assert found.said("on 1 SAX images ")
+    assert found.said("on 1 SAX image ")
     assert found.structures[0, :, MYO].tolist() == [True, False, True]
     assert found.structures[0, :, LV].all()
 
@@ -147,7 +147,7 @@ def test_text_contours_of_two_patients_are_refused_too(tmp_path: Path) -> None:
     write_study(tmp_path / "dicom" / "SYN-0001", numbered_study())
     files = sunnybrook({ENDO: circle(ENDO_PX), EPI: circle(EPI_PX, moved=(9, 9))})
     found = Extracted(tmp_path / "dicom", tmp_path, files)
-    assert found.said("on 1 SAX images 58 % of the edge of LV lies outside the epicardium")
+    assert found.said("on 1 SAX image 58 % of the edge of LV lies outside the epicardium")
     assert found.structures[..., LV].sum() == 1
     assert not found.structures[..., MYO].any()
 

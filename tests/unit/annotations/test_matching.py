@@ -218,7 +218,7 @@ def test_contours_find_their_image_by_instance() -> None:
     assert structures[0, 3].tolist() == [True, True, True, True, False, False], "RV was drawn at this phase, so it was searched for"
     assert structures[1, 3].tolist() == [True, True, False, False, False, False]
     assert "1 of 4 images with contours are not in the catalogue" in matched.remarks[0]
-    assert "1 SAX images have LV only: no epicardium was drawn there" in matched.remarks
+    assert "LV alone is drawn on 1 SAX image, without an epicardium" in matched.remarks
 
 
 def test_contours_of_other_studies_are_refused() -> None:

@@ -72,6 +72,15 @@ def test_muscle_may_be_open_where_blood_lies_within_its_hull() -> None:
     assert misnested_labels(np.where(labels == LV, 0, labels).astype(np.uint8)) == ()
 
 
+@pytest.mark.parametrize("slope", [0, 0.01, 0.02, 0.03, 0.05, 0.1, 0.5])
+@pytest.mark.parametrize("offset", [-6, 0, 0.75, 4.75, 7.75, 11.75])
+def test_blood_at_the_straight_edge_of_a_slice_through_the_valve_lies_in_its_muscle(slope: float, offset: float) -> None:
+    kept = (COLUMNS - 40) + slope * (ROWS - 40) > offset
+    labels = np.where(disc(17) & kept, MYO, 0).astype(np.uint8)
+    labels[disc(13) & kept] = LV
+    assert misnested_labels(labels) == ()
+
+
 @pytest.mark.parametrize(("moved", "fault"), [(30, NestingFault.OUTSIDE), (10, NestingFault.OUTSIDE)])
 def test_blood_off_its_muscle_is_noticed_in_label_maps(moved: float, fault: NestingFault) -> None:
     labels = np.where(disc(13) & ~disc(9), MYO, 0).astype(np.uint8)
