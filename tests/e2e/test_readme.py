@@ -21,6 +21,7 @@ EXTRA = {
     "finetune": [*SHORT[:4], *SHORT[8:], "--pretext", "runs/pretext-sax"],
 }
 """What makes a command quick; a transfer has the network and the matrix of its pretext, which is too short to be taken unnamed."""
+PROGRAMS = {"cmr-planes": main, "cmr-train": train}
 
 
 def blocks(language: str) -> list[str]:
@@ -68,15 +69,15 @@ def test_the_training_of_the_readme_works_as_typed(tmp_path, monkeypatch):
         assert CliRunner().invoke(main, ["phantom", folder, "-n", n, "--seed", seed, *size, "--workers", "1"]).exit_code == 0
     (tmp_path / "fresh/dicom").rename(tmp_path / "new")
     layout = ("--box", "7", "--gap", "14", "--workers", "1")
-    extracted = CliRunner().invoke(main, ["extract", "cohort/dicom", "out.h5", "--annotations", "cohort/truth/labels", *layout])
+    (tmp_path / "cohort/truth/labels").rename(tmp_path / "labels")
+    extracted = CliRunner().invoke(main, ["extract", "cohort/dicom", "out.h5", *layout])
     assert extracted.exit_code == 0, extracted.output
     (block,) = [block for block in blocks("") if "cmr-train pretext" in block]
     commands = [line.split("#")[0] for line in block.splitlines()]
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         program, name, *arguments = shlex.split(command)
-        assert program == "cmr-train"
-        result = CliRunner().invoke(train, [name, *arguments, *EXTRA.get(name, [])])
+        result = CliRunner().invoke(PROGRAMS[program], [name, *arguments, *EXTRA.get(name, [])])
         assert result.exit_code == 0, result.output
     assert len(list((tmp_path / "segmented").rglob("*.nii.gz"))) >= 2
 
