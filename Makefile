@@ -26,7 +26,7 @@ test: lint types unit   ## lint, types and tests: what CI runs
 lint: setup    ## ruff, the direction of imports, the workflows of CI, and the word list
 	$(BIN)/python -m tools.check lint
 
-types: setup   ## mypy --strict on both packages, as on Linux and on Windows
+types: setup   ## mypy --strict on both packages and tools, as on Linux and on Windows
 	$(BIN)/python -m tools.check types
 
 unit: setup    ## the tests

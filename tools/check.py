@@ -54,7 +54,7 @@ def types(_: Sequence[str]) -> bool:
     commands = [("mypy", "--platform", platform, "--cache-dir", f".mypy_cache/{platform}") for platform in ("linux", "win32")]
     started = [(command, _started(*command)) for command in commands]
     answers = [(command, process.communicate()[0], process.returncode) for command, process in started]
-    for command, said, _ in answers:
+    for command, said, _code in answers:
         print("$", *command)
         print(said, end="", flush=True)
     return all(code == 0 for *_, code in answers)

@@ -43,7 +43,6 @@ FRESH, COPIED, ACCENT = "#8a94a0", "#0b6e8f", "#a3480b"
 N_FRAMES = 25
 DPI = 170
 """Pixels per inch."""
-STYLE = {"font.family": "DejaVu Sans", "font.size": 10.0, "text.color": INK, "axes.labelcolor": INK}
 VIEWER = np.array([0.62, -0.72, 0.31])
 """Towards the viewer of the image plane, LPS: left, in front and above."""
 
@@ -84,7 +83,7 @@ def heart() -> Heart:
     places[CardiacView.SAX] += len(examination.slices(CardiacView.SAX)) // 2
     cine = image_series(examination, places[CardiacView.SAX], number=1).frames
     still = make_examination(CohortOptions(protocol=Protocol(n_frames=2)), 0)
-    long_axis = {
+    long_axis: dict[CardiacView, NDArray[np.uint16]] = {
         view: image_series(still, places[view], number=1).frames[0] for view in TARGET_VIEWS if view is not CardiacView.SAX
     }
     return Heart(
@@ -146,9 +145,8 @@ def image_plane() -> Figure:
         tip = origin + 66 * (view @ np.array(direction, dtype=float))
         _arrow(axes, origin, tip, INK, width=1.6)
         away = unit(tip - origin)
-        axes.text(
-            *(tip + 9 * away), letter, ha="left" if away[0] > 0.5 else "center", va=heights[letter[0]], fontsize=10, weight="bold"
-        )
+        column, row = tip + 9 * away
+        axes.text(column, row, letter, ha="left" if away[0] > 0.5 else "center", va=heights[letter[0]], fontsize=10, weight="bold")
     axes.text(-252, 232, "patient coordinates", fontsize=11, weight="bold", va="top")
     return figure
 
@@ -429,7 +427,7 @@ FIGURES: Mapping[str, Callable[[], Figure]] = {
 
 def png(name: str) -> bytes:
     """Return one of the figures as a file of few colours."""
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 10.0, "text.color": INK, "axes.labelcolor": INK}):
         drawn = io.BytesIO()
         FIGURES[name]().savefig(drawn, format="png", dpi=DPI)
     content = io.BytesIO()
@@ -491,7 +489,8 @@ def _arrow(axes: Axes, start: FloatArray, end: FloatArray, colour: str, *, width
 
 
 def _outlined(axes: Axes, at: FloatArray, words: str, colour: str, *, size: float) -> None:
-    text = axes.text(*at, words, color=colour, fontsize=size, weight="bold", ha="center", va="center")
+    column, row = at
+    text = axes.text(column, row, words, color=colour, fontsize=size, weight="bold", ha="center", va="center")
     text.set_path_effects([Stroke(linewidth=size / 4, foreground="black"), Normal()])
 
 

@@ -192,7 +192,7 @@ def members(path: Path, name: str) -> list[tuple[object, str]]:
         for node in ast.parse(path.read_text(encoding="utf-8")).body
         if isinstance(node, ast.ClassDef) and node.name == name
     )
-    found = []
+    found: list[tuple[object, str]] = []
     for statement, after in itertools.pairwise(body):
         if isinstance(statement, ast.Assign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
             assert isinstance(statement.value, ast.Constant)  # noqa: S101

@@ -115,13 +115,16 @@ def draw_positions(catalogue_path: str, folder: Path) -> None:
         subject = catalogue.subjects().key[0]
         for view, places in PANELS.items():
             attributes = catalogue.view_attributes(subject, view)
+            boxes = attributes.boxes
+            if boxes is None:
+                sys.exit(f"{catalogue_path!r} has no positions of its first subject in {view.title}")
             panels = [
                 SheetImage(
                     image=catalogue.image(subject, view, phase, level),
                     plane=attributes.planes[level],
-                    centres_px=attributes.boxes.centres_px[level],
-                    boxes=attributes.boxes.boxes[level],
-                    line_names=line_names(attributes.boxes.line_views),
+                    centres_px=boxes.centres_px[level],
+                    boxes=boxes.boxes[level],
+                    line_names=line_names(boxes.line_views),
                     title=f"{attributes.phases[phase].upper()}" + (f", slice {level + 1}" if view is CardiacView.SAX else ""),
                 )
                 for phase, level in places
