@@ -4,6 +4,7 @@ The profile ``dev`` is quick; ``ci`` tries more examples and always the same one
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("posix") is not None:
                 item.add_marker(pytest.mark.skip(reason="needs a POSIX system"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_waits_for_the_disk() -> Iterator[None]:
+    """Spare this process the waits for the disk, which tell only after a power cut; a descriptor that is not open still fails.
+
+    Commands in processes of their own wait, and so does Windows, which refuses descriptors that are open for reading.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if os.name == "posix":
+            patch.setattr(os, "fsync", os.fstat)
+        yield

@@ -1,5 +1,7 @@
 """Files are whole or not there: full disks, interrupts, vanished folders."""
 
+import os
+import stat
 import subprocess
 import sys
 import textwrap
@@ -13,7 +15,7 @@ from cmr_planes.errors import ShardError
 from cmr_planes.shards.records import SubjectRecord
 from cmr_planes.shards.schema import Codec
 from cmr_planes.system import whole_file
-from cmr_planes.system.whole_file import LatchingFile, read_checksum, remove_leftovers, sealed, write_whole
+from cmr_planes.system.whole_file import LatchingFile, checksum_path, read_checksum, remove_leftovers, sealed, write_whole
 from cmr_planes.views import CardiacView
 from tests.helpers.catalogues import write_batches
 from tests.helpers.records import make_subject, rejected_subject, write_shard
@@ -29,6 +31,24 @@ def test_a_file_appears_under_its_name_only_at_the_end(tmp_path: Path) -> None:
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.posix
+def test_content_is_on_the_disk_before_the_name_and_the_name_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.h5"
+    synced = []
+
+    def note(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        synced.append((status.st_ino, status.st_size if stat.S_ISREG(status.st_mode) else None, path.exists()))
+
+    monkeypatch.setattr(os, "fsync", note)
+    with sealed(path, checksum=True) as stream:
+        stream.write(b"new")
+    content, checksum, folder = synced
+    assert content == (path.stat().st_ino, 3, False)
+    assert checksum == (checksum_path(path).stat().st_ino, checksum_path(path).stat().st_size, False)
+    assert folder == (tmp_path.stat().st_ino, None, True)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("bad"), OSError(5, "input")])
