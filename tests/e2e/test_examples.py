@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import subprocess
-import sys
 from collections import Counter
 from itertools import product
 from pathlib import Path
@@ -23,7 +22,8 @@ from cmr_train.choices import DecoderSharing, LossKind, TransferMode
 from cmr_train.data.splits import read_split_file
 from cmr_train.study.plan import plan_study
 from cmr_train.study.study_file import parse_study, read_document
-from tests.helpers.training import SMALL, annotate, small_catalogue
+from tests.helpers.cohorts import run as run_planes
+from tests.helpers.training import SMALL, annotate, small_catalogue, train
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -176,14 +176,21 @@ def test_the_decoders_on_acdc_are_compared_on_people_whom_the_other_study_does_n
 
 @pytest.mark.posix
 def test_synthetic_pretexts_are_made_to_give_away(tmp_path):
+    """The commands that the script gives to its shell, each run in this process."""
     (tmp_path / "bin").mkdir()
-    for program in ("planes", "train"):
-        script = tmp_path / "bin" / f"cmr-{program}"
-        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "from cmr_{program}.cli import main; main()" "$@"\n')
+    for program in ("cmr-planes", "cmr-train"):
+        script = tmp_path / "bin" / program
+        script.write_text(f"#!/bin/sh\nprintf '%s\\t' {program} \"$@\"\necho\n")
         script.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
     command = ["bash", str(EXAMPLES / "synthetic_pretext.sh"), str(tmp_path / "made"), "1", "1", "1"]
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=600)
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=600)
+    lines = [line.rstrip("\t").split("\t") for line in done.stdout.splitlines()]
+    assert [name for _, name, *_ in lines] == ["phantom", "extract", *("pretext", "export") * 2]
+    extra = {"phantom": ["--workers", 1], "extract": ["--workers", 1], "pretext": ["--threads", 1, "--device", "cpu"]}
+    for program, name, *words in lines:
+        result = {"cmr-planes": run_planes, "cmr-train": train}[program](name, *words, *extra.get(name, []))
+        assert result.exit_code == 0, result.output
     for view in ("sax", "4ch"):
         exported = tmp_path / "made" / view
         assert {path.name for path in exported.iterdir()} == {"card.md", "config.json", "final.pt", "split.json"}
