@@ -1,6 +1,5 @@
 """Strings that are found again wherever they come out: planted in DICOM attributes, names of files and tables."""
 
-import copy
 import io
 import re
 import struct
@@ -11,6 +10,9 @@ import pydicom
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
 
 from tests.helpers.confidentiality_profile import IDENTIFYING, RANGES
 
@@ -75,7 +77,7 @@ def planted_value(vr: str) -> Any:
 
 
 def plants() -> Dataset:
-    """Return a dataset with a planted value in every identifying attribute, in private ones and in sequences."""
+    """Return a planted value in every identifying attribute, in private ones and in sequences, encoded as a file has them."""
     dataset = Dataset()
     for tag in (*IDENTIFYING, *RANGES):
         if tag in ESSENTIAL | CONSISTENT | NOT_IN_IMAGES | META:
@@ -88,14 +90,17 @@ def plants() -> Dataset:
         dataset.add_new((group << 16) + 0x1001, "LO", planted_value("LO"))
         dataset.add_new((group << 16) + 0x1002, "OB", planted_value("OB"))
         dataset.add_new((group << 16) + 0x1003, "SQ", planted_value("SQ"))
-    return dataset
+    stream = DicomBytesIO()
+    stream.is_implicit_VR, stream.is_little_endian = False, True
+    write_dataset(stream, dataset)
+    return read_dataset(io.BytesIO(stream.getvalue()), is_implicit_VR=False, is_little_endian=True)
 
 
 def plant(data: bytes, planted: Dataset) -> bytes:
     """Return a DICOM file with planted values; its identifiers keep telling studies, series and instances apart."""
     dataset = pydicom.dcmread(io.BytesIO(data))
-    for element in planted:
-        dataset[element.tag] = copy.copy(element)
+    for tag in planted.keys():  # noqa: SIM118  # a dataset iterates over elements
+        dataset[tag] = planted.get_item(tag)
     for tag in ESSENTIAL & {int(key) for key in dataset.keys()}:  # noqa: SIM118  # a dataset iterates over elements
         dataset[tag].value = f"{dataset[tag].value} {MARK}0000"
     for tag in CONSISTENT & {int(key) for key in dataset.keys()}:  # noqa: SIM118
