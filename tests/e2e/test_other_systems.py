@@ -28,7 +28,7 @@ UNTIMED = {"inspect", "show", "verify", "annotate", "evaluate", "predict"}
 
 RUN = ("--preset", "quick", *options(data="out.h5", iterations=2, workers=0))
 COMMANDS = [
-    ["extract", "dicom", "out.h5", "--shard-size", "2", *SMALL_BOXES, "--workers", "2", "--log", "log.jsonl"],
+    ["extract", "dicom", "out.h5", "--shard-size", "2", *SMALL_BOXES, "--log", "log.jsonl"],
     ["inspect", "out.h5", "--json"],
     ["show", "out.h5", "-o", "pictures", "--limit", "1"],
     ["verify", "out.h5"],
@@ -55,7 +55,7 @@ for package in (cmr_planes, cmr_train):
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-json.dump(run_all(), sys.stdout)
+json.dump(run_all(n_workers=2), sys.stdout)
 """
 """Imports all modules without what Windows has not, runs the commands, and prints what they printed."""
 PLANTED = [
@@ -69,12 +69,13 @@ PLANTED = [
 """What no module may say at its top."""
 
 
-def run_all() -> list[str]:
-    """Run all commands in the folder that is current, and return what they print."""
+def run_all(n_workers: int) -> list[str]:
+    """Run all commands in the folder that is current, the extraction in so many processes, and return what they print."""
     printed = []
     for command in COMMANDS:
         program = planes if command[0] in COMMANDS_OF_PLANES else trainer
-        result = CliRunner().invoke(program, command)
+        workers = ["--workers", str(n_workers)] if command[0] == "extract" else []
+        result = CliRunner().invoke(program, [*command, *workers])
         assert result.exit_code == 0, (command, result.output, result.exception)
         printed.append(result.stdout)
     return printed
@@ -104,7 +105,7 @@ def test_all_commands_write_the_same_bytes_without_what_windows_has_not(tmp_path
     assert done.returncode == 0, done.stderr
     there = contents(folder.rename(tmp_path / "there"))
     monkeypatch.chdir(prepared(folder))
-    printed = run_all()
+    printed = run_all(n_workers=1)
     here = contents(folder)
     assert {name for name in here if here[name] != there.get(name)} == set()
     assert here.keys() == there.keys()
