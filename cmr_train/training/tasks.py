@@ -185,7 +185,7 @@ def _usable(session: Session, index: ImageIndex) -> ImageIndex:
         is_used = np.ones_like(is_whole)
         sentence = f"on {lack} not all of {names} were drawn: the loss allows for the others in their background"
     elif is_whole.any():
-        sentence = f"{lack} are left out: not all of {names} were drawn on them"
+        sentence = f"left out: {lack}, on which not all of {names} were drawn"
     else:
         raise TrainError(
             f"on none of the {len(index):,} annotated images of view {view.title} were all of {names} drawn; drawn are: "

@@ -170,7 +170,7 @@ def test_structures_that_cannot_be_learnt_are_refused(sunnybrook, tmp_path, give
 def test_undrawn_structures_are_left_out_or_ignored(sunnybrook, tmp_path, loss):
     settings = options(structures="lv,myo", loss=loss, validate_every=6, iterations=6)
     whole = train("finetune", "--data", sunnybrook, "--out", tmp_path / "whole", *SCRATCH, *settings)
-    one_sentence(whole, 0, "24 of 48 annotated images are left out: not all of LV, Myo were drawn on them")
+    one_sentence(whole, 0, "left out: 24 of 48 annotated images, on which not all of LV, Myo were drawn")
     ignored = train("finetune", "--data", sunnybrook, "--out", tmp_path / "all", *SCRATCH, "--ignore-undrawn", *settings)
     one_sentence(ignored, 0, "on 24 of 48 annotated images not all of LV, Myo were drawn")
     n_images = [int(text.split("structures: ")[1].split(" images")[0]) for text in (whole.stderr, ignored.stderr)]
