@@ -41,6 +41,10 @@ _MIN_WIDTH_INCHES = 7.4
 """Of a sheet with a legend: its words stand beside each other."""
 _MIN_HEADING_INCHES = 4.6
 """Of any other: its heading fits."""
+_NAME_FONTSIZE = 5
+"""Of the lines' names."""
+_EM_OF_CAPITALS, _EM_PER_LETTER = 0.8, 0.75
+"""Height and width of bold capitals over the size of their font."""
 _WARNING = "#FF5A5F"
 _NEUTRAL = "#D8D8D8"
 """Colour of boxes and lines beside labels, whose colours then mean structures alone."""
@@ -215,22 +219,28 @@ def _draw_label_legend(figure: Figure, panels: Sequence[SheetImage]) -> None:
 
 
 def _draw_lines(axes: Axes, centres_px: FloatArray, panel: SheetImage, *, is_neutral: bool) -> None:
-    """Draw the two lines across the whole image, each with its name between a near and a far box."""
+    """Draw the two lines across the whole image, each with its name between two boxes, where all of it is inside."""
     for number, (first_arm, second_arm) in enumerate(_ARMS):
         colour = _NEUTRAL if is_neutral else line_colour(number)
         axes.axline(tuple(centres_px[0]), tuple(centres_px[first_arm[1] - 1]), color=colour, linewidth=0.5, alpha=0.75)
-        places = [(centres_px[near - 1] + centres_px[far - 1]) / 2 for near, far in (second_arm, first_arm)]
-        seen = [place for place in places if (place >= 0).all() and place[0] < panel.plane.columns and place[1] < panel.plane.rows]
-        if panel.line_names is None or not seen:
+        if panel.line_names is None:
             continue
         across, down = centres_px[first_arm[1] - 1] - centres_px[0]
         angle_deg = np.degrees(np.arctan2(-down * panel.plane.row_spacing_mm, across * panel.plane.column_spacing_mm))
+        angle = np.radians(angle_deg)
+        reach = 0.5 * _text_size_px(axes, panel.plane, panel.line_names[number], _NAME_FONTSIZE)[0]
+        half = reach * np.abs([np.cos(angle), np.sin(angle)]) * [1, panel.plane.column_spacing_mm / panel.plane.row_spacing_mm]
+        gaps = second_arm, first_arm, (PositionClass.INTERSECTION, second_arm[0]), (PositionClass.INTERSECTION, first_arm[0])
+        places = [(centres_px[one - 1] + centres_px[other - 1]) / 2 for one, other in gaps]
+        whole = [place for place in places if _is_in(place - half, panel.plane) and _is_in(place + half, panel.plane)]
+        if not whole:
+            continue
         text = axes.text(
-            float(seen[0][0]),
-            float(seen[0][1]),
+            float(whole[0][0]),
+            float(whole[0][1]),
             panel.line_names[number],
             color=colour,
-            fontsize=5,
+            fontsize=_NAME_FONTSIZE,
             rotation=(angle_deg + 90) % 180 - 90,
             ha="center",
             va="center",
@@ -264,8 +274,7 @@ def draw_boxes(
         outline.set_path_effects([Stroke(linewidth=linewidth + 0.8, foreground="black", alpha=0.6), Normal()])
         axes.add_patch(outline)
         text = axes.text(
-            corner[0] + size[0] / 2,
-            corner[1] + size[1] / 2,
+            *_letters_place((row_start, row_stop, column_start, column_stop), plane, _text_size_px(axes, plane, "A2", fontsize)),
             box_letters(view, position),
             color=colour,
             fontsize=fontsize,
@@ -275,6 +284,34 @@ def draw_boxes(
             clip_on=True,
         )
         text.set_path_effects([Stroke(linewidth=fontsize / 4, foreground="black"), Normal()])
+
+
+def _text_size_px(axes: Axes, plane: ImagePlane, words: str, fontsize: float) -> tuple[float, float]:
+    """Return about how many columns and rows of an image some words cover."""
+    width, height = axes.bbox.width / plane.columns, axes.bbox.height / plane.rows  # of a pixel of the image on the figure
+    size = fontsize * axes.figure.dpi / 72
+    return _EM_PER_LETTER * size * len(words) / width, _EM_OF_CAPITALS * size / height
+
+
+def _is_in(place: FloatArray, plane: ImagePlane) -> bool:
+    """Tell whether a point, (column, row), lies in an image."""
+    return bool((place >= -0.5).all() and place[0] <= plane.columns - 0.5 and place[1] <= plane.rows - 0.5)
+
+
+def _letters_place(inside: tuple[int, int, int, int], plane: ImagePlane, size: tuple[float, float]) -> tuple[float, float]:
+    """Return where a box's letters stand, (column, row): in its middle, or beside what the border leaves of it if that is small."""
+    row_start, row_stop, column_start, column_stop = inside
+    return (
+        _middle(column_start, column_stop, plane.columns, size[0]),
+        _middle(row_start, row_stop, plane.rows, size[1]),
+    )
+
+
+def _middle(start: int, stop: int, n_pixels: int, size: float) -> float:
+    """Return the middle of a span, or a place beside it towards the image's middle for what is larger than the span."""
+    if stop - start >= size:
+        return (start + stop - 1) / 2
+    return stop - 0.5 + size / 2 if start + stop < n_pixels else start - 0.5 - size / 2
 
 
 def _inside(box: IntArray, plane: ImagePlane) -> tuple[int, int, int, int]:

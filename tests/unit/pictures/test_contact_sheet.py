@@ -183,3 +183,21 @@ def test_a_box_that_no_image_shows_is_said_to_be_outside() -> None:
 def test_panels_have_no_white_ground() -> None:
     (axes,) = draw_sheet(CardiacView.SAX, [make_panel(CardiacView.SAX)], heading="h").axes
     assert max(axes.get_facecolor()[:3]) < 0.2
+
+
+@pytest.mark.parametrize("view", [CardiacView.SAX, CardiacView.TWO_CHAMBER, CardiacView.FOUR_CHAMBER])
+def test_no_word_is_cut_by_the_border_of_an_image(view: CardiacView) -> None:
+    whole = make_panel(view)
+    assert whole.boxes is not None
+    assert whole.centres_px is not None
+    for shift in (-40, -25, -10, 10, 25, 40):  # boxes and names of lines come to lie across each border
+        for step_px in ((shift, 0), (0, shift)):
+            boxes = whole.boxes + np.array([step_px[1], step_px[1], step_px[0], step_px[0]])
+            panel = replace(whole, boxes=boxes, centres_px=whole.centres_px + step_px, line_names=("4Ch plane", "2Ch plane"))
+            figure = draw_sheet(view, [panel], heading="")
+            figure.draw_without_rendering()
+            image = figure.axes[0].get_window_extent()
+            for text in figure.axes[0].texts:
+                words = text.get_window_extent()
+                room = np.concatenate([words.min - image.min, image.max - words.max])
+                assert room.min() >= -1, (text.get_text(), step_px)  # pixels of the picture
