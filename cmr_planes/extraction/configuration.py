@@ -34,8 +34,8 @@ def identity(options: ExtractOptions) -> dict[str, JSON]:
     return {VERSION_FIELD: importlib.metadata.version("cmr-planes"), CONFIGURATION_FIELD: options.to_json()}
 
 
-def first_difference(stored: Mapping[str, JSON], wanted: Mapping[str, JSON]) -> str:
-    """Name the first thing that differs between two identities, as part of a sentence; empty if they are equal.
+def differences(stored: Mapping[str, JSON], wanted: Mapping[str, JSON]) -> tuple[str, ...]:
+    """Name what differs between two identities, each as part of a sentence; nothing if they are equal.
 
     Parameters
     ----------
@@ -46,24 +46,31 @@ def first_difference(stored: Mapping[str, JSON], wanted: Mapping[str, JSON]) -> 
 
     Examples
     --------
-    >>> first_difference({"configuration": {"keep_all": False}}, {"configuration": {"keep_all": True}})
-    'keep-all off, not on'
-    >>> first_difference({"configuration": {"names": ""}}, {"configuration": {"names": "[views]..."}})
-    'another table of series names'
+    >>> differences({"configuration": {"keep_all": False, "box": 11}}, {"configuration": {"keep_all": True, "box": 9}})
+    ('--keep-all off, not on', '--box 11, not 9')
+    >>> differences({"configuration": {"names": ""}}, {"configuration": {"names": "[views]..."}})
+    ('another table of series names',)
     """
     made_by, this = stored.get(VERSION_FIELD), wanted.get(VERSION_FIELD)
     if made_by != this and not (made_by in SAME_RESULTS and this in SAME_RESULTS):
-        return f"cmr-planes {_shown(made_by)}, not {_shown(this)}"
+        return (f"cmr-planes {_shown(made_by)}, not {_shown(this)}",)
     before, now = stored.get(CONFIGURATION_FIELD), wanted.get(CONFIGURATION_FIELD)
     if not (isinstance(before, Mapping) and isinstance(now, Mapping)):
-        return "" if before == now else "other options"
+        return () if before == now else ("other options",)
     before, now = {**_LATER, **before}, {**_LATER, **now}
     if before.keys() != now.keys():
-        return "another release of cmr-planes, which had other options"
-    for name, value in now.items():
-        if before.get(name) != value:
-            return _IN_FULL.get(name) or f"{name.replace('_', '-')} {_shown(before.get(name))}, not {_shown(value)}"
-    return ""
+        return ("another release of cmr-planes, which had other options",)
+    return tuple(_difference(name, before.get(name), value) for name, value in now.items() if before.get(name) != value)
+
+
+def _difference(name: str, before: JSON, now: JSON) -> str:
+    """Say how an option differs, in the words of the command line."""
+    option = f"--{name.replace('_', '-')}"
+    if name not in _IN_FULL:
+        return f"{option} {_shown(before)}, not {_shown(now)}"
+    if before is None or now is None:
+        return f"no {option}" if before is None else f"{option}, which this command lacks"
+    return _IN_FULL[name]
 
 
 def _shown(value: JSON) -> str:

@@ -18,7 +18,7 @@ from cmr_planes.discovery.pseudonyms import MappingRow, mapping_path, read_mappi
 from cmr_planes.discovery.subjects import SubjectSource
 from cmr_planes.discovery.words import looks_identifying
 from cmr_planes.errors import Finding, NoteCode, ShardError
-from cmr_planes.extraction.configuration import first_difference, identity
+from cmr_planes.extraction.configuration import differences, identity
 from cmr_planes.extraction.known_subjects import StoredSubject, known_subjects
 from cmr_planes.extraction.left_out_subjects import STATES_NAME, read_states, subjects_without_images
 from cmr_planes.extraction.options import ExtractOptions, check_pseudonym_key
@@ -270,9 +270,11 @@ def _read_plan(out: Path, options: ExtractOptions) -> _Earlier:
         ) from error
     configuration = stored.get("configuration")
     check_pseudonym_key(out, configuration if isinstance(configuration, Mapping) else {}, options.pseudonyms)
-    difference = first_difference(stored, identity(options))
-    if difference:
-        raise ShardError(f"{out} was made with {difference}; use the same options, choose another output, or overwrite it")
+    found = differences(stored, identity(options))
+    if found and not out.exists() and not any(is_sealed(shard_path(out, number)) for number in range(len(batches))):
+        return _Earlier()  # a run that was stopped before it had made anything
+    if found:
+        raise ShardError(f"{out} was made with {'; '.join(found)}; use the same options, choose another output, or overwrite it")
     return _Earlier(batches, subjects)
 
 

@@ -175,7 +175,7 @@ def test_annotated_frames_take_the_place_of_the_automatic_choice(source: Path, o
     assert (digests(tmp_path / "chosen.labels"), digests(tmp_path / "chosen.shards"), chosen.read_bytes()) == first
     differs = run("extract", source, chosen, "--workers", 1, *BOXES)
     assert differs.exit_code == 1
-    assert "was made with other annotations, or other meanings of their values;" in differs.output
+    assert "was made with --annotations, which this command lacks;" in differs.output
 
 
 def test_frames_annotated_at_one_phase_only_are_kept_as_such(source: Path, labels: Path, tmp_path: Path) -> None:

@@ -117,8 +117,24 @@ def test_another_configuration_is_refused_by_name(source, reference):
     before = digests(reference.with_suffix(".shards"))
     result = extract(source, reference, "--shard-size", 1, "--keep-all")
     assert result.exit_code == 1
-    assert "was made with keep-all off, not on" in result.stderr
+    assert "was made with --keep-all off, not on" in result.stderr
     assert before == digests(reference.with_suffix(".shards"))
+
+
+def test_all_that_differs_is_named(source, reference):
+    result = extract(source, reference, "--shard-size", 2, "--keep-all")
+    assert "was made with --keep-all off, not on; --shard-size 1, not 2; use" in " ".join(result.stderr.split())
+
+
+def test_a_run_that_was_stopped_before_its_first_shard_binds_no_other(source, reference, tmp_path):
+    """As a scheduler that does not answer stops it: the plan is there, and nothing else."""
+    out = tmp_path / "out.h5"
+    out.with_suffix(".shards").mkdir()
+    shutil.copy(reference.with_suffix(".shards") / PLAN_NAME, out.with_suffix(".shards"))
+    result = extract(source, out, "--views", "sax")
+    assert result.exit_code == 0, result.stderr
+    with Catalogue(out) as catalogue:
+        assert set(catalogue.views().view) == {"sax"}
 
 
 def test_overwrite_begins_anew(source, tmp_path):
