@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from cmr_planes.errors import ExitCode
+from cmr_planes.system.text import counted
 from cmr_planes.terminal.console import print_json, remark, say
 from cmr_planes.terminal.progress import shown
-from cmr_planes.terminal.text import counted
 from cmr_train.compute.distributed import world_from_environment
 from cmr_train.config import RunConfig
 from cmr_train.errors import StoppedError
@@ -46,6 +46,14 @@ def train_and_print(train: Training, config: RunConfig, out: Path, *, resume: bo
             run_training(train, config, out, resume=resume, overwrite=overwrite, reporter=reporter)
         except StoppedError:
             is_finished = False
+        except KeyboardInterrupt:
+            if any((out / name).exists() for name in (LAST_NAME, FINAL_NAME)):
+                raise
+            say(
+                "stopped before the first checkpoint: nothing was kept; run the same command with --resume to start over",
+                style="yellow",
+            )
+            return ExitCode.INTERRUPTED
     if is_first:
         _print_end(config, out, last, time.perf_counter() - start, is_finished=is_finished, as_json=as_json)
     return ExitCode.DONE if is_finished else ExitCode.INTERRUPTED
