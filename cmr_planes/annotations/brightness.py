@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from cmr_planes.geometry.arrays import BoolArray, LabelArray
 from cmr_planes.shards.records import ViewLabels
+from cmr_planes.system.text import part
 from cmr_planes.views import CardiacPhase, CardiacView, Structure
 
 LOW_CONTRAST = 0.75
@@ -93,7 +94,7 @@ def contrast_sentence(slices: Iterable[tuple[NDArray[np.generic], LabelArray]], 
     if 2 * sum(said) <= len(said):
         return None
     return (
-        f"{what} labels may not lie on the image: on {sum(said)} of {len(said)} labelled images the blood of LV or RV is not "
+        f"{what} labels may not lie on the image: on {part(sum(said), len(said), 'labelled image')} the blood of LV or RV is not "
         "clearly brighter than the muscle; look at them, for labels may be flipped, moved, scaled or another patient's"
     )
 

@@ -18,6 +18,7 @@ from cmr_planes.annotations.model import Annotation, Contour, ContourImage, Labe
 from cmr_planes.annotations.rasterise import fill_polygon
 from cmr_planes.errors import AnnotationError
 from cmr_planes.geometry.arrays import FloatArray
+from cmr_planes.system.text import counted, either
 
 DEFAULT_SUBPIXEL_RESOLUTION = 4.0
 """Steps a pixel where the contour does not say: what cvi42 writes."""
@@ -115,7 +116,10 @@ def _assumed_sentence(n_contours: int, usual: float | None) -> str:
         if usual is None
         else f"that of the others ({usual:g}) was"
     )
-    return f"{n_contours} contours have no SubpixelResolution, and {taken} assumed; look whether they lie on the heart"
+    return (
+        f"{counted(n_contours, 'contour')} {either(n_contours, 'has', 'have')} no SubpixelResolution, and {taken} "
+        "assumed; check that it lies on the heart"
+    )
 
 
 def _closed_first(contours: Sequence[_StoredContour]) -> list[_StoredContour]:

@@ -20,7 +20,7 @@ from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.errors import AnnotationError, CmrPlanesError
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray, LabelArray
-from cmr_planes.terminal.text import counted
+from cmr_planes.system.text import counted
 from cmr_planes.views import Structure
 
 MAX_BYTES = 1 << 28
@@ -142,7 +142,7 @@ def _frames(dataset: Dataset) -> list[_Frame]:
     """Return the frames with their planes."""
     rows, columns, count = int(dataset.Rows), int(dataset.Columns), int(dataset.get("NumberOfFrames", 1))
     if rows * columns * count > MAX_PIXELS:
-        raise AnnotationError(f"has {count} frames of {rows} × {columns} pixels, more than can be read")
+        raise AnnotationError(f"has {counted(count, 'frame')} of {rows} × {columns} pixels, more than can be read")
     pixels = np.asarray(dataset.pixel_array).reshape(count, rows, columns)
     shared = dataset.SharedFunctionalGroupsSequence[0]
     is_label_map = _is_label_map(dataset)

@@ -22,6 +22,7 @@ from cmr_planes.annotations.sentences import (
 )
 from cmr_planes.errors import AnnotationError
 from cmr_planes.geometry.arrays import BoolArray
+from cmr_planes.system.text import counted, either, part
 from cmr_planes.views import CardiacView
 
 
@@ -59,7 +60,8 @@ def draw_contours(annotation: Annotation, targets: Sequence[TargetView], instanc
         images = [(target, *found) for target in targets for found in images_of(image, target, instance_key)]
         if len(images) > 1 and not image.sop_instance_uid:
             raise AnnotationError(
-                f"names its images by InstanceNumber, and {len(images)} images have the number {image.instance_number}; the series "
+                f"names its images by InstanceNumber, and {counted(len(images), 'image')} have the number "
+                f"{image.instance_number}; the series "
                 "must be one"
             )
         n_missing += not images
@@ -73,7 +75,10 @@ def draw_contours(annotation: Annotation, targets: Sequence[TargetView], instanc
             faults[target.view] += found
             drawn[target.view, phase, slice_index] = _drawn_regions(regions, found, rows, columns)
     problems += [sentence for view, of_view in faults.items() for sentence in misnesting_sentences(view, of_view, "the epicardium")]
-    sentence = f"{n_missing} of {len(annotation.contour_images)} images with contours are not in the catalogue; {KEEP_FRAMES}"
+    sentence = (
+        f"{part(n_missing, len(annotation.contour_images), 'image')} with contours "
+        f"{either(n_missing, 'is', 'are')} not in the catalogue; {KEEP_FRAMES}"
+    )
     is_none_found = n_missing == len(annotation.contour_images)
     remarks = [*annotation.remarks, *([sentence] if n_missing and not is_none_found else [])]
     problems += [sentence] if is_none_found else []
@@ -133,7 +138,10 @@ def draw_volumes(annotation: Annotation, targets: Sequence[TargetView], instance
         return Drawing(layer, annotation.remarks, [*misfits, *lost])
     touched = {view for view, _, _ in drawn}
     missed = [missed_slices_sentence(view, offsets_mm) for view, offsets_mm in beside.items() if view in touched]
-    left_out = [f"{count} slices of label maps were left out: {sentence}" for sentence, count in lost.items()]
+    left_out = [
+        f"{counted(count, 'slice')} of label maps {either(count, 'was', 'were')} left out: {sentence}"
+        for sentence, count in lost.items()
+    ]
     return Drawing(layer, [*annotation.remarks, *left_out, *missed], [*misfits, *nesting])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from cmr_planes.annotations.model import TargetView
 from cmr_planes.geometry.arrays import BoolArray, LabelArray
 from cmr_planes.shards.records import ViewLabels
+from cmr_planes.system.text import counted, either
 from cmr_planes.views import CardiacView, Structure
 
 ImagePlace: TypeAlias = tuple[CardiacView, int, int]
@@ -95,7 +96,8 @@ def settled(layers: Sequence[Layer]) -> tuple[list[Layer], list[str]]:
         return kept, []
     names = ", ".join(dict.fromkeys(winners))
     return kept, [
-        f"{len(lost)} images are annotated in more than one file, and not alike; on each the last file by name was used ({names}); "
+        f"{counted(len(lost), 'image')} {either(len(lost), 'is', 'are')} annotated in more than one file, and not "
+        f"alike; there the last file by name was used ({names}); "
         "leave the other files out, or these, to choose"
     ]
 

@@ -7,7 +7,7 @@ from cmr_planes.annotations.nesting import Misnested, NestingFault
 from cmr_planes.annotations.placing import SlicePlacement
 from cmr_planes.geometry.arrays import BoolArray
 from cmr_planes.shards.records import ViewLabels
-from cmr_planes.terminal.text import counted
+from cmr_planes.system.text import counted, either, part
 from cmr_planes.views import CardiacPhase, CardiacView, Structure
 
 KEEP_FRAMES = "extracting with these annotations keeps the annotated frames, extracting all phases every frame"
@@ -17,7 +17,8 @@ KEEP_FRAMES = "extracting with these annotations keeps the annotated frames, ext
 def missed_slices_sentence(view: CardiacView, offsets_mm: Mapping[int, float]) -> str:
     """Say which slices a label map misses, though it reaches beyond them."""
     return (
-        f"{len(offsets_mm)} {view.title} slices lie up to {max(offsets_mm.values()):.1f} mm from the label map's (at most half a "
+        f"{counted(len(offsets_mm), f'{view.title} slice')} {either(len(offsets_mm), 'lies', 'lie')} up to "
+        f"{max(offsets_mm.values()):.1f} mm from the label map's (at most half a "
         "pixel is allowed) and got no labels"
     )
 
@@ -95,7 +96,7 @@ def gap_sentences(view: CardiacView, placed: ViewLabels, phases: Sequence[str], 
         sentences += [f"{view.title} is annotated without {', '.join(without)}"] if without else []
     n_slices = int(annotated.any(axis=0).sum())
     if n_slices < annotated.shape[1]:
-        sentences.append(f"{n_slices} of {annotated.shape[1]} {view.title} slices are annotated")
+        sentences.append(f"{part(n_slices, annotated.shape[1], f'{view.title} slice')} {either(n_slices, 'is', 'are')} annotated")
     muscle = placed.structures[..., Structure.LV] & ~placed.structures[..., Structure.MYO] & ~refused_muscle
     if muscle.any():
         sentences.append(f"LV alone is drawn on {counted(int(muscle.sum()), f'{view.title} image')}, without an epicardium")

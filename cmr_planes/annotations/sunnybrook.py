@@ -13,6 +13,7 @@ from cmr_planes.annotations.files import SUNNYBROOK_NAME, LabelFile, open_label_
 from cmr_planes.annotations.model import Annotation, Contour, ContourImage, LabelFormat, Outline
 from cmr_planes.errors import AnnotationError
 from cmr_planes.geometry.arrays import FloatArray
+from cmr_planes.system.text import counted
 
 FIRST_PIXEL = 1.0
 """Coordinate of the first pixel's centre."""
@@ -61,5 +62,7 @@ def parse_points(data: bytes, name: str) -> FloatArray:
     except (UnicodeError, ValueError) as error:
         raise AnnotationError(f"{name} is not a list of points, one 'x y' per line; fetch it again") from error
     if len(data) > _MAX_BYTES or len(points) < _MIN_POINTS or not np.isfinite(points).all() or np.abs(points).max() > 1e5:
-        raise AnnotationError(f"{name} has {len(points)} points, or points beyond any image; at least {_MIN_POINTS} are expected")
+        raise AnnotationError(
+            f"{name} has {counted(len(points), 'point')}, or points beyond any image; at least {_MIN_POINTS} are expected"
+        )
     return points

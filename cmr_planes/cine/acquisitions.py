@@ -29,6 +29,7 @@ from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.errors import Finding, NoteCode
 from cmr_planes.fates import Fate, PlaneFate
 from cmr_planes.geometry import ImagePlane, angle_between_normals_deg
+from cmr_planes.system.text import either, part
 from cmr_planes.views import CardiacView
 
 MIN_SPAN_SHARE = 0.7
@@ -187,17 +188,23 @@ def order_findings(view: CardiacView, slices: Sequence[CineSlice]) -> list[Findi
     others = Counter(cine.ordered_by for cine in slices if cine.ordered_by is not OrderedBy.TRIGGER_TIME)
     if others:
         by = ", ".join(f"{attribute} ({count})" if len(others) > 1 else attribute for attribute, count in sorted(others.items()))
-        sentence = f"{others.total()} of {len(slices)} slices have no usable TriggerTime (0018,1060); frames were ordered by {by}"
+        sentence = (
+            f"{part(others.total(), len(slices), 'slice')} {either(others.total(), 'has', 'have')} no usable "
+            f"TriggerTime (0018,1060); frames were ordered by {by}"
+        )
         findings.append(Finding(view.value, NoteCode.NO_TRIGGER_TIME, sentence))
     irregular = [cine.irregularity for cine in slices if cine.irregularity]
     if irregular:
-        sentence = f"{len(irregular)} of {len(slices)} slices have {irregular[0]}"
+        sentence = f"{part(len(irregular), len(slices), 'slice')} {either(len(irregular), 'has', 'have')} {irregular[0]}"
         findings.append(Finding(view.value, NoteCode.IRREGULAR_TIMES, sentence))
     short = [cine for cine in slices if not is_complete(cine, slices)]
     if short:
         counts = ", ".join(str(len(cine.frames)) for cine in short)
         expected = max(max(cine.n_expected_frames for cine in slices), int(median(len(cine.frames) for cine in slices)))
-        sentence = f"{len(short)} of {len(slices)} slices have fewer frames than the expected {expected} ({counts})"
+        sentence = (
+            f"{part(len(short), len(slices), 'slice')} {either(len(short), 'has', 'have')} fewer frames than the "
+            f"expected {expected} ({counts})"
+        )
         findings.append(Finding(view.value, NoteCode.MISSING_FRAMES, sentence))
     return findings
 

@@ -23,6 +23,7 @@ from cmr_planes.cine.series_names import Exclusion, NameTable, Strength
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.errors import Finding, NoteCode
 from cmr_planes.fates import Fate, PlaneFate
+from cmr_planes.system.text import counted, either, part
 from cmr_planes.views import CardiacView
 
 K = TypeVar("K")
@@ -75,7 +76,10 @@ def keep_cines(study: CineStudy, names: NameTable) -> CineStudy:
     cases = _by_competition(cases)
     kept = [case.cine for case in cases if case.fate is None]
     n_copies = sum(case.reason == CORRECTED_COPY for case in cases)
-    sentence = f"{n_copies} planes are there with and without correction of distortion; the corrected copies were used"
+    sentence = (
+        f"{counted(n_copies, 'plane')} {either(n_copies, 'is', 'are')} there with and without correction of "
+        f"distortion; the corrected {either(n_copies, 'copy was', 'copies were')} used"
+    )
     notes = [Finding("", NoteCode.SUPERSEDED, sentence)] if n_copies else []
     excluded = Counter(study.excluded)
     for case in cases:
@@ -97,7 +101,8 @@ def doubt_findings(view: CardiacView, slices: Sequence[CineSlice]) -> list[Findi
         Finding(
             view.value,
             NoteCode.DOUBTFUL_CINE,
-            f"{count} of {len(slices)} slices are used since no better cine lies there: {doubt}; check the images",
+            f"{part(count, len(slices), 'slice')} {either(count, 'is', 'are')} used since no better cine lies there: "
+            f"{doubt}; check the images",
         )
         for doubt, count in sorted(doubts.items())
     ]
@@ -165,7 +170,7 @@ def _by_number_of_frames(cases: Sequence[_Case]) -> list[_Case]:
     if usual < MIN_BEAT_FRAMES:
         return list(cases)
     return [
-        case.left_out(Fate.NOT_CINE, f"{len(case.cine.frames)} frames, where the cines of the study have {usual}")
+        case.left_out(Fate.NOT_CINE, f"{counted(len(case.cine.frames), 'frame')}, where the cines of the study have {usual}")
         if case.fate is None and len(case.cine.frames) <= MAX_FEW_FRAMES
         else case
         for case in cases

@@ -9,6 +9,7 @@ import numpy as np
 from cmr_planes.cine.moments import OrderedBy, moments
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.geometry.arrays import median
+from cmr_planes.system.text import counted
 
 _CYCLE_TIMES = (OrderedBy.TRIGGER_TIME, OrderedBy.CYCLE_PERCENTAGE)
 """Moments of the cycle itself: they order frames even where they are so coarse that pairs are equal."""
@@ -50,14 +51,15 @@ class FrameOrder:
         parts = []
         if self.n_equal:
             parts.append(
-                f"{frames_text(self.n_equal)} with the {self.by} of another one, put beside it in the order of other attributes"
+                f"{counted(self.n_equal, 'frame')} with the {self.by} of another one, put beside it in the order of "
+                "other attributes"
             )
         if self.n_placed:
-            parts.append(f"{frames_text(self.n_placed)} without {self.by}, put where the others leave a gap")
+            parts.append(f"{counted(self.n_placed, 'frame')} without {self.by}, put where the others leave a gap")
         if self.n_left_out:
-            parts.append(f"{frames_text(self.n_left_out)} without {self.by}, left out since the place is not certain")
+            parts.append(f"{counted(self.n_left_out, 'frame')} without {self.by}, left out since the place is not certain")
         if not self.is_even:
-            parts.append(f"{frames_text(len(self.frames))} in steps as uneven as if two acquisitions were mixed")
+            parts.append(f"{counted(len(self.frames), 'frame')} in steps as uneven as if two acquisitions were mixed")
         return "; ".join(parts)
 
 
@@ -79,11 +81,6 @@ def order_frames(frames: Sequence[FrameHeader]) -> FrameOrder | None:
         if _differ(values, is_coarse=by in _CYCLE_TIMES) and not (by is OrderedBy.INSTANCE_NUMBER and _is_shuffled(frames)):
             return _arrange(frames, values, by)
     return None
-
-
-def frames_text(count: int) -> str:
-    """Return a number of frames in words."""
-    return "1 frame" if count == 1 else f"{count} frames"
 
 
 def n_equal_allowed(n_frames: int) -> int:

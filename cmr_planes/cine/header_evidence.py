@@ -15,6 +15,7 @@ import numpy as np
 from cmr_planes.cine.acquisitions import CineSlice
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.geometry.arrays import FloatArray, distinct, median
+from cmr_planes.system.text import counted
 
 USUAL_RR_MS = 1000.0
 """RR interval where headers give none."""
@@ -137,9 +138,11 @@ def _no_beat(cine: CineSlice, times_ms: FloatArray, rr_ms: float) -> str:
     first_ms, span_ms = float(times_ms[0]), float(times_ms[-1] - times_ms[0])
     promised = cine.n_expected_frames
     if first_ms > max(span_ms, ONE_MOMENT_SHARE / 2 * rr_ms) and span_ms < ONE_MOMENT_SHARE * rr_ms and promised < MIN_BEAT_FRAMES:
-        return f"{n_frames} frames, one trigger time ({first_ms:.0f} ms)"
+        return f"{counted(n_frames, 'frame')}, one trigger time ({first_ms:.0f} ms)"
     if len(times_ms) > 3 and median(np.diff(times_ms)) >= MIN_BEAT_STEP * rr_ms:
-        return f"one image per heart beat: trigger times span {span_ms / rr_ms:.1f} RR intervals in {len(times_ms)} frames"
+        return (
+            f"one image per heart beat: trigger times span {span_ms / rr_ms:.1f} RR intervals in {counted(len(times_ms), 'frame')}"
+        )
     return ""
 
 

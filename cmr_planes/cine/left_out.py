@@ -3,12 +3,12 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from cmr_planes.cine.frame_order import frames_text
 from cmr_planes.cine.grouping import group_by_plane
 from cmr_planes.cine.takes import MIN_TAKE_FRAMES
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.errors import Finding, NoteCode, RejectionCode
 from cmr_planes.fates import Fate, PlaneFate
+from cmr_planes.system.text import counted, either, part
 
 
 def copy_notes(n_copies: int, n_unique: int) -> list[Finding]:
@@ -16,7 +16,9 @@ def copy_notes(n_copies: int, n_unique: int) -> list[Finding]:
     if not n_copies:
         return []
     share = (
-        "every image is there twice" if n_copies == n_unique else f"{n_copies} of {n_copies + n_unique} images are copies of others"
+        "every image is there twice"
+        if n_copies == n_unique
+        else f"{part(n_copies, n_copies + n_unique, 'image')} {either(n_copies, 'is a copy of another', 'are copies of others')}"
     )
     sentence = f"{share} (equal SOPInstanceUID (0008,0018), place and time); each was used once"
     return [Finding("", NoteCode.DUPLICATE_INSTANCES, sentence)]
@@ -33,7 +35,7 @@ def place_notes(frames: Sequence[FrameHeader]) -> list[Finding]:
     """Note series of which frames have no place in the patient; pictures of reports (secondary captures) never have one."""
     missing = Counter((frame.series_number, frame.defect) for frame in frames if _is_image(frame))
     return [
-        Finding("", NoteCode.NO_PLACE, f"{frames_text(count)} of {series_label(number)} left out: {defect.sentence}")
+        Finding("", NoteCode.NO_PLACE, f"{counted(count, 'frame')} of {series_label(number)} left out: {defect.sentence}")
         for (number, defect), count in missing.items()
         if defect is not None
     ]
@@ -50,7 +52,8 @@ def order_rejections(takes: Sequence[Sequence[FrameHeader]]) -> list[Finding]:
     if not frames:
         return []
     sentence = (
-        f"nothing orders the {len(frames)} frames of {_series_labels(frames)} in the cardiac cycle: TriggerTime (0018,1060) and "
+        f"nothing orders the {counted(len(frames), 'frame')} of {_series_labels(frames)} in the cardiac cycle: "
+        "TriggerTime (0018,1060) and "
         "all other times and numbers are missing or equal; export the series with these attributes"
     )
     return [Finding("", RejectionCode.NO_FRAME_ORDER, sentence)]

@@ -6,6 +6,7 @@ from cmr_planes.cine.acquisitions import join_labels
 from cmr_planes.cine.long_axis import MAX_2CH_MM, Reading
 from cmr_planes.cine.long_axis_lines import LongAxisLines
 from cmr_planes.errors import Finding, NoteCode, RejectionCode
+from cmr_planes.system.text import counted
 from cmr_planes.views import CardiacView
 
 TWO, THREE, FOUR = CardiacView.TWO_CHAMBER, CardiacView.THREE_CHAMBER, CardiacView.FOUR_CHAMBER
@@ -39,7 +40,8 @@ def unknown_slice(lines: LongAxisLines, view: CardiacView, slices: Sequence[int]
     """Say that none of parallel slices is known to run through the left ventricle."""
     labels = join_labels(lines.slices[index] for index in slices)
     sentence = (
-        f"no {view.title} view is certain: {len(slices)} parallel slices ({labels}) run like one, and no short-axis image shows a "
+        f"no {view.title} view is certain: {counted(len(slices), 'parallel slice')} ({labels}) run like one, and no "
+        "short-axis image shows a "
         "blood pool in a ring of muscle that tells which runs through the left ventricle; keep only the slice that does"
     )
     return Finding(view.value, RejectionCode.AMBIGUOUS_VIEW, sentence)

@@ -7,6 +7,7 @@ from cmr_planes.cine.acquisitions import CineSlice, CineStudy
 from cmr_planes.cine.view_selection import ViewSelection
 from cmr_planes.errors import Finding, NoteCode
 from cmr_planes.fates import Fate, PlaneFate
+from cmr_planes.system.text import counted, either
 
 
 def select_one_state(study: CineStudy, select: Callable[[CineStudy], ViewSelection]) -> ViewSelection:
@@ -30,7 +31,12 @@ def select_one_state(study: CineStudy, select: Callable[[CineStudy], ViewSelecti
     for used, others, name, other in ((rest, stress, "at rest", "under stress"), (stress, rest, "under stress", "at rest")):
         selection = select(replace(study, slices=tuple(used)))
         if not selection.missing:
-            return _with_others(selection, others, f"all views are of cines {name}; {len(others)} slices {other} were not used")
+            return _with_others(
+                selection,
+                others,
+                f"all views are of cines {name}; {counted(len(others), 'slice')} {other} "
+                f"{either(len(others), 'was', 'were')} not used",
+            )
     selection = select(study)
     sentence = "neither the cines at rest nor those under stress have all views; views of both are used together"
     return replace(selection, findings=(*selection.findings, Finding("", NoteCode.REST_AND_STRESS, sentence)))

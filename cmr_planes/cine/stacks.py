@@ -18,6 +18,7 @@ from cmr_planes.fates import Fate
 from cmr_planes.geometry import ImagePlane, angle_between_normals_deg, order_from_base
 from cmr_planes.geometry.stack import apex_direction
 from cmr_planes.geometry.tolerances import SAME_ORIENTATION_DEG
+from cmr_planes.system.text import counted, either, part
 from cmr_planes.views import CardiacView
 
 NEARLY_PARALLEL_DEG = 10.0
@@ -93,7 +94,10 @@ def assemble_stack(seed: Sequence[CineSlice], among: Sequence[CineSlice] = ()) -
 
 def superseded_sentence(repeats: Sequence[CineSlice]) -> str:
     """Name the acquisitions that were skipped."""
-    return f"{len(repeats)} repeated slices were skipped for the latest complete ones: {join_labels(repeats)}"
+    return (
+        f"{counted(len(repeats), 'repeated slice')} {either(len(repeats), 'was', 'were')} skipped for "
+        f"{either(len(repeats), 'a later complete one', 'the latest complete ones')}: {join_labels(repeats)}"
+    )
 
 
 def _common_matrix(candidates: Sequence[CineSlice], position_mm: Mapping[CineSlice, float]) -> Matrix:
@@ -170,8 +174,8 @@ def _notes(passed_over: Sequence[PassedOver]) -> list[Finding]:
     for (fate, _), members in groups.items():
         code = NoteCode.SUPERSEDED if fate is Fate.REPEAT else NoteCode.SLICE_LEFT_OUT
         labels = join_labels([one.cine for one in members])
-        count = "1 slice was" if len(members) == 1 else f"{len(members)} slices were"
-        which = "it" if len(members) == 1 else "the first"
+        count = f"{counted(len(members), 'slice')} {either(len(members), 'was', 'were')}"
+        which = either(len(members), "it", "the first")
         reason = members[0].sentence.removeprefix("it ")
         if members[0].sentence.startswith("it "):
             reason = f"{which} {reason}"
@@ -196,8 +200,9 @@ def _angle_note(slices: Sequence[CineSlice]) -> list[Finding]:
     others = [cine for group in groups if group is not most for cine in group]
     angle_deg = max(angle_between_normals_deg(cine.plane.normal, most[0].plane.normal) for cine in others)
     sentence = (
-        f"the angle of the stack changes: {len(others)} of {len(slices)} slices are turned by up to {angle_deg:.0f} degrees "
-        f"({join_labels(others)}); they are used with the others"
+        f"the angle of the stack changes: {part(len(others), len(slices), 'slice')} {either(len(others), 'is', 'are')} "
+        f"turned by up to {angle_deg:.0f} degrees "
+        f"({join_labels(others)}); all are used"
     )
     return [Finding(_VIEW, NoteCode.STACK_ANGLE, sentence)]
 

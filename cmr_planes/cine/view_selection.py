@@ -15,6 +15,7 @@ from cmr_planes.cine.stacks import assemble_stack, superseded_sentence
 from cmr_planes.cine.view_fates import fates_of_planes, fates_without_views
 from cmr_planes.errors import Finding, NoteCode, RejectionCode
 from cmr_planes.fates import PlaneFate
+from cmr_planes.system.text import counted, either
 from cmr_planes.views import CardiacView
 
 MISSING_CODES = {
@@ -86,7 +87,7 @@ def _without_short_axis(choice: ShortAxisChoice, study: CineStudy) -> dict[Cardi
         labels = " and ".join(_labels(one.slices) for one in (choice.best, choice.rival))
         sentence = f"{labels} may both be the short axis; say which is, in a table of series names"
         return {view: Finding(view.value, RejectionCode.AMBIGUOUS_VIEW, sentence) for view in MISSING_CODES}
-    sentence = f"no short-axis view among {len(study.slices)} cine slices{_left_out(study)}"
+    sentence = f"no short-axis view among {counted(len(study.slices), 'cine slice')}{_left_out(study)}"
     check = "check that the short-axis series belong to this subject"
     reasons = dict.fromkeys(MISSING_CODES, f"long-axis views cannot be distinguished without a short-axis view, and {sentence}")
     reasons[CardiacView.SAX] = f"{sentence}; {check}"
@@ -101,9 +102,9 @@ def _labels(slices: Sequence[CineSlice]) -> str:
 
 def _left_out(study: CineStudy) -> str:
     """Return what was skipped before views were searched for, as part of a sentence."""
-    parts = [f"{count} frames left out: {reason}" for reason, count in study.excluded.items()]
+    parts = [f"{counted(count, 'frame')} left out: {reason}" for reason, count in study.excluded.items()]
     if study.n_single_frames:
-        parts.append(f"{study.n_single_frames} planes have a single frame")
+        parts.append(f"{counted(study.n_single_frames, 'plane')} {either(study.n_single_frames, 'has', 'have')} a single frame")
     return f" ({'; '.join(parts)})" if parts else ""
 
 

@@ -14,6 +14,7 @@ from cmr_planes.discovery.pseudonyms import Pseudonyms
 from cmr_planes.errors import ExitCode
 from cmr_planes.extraction.annotating import AnnotateSummary, AnnotationFinding
 from cmr_planes.extraction.annotating import annotate as run_annotation
+from cmr_planes.system.text import counted, either, part
 from cmr_planes.terminal.console import print_json, remark, reports_errors
 from cmr_planes.terminal.options import CataloguePath, UserPath, json_option, log_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
@@ -95,9 +96,12 @@ def _print(summary: AnnotateSummary, *, verbose: bool) -> None:
         for subjects, sentence in _rows(findings, verbose=verbose):
             click.echo(f"  {subjects}: {sentence}")
     if summary.n_without_subject:
-        click.echo(f"{summary.n_without_subject:,} of {summary.n_files:,} annotation files name no subject of the catalogue")
-    left_out = f"{len(summary.left_out):,} findings left out"
-    click.echo(f"{summary.n_subjects:,} subjects with {summary.n_images:,} annotated images; {left_out}")
+        click.echo(
+            f"{part(summary.n_without_subject, summary.n_files, 'annotation file')} "
+            f"{either(summary.n_without_subject, 'names', 'name')} no subject of the catalogue"
+        )
+    left_out = f"{counted(len(summary.left_out), 'finding')} left out"
+    click.echo(f"{counted(summary.n_subjects, 'subject')} with {counted(summary.n_images, 'annotated image')}; {left_out}")
 
 
 def _rows(findings: Sequence[AnnotationFinding], *, verbose: bool) -> list[tuple[str, str]]:
@@ -111,7 +115,7 @@ def _rows(findings: Sequence[AnnotationFinding], *, verbose: bool) -> list[tuple
         for sentence, count in counts.most_common(LISTED)
     ]
     others = len(counts) - LISTED
-    return [*rows, ("and", f"{others:,} other findings; -v lists all")] if others > 0 else rows
+    return [*rows, ("and", f"{counted(others, 'other finding')}; -v lists all")] if others > 0 else rows
 
 
 def _to_json(summary: AnnotateSummary, *, with_keys: bool) -> dict[str, object]:

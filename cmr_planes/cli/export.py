@@ -11,11 +11,11 @@ from cmr_planes.errors import ExitCode
 from cmr_planes.exports.job import ExportSummary
 from cmr_planes.exports.job import export as run_export
 from cmr_planes.exports.options import ExportForm, ExportLabels, ExportOptions
+from cmr_planes.system.text import counted
 from cmr_planes.terminal.console import print_json, reports_errors
 from cmr_planes.terminal.numbers import Number
 from cmr_planes.terminal.options import CataloguePath, EnumChoice, UserPath, json_option, quiet_option
 from cmr_planes.terminal.progress import shown
-from cmr_planes.terminal.text import counted
 from cmr_planes.views import TARGET_VIEWS, CardiacView
 
 NNUNET_OPTIONS = ("view", "labels", "dataset", "split", "split_seed")

@@ -28,6 +28,7 @@ from cmr_planes.shards.records import SubjectOutcome
 from cmr_planes.shards.schema import Codec
 from cmr_planes.shards.summary import CatalogueSummary
 from cmr_planes.shards.summary_json import to_json
+from cmr_planes.system.text import counted, duration, either, file_size, part
 from cmr_planes.terminal.console import is_quiet, print_json, remark, reports_errors
 from cmr_planes.terminal.numbers import Number
 from cmr_planes.terminal.options import (
@@ -43,7 +44,6 @@ from cmr_planes.terminal.options import (
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.sections import SectionedCommand
 from cmr_planes.terminal.tables import Kind, Table, print_table, table
-from cmr_planes.terminal.text import counted, duration, file_size
 from cmr_planes.views import STORED_VIEWS, TARGET_VIEWS, CardiacView, PhaseChoice
 
 _DEFAULTS = ExtractOptions()
@@ -316,8 +316,8 @@ def _print_plan(plan: ExtractionPlan, *, as_json: bool, with_keys: bool) -> None
         for key in keys:
             click.echo(key)
     click.echo(
-        f"would extract {len(keys):,} of {plan.n_subjects:,} subjects into {len(plan.pending):,} of {len(plan.batches):,} shards "
-        f"in {plan.shard_folder}"
+        f"would extract {part(len(keys), plan.n_subjects, 'subject')} into "
+        f"{part(len(plan.pending), len(plan.batches), 'shard')} in {plan.shard_folder}"
     )
 
 
@@ -387,7 +387,7 @@ def _progress_since(summary: ExtractSummary) -> list[str]:
     if not (n_before or summary.n_retried_subjects):
         return []
     retried = f", {summary.n_retried_subjects:,} tried again" if summary.n_retried_subjects else ""
-    return [f"{n_before:,} {'was' if n_before == 1 else 'were'} there already, {n_added:,} added{retried}"]
+    return [f"{n_before:,} {either(n_before, 'was', 'were')} there already, {n_added:,} added{retried}"]
 
 
 def _summary_table(summary: ExtractSummary) -> Table:

@@ -18,10 +18,10 @@ from cmr_planes.shards.label_summary import LabelSummary, labels_to_json, summar
 from cmr_planes.shards.opening import check_folder
 from cmr_planes.shards.summary import CatalogueSummary, Range, ViewSummary, WorstSlice, summarise
 from cmr_planes.shards.summary_json import to_json
+from cmr_planes.system.text import NO_VALUE, decimals, part
 from cmr_planes.terminal.console import print_json, remark, reports_errors
 from cmr_planes.terminal.options import CataloguePath, json_option, verbose_option
 from cmr_planes.terminal.tables import Kind, Table, print_table, table
-from cmr_planes.terminal.text import NO_VALUE, counted, decimals
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PositionClass, Structure, position_name
 
 LISTED = 20
@@ -98,7 +98,7 @@ def _in_short(catalogue: Path, summary: CatalogueSummary, labels: Sequence[Label
     """Say in at most four lines what the catalogue is good for, and what to look at first."""
     views = [view for view in summary.views if view.view in TARGET_VIEWS]
     positions = ", ".join(f"{view.view.title} {view.n_with_positions:,}" for view in views)
-    yield f"{summary.n_used:,} of {counted(summary.n_subjects, 'subject')} can be used"
+    yield f"{part(summary.n_used, summary.n_subjects, 'subject')} can be used"
     if any(view.n_with_positions for view in views):
         yield f"with positions: {positions}"
     elif summary.n_images:

@@ -16,11 +16,11 @@ from cmr_planes.phantom.people import Pathology
 from cmr_planes.phantom.quirks import Quirk
 from cmr_planes.phantom.variety import HARD_FRACTIONS
 from cmr_planes.system.cores import n_cores
+from cmr_planes.system.text import counted, file_size
 from cmr_planes.terminal.console import print_json, reports_errors
 from cmr_planes.terminal.numbers import Number
 from cmr_planes.terminal.options import EnumChoice, UserPath, json_option, quiet_option
 from cmr_planes.terminal.progress import shown
-from cmr_planes.terminal.text import counted, file_size
 
 _COHORT, _PROTOCOL = CohortOptions(), Protocol()
 

@@ -15,11 +15,11 @@ from cmr_planes.errors import ExitCode
 from cmr_planes.pacs.access import Access
 from cmr_planes.pacs.addresses import PacsAddress
 from cmr_planes.pacs.outcome import LEFT_OUT_NAME, LeftOut
+from cmr_planes.system.text import counted, duration
 from cmr_planes.terminal.console import is_quiet, print_json, remark, reports_errors
 from cmr_planes.terminal.options import UserPath, json_option, quiet_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, Table, print_table, table
-from cmr_planes.terminal.text import counted, duration
 from cmr_planes.views import CardiacView
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from cmr_planes.cli.pacs_options import STUDY_FIELDS, study_options
 from cmr_planes.errors import ExitCode, SourceError
 from cmr_planes.pacs.access import Access
 from cmr_planes.pacs.addresses import PacsAddress
+from cmr_planes.system.text import counted
 from cmr_planes.terminal.console import remark, say
 from cmr_planes.terminal.progress import shown
-from cmr_planes.terminal.text import counted
 
 if TYPE_CHECKING:
     from cmr_planes.pacs.pull import PullSummary

@@ -11,10 +11,10 @@ from cmr_planes.cli.access_options import AddressType, access_options
 from cmr_planes.errors import ExitCode
 from cmr_planes.pacs.access import Access
 from cmr_planes.pacs.addresses import PacsAddress
+from cmr_planes.system.text import counted, duration
 from cmr_planes.terminal.console import print_json, remark, reports_errors, say
 from cmr_planes.terminal.options import UserPath, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
-from cmr_planes.terminal.text import counted, duration
 
 if TYPE_CHECKING:
     from cmr_planes.pacs.push import PushSummary

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cmr_planes.system.text import counted
 from cmr_planes.terminal.tables import Kind, Table, table
-from cmr_planes.terminal.text import counted
 from cmr_planes.views import CardiacView
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import click
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.quality.page import N_PICTURES, write_quality_page
+from cmr_planes.system.text import counted
 from cmr_planes.terminal.console import print_json, remark, reports_errors
 from cmr_planes.terminal.numbers import Number
 from cmr_planes.terminal.options import CataloguePath, UserPath, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
-from cmr_planes.terminal.text import counted
 
 
 @click.command()

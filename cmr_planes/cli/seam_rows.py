@@ -10,7 +10,7 @@ from cmr_planes.geometry.stack import apex_direction
 from cmr_planes.pictures.seams import Seam, fold
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.view_attributes import ViewAttributes
-from cmr_planes.terminal.text import decimals
+from cmr_planes.system.text import decimals
 from cmr_planes.views import CardiacPhase, CardiacView
 
 

@@ -16,11 +16,11 @@ from cmr_planes.shards.verify import (
     set_aside,
     verify_catalogue,
 )
+from cmr_planes.system.text import counted, listed
 from cmr_planes.terminal.console import alone_on, print_json, reports_errors
 from cmr_planes.terminal.options import CataloguePath, json_option, quiet_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, print_table, table
-from cmr_planes.terminal.text import counted, listed
 
 
 @click.command()

@@ -13,6 +13,7 @@ from cmr_planes.dicom.archive import Archive
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.dicom.listing import is_member_candidate
 from cmr_planes.errors import UnreadableFileError
+from cmr_planes.system.text import counted, either, part
 
 MANIFEST_LIMIT = 8 << 20
 """Bytes that are read of a manifest; one of a thousand files has about 200 kB."""
@@ -98,9 +99,15 @@ def cross_check(rows: Sequence[ManifestRow], members: Iterable[str], frames: Seq
     present = {name.rsplit("/", 1)[-1] for name in members if is_member_candidate(name)}
     sentences = []
     if missing := len(listed - present):
-        sentences.append(f"the manifest lists {len(listed)} files, {missing} of which are not in the zip; headers were followed")
+        sentences.append(
+            f"the manifest lists {counted(len(listed), 'file')}, {missing} of which {either(missing, 'is', 'are')} not "
+            "in the zip; headers were followed"
+        )
     if extra := len(present - listed):
-        sentences.append(f"{extra} of {len(present)} files in the zip are not in the manifest; headers were followed")
+        sentences.append(
+            f"{part(extra, len(present), 'file')} in the zip {either(extra, 'is', 'are')} not in the manifest; headers "
+            "were followed"
+        )
     series_of = {row.filename.rsplit("/", 1)[-1]: row.series for row in rows if row.series}
     differing = 0
     for frame in frames:
@@ -108,7 +115,7 @@ def cross_check(rows: Sequence[ManifestRow], members: Iterable[str], frames: Seq
         differing += frame.frame_index == 0 and bool(series and frame.series_description) and series != frame.series_description
     if differing:
         sentences.append(
-            f"the manifest names another series than the header for {differing} of {len(listed)} files; headers were followed"
+            f"the manifest names another series than the header for {part(differing, len(listed), 'file')}; headers were followed"
         )
     return sentences
 

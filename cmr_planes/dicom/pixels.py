@@ -33,6 +33,7 @@ from cmr_planes.dicom.pixel_format import (
 )
 from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.errors import CmrPlanesError, SourceChangedError, UnreadablePixelsError
+from cmr_planes.system.text import counted
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -162,7 +163,7 @@ def decode(source: ByteSource, frames: Sequence[FrameHeader]) -> list[StoredImag
     indices = [frame.frame_index for frame in frames]
     beyond = [index for index in indices if not 0 <= index < form.n_frames]
     if beyond:
-        raise UnreadablePixelsError(f"has {form.n_frames} frames: there is no frame {beyond[0] + 1}")
+        raise UnreadablePixelsError(f"has {counted(form.n_frames, 'frame')}: there is no frame {beyond[0] + 1}")
     native = _native_frames(source, form, indices, is_implicit=elements.encoding.is_implicit)
     if native is None:
         return _decode_with_pydicom(source, form, frames)

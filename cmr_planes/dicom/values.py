@@ -19,6 +19,7 @@ from cmr_planes.errors import CmrPlanesError, Finding, InvalidAttributeError, Mi
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import FloatArray
 from cmr_planes.geometry.tolerances import PERPENDICULAR_TOLERANCE, UNIT_LENGTH_TOLERANCE
+from cmr_planes.system.text import counted
 
 _PADDING = b" \x00\t\r\n"
 _DECIMAL_COMMA = re.compile(rb"\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*")
@@ -189,7 +190,7 @@ def _decimals(parts: Sequence[bytes], count: int, keyword: str) -> list[float]:
     if not b"".join(parts).strip(_PADDING):
         raise MissingAttributeError(f"{keyword} is missing or empty: without it the image has no place in the patient")
     if len(parts) != count:
-        raise InvalidAttributeError(f"{keyword} has {len(parts)} values: {count} are expected")
+        raise InvalidAttributeError(f"{keyword} has {counted(len(parts), 'value')}: {count} are expected")
     try:
         return [float(part.strip(_PADDING)) for part in parts]
     except ValueError:

@@ -12,6 +12,7 @@ from cmr_planes.dicom.quiet import quiet_pydicom
 from cmr_planes.dicom_output.authorship import signed
 from cmr_planes.dicom_output.identifiers import derived_uid
 from cmr_planes.errors import MissingAttributeError
+from cmr_planes.system.text import either, part
 from cmr_planes.views import CardiacView
 
 
@@ -45,7 +46,8 @@ class SourceImages:
             n_empty = sum(not getattr(frame, value) for frame in frames)
             if n_empty:
                 raise MissingAttributeError(
-                    f"{n_empty} of {len(frames)} images of view {self.view.title} have no {name}, so that a DICOM object cannot "
+                    f"{part(n_empty, len(frames), 'image')} of view {self.view.title} {either(n_empty, 'has', 'have')} "
+                    f"no {name}, so that a DICOM object cannot "
                     "refer to them; give files that still have their UIDs"
                 )
         n_studies = len({frame.study_uid for frame in frames})

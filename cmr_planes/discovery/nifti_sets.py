@@ -19,6 +19,7 @@ from cmr_planes.errors import Finding, NoteCode, SourceError
 from cmr_planes.nifti.file_names import FileName, parse_image_name
 from cmr_planes.system.names import stem_of
 from cmr_planes.system.reasons import reason
+from cmr_planes.system.text import counted, either
 from cmr_planes.views import CardiacPhase
 
 _INFO = re.compile(r"^\s*(ED|ES)\s*[:=]\s*(\d+)\s*$", re.MULTILINE | re.IGNORECASE)
@@ -177,7 +178,7 @@ def _first_channel(paths: Sequence[Path]) -> tuple[list[Path], tuple[Finding, ..
     ]
     if not others:
         return list(paths), ()
-    left_out = "1 image of another channel was" if len(others) == 1 else f"{len(others)} images of other channels were"
+    left_out = f"{counted(len(others), 'image')} of {either(len(others), 'another channel was', 'other channels were')}"
     sentence = f"only images of the first channel ({_FIRST_CHANNEL[1:]}) were read; {left_out} skipped"
     return [path for path in paths if path not in others], (Finding("", NoteCode.PASSED_OVER, sentence),)
 

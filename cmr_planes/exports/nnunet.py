@@ -20,6 +20,7 @@ from cmr_planes.shards.records import ViewLabels
 from cmr_planes.system.json_text import readable_json
 from cmr_planes.system.participant_sets import ParticipantSet
 from cmr_planes.system.progress import OnProgress, Progress
+from cmr_planes.system.text import counted
 from cmr_planes.views import CardiacView, PositionClass, Structure, position_name
 
 CHANNEL = "cineMR"
@@ -87,7 +88,7 @@ def plan_dataset(catalogue: Catalogue, subjects: Mapping[str, tuple[CardiacView,
     exported = {key: person for key, person in participants.items() if person in sets}
     if not exported:
         raise ExportError(
-            f"the split puts none of the {len(set(participants.values()))} participants who have labels into "
+            f"the split puts none of the {counted(len(set(participants.values())), 'participant')} with labels into "
             f"{', '.join(of_labels)}; its column participant holds the participants of the catalogue's table /subjects"
         )
     notes = []

@@ -9,6 +9,7 @@ import numpy as np
 from cmr_planes.errors import ExportError
 from cmr_planes.system.draws import share_index, unit_hash
 from cmr_planes.system.participant_sets import ParticipantSet, read_sets
+from cmr_planes.system.text import counted
 
 FRACTIONS = (0.7, 0.1, 0.2)
 """Expected shares of the training, validation and test set of a random split: the defaults of cmr-train."""
@@ -66,8 +67,8 @@ def folds(sets: Mapping[str, ParticipantSet], seed: int) -> list[Fold]:
     if not train or not validation:
         lacking = "training" if not train else "validation"
         raise ExportError(
-            f"of {len(sets)} participants none is in the {lacking} set; state the sets in a split file, or choose another seed of "
-            "the random split"
+            f"of {counted(len(sets), 'participant')} none is in the {lacking} set; state the sets in a split file, or "
+            "choose another seed of the random split"
         )
     everyone = train | validation
     ranked: Sequence[str] = sorted(train, key=lambda key: (unit_hash(f"fold:{key}", seed), key))

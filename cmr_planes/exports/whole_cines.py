@@ -16,6 +16,7 @@ from cmr_planes.extraction.source_format import format_of
 from cmr_planes.extraction.subject import view_record
 from cmr_planes.extraction.subject_views import ReadSlice, SubjectViews
 from cmr_planes.shards.catalogue import Catalogue
+from cmr_planes.system.text import counted
 from cmr_planes.views import STORED_VIEWS, TARGET_VIEWS, CardiacView, PhaseChoice
 
 PLANE_TOLERANCE_MM = 1e-4
@@ -57,7 +58,8 @@ class CineSource:
         self._subjects = {subject.key: subject for subject in found}
         if self._subjects.keys().isdisjoint(catalogue.subjects().key):
             raise SourceError(
-                f"none of the {len(found)} subjects in the sources is in {str(catalogue.path)!r}; give what it was extracted from"
+                f"none of the {counted(len(found), 'subject')} in the sources is in {str(catalogue.path)!r}; give what "
+                "it was extracted from"
             )
         self._n_absent = 0
         self._n_unreadable = 0

@@ -26,6 +26,7 @@ from cmr_planes.shards.view_attributes import ViewAttributes
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
 from cmr_planes.system.run_lock import only_run
+from cmr_planes.system.text import counted
 from cmr_planes.views import CardiacView
 
 BATCH = 32
@@ -251,7 +252,10 @@ def _no_owner(out: Path, labels: Path, n_files: int, *, is_hidden: bool) -> str:
     names = "bear the names of the subjects, which the catalogue's table /subjects lists"
     if is_hidden:
         names += ", or the original names, for which the key file of the pseudonyms is needed"
-    return f"{labels}: none of {n_files} annotation files belongs to a subject of {out}; folders, zips or files must {names}"
+    return (
+        f"{labels}: none of the {counted(n_files, 'annotation file')} belongs to a subject of {out}; folders, zips "
+        f"or files must {names}"
+    )
 
 
 def _label_subject(

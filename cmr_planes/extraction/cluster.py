@@ -35,6 +35,7 @@ from cmr_planes.shards.records import ShardSummary
 from cmr_planes.shards.sealing import move_sealed
 from cmr_planes.system.dask_client import connected
 from cmr_planes.system.progress import OnMessage, OnProgress, Progress
+from cmr_planes.system.text import counted, either
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -203,7 +204,8 @@ class _WorkerWatch:
             left = [path.stem for path in paths if not is_sealed(path)]
             first = f", the first of them {left[0]}, which may be what ended the workers" if left else ""
             raise ClusterError(
-                f"all workers are lost and none came in {NEXT_WORKER_SECONDS:.0f} s; {len(left)} shards are missing{first}; what "
+                f"all workers are lost and none came in {NEXT_WORKER_SECONDS:.0f} s; {counted(len(left), 'shard')} "
+                f"{either(len(left), 'is', 'are')} missing{first}; what "
                 "is sealed is kept: run the same command again"
             )
 

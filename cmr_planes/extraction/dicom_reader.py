@@ -32,6 +32,7 @@ from cmr_planes.extraction.subject_views import ReadSlice, SubjectViews
 from cmr_planes.geometry import ImagePlane
 from cmr_planes.geometry.arrays import BoolArray, FloatArray
 from cmr_planes.shards.records import InstanceRef
+from cmr_planes.system.text import counted, either, part
 from cmr_planes.views import CardiacView
 
 _VENDORS = re.compile(r"\b(siemens|ge|philips|canon|toshiba|united imaging|uih|hitachi|fujifilm)\b", re.IGNORECASE)
@@ -217,7 +218,11 @@ def _scan_findings(scan: HeaderScan) -> list[Finding]:
     findings = [*scan.notes, *repair_notes(scan.frames)]
     if scan.frames and scan.unreadable:
         first = scan.unreadable[0].sentence
-        sentence = f"{len(scan.unreadable)} of {scan.n_files} files could not be read and were skipped; the first: {first}"
+        n_unreadable = len(scan.unreadable)
+        sentence = (
+            f"{part(n_unreadable, scan.n_files, 'file')} could not be read and {either(n_unreadable, 'was', 'were')} skipped"
+            f"{either(n_unreadable, '', '; the first')}: {first}"
+        )
         findings.append(Finding("", NoteCode.UNREADABLE_FILES, sentence))
     return findings
 
@@ -226,7 +231,7 @@ def _no_frames(scan: HeaderScan) -> Finding:
     """Say why there is no image at all."""
     if scan.unreadable:
         return scan.unreadable[0]
-    files = f"{scan.n_files} files" if scan.n_files else "its files"
+    files = counted(scan.n_files, "file") if scan.n_files else "its files"
     sentence = f"no DICOM image among {files}; check the subject's folder or zip"
     return Finding("", RejectionCode.NO_DICOM, sentence)
 
@@ -237,7 +242,8 @@ def _no_cine(study: CineStudy, n_frames: int) -> Finding:
         return study.defects[0]
     left_out = ", ".join(f"{count} {reason}" for reason, count in study.excluded.items()) or "none"
     sentence = (
-        f"no plane with two or more cardiac phases among {n_frames} frames (planes with one frame: {study.n_single_frames}; frames "
+        f"no plane with two or more cardiac phases among {counted(n_frames, 'frame')} (planes with one frame: "
+        f"{study.n_single_frames}; frames "
         f"left out by name or image type: {left_out}); export the cine series too"
     )
     return Finding("", RejectionCode.NO_CINE, sentence)

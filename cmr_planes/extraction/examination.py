@@ -8,6 +8,7 @@ from cmr_planes.dicom.examinations import Origin, are_of_one_person, are_several
 from cmr_planes.dicom.frames import FrameHeader
 from cmr_planes.errors import Finding, NoteCode, RejectionCode, StudyError
 from cmr_planes.geometry import ImagePlane
+from cmr_planes.system.text import either, part
 
 MAX_STRAY_SHARE = 0.1
 """Share of files without a known patient that another examination may have, and is skipped."""
@@ -43,8 +44,9 @@ def choose_examination(frames: Sequence[FrameHeader]) -> tuple[list[FrameHeader]
         _check_one_person(origins, groups)
         others = len(files) - len(chosen)
         sentence = (
-            f"{len(groups)} studies lie together; the largest was used and {others} of {len(files)} files, those of the others, "
-            "were skipped; give each study a folder of its own to use them all"
+            f"{len(groups)} studies lie together; the largest was used and {part(others, len(files), 'file')}, "
+            f"{either(others, 'that of the other, was', 'those of the others, were')} skipped; give each study a folder "
+            "of its own to use them all"
         )
         findings.append(Finding("", NoteCode.SEVERAL_STUDIES, sentence))
     elif are_several_sets(origins):
@@ -72,7 +74,8 @@ def _check_one_person(origins: Sequence[Origin], groups: Sequence[Sequence[int]]
         persons = len({origins[group[0]].identity.person for group in groups})
         what = f"the files are of {persons} persons (PatientID or PatientBirthDate differ)"
     raise StudyError(
-        RejectionCode.SEVERAL_PERSONS, f"{what}: {strays} of {len(origins)} files are not of the largest one; {_REMEDY}"
+        RejectionCode.SEVERAL_PERSONS,
+        f"{what}: {part(strays, len(origins), 'file')} {either(strays, 'is', 'are')} not of the largest one; {_REMEDY}",
     )
 
 

@@ -14,6 +14,7 @@ from cmr_planes.extraction.assembly import Assembly
 from cmr_planes.extraction.subject_views import ReadSlice
 from cmr_planes.geometry import VIEW_LINES, ImagePlane, Positions, SliceShifts
 from cmr_planes.geometry.arrays import FloatArray, IntArray, median
+from cmr_planes.system.text import counted, either, part
 from cmr_planes.views import CardiacPhase, CardiacView, PositionClass
 
 LOW_AGREEMENT = 0.5
@@ -114,14 +115,18 @@ def repair_findings(view: CardiacView, slices: Sequence[ReadSlice], frame_index:
     n_without_slope = sum(repair.has_zero_slope for repair in repairs)
     sentences = []
     if negative:
-        sentences.append(f"{sum(negative)} pixels of {len(negative)} images are negative, and were set to 0")
+        sentences.append(
+            f"{counted(sum(negative), 'pixel')} of {counted(len(negative), 'image')} "
+            f"{either(sum(negative), 'is negative, and was', 'are negative, and were')} set to 0"
+        )
     if cut:
         sentences.append(
-            f"{sum(cut)} pixels of {len(cut)} images have bits beyond BitsStored (0028,0101), which were cut off: if the images "
+            f"{counted(sum(cut), 'pixel')} of {counted(len(cut), 'image')} {either(sum(cut), 'has', 'have')} bits "
+            "beyond BitsStored (0028,0101), which were cut off: if the images "
             "look broken, export them again"
         )
     if n_without_slope:
-        sentences.append(f"RescaleSlope (0028,1053) of {n_without_slope} images is 0, and was taken as 1")
+        sentences.append(f"RescaleSlope (0028,1053) of {counted(n_without_slope, 'image')} is 0, and was taken as 1")
     return [Finding(view.value, NoteCode.PIXEL_VALUES, "; ".join(sentences))] if sentences else []
 
 
@@ -131,7 +136,7 @@ def alignment_findings(view: CardiacView, keep: Sequence[int], assembly: Assembl
     if not n_unknown:
         return []
     sentence = (
-        f"of {n_unknown} of {len(keep)} slices the images do not tell how far they lie from the other views; their boxes were "
+        f"of {part(n_unknown, len(keep), 'slice')} the images do not tell how far they lie from the other views; their boxes were "
         "drawn at the lines of the headers"
     )
     return [Finding(view.value, NoteCode.NOT_ALIGNED, sentence)]

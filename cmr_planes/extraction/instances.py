@@ -20,11 +20,11 @@ from cmr_planes.geometry import ImagePlane
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.schema import configuration_digest, instance_digest
 from cmr_planes.system.names import PathLike
+from cmr_planes.system.text import counted, either, part
 from cmr_planes.views import CardiacView, to_view
 
 _SHARED = (
-    "values of SOPInstanceUID (0008,0018), so that a DICOM object cannot refer to one of them; give files that still have their "
-    "own UIDs"
+    "SOPInstanceUID (0008,0018), so that a DICOM object cannot refer to one of them; give files that still have their own UIDs"
 )
 
 SAME_PLACE_MM = 1e-3
@@ -81,7 +81,9 @@ class SourceInstances:
             )
         wanted = [digest for row in digests for digest in row]
         if len(set(wanted)) < len(wanted):
-            raise InvalidAttributeError(f"{len(wanted)} images of view {view.title} share {len(set(wanted))} {_SHARED}")
+            raise InvalidAttributeError(
+                f"{counted(len(wanted), 'image')} of view {view.title} share {counted(len(set(wanted)), 'value')} of {_SHARED}"
+            )
         found = self._by_digest(self._subjects.get(subject), frozenset(wanted))
         frames = tuple(
             tuple(_at_place(found[digest], plane, view) for digest, plane in zip(row, attributes.planes, strict=True))
@@ -102,7 +104,8 @@ class SourceInstances:
                 found[digest].append(frame)
         if len(found) < len(wanted):
             raise SourceChangedError(
-                f"{len(wanted) - len(found)} of {len(wanted)} images of the catalogue are not in the subject's files; give the "
+                f"{part(len(wanted) - len(found), len(wanted), 'image')} of the catalogue "
+                f"{either(len(wanted) - len(found), 'is', 'are')} not in the subject's files; give the "
                 "files that it was extracted from, and run the same command again if they changed meanwhile"
             )
         return found

@@ -28,6 +28,7 @@ from cmr_planes.system.json_text import JSON
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, ignore_message, ignore_progress
 from cmr_planes.system.run_lock import only_run
+from cmr_planes.system.text import counted
 
 OnOutcome = Callable[[SubjectOutcome], None]
 """Called with what became of each subject, shard by shard."""
@@ -208,7 +209,9 @@ def _say_unknown_planes(plan: ExtractionPlan, on_message: OnMessage) -> None:
     n_known = len(known & table.subjects.keys())
     n_unknown = 0 if plan.options.pseudonyms is not None else len(table.subjects) - n_known
     if n_unknown:
-        on_message(f"the table of planes has rows of {n_unknown:,} subjects that are not there, and of {n_known:,} that are")
+        on_message(
+            f"the table of planes has rows of {counted(n_unknown, 'subject')} not in the sources, and of {n_known:,} in them"
+        )
 
 
 def finish(plan: ExtractionPlan) -> None:

@@ -19,6 +19,7 @@ from cmr_planes.nifti.grids import VolumeGrid, size_remark
 from cmr_planes.nifti.images import VolumeFrames, join_frames, read_nifti_frames
 from cmr_planes.nifti.plane_table import PlaneTable, StatedPlanes
 from cmr_planes.nifti.volumes import LPS_FROM_RAS, WorldAxes, read_volume_grid
+from cmr_planes.system.text import counted, either
 from cmr_planes.views import TARGET_VIEWS, CardiacPhase, CardiacView, PhaseChoice
 
 
@@ -180,7 +181,13 @@ def _remarks(volumes: Sequence[VolumeFrames]) -> tuple[tuple[NoteCode, str], ...
         remarks += [] if size is None else [(NoteCode.NO_SIZES, size)]
     n_not_finite = sum(volume.n_not_finite for volume in volumes)
     if n_not_finite:
-        remarks.append((NoteCode.NOT_A_NUMBER, f"{n_not_finite:,} voxels hold no number (NaN) and were set to 0"))
+        remarks.append(
+            (
+                NoteCode.NOT_A_NUMBER,
+                f"{counted(n_not_finite, 'voxel')} "
+                f"{either(n_not_finite, 'holds no number (NaN) and was', 'hold no number (NaN) and were')} set to 0",
+            )
+        )
     return tuple(dict.fromkeys(remarks))
 
 

@@ -31,6 +31,7 @@ from cmr_planes.geometry import LPS_AXES, VIEW_LINES, Positions, compute_positio
 from cmr_planes.geometry.arrays import FloatArray, IntArray
 from cmr_planes.shards.records import InstanceRef, SubjectRecord, ViewLabels, ViewRecord
 from cmr_planes.system.collection import collection_paused
+from cmr_planes.system.text import either, part
 from cmr_planes.views import TARGET_VIEWS, CardiacView, PhaseChoice
 
 
@@ -287,7 +288,7 @@ def _readable_slices(view: CardiacView, slices: Sequence[ReadSlice], frame_index
     if not failures:
         return kept, []
     if kept:
-        sentence = f"{len(failures)} of {len(slices)} slices were left out; {failures[0]}"
+        sentence = f"{part(len(failures), len(slices), 'slice')} {either(len(failures), 'was', 'were')} left out; {failures[0]}"
         return kept, [Finding(view.value, NoteCode.SLICE_LEFT_OUT, sentence)]
     return [], [Finding(view.value, RejectionCode.UNREADABLE_PIXELS, failures[0])]
 
@@ -314,7 +315,7 @@ def _place_positions(
     if not failures:
         return list(placed), list(placed.values()) or None, []
     if placed:
-        sentence = f"{len(failures)} of {len(slices)} slices were left out: {failures[0]}"
+        sentence = f"{part(len(failures), len(slices), 'slice')} {either(len(failures), 'was', 'were')} left out: {failures[0]}"
         return list(placed), list(placed.values()), [Finding(view.value, NoteCode.SLICE_LEFT_OUT, sentence)]
     if view in assembly.kept:
         sentence = f"images were kept without positions: {failures[0]}"

@@ -8,6 +8,7 @@ from cmr_planes.cine.frame_choice import UNKNOWN_FRAME, choose_frames, count_rep
 from cmr_planes.errors import Finding, NoteCode
 from cmr_planes.extraction.assembly import Assembly
 from cmr_planes.geometry.arrays import IntArray
+from cmr_planes.system.text import either, part
 from cmr_planes.views import CardiacPhase, CardiacView, PhaseChoice
 
 
@@ -85,7 +86,8 @@ def _replaced_findings(view: CardiacView, n_replaced: int, n_images: int) -> lis
     if not n_replaced:
         return []
     sentence = (
-        f"{n_replaced} of {n_images} images are of the frame beside the one at ED or ES, which is black or cannot be decoded; "
+        f"{part(n_replaced, n_images, 'image')} {either(n_replaced, 'is', 'are')} of the frame beside the one at ED or "
+        "ES, which is black or cannot be decoded; "
         "export the series again"
     )
     return [Finding(view.value, NoteCode.UNREADABLE_FRAMES, sentence)]
@@ -97,8 +99,9 @@ def _far_findings(view: CardiacView, phases: Sequence[str], far: Sequence[Sequen
         Finding(
             view.value,
             NoteCode.PHASE_NOT_COVERED,
-            f"{len(of_phase)} of {n_slices} slices have no frame near {phase.upper()}, for they span another part of the cardiac "
-            f"cycle, and the nearest was used: these images do not show {phase.upper()}; look for missing frames",
+            f"{part(len(of_phase), n_slices, 'slice')} {either(len(of_phase), 'has', 'have')} no frame near "
+            f"{phase.upper()}, since another part of the cardiac "
+            f"cycle was imaged; the nearest was used: these images do not show {phase.upper()}; look for missing frames",
         )
         for phase, of_phase in zip(phases, far, strict=True)
         if of_phase

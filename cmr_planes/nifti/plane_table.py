@@ -23,6 +23,7 @@ from cmr_planes.geometry.arrays import FloatArray
 from cmr_planes.nifti.volumes import RAS_FROM_LPS
 from cmr_planes.system.csv_text import CsvTable, read_csv
 from cmr_planes.system.reasons import reason
+from cmr_planes.system.text import counted
 from cmr_planes.views import TARGET_VIEWS, CardiacView
 
 POINT_COLUMNS = ("point_x_mm", "point_y_mm", "point_z_mm")
@@ -164,7 +165,7 @@ def _state(rows: Sequence[_Row]) -> StatedPlanes:
             planes[view] = found[0][1]
         else:
             numbers = " and ".join(str(row.number) for row, _ in found)
-            faults.append(f"rows {numbers}: {len(found)} planes of the {view.title} view; keep one")
+            faults.append(f"rows {numbers}: {counted(len(found), 'plane')} of the {view.title} view; keep one")
     axes = stated[0][1] if stated else None
     odd = next((row for row, other in stated if axes is not None and not _are_equal(axes, other)), None)
     if odd is not None:

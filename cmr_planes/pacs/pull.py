@@ -39,6 +39,7 @@ from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
 from cmr_planes.system.reasons import reason
 from cmr_planes.system.run_lock import only_run
+from cmr_planes.system.text import counted
 
 MOST_FAILURES = 3
 """After this many studies in a row that the server did not send, it is given up."""
@@ -328,7 +329,9 @@ def _pull_all(
             outcome = _failed(folder, failure)
         failures = failures + 1 if error is not None else 0
         if error is not None and failures >= min(MOST_FAILURES, len(found)):
-            raise PacsError(f"{error}; nothing came of {failures} studies in a row, what arrived whole stays") from error
+            raise PacsError(
+                f"{error}; nothing came of {counted(failures, 'study', 'studies')} in a row, what arrived whole stays"
+            ) from error
         if outcome is not None:
             yield outcome
         steps.step()

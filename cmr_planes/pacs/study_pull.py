@@ -16,6 +16,7 @@ from cmr_planes.pacs.study_folder import StudyFolder
 from cmr_planes.pacs.transfer import InterruptedTransferError, Patience
 from cmr_planes.pacs.view_series import choose_series
 from cmr_planes.system.progress import OnMessage
+from cmr_planes.system.text import part
 
 T = TypeVar("T")
 
@@ -175,7 +176,7 @@ class _Study:
         n_missing = len(self._missing(instances))
         if n_missing:
             raise InterruptedTransferError(
-                f"the server said that it sent all of a series, and {n_missing} of {len(instances)} instances did not come"
+                f"the server said that it sent all of a series, and {part(n_missing, len(instances), 'instance')} did not come"
             )
 
     def _missing(self, instances: Sequence[FoundInstance]) -> list[FoundInstance]:

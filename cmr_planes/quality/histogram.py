@@ -2,7 +2,7 @@
 
 from cmr_planes.quality.cohort import VIEWS
 from cmr_planes.quality.distributions import Distribution
-from cmr_planes.terminal.text import counted
+from cmr_planes.system.text import counted
 from cmr_planes.views import CardiacView
 
 HEIGHT, BAR, GAP, LEAST = 100, 10, 1, 2

@@ -21,8 +21,8 @@ from cmr_planes.quality.table import write_table
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnProgress, ignore_progress
+from cmr_planes.system.text import counted
 from cmr_planes.system.whole_file import write_whole
-from cmr_planes.terminal.text import counted
 from cmr_planes.views import STORED_VIEWS, CardiacView
 
 N_ENDS = 3

@@ -9,7 +9,7 @@ from cmr_planes.geometry.arrays import BoolArray
 from cmr_planes.pictures.contact_sheet import SheetImage
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.view_attributes import ViewAttributes
-from cmr_planes.terminal.text import decimals
+from cmr_planes.system.text import decimals
 from cmr_planes.views import CardiacPhase, CardiacView
 
 

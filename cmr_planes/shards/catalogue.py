@@ -346,7 +346,7 @@ class Catalogue:
         with self._reading() as files:
             n_images = table_length(files.catalogue, "index")
         if n_images != subjects.n_images.sum():
-            raise ValueError(f"{n_images} images of {subjects.n_images.sum()}")
+            raise ValueError(f"the index has {n_images:,} of {subjects.n_images.sum():,}")
 
     def _table(self, name: str) -> Table:
         """Read a whole table."""

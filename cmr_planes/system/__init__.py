@@ -1,1 +1,1 @@
-"""The machine: whole files, locks, checksums, process pools, JSON and CSV text. Hearts, subjects and formats do not belong here."""
+"""The machine: whole files, locks, checksums, pools, JSON and CSV text, counts in words. No hearts, subjects or formats here."""

@@ -27,6 +27,28 @@ def counted(count: int, noun: str, plural: str = "") -> str:
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
+def part(count: int, total: int, noun: str, plural: str = "") -> str:
+    """Print how many of some things.
+
+    Examples
+    --------
+    >>> part(1, 12, "image"), part(1, 1, "image")
+    ('1 of 12 images', '1 of 1 image')
+    """
+    return f"{count:,} of {counted(total, noun, plural)}"
+
+
+def either(count: int, one: str, several: str) -> str:
+    """Return the word that goes with a number of things, such as the verb behind them.
+
+    Examples
+    --------
+    >>> [f"{counted(n, 'image')} {either(n, 'is', 'are')} there" for n in (1, 2)]
+    ['1 image is there', '2 images are there']
+    """
+    return one if count == 1 else several
+
+
 def file_size(n_bytes: int) -> str:
     """Print the size of files.
 

@@ -10,8 +10,8 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from cmr_planes.system.progress import OnProgress, Progress, ignore_progress
+from cmr_planes.system.text import clock, duration
 from cmr_planes.terminal.console import is_quiet, say, stderr
-from cmr_planes.terminal.text import clock, duration
 
 SECONDS_BETWEEN_LINES = 60.0
 """Least time between two lines where stderr is no terminal."""

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from cmr_planes.system.text import NO_VALUE
 from cmr_planes.terminal.console import stdout
-from cmr_planes.terminal.text import NO_VALUE
 
 _PIPE_WIDTH = 1 << 16
 """Characters in a line where stdout is no terminal: nothing is folded for a file or a pager."""

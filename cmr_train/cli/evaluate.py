@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from cmr_planes.errors import ExitCode
+from cmr_planes.system.text import NO_VALUE, counted, decimals
 from cmr_planes.terminal.console import print_json, remark, reports_errors, say
 from cmr_planes.terminal.options import CataloguePath, EnumChoice, UserPath, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, Table, print_table, table
-from cmr_planes.terminal.text import NO_VALUE, counted, decimals
 from cmr_train.choices import DeviceKind, People, Subset, Weights
 from cmr_train.cli.options import RUN, device_option, people_key_option, run_argument, unfinished_option, weights_option
 from cmr_train.evaluation.metrics import Metric

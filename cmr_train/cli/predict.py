@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cmr_planes.errors import CatalogueFinding, ExitCode, RejectionCode
+from cmr_planes.system.text import counted, decimals
 from cmr_planes.terminal.console import print_json, remark, reports_errors, say
 from cmr_planes.terminal.numbers import Number
 from cmr_planes.terminal.options import EnumChoice, UserPath, json_option, quiet_option, verbose_option
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, Table, print_table, table
-from cmr_planes.terminal.text import counted, decimals
 from cmr_planes.views import PhaseChoice
 from cmr_train.choices import DeviceKind, MapFormat, Weights
 from cmr_train.cli.options import device_option, people_key_option, unfinished_option, weights_option

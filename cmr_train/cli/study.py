@@ -12,6 +12,7 @@ import click
 
 from cmr_planes.errors import ExitCode
 from cmr_planes.system.cores import n_cores
+from cmr_planes.system.text import counted, either
 from cmr_planes.terminal.console import print_json, reports_errors, say
 from cmr_planes.terminal.numbers import Number
 from cmr_planes.terminal.options import (
@@ -25,7 +26,6 @@ from cmr_planes.terminal.options import (
 )
 from cmr_planes.terminal.progress import shown
 from cmr_planes.terminal.tables import Kind, print_table, table
-from cmr_planes.terminal.text import counted
 from cmr_train.choices import DeviceKind, Preset, PretextTarget
 from cmr_train.cli.options import PATH, lists_problems, setting_option
 from cmr_train.config import SETTINGS
@@ -216,7 +216,7 @@ def _print_plan(plan: StudyPlan, facts: Mapping[str, Mapping[str, int]], done: s
     networks = f"{counted(len(plan.runs), 'network')} on {title} images"
     print_table(table(networks if plan.study.name == title else f"{plan.study.name}: {networks}", columns, shown))
     n_test = facts[plan.runs[0].folder]["n_test"]
-    tested = "the same participant" if n_test == 1 else f"the same {n_test:,} participants"
+    tested = "the same " + either(n_test, "participant", counted(n_test, "participant"))
     sentence = f"All are tested on {tested}" if len(plan.runs) > 1 else f"It is tested on {counted(n_test, 'participant')}"
     where = "" if plan.study.test is None else f" of {str(plan.study.test.data)!r}"
     click.echo(f"{sentence}{where}.")

@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.text import Text
 
+from cmr_planes.system.text import NO_VALUE, decimals
 from cmr_planes.terminal.tables import Kind, Table, table
-from cmr_planes.terminal.text import NO_VALUE, decimals
 from cmr_train.cli.evaluate import DIGITS, spread_text
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from cmr_planes.terminal.text import counted
+from cmr_planes.system.text import counted
 from cmr_train.choices import DeviceKind, Precision
 from cmr_train.compute.random_numbers import use_deterministic_kernels
 from cmr_train.config import RuntimeConfig

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_planes.system.progress import OnMessage
+from cmr_planes.system.text import part
 from cmr_train.data.datasets import PlaneDataset
 from cmr_train.data.images import SAME_PIXELS, count_cut
 from cmr_train.errors import TrainError
@@ -58,8 +59,9 @@ def check_cut(dataset: PlaneDataset, max_cut: float, on_message: OnMessage) -> N
     rows, columns = grid.size
     n_subjects, worst = len(index.keys()), max(shares.values())
     found = (
-        f"{dataset.target.head.value}: the matrix of {rows} × {columns} pixels cuts masks of {len(shares)} of {n_subjects} "
-        f"subjects, {worst:.1%} of the labelled pixels at worst"
+        f"{dataset.target.head.value}: the matrix of {rows} × {columns} pixels cuts masks of "
+        f"{part(len(shares), n_subjects, 'subject')}, "
+        f"{worst:.1%} of the labelled pixels at worst"
     )
     if worst <= max_cut:
         on_message(found)

@@ -6,6 +6,7 @@ import numpy as np
 
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
+from cmr_planes.system.text import counted
 from cmr_train.choices import Head, Subset
 from cmr_train.config import RunConfig
 from cmr_train.data.drawn import drawn_sentence, drawn_structures, has_any
@@ -50,7 +51,8 @@ def select_images(config: RunConfig, catalogue: Catalogue, head: Head, subset: S
     chosen = of_participants(index, getattr(split, subset.value))
     if not len(chosen):
         raise TrainError(
-            f"none of the {len(participants(index))} participants with {config.material(head)} in {where} belongs to the "
+            f"none of the {counted(len(participants(index)), 'participant')} with {config.material(head)} in {where} "
+            "belongs to the "
             f"{subset.value} set of the run; use all subjects, or another set"
         )
     return chosen
@@ -74,7 +76,7 @@ def _of_use(config: RunConfig, catalogue: Catalogue, index: ImageIndex, head: He
         if not is_any.any():
             names = ", ".join(structure.title for structure in config.structures)
             raise TrainError(
-                f"on none of the {len(index):,} annotated images of view {title} in {where} was {names} drawn; drawn are: "
+                f"on none of the {counted(len(index), 'annotated image')} of view {title} in {where} was {names} drawn; drawn are: "
                 f"{drawn_sentence(drawn)}"
             )
         index = index.select(is_any)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cmr_planes.system.text import counted
 from cmr_planes.system.whole_file import file_sha256
 from cmr_planes.views import CardiacView, Structure
 from cmr_train.choices import DeviceKind, Head, People, Weights
@@ -104,7 +105,7 @@ class ExportedNetwork:
     @property
     def weights_sentence(self) -> str:
         """The choice of the weights."""
-        return f"{self.weights} weights, after {self.card.iteration:,} iterations"
+        return f"{self.weights} weights, after {counted(self.card.iteration, 'iteration')}"
 
     @property
     def rotation_deg(self) -> float:

@@ -14,6 +14,7 @@ from cmr_planes.shards.columns import ImageIndex
 from cmr_planes.system.key_file import SecretKey, read_key_file
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
+from cmr_planes.system.text import counted
 from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import CardiacView, PositionClass
 from cmr_train.choices import Head, People, Subset, Weights
@@ -290,7 +291,8 @@ def _check_baseline(run: Run, baseline: Run, known: KnownPeople, known_to_baseli
     ahead = known_to_baseline.learnt_from.intersection(evaluated) - known.learnt_from
     if ahead:
         raise TrainError(
-            f"the baseline was trained on {len(ahead)} of the {len(evaluated)} participants to evaluate that the run did not "
+            f"the baseline was trained on {len(ahead):,} of the {counted(len(evaluated), 'participant')} to evaluate "
+            f"that the run did not "
             "learn from, so that it cannot be compared; train both with the same split_seed"
         )
 

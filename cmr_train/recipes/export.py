@@ -7,8 +7,8 @@ from typing import Any
 
 from cmr_planes.system.key_file import SecretKey, read_key_file
 from cmr_planes.system.names import PathLike
+from cmr_planes.system.text import counted
 from cmr_planes.system.whole_file import file_sha256, write_whole
-from cmr_planes.terminal.text import counted
 from cmr_train.choices import Head, NetworkForm, Weights
 from cmr_train.config import RunConfig
 from cmr_train.data.pixel_sizes import pixel_text
@@ -281,7 +281,10 @@ def _network(config: RunConfig) -> str:
     if plan is not None:
         name = plan.network_class.rpartition(".")[2]
         return f"{name} of an nnU-Net plan, configuration {plan.configuration}, SHA-256 {in_groups(plan.digest)}"
-    return f"U-Net, {network.base_channels} channels, {network.levels} levels, {network.norm.value} normalisation"
+    return (
+        f"U-Net, {counted(network.base_channels, 'channel')}, {counted(network.levels, 'level')}, "
+        f"{network.norm.value} normalisation"
+    )
 
 
 def _seen_by_catalogue(run: Run) -> list[frozenset[str]]:
@@ -298,7 +301,7 @@ def _training(run: Run) -> str:
     done = "" if run.is_finished else f", not finished: {run.iteration:,} done"
     mode = run.config.task_name(run.head) if transfer is None else f"transfer {transfer.mode.value}"
     loss = training.loss.value if run.config.has_classes(run.head) else "squared error"
-    return f"{mode}, {training.iterations:,} iterations of {training.batch_size} images, {loss}{done}"
+    return f"{mode}, {counted(training.iterations, 'iteration')} of {counted(training.batch_size, 'image')}, {loss}{done}"
 
 
 def _scores(run: Run) -> Iterator[str]:

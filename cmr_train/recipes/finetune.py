@@ -10,8 +10,8 @@ from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.system.key_file import SecretKey, read_key_file
 from cmr_planes.system.names import PathLike
 from cmr_planes.system.progress import OnMessage, OnProgress, ignore_message, ignore_progress
+from cmr_planes.system.text import counted
 from cmr_planes.system.whole_file import file_sha256
-from cmr_planes.terminal.text import counted
 from cmr_planes.views import CardiacView
 from cmr_train.choices import Head, Preset, Recipe, TransferMode
 from cmr_train.compute.devices import choose_compute

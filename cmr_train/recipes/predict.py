@@ -19,6 +19,7 @@ from cmr_planes.system.key_file import SecretKey, read_key_file
 from cmr_planes.system.names import PathLike, file_names
 from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
 from cmr_planes.system.run_lock import only_run
+from cmr_planes.system.text import counted
 from cmr_planes.system.whole_file import write_whole
 from cmr_planes.views import CardiacView, PhaseChoice, Structure
 from cmr_train.choices import Head, MapFormat, Weights
@@ -256,7 +257,8 @@ def predict(
     n_partial = sum(subject.n_empty_slices > 0 for subject in subjects)
     if n_partial:
         on_message(
-            f"the NIfTI files of {n_partial} subjects have slices that were not extracted; label maps have the files' grids and "
+            f"the NIfTI files of {counted(n_partial, 'subject')} have slices that were not extracted; label maps have "
+            "the files' grids and "
             "are empty on these slices"
         )
     if any(subject.function is not None for subject in subjects):
@@ -425,7 +427,8 @@ def _without_grid(
         return {}
     if like.is_of_one and len(keys) > 1:
         raise TrainError(
-            f"{like.pattern!r} is one image, and {len(keys)} subjects have view {view.title}; give the path of each one's "
+            f"{like.pattern!r} is one image, and {counted(len(keys), 'subject')} have view {view.title}; give the path "
+            "of each one's "
             f"image, with {SUBJECT_FIELD} in the place of the subject's key"
         )
     found = {}

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from cmr_planes.pictures.palette import series_colour
-from cmr_planes.terminal.text import counted
+from cmr_planes.system.text import counted
 from cmr_train.choices import TransferMode
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cmr_planes.pictures.outlines import SOLID, LineStyle, draw_outlines
 from cmr_planes.pictures.palette import position_colour, structure_colour
 from cmr_planes.pictures.png import encode_png, encode_webp
-from cmr_planes.terminal.text import counted
+from cmr_planes.system.text import counted
 from cmr_train.choices import TransferMode
 from cmr_train.data.images import normalise
 from cmr_train.report.examples import Example, PretextExample

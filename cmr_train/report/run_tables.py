@@ -3,7 +3,7 @@
 import dataclasses
 
 from cmr_planes.system.csv_text import csv_text
-from cmr_planes.terminal.text import NO_VALUE, counted, decimals, duration
+from cmr_planes.system.text import NO_VALUE, counted, decimals, duration
 from cmr_train.config import GROUPS
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN, POOLED, spread

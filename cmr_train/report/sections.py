@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cmr_planes.errors import CmrPlanesError
 from cmr_planes.system.csv_text import csv_text
+from cmr_planes.system.text import either, part
 from cmr_planes.views import CardiacView, PositionClass, position_name
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
@@ -104,7 +105,10 @@ def _failures(results: StudyResults) -> Iterator[Section]:
         text = csv_text(("run", "state", "reason"), [tuple(cell.lines[0] for cell in row) for row in rows])
         head = ("run", "state", "reason")
         table = ReportTable(name="not-ended", caption="Runs that failed or have not ended", head=head, rows=rows, csv=text)
-        words = f"{len(failed)} of {len(results.runs)} runs have no result; everything below is about the others."
+        words = (
+            f"{part(len(failed), len(results.runs), 'run')} {either(len(failed), 'has', 'have')} no result; "
+            "everything below is about the others."
+        )
         yield Section(name="not-ended", title="Failed and missing runs", text=(words,), parts=(table,))
 
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 from cmr_planes.system.csv_text import csv_text
-from cmr_planes.terminal.text import NO_VALUE, counted, decimals
+from cmr_planes.system.text import NO_VALUE, counted, decimals
 from cmr_train.choices import TransferMode
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
@@ -274,7 +274,7 @@ def _steps(needed_for: Needed | None) -> tuple[str, ...]:
         return ()
     if not math.isfinite(needed_for.median):
         return ("never reaches the final validation Dice of scratch",)
-    return (f"final validation Dice of scratch after {needed_for.median:,.0f} iterations",)
+    return (f"final validation Dice of scratch after {counted(round(needed_for.median), 'iteration')}",)
 
 
 def _ends(values: Sequence[int]) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
-from cmr_planes.terminal.text import counted, decimals, listed
+from cmr_planes.system.text import counted, decimals, either, listed
 from cmr_train.choices import PretextTarget, TransferMode, Weights
 from cmr_train.evaluation.metrics import Metric
 from cmr_train.evaluation.scores import MEAN
@@ -43,7 +43,7 @@ def what_was_compared(results: StudyResults) -> str:
     modes, numbers = listed([code(mode) for mode in results.modes]), listed([f"{n:,}" for n in results.subjects])
     variants = f" in {len(results.variants)} variants" if len(results.variants) > 1 else ""
     n_tested = len(results.test_subjects)
-    tested = "test subjects" if n_tested == 0 else "test subject" if n_tested == 1 else f"{n_tested:,} test subjects"
+    tested = "test subjects" if n_tested == 0 else either(n_tested, "test subject", counted(n_tested, "test subject"))
     also = ", another pretext" if results.pretexts and len(results.seeds) > 1 and results.has_pretext_per_seed else ""
     files = [repr(path.name) for path in results.other_test_set]
     where = f" of another catalogue, {' and the split file '.join(files)}" if files else ""
@@ -148,7 +148,7 @@ def pretext_end(run: RunResult) -> str:
     value = decimals(float(dice[-1]), 3)
     has_dice = config is None or config.has_classes(config.head)
     score = f"a mean Dice of {value}" if has_dice else f"a score of {value} (explained share of the variance)"
-    end = f"{name} ends at {score} on the validation set after {run.curve.iterations[-1]:,} iterations"
+    end = f"{name} ends at {score} on the validation set after {counted(run.curve.iterations[-1], 'iteration')}"
     if math.isnan(change):
         return f"{end}; whether that is its plateau cannot be said from so few validations."
     return f"{end}: {verdict(change)} ({signed(change)} over the last quarter)."

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.system.key_file import SecretKey
+from cmr_planes.system.text import counted, either
 from cmr_planes.system.whole_file import file_sha256
 from cmr_train.choices import Head, People
 from cmr_train.errors import TrainError
@@ -186,7 +187,8 @@ def are_same_people(
         return True
     if common:
         raise TrainError(
-            f"{len(common)} participants have the same key in {names}, which are of different origin; give people as "
+            f"{counted(len(common), 'participant')} {either(len(common), 'has', 'have')} the same key in {names}, which "
+            "are of different origin; give people as "
             f"{People.SAME.value} if equal keys are the same persons, as {People.OTHER.value} if they are not"
         )
     return True

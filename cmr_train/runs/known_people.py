@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
 from cmr_planes.system.key_file import SecretKey
+from cmr_planes.system.text import counted
 from cmr_planes.system.whole_file import file_sha256
 from cmr_train.choices import People, Subset
 from cmr_train.data.selection import annotated_participants, of_participants, participants, split_of
@@ -133,7 +134,8 @@ def choose_subset(
     chosen = of_participants(index, wanted)
     if not len(chosen):
         raise TrainError(
-            f"none of the {len(keys)} participants with a truth belongs to the {subset.value} set of run {run.name!r}; choose "
+            f"none of the {counted(len(keys), 'participant')} with a truth belongs to the {subset.value} set of run "
+            f"{run.name!r}; choose "
             "another subset"
         )
     return Chosen(index=chosen, left_out=left_out)
@@ -146,5 +148,7 @@ def choose_set(index: ImageIndex, subset: Subset, sets: Mapping[str, str]) -> Ch
     keys = participants(index)
     chosen = of_participants(index, [key for key in keys if sets.get(key) == subset.value])
     if not len(chosen):
-        raise TrainError(f"the split file puts none of the {len(keys)} participants with a truth into the {subset.value} set")
+        raise TrainError(
+            f"the split file puts none of the {counted(len(keys), 'participant')} with a truth into the {subset.value} set"
+        )
     return Chosen(index=chosen, left_out=frozenset())

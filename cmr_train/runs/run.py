@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from cmr_planes.system.names import PathLike
+from cmr_planes.system.text import counted
 from cmr_planes.system.whole_file import file_sha256
 from cmr_planes.views import CardiacView, Structure
 from cmr_train.choices import Head, People, Weights
@@ -148,7 +149,7 @@ class Run:
         """The choice of the weights, and what each choice had on the validation set."""
         known = ", ".join(f"{dice:.3f} ({name})" for name, dice in self.validation_dice.items())
         validated = f"; mean Dice on the validation set {known}" if known else ""
-        return f"{self.weights} weights, after {self.iteration:,} iterations{validated}"
+        return f"{self.weights} weights, after {counted(self.iteration, 'iteration')}{validated}"
 
 
 def make_network(config: RunConfig) -> Network:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cmr_planes.system.progress import OnMessage, OnProgress, Progress, ignore_message, ignore_progress
+from cmr_planes.system.text import part
 from cmr_planes.system.whole_file import file_sha256
 from cmr_train.choices import Head
 from cmr_train.config import RunConfig, RuntimeConfig
@@ -279,7 +280,7 @@ class _Queue:
         ended = {name for name, outcome in self.outcomes.items() if outcome.state is not State.STOPPED}
         of_run = {name: run.config.training.iterations for name, run in self.runs.items()}
         done = sum(n if name in ended else min(n, iterations_done(self.folder / name)) for name, n in of_run.items())
-        self.on_progress(Progress(done, sum(of_run.values()), f"{len(ended)} of {len(of_run)} runs"))
+        self.on_progress(Progress(done, sum(of_run.values()), part(len(ended), len(of_run), "run")))
         self.report_at = time.monotonic() + _PROGRESS_SECONDS
 
 

@@ -10,7 +10,7 @@ import torch
 
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
-from cmr_planes.terminal.text import counted, listed
+from cmr_planes.system.text import counted, either, listed, part
 from cmr_planes.views import Structure
 from cmr_train.choices import Head, Subset, TransferMode, Weights
 from cmr_train.compute.devices import Compute
@@ -184,7 +184,8 @@ def _problems_of_run(plan: StudyPlan, run: Pretext | StudyRun, people: Cohort) -
         if isinstance(run, Pretext):
             what = f"{counted(n_there, 'participant')} with {run.config.material(run.config.head)}"
             yield (
-                f"the pretext is to have {data.subjects:,} participants, and the training set of {str(data.data)!r} has {what} of "
+                f"the pretext is to have {counted(data.subjects, 'participant')}, and the training set of "
+                f"{str(data.data)!r} has {what} of "
                 f"view {plan.study.view.title}; ask for fewer"
             )
         return
@@ -232,8 +233,9 @@ def _problems_of_other_test_set(
     )
     if common:
         yield (
-            f"{len(common)} of the {len(tested.keys)} test participants in {str(test.data)!r} are trained or validated on; "
-            "name the test set in a split file without them, or train on others"
+            f"{part(len(common), len(tested.keys), 'test participant')} in {str(test.data)!r} "
+            f"{either(len(common), 'is', 'are')} trained or validated on; "
+            f"name the test set in a split file without {either(len(common), 'this one', 'them')}, or train on others"
         )
 
 

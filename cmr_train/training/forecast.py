@@ -1,6 +1,6 @@
 """How long a run of the paper's size takes on a CPU, from its first iterations."""
 
-from cmr_planes.terminal.text import duration
+from cmr_planes.system.text import counted, duration, either
 from cmr_train.choices import Preset
 from cmr_train.compute.devices import Compute
 from cmr_train.config import RunConfig
@@ -50,7 +50,8 @@ class Forecast:
         if each * n_left < _LONG_SECONDS:
             return None
         return (
-            f"the remaining {n_left:,} iterations take about {_in_words(each * n_left)} on this CPU, at {duration(each)} each; a "
+            f"the remaining {counted(n_left, 'iteration')} {either(n_left, 'takes', 'take')} about "
+            f"{_in_words(each * n_left)} on this CPU, at {duration(each)} each; a "
             "GPU is many times faster, and the preset quick is made for CPUs"
         )
 

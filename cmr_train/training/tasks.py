@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cmr_planes.errors import NoteCode
 from cmr_planes.shards.catalogue import Catalogue
 from cmr_planes.shards.columns import ImageIndex
-from cmr_planes.terminal.text import counted
+from cmr_planes.system.text import counted, either, part
 from cmr_planes.views import Structure
 from cmr_train.choices import Head, LossKind, Subset
 from cmr_train.config import PretextConfig, RunConfig
@@ -71,7 +71,7 @@ def choose_images(session: Session, head: Head) -> TaskImages:
     n_without_set = n_people - len({*split.train, *split.validation, *split.test})
     if n_without_set:
         session.reporter.on_message(
-            f"{config.task_name(head)}: {n_without_set} participants are left out, who are in no set of this task in "
+            f"{config.task_name(head)}: {counted(n_without_set, 'participant')} left out, in no set of this task in "
             f"{str(data.split)!r}"
         )
     if head is Head.POSITIONS and data.split is None:
@@ -81,7 +81,8 @@ def choose_images(session: Session, head: Head) -> TaskImages:
     if head is config.head and data.subjects is not None:
         if data.subjects > len(split.train):
             raise TrainError(
-                f"{data.subjects} participants were asked for, and the training set of {where} has {len(split.train)} for the "
+                f"{counted(data.subjects, 'participant')} {either(data.subjects, 'was', 'were')} asked for, and the "
+                f"training set of {where} has {len(split.train)} for the "
                 f"{config.task_name(head)} of {data.view.title}"
             )
         split = dataclasses.replace(split, train=choose_participants(split.train, data.subjects, seed=data.subjects_seed))
@@ -92,7 +93,8 @@ def choose_images(session: Session, head: Head) -> TaskImages:
         _check_drawn(session, train)
     if head is config.head and config.runtime.validate_every and not len(validation):
         raise TrainError(
-            f"the run is to be validated, and none of the {n_people} participants with {config.material(head)} in {where} "
+            f"the run is to be validated, and none of the {counted(n_people, 'participant')} with "
+            f"{config.material(head)} in {where} "
             "falls into the validation set; use another split seed, more subjects or other fractions"
         )
     return TaskImages(train=train, training_set=training_set, validation=validation, split=split)
@@ -127,7 +129,8 @@ def _held_back_sentence(split: Split, annotated: frozenset[str], share: float) -
     everyone = frozenset({*split.train, *split.validation, *split.test})
     held_back, unlabelled = everyone.difference(split.train), everyone - annotated
     counts = [
-        f"{len(held_back & group):,} of {len(group):,} participants {which} are held back {purpose}"
+        f"{part(len(held_back & group), len(group), 'participant')} {which} "
+        f"{either(len(held_back & group), 'is', 'are')} held back {purpose}"
         for group, which, purpose in (
             (everyone & annotated, "with annotations", "for the segmentation"),
             (unlabelled, "without annotations", "to score the pretext task"),
@@ -180,7 +183,7 @@ def _usable(session: Session, index: ImageIndex) -> ImageIndex:
     view, names = config.data.view, _titles(config.structures)
     drawn = drawn_structures(catalogue, index, view)
     is_used = is_whole = has_all(drawn, config.structures)
-    lack = f"{(~is_whole).sum():,} of {len(index):,} annotated images"
+    lack = part(int((~is_whole).sum()), len(index), "annotated image")
     if _does_ignore_undrawn(config):
         is_used = np.ones_like(is_whole)
         sentence = f"on {lack} not all of {names} were drawn: the loss allows for the others in their background"
@@ -188,7 +191,7 @@ def _usable(session: Session, index: ImageIndex) -> ImageIndex:
         sentence = f"left out: {lack}, on which not all of {names} were drawn"
     else:
         raise TrainError(
-            f"on none of the {len(index):,} annotated images of view {view.title} were all of {names} drawn; drawn are: "
+            f"on none of the {counted(len(index), 'annotated image')} of view {view.title} were all of {names} drawn; drawn are: "
             f"{drawn_sentence(drawn)}; choose structures that were drawn"
             f"{', or ignore_undrawn' if drawn[:, list(config.structures)].any(axis=0).all() else ''}"
         )
@@ -212,7 +215,8 @@ def _check_drawn(session: Session, train: ImageIndex) -> None:
     missing = [structure for structure in session.config.structures if not drawn[:, structure].any()]
     if missing:
         raise TrainError(
-            f"on none of the {len(train):,} training images was {_titles(missing)} drawn; drawn are: {drawn_sentence(drawn)}; "
+            f"on none of the {counted(len(train), 'training image')} was {_titles(missing)} drawn; drawn are: "
+            f"{drawn_sentence(drawn)}; "
             "leave it out of the structures"
         )
 
@@ -350,7 +354,7 @@ def _say_uncertain_order(session: Session, dataset: PlaneDataset) -> None:
     found = {note.subject for note in dataset.catalogue.notes() if note.code == NoteCode.NO_DIRECTIONS and note.view == view}
     if subjects & found:
         session.reporter.on_message(
-            f"{session.config.traits.task}: files of {len(subjects & found):,} of {len(subjects):,} subjects have no directions, "
+            f"{session.config.traits.task}: files of {part(len(subjects & found), len(subjects), 'subject')} have no directions, "
             "so that which end of their stacks is the base may be a guess"
         )
 

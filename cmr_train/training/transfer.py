@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from cmr_planes.terminal.text import listed
+from cmr_planes.system.text import listed
 from cmr_train.choices import TransferMode
 from cmr_train.errors import CheckpointError
 from cmr_train.models.network import Network

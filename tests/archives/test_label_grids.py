@@ -104,7 +104,7 @@ def test_a_view_of_one_slice_of_several_says_that_the_others_are_empty(tmp_path:
     said = []
     prediction = cmr_train.predict(run, tmp_path / "set", tmp_path / "out", pictures=False, on_message=said.append)
     assert prediction.subjects[0].n_empty_slices == 2
-    assert any("1 subjects have slices that were not extracted" in sentence for sentence in said)
+    assert any("1 subject have slices that were not extracted" in sentence for sentence in said)
     found = nibabel.load(tmp_path / "out" / "labels" / f"{KEY}_4ch_ed.nii.gz")
     assert found.shape == (*SHAPE[:2], 3)
     assert np.asarray(found.dataobj).any(axis=(0, 1)).tolist() == [False, True, False]

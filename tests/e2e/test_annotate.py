@@ -109,7 +109,7 @@ def test_cvi42_needs_no_dicom_and_no_matching_order(out: Path, labels: Path) -> 
     shards = digests(out.parent / "out.shards")
     result = run("annotate", out, labels)
     assert result.exit_code == 0
-    assert "1 subjects with 8 annotated images" in result.output
+    assert "1 subject with 8 annotated images" in result.output
     assert digests(out.parent / "out.shards") == shards
     assert_labels(out, simple)
     with Catalogue(out) as catalogue:
@@ -275,7 +275,7 @@ def test_a_bad_file_does_not_cost_the_good_ones(out: Path, labels: Path) -> None
     result = run("annotate", out, labels)
     assert result.exit_code == 0
     assert "is not well-formed XML" in " ".join(result.output.split())
-    assert "1 of 3 annotation files name no subject of the catalogue" in result.output
+    assert "1 of 3 annotation files names no subject of the catalogue" in result.output
     assert_labels(out, study())
     assert run("annotate", out, labels, "--strict").exit_code == 1
 

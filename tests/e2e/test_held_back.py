@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cmr_planes.terminal.text import counted
+from cmr_planes.system.text import counted
 from cmr_train.data.splits import split_participants
 from tests.helpers.training import annotate, options, small_catalogue, train
 

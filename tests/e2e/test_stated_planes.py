@@ -79,6 +79,8 @@ def test_files_whose_voxel_sizes_are_lost_get_no_positions(cohort: Path, tmp_pat
     )
     assert result.exit_code == 0, result.output
     assert "The voxel sizes of 2 views are not those of a heart (no_sizes)" in " ".join(result.output.split())
+    assert "Positions need" not in result.output
+    assert "No positions:" not in result.output  # all views are there: the sizes are what lacks
     assert centres_px(out, CardiacView.SAX) == {}
     with cmr_planes.Catalogue(out) as catalogue:
         reasons = {note.code.value: note.sentence for note in catalogue.notes()}
@@ -169,7 +171,7 @@ def test_another_table_makes_another_catalogue(cohort: Path, tmp_path: Path) -> 
 def test_rows_of_absent_subjects_are_counted(cohort: Path, tmp_path: Path) -> None:
     table = edited(cohort, tmp_path, lambda rows: [*rows, "absent,2ch,0,0,0,1,0,0"])
     result = run("extract", "--nifti", cohort / "nifti/sax", tmp_path / "out.h5", "--planes", table)
-    assert "rows of 1 subjects that are not there, and of 2 that are" in " ".join(result.output.split())
+    assert "rows of 1 subject not in the sources, and of 2 in them" in " ".join(result.output.split())
 
 
 def test_a_table_goes_with_nifti_only(cohort: Path, tmp_path: Path) -> None:

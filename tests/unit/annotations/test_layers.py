@@ -30,7 +30,7 @@ def test_the_last_file_wins_every_image_that_it_shares_with_another_reader() -> 
     placed = finished(TARGET, kept)
     np.testing.assert_array_equal(placed.labels[0, 0], second.images[SAX, 0, 0].labels)
     np.testing.assert_array_equal(placed.labels[0, 1], first.images[SAX, 0, 1].labels)
-    assert [sentence.split(";")[0] for sentence in sentences] == ["1 images are annotated in more than one file, and not alike"]
+    assert [sentence.split(";")[0] for sentence in sentences] == ["1 image is annotated in more than one file, and not alike"]
     assert "(file 2)" in sentences[0]
 
 

@@ -217,15 +217,15 @@ def test_contours_find_their_image_by_instance() -> None:
     assert structures[0, 1].tolist() == [True, True, True, True, False, False]
     assert structures[0, 3].tolist() == [True, True, True, True, False, False], "RV was drawn at this phase, so it was searched for"
     assert structures[1, 3].tolist() == [True, True, False, False, False, False]
-    assert "1 of 4 images with contours are not in the catalogue" in matched.remarks[0]
+    assert "1 of 4 images with contours is not in the catalogue" in matched.remarks[0]
     assert "LV alone is drawn on 1 SAX image, without an epicardium" in matched.remarks
 
 
 def test_contours_of_other_studies_are_refused() -> None:
     image = ContourImage(contours=(Contour(Outline.LV_ENDO, CIRCLE),), sop_instance_uid="elsewhere")
-    with pytest.raises(AnnotationError, match="1 of 1 images with contours are not in the catalogue"):
+    with pytest.raises(AnnotationError, match="1 of 1 image with contours is not in the catalogue"):
         match([contours(image)], [TARGET], key)
-    with pytest.raises(AnnotationError, match="1 of 1 images"):
+    with pytest.raises(AnnotationError, match="1 of 1 image"):
         match([contours(image)], [replace(TARGET, instance_keys=None, instance_numbers=None)], key)
 
 
@@ -284,7 +284,7 @@ def test_a_single_subject_needs_no_name() -> None:
 def test_a_contour_on_a_multi_frame_instance_says_nothing_of_the_frame() -> None:
     keys = tuple(tuple(f"enhanced {phase * 5 + level + 1}" for level in range(5)) for phase in range(2))
     image = ContourImage(contours=(Contour(Outline.LV_ENDO, CIRCLE),), sop_instance_uid="enhanced")
-    with pytest.raises(AnnotationError, match="1 of 1 images with contours are not in the catalogue"):
+    with pytest.raises(AnnotationError, match="1 of 1 image with contours is not in the catalogue"):
         match([contours(image)], [replace(TARGET, instance_keys=keys)], key)
     named = volume(PLANES, TRUTH, TimePoint(), sop_instance_uid="enhanced", frame_number=8)
     placed = match([nifti(named)], [replace(TARGET, instance_keys=keys)], key).views[SAX]

@@ -67,7 +67,7 @@ def test_derived_images_fill_a_hole_of_the_stack_and_are_noted():
     assert used(study) == [1, 2, 4, 5, 12]
     (note,) = doubt_findings(CardiacView.SAX, study.slices)
     assert note.code is NoteCode.DOUBTFUL_CINE
-    assert note.sentence.startswith("1 of 5 slices are used since no better cine lies there: derived images")
+    assert note.sentence.startswith("1 of 5 slices is used since no better cine lies there: derived images")
 
 
 def test_derived_images_are_used_where_nothing_else_is_there():

@@ -52,8 +52,8 @@ def test_files_that_are_listed_and_missing_or_there_and_not_listed(tmp_path: Pat
     files = files_of_a_study()
     rows = [*rows_for(files)[1:], f"2.25.999.dcm,SECRET,{US_DATE},MR,2,CINE"]
     assert notes_for(tmp_path, files, rows) == (
-        "the manifest lists 4 files, 1 of which are not in the zip; headers were followed",
-        "1 of 4 files in the zip are not in the manifest; headers were followed",
+        "the manifest lists 4 files, 1 of which is not in the zip; headers were followed",
+        "1 of 4 files in the zip is not in the manifest; headers were followed",
     )
 
 

@@ -361,7 +361,7 @@ def test_damaged_compressed_data(tmp_path: Path, syntax: TransferSyntax) -> None
 
 def test_a_frame_that_is_not_there(tmp_path: Path) -> None:
     header = header_of(tmp_path, encoded(template()))
-    with pytest.raises(UnreadablePixelsError, match="has 1 frames: there is no frame 4"):
+    with pytest.raises(UnreadablePixelsError, match="has 1 frame: there is no frame 4"):
         decode_frames([replace(header, frame_index=3)])
 
 

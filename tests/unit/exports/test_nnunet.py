@@ -159,12 +159,10 @@ def test_refusals_leave_nothing(data, tmp_path):
     with pytest.raises(SourceError, match="has no position masks of view 4Ch"):
         export(data / "out.h5", tmp_path / "raw", ExportOptions(form="nnunet", view="4ch", labels="positions"))
     (tmp_path / "all_train.csv").write_text("participant,set\nSYN-0001,train\n")
-    with pytest.raises(ExportError, match="of 1 participants none is in the validation set"):
+    with pytest.raises(ExportError, match="of 1 participant none is in the validation set"):
         export(data / "out.h5", tmp_path / "raw", ExportOptions(form="nnunet", split=tmp_path / "all_train.csv"))
     (tmp_path / "strangers.csv").write_text("participant,set\nSYN-0099,train\nSYN-0004,pretext\n")
-    with pytest.raises(
-        ExportError, match="the split puts none of the 4 participants who have labels into train, validation, test;"
-    ):
+    with pytest.raises(ExportError, match="the split puts none of the 4 participants with labels into train, validation, test;"):
         export(data / "out.h5", tmp_path / "raw", ExportOptions(form="nnunet", split=tmp_path / "strangers.csv"))
     assert not (tmp_path / "raw").exists()
     exported(data, tmp_path / "raw")

@@ -105,7 +105,7 @@ def test_a_catalogue_of_which_nothing_is_annotated_stays_as_it_was(out: Path, tm
     before = out.read_bytes(), out.stat().st_mtime_ns
     assert annotate(out, tmp_path / "SYN-0001_sax_ed.nii.gz").n_images == 0
     (tmp_path / "elsewhere.cvi42wsx").write_bytes(b"")
-    with pytest.raises(SourceError, match="none of 1 annotation files belongs to a subject"):
+    with pytest.raises(SourceError, match="none of the 1 annotation file belongs to a subject"):
         annotate(out, tmp_path / "elsewhere.cvi42wsx")
     assert (out.read_bytes(), out.stat().st_mtime_ns) == before
     assert not out.with_suffix(".labels").exists()

@@ -68,7 +68,7 @@ def test_each_image_leads_to_its_instance(tmp_path: Path, layout: str) -> None:
     ("overrides", "error", "sentence"),
     [
         ({"SOPInstanceUID": ""}, MissingAttributeError, "images of view SAX have no SOPInstanceUID"),
-        ({"SOPInstanceUID": "2.25.4711"}, InvalidAttributeError, "share 1 values of SOPInstanceUID"),
+        ({"SOPInstanceUID": "2.25.4711"}, InvalidAttributeError, "share 1 value of SOPInstanceUID"),
         ({"StudyInstanceUID": ""}, MissingAttributeError, "6 of 6 images of view SAX have no StudyInstanceUID"),
     ],
 )
@@ -89,7 +89,7 @@ def test_files_that_are_gone_end_in_a_sentence(tmp_path: Path) -> None:
         found = SourceInstances(source, catalogue)
         used = found.images(key, SAX).frames[0][0].file.path
         used.unlink()
-        with pytest.raises(SourceChangedError, match="1 of 6 images of the catalogue are not in the subject's files"):
+        with pytest.raises(SourceChangedError, match="1 of 6 images of the catalogue is not in the subject's files"):
             found.images(key, SAX)
         write(tmp_path / "another", study()).joinpath("SYN-0001").rename(tmp_path / "another" / "SYN-0002")
         with pytest.raises(SourceChangedError, match="6 of 6 images of the catalogue are not in the subject's files"):

@@ -52,7 +52,7 @@ def test_slices_that_end_before_a_phase_are_noted():
     _, index, ((code, sentence),) = choose((EVEN, EVEN / 5, EVEN))
     assert index == [[0, 0, 0], [7, 19, 7]]
     assert code is NoteCode.PHASE_NOT_COVERED
-    assert sentence.startswith("1 of 3 slices have no frame near ES")
+    assert sentence.startswith("1 of 3 slices has no frame near ES")
 
 
 def test_a_view_without_any_times_has_no_end_systole_and_says_so():

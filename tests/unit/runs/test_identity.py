@@ -43,7 +43,7 @@ def test_hashed_people_of_another_cohort_are_not_guessed_about():
     hashed = Seen(catalogue=PLAIN, participants=PEOPLE).hashed(KEY)
     assert hashed.among(identity("other"), ["SYN-0003"], None, KEY) == frozenset()
     assert hashed.among(identity("other"), ["SYN-0001"], People.OTHER) == frozenset()
-    with pytest.raises(TrainError, match="1 participants have the same key"):
+    with pytest.raises(TrainError, match="1 participant has the same key"):
         hashed.among(identity("other"), ["SYN-0001"], None, KEY)
     with pytest.raises(TrainError, match="persons cannot be compared"):
         hashed.among(identity("other", OTHER_KEY.check_value), ["SYN-0001"], People.SAME, KEY)

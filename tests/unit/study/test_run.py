@@ -130,9 +130,9 @@ def test_progress_moves_within_a_run(tmp_path, monkeypatch):
     run_study(plan, tmp_path, lambda job: Training(Path(job.out), [20, 70]), facts=facts, on_progress=progress.append)
     (cell,) = plan.everything
     assert cell.config.training.iterations == 50
-    assert [(each.done, each.total, each.item) for each in progress[:2]] == [(0, 50, "0 of 1 runs"), (20, 50, "0 of 1 runs")]
+    assert [(each.done, each.total, each.item) for each in progress[:2]] == [(0, 50, "0 of 1 run"), (20, 50, "0 of 1 run")]
     assert progress[2].done == 50
-    assert (progress[-1].done, progress[-1].item) == (50, "1 of 1 runs")
+    assert (progress[-1].done, progress[-1].item) == (50, "1 of 1 run")
     assert all(each.done <= 50 for each in progress)
 
 
