@@ -6,6 +6,7 @@ any name, of one subject or of many; UK Biobank's ``EID_20208_2_0.zip`` (long ax
 by participant and visit, unpacked or not; Kaggle's ``<id>/study/sax_5``; one study; one flat folder of several studies; one file.
 """
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from cmr_planes.discovery.groups import FileGroup, find_groups
 from cmr_planes.discovery.naming import NONE_KNOWN, Found, KnownSubjects, name_all, name_of_source, stem
 from cmr_planes.errors import Finding, NoteCode, SourceError, UnreadableFileError
 from cmr_planes.system.reasons import reason
+from cmr_planes.system.text import counted
 
 UKB_CINE_FIELDS = ("20208", "20209")
 """UK Biobank's fields of long-axis and short-axis images."""
@@ -126,7 +128,12 @@ def _nothing(root: Path, n_ignored: int) -> str:
     """Say that a source holds nothing that could be used."""
     if n_ignored:
         fields = " and ".join(UKB_CINE_FIELDS)
-        return f"{root}: only UK Biobank fields other than {fields} ({n_ignored} files); the cine images are in these two"
+        return (
+            f"{root}: only UK Biobank fields other than {fields} ({counted(n_ignored, 'file')}); the cine images are in these two"
+        )
+    names = (root.name, *(name for _, _, names in os.walk(root) for name in names))
+    if any(name.lower().endswith((".nii", ".nii.gz")) for name in names):
+        return f"{root}: NIfTI files and no DICOM files or zips in it; 'cmr-planes extract --nifti' makes a catalogue of these"
     return f"{root}: no DICOM files and no zips in it; give a folder of subjects, of zips, or of one study"
 
 
@@ -235,6 +242,6 @@ def _copies_found(n_copies: int) -> tuple[Finding, ...]:
     """Note copies of a subject's files."""
     if not n_copies:
         return ()
-    places = "one other place" if n_copies == 1 else f"{n_copies} other places"
+    places = counted(n_copies, "other place")
     sentence = f"the same files lie in {places} of the sources too; they are one scan, and were read once"
     return (Finding("", NoteCode.COPIED_FILES, sentence),)

@@ -345,3 +345,9 @@ def test_the_real_scans() -> None:
         "siemens_cine_case",
     ]
     assert keys(find_subjects([DATA])) == ["SCD0000101", "SCD0000201", "acdc_sample", "siemens_cine_case"]
+
+
+def test_a_folder_of_nifti_files_is_answered_with_the_command_that_reads_them(tmp_path: Path) -> None:
+    touch(tmp_path / "acdc" / "patient001" / "patient001_frame01.nii.gz")
+    with pytest.raises(SourceError, match="NIfTI files and no DICOM files or zips in it; 'cmr-planes extract --nifti' makes"):
+        find_subjects([tmp_path / "acdc"])
