@@ -334,10 +334,12 @@ def _print_summary(summary: ExtractSummary, *, units: BoxUnits, as_json: bool) -
         counts = {"n_shards": summary.n_shards, "n_bytes": summary.n_bytes, "this_run": run}
         print_json({**counts, **to_json(contents, with_keys=False)})
         return
-    print_table(_summary_table(summary))
+    if contents.views:
+        print_table(_summary_table(summary))
     if contents.rejections:
         print_table(reasons_table("Left out", contents.rejections))
-    click.echo(_this_run(summary))
+    if contents.n_images:
+        click.echo(_this_run(summary))
     click.echo("; ".join([closing_sentence(contents, summary.n_shards), *_progress_since(summary)]))
     if is_quiet():
         return
@@ -359,9 +361,9 @@ def _lacking(contents: CatalogueSummary, units: BoxUnits) -> Iterator[str]:
             )
         yield "Positions need SAX, 2Ch and 4Ch; --keep-all keeps the images that there are, without positions."
     n_with_positions = sum(view.n_with_positions for view in contents.views)
-    if contents.n_images and not n_with_positions:
-        yield "No positions: they need SAX, 2Ch and 4Ch of one subject. Labels can be used by 'cmr-train finetune'."
     n_unsized = sum(note.count for note in contents.notes if note.code == NoteCode.NO_SIZES)
+    if contents.n_images and not n_with_positions and not n_unsized:
+        yield "No positions: they need SAX, 2Ch and 4Ch of one subject. Labels can be used by 'cmr-train finetune'."
     if n_unsized:
         yield (
             f"The voxel sizes of {counted(n_unsized, 'view')} are not those of a heart ({NoteCode.NO_SIZES.value}): millimetres "

@@ -31,7 +31,8 @@ def closing_sentence(summary: "CatalogueSummary", n_shards: int) -> str:
     lacking = [code for code, count in summary.view_codes if code in VIEWS_LACKING and count == summary.n_used]
     view_codes = [(code, count) for code, count in summary.view_codes if code not in lacking]
     n_views, n_labels = (sum(count for _, count in codes) for codes in (view_codes, summary.label_codes))
-    parts = [f"{counted(summary.n_used, 'subject')} with {counted(summary.n_images, 'image')} in {counted(n_shards, 'shard')}"]
+    images = f"{counted(summary.n_used, 'subject')} with {counted(summary.n_images, 'image')} in {counted(n_shards, 'shard')}"
+    parts = [images if summary.n_images else "no images"]
     if summary.n_used < summary.n_subjects:
         n_subjects = summary.n_subjects - summary.n_used
         parts.append(f"{counted(n_subjects, 'subject')} left out{_codes(summary.subject_codes)}")

@@ -36,8 +36,9 @@ def rejected_view(number: int, view: str, code: RejectionCode) -> SubjectRecord:
             ],
             "3 subjects with 12 images in 1 shard; 1 subject left out (no_sax); 3 views left out (weak_alignment 2, low_agreement 1)",
         ),
+        ([rejected_subject(1), rejected_subject(2)], "no images; 2 subjects left out (no_sax)"),
     ],
-    ids=["nothing", "view", "both"],
+    ids=["nothing", "view", "both", "all"],
 )
 def test_subjects_and_views_are_told_apart(tmp_path: Path, subjects: list[SubjectRecord], sentence: str) -> None:
     out = write_batches(tmp_path, [subjects])
