@@ -149,6 +149,8 @@ def _cautions(evaluation: "Evaluation") -> Iterator[str]:
     """Say what a reader of the scores must know."""
     if not evaluation.is_own_catalogue:
         yield f"scored on {str(evaluation.catalogue.path)!r}, which is not the catalogue of the run"
+    elif not evaluation.catalogue.path.is_relative_to(Path.cwd()):
+        yield f"scored on {str(evaluation.catalogue.path)!r}, the catalogue of the run"
     if not evaluation.is_finished:
         yield "the run has not done all its iterations"
     for name, n_pixels in evaluation.unwanted_pixels.items():
@@ -189,7 +191,9 @@ def _title(evaluation: "Evaluation") -> str:
     """Say which subjects a table's numbers are of."""
     subjects = counted(len(evaluation.table.subjects), "subject")
     of_set = f"{evaluation.subset.value} set" if evaluation.subset is not Subset.ALL else "all sets"
-    return f"{evaluation.view.title}, {subjects} of {evaluation.catalogue.path.name} ({of_set}): mean (standard deviation)"
+    n_seen = evaluation.n_trained_on + evaluation.n_seen_by_pretext
+    seen = f"; {n_seen:,} seen in training" if n_seen and evaluation.subset is not Subset.TRAIN else ""
+    return f"{evaluation.view.title}, {subjects} of {evaluation.catalogue.path.name} ({of_set}{seen}): mean (standard deviation)"
 
 
 def _dice_table(evaluation: "Evaluation") -> Table:

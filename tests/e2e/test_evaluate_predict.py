@@ -185,6 +185,16 @@ def test_summary_and_table_say_what_was_measured(tmp_path, annotated):
     assert json.loads(again.stdout) == summary
 
 
+def test_a_catalogue_elsewhere_and_people_seen_in_training_are_named(tmp_path, annotated, monkeypatch):
+    run = write_run(tmp_path / "run", data=annotated, trained_on=("SYN-0002", "SYN-0003"))
+    monkeypatch.chdir(tmp_path)
+    result = command("evaluate", run, "--subset", "all")
+    assert f"scored on {str(annotated)!r}, the catalogue of the run" in " ".join(result.stderr.split())
+    assert "(all sets; 2 seen in training): mean" in " ".join(result.stdout.split())
+    monkeypatch.chdir(annotated.parent)
+    assert "scored on" not in command("evaluate", run).stderr
+
+
 def test_a_network_that_finds_nothing_fails_and_is_counted(tmp_path, annotated):
     run = write_run(tmp_path / "run", data=annotated, threshold=2.0)
     result = command("evaluate", run)
@@ -299,7 +309,9 @@ def test_structures_that_the_run_does_not_find_are_background_and_counted(tmp_pa
     run = write_run(tmp_path / "run", data=data)
     with Catalogue(data) as catalogue:
         n_pixels = sum(int(rows[Structure.RA]) for rows in catalogue.annotations().label_pixels)
-    one_sentence(command("evaluate", run), 0, f"RA was drawn ({n_pixels:,} pixels) and counts as background")
+    result = command("evaluate", run)
+    assert result.exit_code == 0
+    assert f"RA was drawn ({n_pixels:,} pixels) and counts as background" in result.stderr
     assert {(row["structure"], row[Metric.DICE]) for row in rows_of(run / "per_subject.csv")} == {("LV", "0")}
     assert json.loads((run / "summary.json").read_text())["drawn_and_not_scored_pixels"] == {"RA": n_pixels}
 
