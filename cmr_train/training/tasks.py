@@ -308,12 +308,21 @@ def make_tasks(
         if head is Head.POSITIONS and config.traits.needs_stack:
             _say_uncertain_order(session, dataset)
         tasks.append(Task(head=head, name=config.task_name(head), dataset=dataset, order=order, objective=objective))
-        people = len(participants(dataset.index))
-        session.reporter.on_message(
-            f"{tasks[-1].name}: {counted(len(dataset), 'image')} of {counted(people, 'participant')}, "
-            f"{'in memory' if is_cached else 'read from disk'}"
-        )
+        session.reporter.on_message(f"{tasks[-1].name}: {_images_sentence(dataset, images[head].split, is_cached=is_cached)}")
     return tuple(tasks), validations
+
+
+def _images_sentence(dataset: PlaneDataset, split: Split, *, is_cached: bool) -> str:
+    """Say how many images and participants a task trains on, how many are in other sets, and the sizes of images and matrix."""
+    index, (rows, columns) = dataset.index, dataset.target.grid.size
+    others = [f"{len(keys):,} to {what}" for keys, what in ((split.validation, "validate"), (split.test, "test")) if keys]
+    people = counted(len(participants(index)), "participant") + (f" to train on ({', '.join(others)})" if others else "")
+    sizes = {*zip(index.rows.tolist(), index.columns.tolist(), strict=True)}
+    size = " × ".join(str(max(side)) for side in zip(*sizes, strict=True))
+    return (
+        f"{counted(len(dataset), 'image')} of {people}, {'in memory' if is_cached else 'read from disk'}; images of "
+        f"{'' if len(sizes) == 1 else 'up to '}{size} pixels in a matrix of {rows} × {columns}"
+    )
 
 
 def _validations(session: Session, images: Mapping[Head, TaskImages], pixels: TrainingPixels) -> tuple[Validation, ...]:
