@@ -1,6 +1,7 @@
 """What the numbers say, in sentences: findings, and the figures' text alternatives."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from cmr_planes.system.text import counted, decimals, either, listed
@@ -18,6 +19,7 @@ MIN_TEST_SUBJECTS = 20
 MIN_SEEDS = 3
 """With fewer seeds they do too."""
 
+_PLACES = _ABOVE, _BELOW, _AROUND, _UNKNOWN = "lies above zero", "lies below zero", "includes zero", "does not exist"
 
 _MEANINGS = {
     TransferMode.SCRATCH: "random first weights, no pretext",
@@ -70,14 +72,26 @@ def findings(results: StudyResults, found: Sequence[Entry], variant: str) -> tup
     compared = [e.difference for e in dice if e.difference is not None]
     if not compared:
         return ("No method could be compared with `scratch`.", *sentences)
-    sure = [difference for difference in compared if not math.isnan(difference.low)]
-    better, worse = sum(difference.low > 0 for difference in sure), sum(difference.high < 0 for difference in sure)
-    rest = len(compared) - better - worse
-    summary = _caution(results) + (
-        f"In {counted(len(compared), 'comparison')} of a pretrained method with `scratch`, the 95 % interval of the paired "
-        f"difference in Dice lies above zero in {better}, below zero in {worse}, and includes zero in {rest}."
-    )
-    return (summary, *sentences)
+    return (_caution(results) + _of_intervals([_place(each.low, each.high) for each in compared]), *sentences)
+
+
+def _of_intervals(places: Sequence[str]) -> str:
+    """Say where the intervals of all comparisons with scratch lie."""
+    interval = "the 95 % interval of the paired difference in Dice"
+    numbers = Counter(places)
+    if len(places) == 1:
+        return f"Against `scratch`, {interval} {places[0]}."
+    many = f"comparisons of a pretrained method with `scratch`, {interval}"
+    if len(numbers) == 1:
+        return f"In each of {len(places)} {many} {places[0]}."
+    return f"In {len(places)} {many} {listed([f'{place} in {numbers[place]}' for place in _PLACES if numbers[place]])}."
+
+
+def _place(low: float, high: float) -> str:
+    """Say where an interval lies."""
+    if math.isnan(low):
+        return _UNKNOWN
+    return _ABOVE if low > 0 else _BELOW if high < 0 else _AROUND
 
 
 def is_too_small(results: StudyResults) -> bool:

@@ -220,11 +220,31 @@ def test_the_best_of_a_row_is_the_highest_dice_and_the_smallest_distance(tmp_pat
     row = [e for e in found if e.metric is Metric.DICE and e.structure == MEAN]
     assert best(row[:1]) == frozenset()
     summary, at_one = wording.findings(read_study(folder), found, "default")
-    assert "lies above zero in 3, below zero in 0, and includes zero in 0" in summary
+    assert summary.endswith(
+        "In each of 3 comparisons of a pretrained method with `scratch`, the 95 % interval of the paired difference in Dice lies above zero."
+    )
     assert summary.startswith("Too small to conclude from (")
     assert ", 1 seed; 20 and 3 are few already)" in summary
     assert at_one.startswith("With 1 annotated subject, `all` has the highest mean Dice")
     assert "above zero" in at_one
+
+
+@pytest.mark.parametrize(
+    ("gains", "said"),
+    [
+        ({"all": 0.3}, "Against `scratch`, the 95 % interval of the paired difference in Dice lies above zero."),
+        ({"all": 0}, "Against `scratch`, the 95 % interval of the paired difference in Dice includes zero."),
+        ({"all": 0.3, "decoder": -0.1}, " lies above zero in 1 and lies below zero in 1."),
+        ({"all": 0.3, "decoder": 0.2, "multitask": -0.1}, "In 3 comparisons of a pretrained method with `scratch`, "),
+    ],
+)
+def test_the_summary_says_where_the_intervals_lie(tmp_path, gains, said):
+    folder = make_study(
+        tmp_path, subjects=(1,), seeds=1, modes=("scratch", *gains), gains={"scratch": 0.3} | {k: 0.3 + v for k, v in gains.items()}
+    )
+    results = read_study(folder)
+    summary, *_ = wording.findings(results, entries(results), "default")
+    assert said in summary
 
 
 @pytest.mark.parametrize(("gain", "is_sure"), [(0.3, True), (0.1, False)])
