@@ -322,7 +322,7 @@ def two_segmentations(radius: float, muscle: float) -> bytes:
 def test_two_readers_are_not_mixed(dicom: Path, tmp_path: Path, name: str, write: Callable[[float, float], bytes]) -> None:
     files = {f"SYN-0001/a.{name}": write(ENDO_PX, EPI_PX + 3), f"SYN-0001/b.{name}": write(ENDO_PX + 3, 0)}
     found = Extracted(dicom, tmp_path, files)
-    assert found.said("3 images are annotated in more than one file, and not alike; on each the last file by name was used")
+    assert found.said("3 images are annotated in more than one file, and not alike; there the last file by name was used")
     assert found.said("annotation file 2 of 2 (")
     assert found.areas(LV) == pytest.approx(disc_areas(ENDO_PX + 3), abs=8)
     assert found.areas(MYO) == [0, 0, 0]

@@ -417,7 +417,7 @@ def test_the_sets_of_a_file_are_those_of_the_run_and_of_its_scores(data, tmp_pat
     shared = ("--data", data, "--split", tmp_path / "split.csv", *options(iterations=2))
     first = train("pretext", *shared, "--out", tmp_path / "pretext")
     assert first.exit_code == 0, first.output
-    assert "positions: 5 participants are left out" in " ".join(first.stderr.split())
+    assert "positions: 5 participants left out, in no set of this task" in " ".join(first.stderr.split())
     assert json.loads((tmp_path / "pretext" / "split.json").read_text())["train"] == ["SYN-0001", "SYN-0002", "SYN-0003"]
     arguments = ("finetune", "--mode", "all", "--pretext", tmp_path / "pretext", "--data", data, *options(iterations=2))
     second = train(*arguments, "--out", tmp_path / "all")
