@@ -22,6 +22,8 @@ class FrameImages:
     def load(self, frames: Sequence[FrameHeader]) -> None:
         """Read the images of ``frames`` that are not there yet; raises UnreadablePixelsError."""
         missing = [frame for frame in frames if id(frame) not in self._images]
+        if not missing:
+            return
         wanted = sum(2 * frame.plane.rows * frame.plane.columns for frame in missing if frame.plane is not None)
         if self._n_bytes + wanted > MAX_BYTES:
             raise UnreadablePixelsError(

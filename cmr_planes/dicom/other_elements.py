@@ -12,6 +12,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import data_element_generator
 
 from cmr_planes.dicom.plain_elements import DamagedElementsError, PlainElements
+from cmr_planes.dicom.quiet import quiet_pydicom
 
 PARSE_ERRORS = (
     EOFError,
@@ -80,15 +81,16 @@ def read_other_elements(
     stream = io.BytesIO(data)
     stream.seek(start)
     values: dict[int, bytes] = {}
-    try:
-        for element in data_element_generator(stream, is_implicit, is_little, stop, specific_tags=[*wanted]):
-            if isinstance(element, RawDataElement):
-                raw = element.value or b""
-                if len(raw) < element.length:
-                    return None
-                values[int(element.tag)] = raw
-    except PARSE_ERRORS as error:
-        raise DamagedElementsError from error
+    with quiet_pydicom():
+        try:
+            for element in data_element_generator(stream, is_implicit, is_little, stop, specific_tags=[*wanted]):
+                if isinstance(element, RawDataElement):
+                    raw = element.value or b""
+                    if len(raw) < element.length:
+                        return None
+                    values[int(element.tag)] = raw
+        except PARSE_ERRORS as error:
+            raise DamagedElementsError from error
     return PlainElements(values, stream.tell(), is_past_last) if is_stopped else None
 
 
@@ -119,15 +121,16 @@ def read_file_meta(data: bytes, start: int, wanted: frozenset[int], last: int) -
     def stop(tag: int, vr: str | None, length: int) -> bool:  # noqa: ARG001  # pydicom's signature
         return int.__gt__(tag, last)
 
-    try:
-        elements = data_element_generator(
-            stream, is_implicit_VR=False, is_little_endian=True, stop_when=stop, specific_tags=[*wanted]
-        )
-        values = {
-            int(element.tag): element.value or b""
-            for element in elements
-            if isinstance(element, RawDataElement) and int(element.tag) in wanted
-        }
-    except PARSE_ERRORS as error:
-        raise DamagedElementsError from error
+    with quiet_pydicom():
+        try:
+            elements = data_element_generator(
+                stream, is_implicit_VR=False, is_little_endian=True, stop_when=stop, specific_tags=[*wanted]
+            )
+            values = {
+                int(element.tag): element.value or b""
+                for element in elements
+                if isinstance(element, RawDataElement) and int(element.tag) in wanted
+            }
+        except PARSE_ERRORS as error:
+            raise DamagedElementsError from error
     return PlainElements(values, stream.tell(), is_past_last=True)

@@ -90,16 +90,15 @@ class PixelReader:
         """
         images: dict[int, StoredImage] = {}
         order = sorted(range(len(frames)), key=lambda index: _key(frames[index].file))
-        with quiet_pydicom():
-            for ref, group in groupby(order, key=lambda index: frames[index].file):
-                wanted = list(group)
-                try:
-                    decoded = self._decode(ref, [frames[index] for index in wanted])
-                except SourceChangedError as error:
-                    raise SourceChangedError(f"{_name(frames[wanted[0]])} {error}") from error
-                except CmrPlanesError as error:
-                    raise UnreadablePixelsError(f"{_name(frames[wanted[0]])} {error}") from error
-                images.update(zip(wanted, decoded, strict=True))
+        for ref, group in groupby(order, key=lambda index: frames[index].file):
+            wanted = list(group)
+            try:
+                decoded = self._decode(ref, [frames[index] for index in wanted])
+            except SourceChangedError as error:
+                raise SourceChangedError(f"{_name(frames[wanted[0]])} {error}") from error
+            except CmrPlanesError as error:
+                raise UnreadablePixelsError(f"{_name(frames[wanted[0]])} {error}") from error
+            images.update(zip(wanted, decoded, strict=True))
         return [images[index] for index in range(len(frames))]
 
     def _decode(self, ref: FileRef, frames: Sequence[FrameHeader]) -> list[StoredImage]:
@@ -239,7 +238,7 @@ def _decode_with_pydicom(source: ByteSource, form: PixelFormat, frames: Sequence
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     data = source.read()
-    with quiet_pydicom():  # decode() may be called alone
+    with quiet_pydicom():
         try:
             dataset = read_partial(io.BytesIO(data), stop_when=_until_pixel_data(), force=True)
             meta = dataset.file_meta

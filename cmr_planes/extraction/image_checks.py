@@ -45,10 +45,13 @@ def measure_agreement(view: CardiacView, keep: Sequence[int], positions: Sequenc
     for column, other in enumerate(lines):
         if other in assembly.subject.stated_planes:
             continue
+        try:
+            other_plane, other_image = _end_diastole(other, assembly.standing_slice(other), assembly)
+        except UnreadablePixelsError:
+            continue
         for row, index in enumerate(keep):
             try:
                 plane, image = _end_diastole(view, index, assembly)
-                other_plane, other_image = _end_diastole(other, assembly.standing_slice(other), assembly)
             except UnreadablePixelsError:
                 continue
             centre_mm = positions[row].centres_mm[PositionClass.INTERSECTION - 1]

@@ -1,9 +1,12 @@
 """Headers read element by element from a growing beginning of a file, compared with pydicom's reader on the whole of it."""
 
 import io
+import logging
 import struct
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -243,3 +246,24 @@ def test_many_elements_that_are_not_plain_take_no_longer_each(encoding: str, mon
     monkeypatch.setattr(other_elements, "read_other_elements", watched)
     assert read_elements(Bytes(data), HEADER_TAGS, last=LAST).unsigned(tags.ROWS) == 208
     assert len(calls) < 30
+
+
+@pytest.mark.parametrize("encoding", ["explicit", "implicit"])
+def test_what_pydicom_says_of_a_header_reaches_no_one(
+    encoding: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from cmr_planes.dicom import other_elements
+
+    def talkative(*arguments: Any, **settings: Any) -> Any:  # pydicom's signature
+        logging.getLogger("pydicom").warning("Doe^Jane")
+        warnings.warn("Doe^Jane", stacklevel=1)
+        return data_element_generator(*arguments, **settings)
+
+    odd = Element(0x0019_1000, b"SQ", (), is_undefined=True)
+    data = encode_file([CHARACTER_SET, odd, Element(tags.ROWS, b"US", b"\xd0\0"), PIXELS], encoding)
+    monkeypatch.setattr(other_elements, "data_element_generator", talkative)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert read_elements(Bytes(data), HEADER_TAGS, last=LAST).unsigned(tags.ROWS) == 208
+    assert not said
+    assert not caplog.records
