@@ -17,7 +17,7 @@ from cmr_planes.cine.acquisitions import CineSlice
 from cmr_planes.cine.cycle_time import FrameTiming, cyclic_distance, frame_step, r_wave_frame
 from cmr_planes.cine.sampling import smooth
 from cmr_planes.geometry import ImagePlane
-from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray, distinct, percentiles
+from cmr_planes.geometry.arrays import BoolArray, FloatArray, IntArray, distinct, percentiles_of_sorted
 
 MIN_SEARCH_FRAMES = 8
 """With fewer frames end-systole is not searched."""
@@ -110,18 +110,25 @@ def blood_pool_curve(pixels: FloatArray) -> FloatArray:
         Shape (frames,): for each frame the number of pixels as bright as blood, counted in part near the threshold so that a
         pixel half filled with blood counts half.
     """
-    low, high = percentiles(pixels, (2, 98))
+    ordered = np.sort(pixels, axis=None)  # once: each of the numbers below is read from it
+    low, high = percentiles_of_sorted(ordered, (2, 98))
     if high <= low:
         return np.zeros(len(pixels))
-    threshold = otsu_threshold(pixels, low, high)
-    dark, bright = pixels[pixels < threshold].mean(), pixels[pixels >= threshold].mean()
+    n_dark = int(np.searchsorted(ordered, otsu_threshold(ordered, low, high)))
+    dark, bright = ordered[:n_dark].mean(), ordered[n_dark:].mean()
     curve: FloatArray = np.clip((pixels - dark) / (bright - dark), 0, 1).sum(axis=1)
     return curve
 
 
-def otsu_threshold(pixels: FloatArray, low: float, high: float, n_bins: int = 128) -> float:
-    """Return the intensity that splits ``pixels`` into two classes of least variance (Otsu 1979), searched from low to high."""
-    counts, edges = np.histogram(pixels, bins=n_bins, range=(low, high))
+def otsu_threshold(ordered: FloatArray, low: float, high: float, n_bins: int = 128) -> float:
+    """Return the intensity that splits ascending ones, shape (n,), into two classes of least variance, from low to high.
+
+    References
+    ----------
+    Otsu, IEEE Transactions on Systems, Man, and Cybernetics 9 (1979) 62-66.
+    """
+    edges = np.linspace(low, high, n_bins + 1)
+    counts = np.diff(np.searchsorted(ordered, edges[:-1]), append=np.searchsorted(ordered, high, side="right"))
     middles = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)
     above = below[-1] - below
@@ -204,6 +211,8 @@ def _lack(times: FloatArray, difference: FloatArray, largest_step: float) -> str
 def phases_from_headers(cine: CineSlice) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the frames that CardiacCyclePosition (0018,9236) calls END_DIASTOLE, and those that it calls END_SYSTOLE."""
     positions = [frame.cardiac_cycle_position for frame in cine.frames]
+    if not any(positions):
+        return (), ()
     ed, es = (
         tuple(index for index, position in enumerate(positions) if position == name) for name in ("END_DIASTOLE", "END_SYSTOLE")
     )

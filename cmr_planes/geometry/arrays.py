@@ -59,14 +59,23 @@ def percentiles(values: NDArray[np.floating], percents: Sequence[float]) -> list
 
     That one loads NumPy's masked arrays first.
     """
-    places = [(values.size - 1) * (percent / 100) for percent in percents]
-    around = [(int(place), min(int(place) + 1, values.size - 1)) for place in places]
-    ordered = np.partition(values, sorted({index for pair in around for index in pair}), axis=None)
+    ordered = np.partition(values, sorted({index for pair, _ in _around(values.size, percents) for index in pair}), axis=None)
+    return percentiles_of_sorted(ordered, percents)
+
+
+def percentiles_of_sorted(ordered: NDArray[np.floating], percents: Sequence[float]) -> list[float]:
+    """Return percentiles, as :func:`percentiles` does, of ascending numbers, shape (n,)."""
     found = []
-    for place, (first, last) in zip(places, around, strict=True):
-        low, high, share = float(ordered[first]), float(ordered[last]), place - first
+    for (first, last), share in _around(ordered.size, percents):
+        low, high = float(ordered[first]), float(ordered[last])
         found.append(low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share))
     return found
+
+
+def _around(size: int, percents: Sequence[float]) -> list[tuple[tuple[int, int], float]]:
+    """Return the two places in a sorted array between which each percentile lies, and how far it is from the first."""
+    places = [(size - 1) * (percent / 100) for percent in percents]
+    return [((int(place), min(int(place) + 1, size - 1)), place - int(place)) for place in places]
 
 
 def median(values: NDArray[np.floating]) -> float:
