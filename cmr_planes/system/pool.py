@@ -1,5 +1,6 @@
 """Pools of worker processes that end with their parent and leave Ctrl-C to it."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -36,7 +37,10 @@ def worker_pool(
     if sys.platform == "win32":
         n_workers = min(n_workers, _MAX_ON_WINDOWS)
     pool = ProcessPoolExecutor(
-        n_workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(initializer, initargs)
+        n_workers,
+        multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(_CollectionOff(), initializer, initargs),
     )
     try:
         yield pool
@@ -46,8 +50,17 @@ def worker_pool(
     pool.shutdown()
 
 
-def _start_worker(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
+class _CollectionOff:
+    """Turns the collector of cycles off in the process that unpickles it, which imports all modules of its work next."""
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return gc.disable, ()
+
+
+def _start_worker(_: object, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
     """Watch the parent from a thread of this process, leave stopping to it, then prepare for the work."""
+    gc.freeze()
+    gc.enable()
     leave_stopping_to_parent()
     threading.Thread(target=end_with_parent, daemon=True).start()
     if initializer is not None:

@@ -1,5 +1,6 @@
 """Pools of processes that end with their parent, and at once."""
 
+import gc
 import signal
 import subprocess
 import sys
@@ -43,3 +44,10 @@ def test_a_worker_leaves_ctrl_c_to_its_parent_whichever_thread_starts_it():
     thread.start()
     thread.join()
     assert found == [signal.SIG_IGN]
+
+
+def test_a_worker_collects_cycles_among_what_its_work_makes_and_not_among_its_modules():
+    with worker_pool(1) as pool, starting_workers():
+        is_on, n_left_alone = (pool.submit(function) for function in (gc.isenabled, gc.get_freeze_count))
+    assert is_on.result()
+    assert n_left_alone.result() > 1000
