@@ -16,6 +16,10 @@ _MAX_ON_WINDOWS = 61
 """Processes that Windows lets one process wait for, less two that the pool needs."""
 
 
+_MANAGER_ENDS_S = 10.0
+"""Longest wait for the thread of a stopped pool; it ends when its processes have."""
+
+
 @contextmanager
 def worker_pool(
     n_workers: int, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()
@@ -115,12 +119,16 @@ def stop_pool(pool: ProcessPoolExecutor) -> None:
     """End a pool at once; half-written shards stay under their temporary names and are removed by the next run.
 
     A worker may end in the middle of sending a result. The pool's reader waits for the rest for as long as any process, this one
-    among them, can still write; so the writing end is closed here.
+    among them, can still write; so the writing end is closed here. The thread that takes the pool down has ended then: if Python
+    ends meanwhile, it may wake that thread through a pipe that the thread has just closed, and print a traceback.
     """
     processes: Sequence[multiprocessing.process.BaseProcess] = list((pool._processes or {}).values())  # noqa: SLF001  # no public way
     results: Any = pool._result_queue  # noqa: SLF001  # likewise
+    manager: Any = pool._executor_manager_thread  # noqa: SLF001  # likewise
     pool.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.terminate()
     if results is not None:
         results._writer.close()  # noqa: SLF001  # likewise
+    if manager is not None:
+        manager.join(_MANAGER_ENDS_S)
