@@ -217,7 +217,7 @@ def test_the_networks_of_a_study_are_scored_on_the_test_set_of_another_catalogue
     keys["modes"] = ["all"]
     leak = train("study", write_study(tmp_path, data, more=more, **keys), "--out", tmp_path / "leak")
     assert leak.exit_code == 2
-    assert "of the 12 test participants in" in " ".join(leak.stderr.split())
+    assert "of 12 test participants in" in " ".join(leak.stderr.split())
     assert not (tmp_path / "leak").exists()
 
 
