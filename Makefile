@@ -72,7 +72,7 @@ bench: $(BENCH)/.done   ## speed beside peers, in their own .venv-bench; see ben
 	$(BENCH)/bin/python benchmarks/metrics.py
 	test -f demo/out.h5 || $(MAKE) demo
 	$(BENCH)/bin/python benchmarks/loader.py demo/out.h5
-	$(BENCH)/bin/python benchmarks/step.py demo/out.h5
+	$(BENCH)/bin/python benchmarks/step.py demo/out.h5 --base-channels 16 --steps 5
 	$(BENCH)/bin/python benchmarks/pretext_run.py
 
 $(BENCH)/.done: pyproject.toml constraints.txt benchmarks/requirements.txt

@@ -1,6 +1,6 @@
 """Time `cmr-planes extract` beside what people use now, on one core, in one run.
 
-    python benchmarks/extract.py [--rounds 3] [--subjects 8]
+    python benchmarks/extract.py [--rounds 3] [--subjects 12]
 
 A subject is like one of UK Biobank: 11 short-axis levels and 3 long-axis views of 50 frames, 208 × 180 pixels, headers as large as
 a scanner's, in two zips. Every command is a process of its own, start-up included, with Python's bytecode cached; rounds alternate
@@ -59,7 +59,7 @@ def main() -> None:
     """Run all comparisons and print their tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--subjects", type=int, default=8, help="subjects in the cohort of the second and third table")
+    parser.add_argument("--subjects", type=int, default=12, help="subjects in the cohort of the second and third table")
     arguments = parser.parse_args()
     console = Console(width=110)
     console.print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
