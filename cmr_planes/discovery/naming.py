@@ -255,8 +255,13 @@ def stem(name: str) -> str:
     return name[:-4] if name.lower().endswith((".zip", ".dcm")) else name
 
 
+_LONE_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Half a character, as file names of Windows may have; the others stand for bytes that are not UTF-8 (PEP 383)."""
+
+
 def key_text(name: str) -> str:
     """Return a name as a key can be: UTF-8, printable, with no dot in front."""
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    escaped = _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", name)
+    text = escaped.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
     return f"_{text}" if text.startswith(".") else text
