@@ -7,6 +7,7 @@ start, ports are free ones, folders are temporary, and the servers end with the 
 """
 
 import base64
+import http.client
 import json
 import os
 import secrets
@@ -158,7 +159,7 @@ class Orthanc(Server):
         """Return whether both interfaces take requests."""
         try:
             self.ask("/system")
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
         return super().answers()
 
