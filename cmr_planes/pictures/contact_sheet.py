@@ -43,8 +43,8 @@ _MIN_HEADING_INCHES = 4.6
 """Of any other: its heading fits."""
 _NAME_FONTSIZE = 5
 """Of the lines' names."""
-_EM_OF_CAPITALS, _EM_PER_LETTER = 0.8, 0.75
-"""Height and width of bold capitals over the size of their font."""
+_EM_OF_CAPITALS, _EM_PER_CAPITAL, _EM_PER_LETTER = 0.8, 0.75, 0.64
+"""Height and width of a bold capital, and width of a letter of a line's name, over the size of their font."""
 _WARNING = "#FF5A5F"
 _NEUTRAL = "#D8D8D8"
 """Colour of boxes and lines beside labels, whose colours then mean structures alone."""
@@ -188,7 +188,7 @@ def _draw_panel(axes: Axes, view: CardiacView, panel: SheetImage, *, is_labelled
     if panel.labels is not None:
         draw_outlines(axes, panel.labels, _DRAWN, structure_colour, width=0.9, rim=1.6)
     if panel.centres_px is not None and panel.boxes is not None:
-        _draw_lines(axes, panel.centres_px, panel, is_neutral=is_labelled_sheet)
+        _draw_lines(axes, panel.centres_px, panel.boxes, panel, is_neutral=is_labelled_sheet)
         draw_boxes(axes, view, panel.boxes, plane, is_neutral=is_labelled_sheet)
 
 
@@ -218,8 +218,8 @@ def _draw_label_legend(figure: Figure, panels: Sequence[SheetImage]) -> None:
         figure.text(*corner, structure.title, color=structure_colour(structure), fontsize=8, weight="bold", ha="right", va="top")
 
 
-def _draw_lines(axes: Axes, centres_px: FloatArray, panel: SheetImage, *, is_neutral: bool) -> None:
-    """Draw the two lines across the whole image, each with its name between two boxes, where all of it is inside."""
+def _draw_lines(axes: Axes, centres_px: FloatArray, boxes: IntArray, panel: SheetImage, *, is_neutral: bool) -> None:
+    """Draw the two lines across the whole image, each with its name where all of it is inside, if possible beside the boxes."""
     for number, (first_arm, second_arm) in enumerate(_ARMS):
         colour = _NEUTRAL if is_neutral else line_colour(number)
         axes.axline(tuple(centres_px[0]), tuple(centres_px[first_arm[1] - 1]), color=colour, linewidth=0.5, alpha=0.75)
@@ -228,10 +228,9 @@ def _draw_lines(axes: Axes, centres_px: FloatArray, panel: SheetImage, *, is_neu
         across, down = centres_px[first_arm[1] - 1] - centres_px[0]
         angle_deg = np.degrees(np.arctan2(-down * panel.plane.row_spacing_mm, across * panel.plane.column_spacing_mm))
         angle = np.radians(angle_deg)
-        reach = 0.5 * _text_size_px(axes, panel.plane, panel.line_names[number], _NAME_FONTSIZE)[0]
+        reach = 0.5 * _text_size_px(axes, panel.plane, panel.line_names[number], _NAME_FONTSIZE, _EM_PER_LETTER)[0]
         half = reach * np.abs([np.cos(angle), np.sin(angle)]) * [1, panel.plane.column_spacing_mm / panel.plane.row_spacing_mm]
-        gaps = second_arm, first_arm, (PositionClass.INTERSECTION, second_arm[0]), (PositionClass.INTERSECTION, first_arm[0])
-        places = [(centres_px[one - 1] + centres_px[other - 1]) / 2 for one, other in gaps]
+        places = _name_places((second_arm, first_arm), centres_px, boxes, half)
         whole = [place for place in places if _is_in(place - half, panel.plane) and _is_in(place + half, panel.plane)]
         if not whole:
             continue
@@ -248,6 +247,44 @@ def _draw_lines(axes: Axes, centres_px: FloatArray, panel: SheetImage, *, is_neu
             clip_on=True,
         )
         text.set_path_effects([Stroke(linewidth=1.4, foreground="black"), Normal()])
+
+
+def _name_places(
+    arms: Sequence[tuple[PositionClass, PositionClass]], centres_px: FloatArray, boxes: IntArray, half: FloatArray
+) -> list[FloatArray]:
+    """Return where the name of a line may stand, the best first: where it covers no box, then anywhere between two.
+
+    Parameters
+    ----------
+    arms
+        The near and the far box on either side.
+    centres_px
+        Centres of all boxes, shape (9, 2), (column, row).
+    boxes
+        Their pixel ranges, shape (9, 4).
+    half
+        Half of the name's extent along the line, shape (2,), (columns, rows).
+    """
+    between: list[FloatArray] = []
+    covering: list[FloatArray] = []
+    beyond, inner = [], []
+    for near, far in arms:
+        near_px, far_px = centres_px[near - 1], centres_px[far - 1]
+        way = far_px - near_px
+        edge = _edge(boxes[far - 1], way)
+        is_free = np.hypot(*way) >= 2 * (np.hypot(*half) + np.hypot(*edge))
+        (between if is_free else covering).append((near_px + far_px) / 2)
+        beyond.append(far_px + edge + way / np.hypot(*way) * (np.hypot(*half) + 1))
+        inner.append((centres_px[PositionClass.INTERSECTION - 1] + near_px) / 2)
+    return [*between, *beyond, *covering, *inner]
+
+
+def _edge(box: IntArray, way: FloatArray) -> FloatArray:
+    """Return the step from a box's centre to its border in a direction, both (columns, rows)."""
+    row_start, row_stop, column_start, column_stop = box
+    size = np.array([column_stop - column_start, row_stop - row_start])
+    step: FloatArray = way * np.min(size / 2 / np.maximum(np.abs(way), 1e-9))
+    return step
 
 
 def draw_boxes(
@@ -274,7 +311,9 @@ def draw_boxes(
         outline.set_path_effects([Stroke(linewidth=linewidth + 0.8, foreground="black", alpha=0.6), Normal()])
         axes.add_patch(outline)
         text = axes.text(
-            *_letters_place((row_start, row_stop, column_start, column_stop), plane, _text_size_px(axes, plane, "A2", fontsize)),
+            *_letters_place(
+                (row_start, row_stop, column_start, column_stop), plane, _text_size_px(axes, plane, "A2", fontsize, _EM_PER_CAPITAL)
+            ),
             box_letters(view, position),
             color=colour,
             fontsize=fontsize,
@@ -286,11 +325,11 @@ def draw_boxes(
         text.set_path_effects([Stroke(linewidth=fontsize / 4, foreground="black"), Normal()])
 
 
-def _text_size_px(axes: Axes, plane: ImagePlane, words: str, fontsize: float) -> tuple[float, float]:
+def _text_size_px(axes: Axes, plane: ImagePlane, words: str, fontsize: float, em_per_letter: float) -> tuple[float, float]:
     """Return about how many columns and rows of an image some words cover."""
     width, height = axes.bbox.width / plane.columns, axes.bbox.height / plane.rows  # of a pixel of the image on the figure
     size = fontsize * axes.figure.dpi / 72
-    return _EM_PER_LETTER * size * len(words) / width, _EM_OF_CAPITALS * size / height
+    return em_per_letter * size * len(words) / width, _EM_OF_CAPITALS * size / height
 
 
 def _is_in(place: FloatArray, plane: ImagePlane) -> bool:

@@ -201,3 +201,27 @@ def test_no_word_is_cut_by_the_border_of_an_image(view: CardiacView) -> None:
                 words = text.get_window_extent()
                 room = np.concatenate([words.min - image.min, image.max - words.max])
                 assert room.min() >= -1, (text.get_text(), step_px)  # pixels of the picture
+
+
+@pytest.mark.parametrize("view", [CardiacView.SAX, CardiacView.TWO_CHAMBER, CardiacView.FOUR_CHAMBER])
+@pytest.mark.parametrize("closeness", [1.0, 0.5])
+def test_the_name_of_a_line_covers_no_box(view: CardiacView, closeness: float) -> None:
+    panel = make_panel(view)
+    assert panel.centres_px is not None
+    assert panel.boxes is not None
+    steps = ((closeness - 1) * (panel.centres_px - panel.centres_px[0])).round().astype(int)  # a wide field of view has them close
+    boxes = panel.boxes + steps[:, [1, 1, 0, 0]]
+    panel = replace(panel, centres_px=panel.centres_px + steps, boxes=boxes, line_names=("4Ch plane", "2Ch plane"))
+    assert panel.centres_px is not None
+    figure = draw_sheet(view, [panel], heading="")
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    names = [text for text in axes.texts if text.get_text() in {"4Ch plane", "2Ch plane"}]
+    assert len(names) == 2
+    centres = axes.transData.transform(panel.centres_px)
+    half_sides = axes.get_window_extent().width / panel.plane.columns * (panel.boxes[:, 1] - panel.boxes[:, 0]) / 2
+    for text in names:
+        place = axes.transData.transform(text.get_position())
+        text.set_rotation(0)
+        half_name = text.get_window_extent().width / 2
+        assert (np.hypot(*(centres - place).T) >= half_name + half_sides - 1).all(), text.get_text()
