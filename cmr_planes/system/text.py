@@ -104,13 +104,16 @@ def clock(seconds: float) -> str:
 
 
 def decimals(value: float | None, digits: int, *, signed: bool = False) -> str:
-    """Print a measured value with a fixed number of decimals, or a dash for None and NaN.
+    """Print a measured value with a fixed number of decimals, or a dash for None and NaN; zero has no sign.
 
     Examples
     --------
     >>> decimals(0.8964, 2), decimals(0.8964, 2, signed=True), decimals(None, 2), decimals(float("nan"), 2)
     ('0.90', '+0.90', '–', '–')
+    >>> decimals(-0.0004, 2), decimals(0.0004, 2, signed=True)
+    ('0.00', '0.00')
     """
     if value is None or isnan(value):
         return NO_VALUE
-    return f"{value:{'+' if signed else ''}.{digits}f}"
+    text = f"{value:z.{digits}f}"
+    return f"+{text}" if signed and float(text) > 0 else text

@@ -244,14 +244,14 @@ def _row(summary: GroupSummary) -> tuple[object, ...]:
 
 def _difference_row(comparison: Comparison, *, with_metric: bool) -> tuple[object, ...]:
     difference, digits = comparison.difference, DIGITS[comparison.metric]
-    has_interval = not math.isnan(difference.low)
+    mean, low, high = (decimals(value, digits, signed=True) for value in (difference.mean, difference.low, difference.high))
     return (
         _phase_name(comparison.phase),
         comparison.structure,
         *((HEADS[comparison.metric],) if with_metric else ()),
         difference.n_pairs,
-        decimals(difference.mean, digits, signed=True),
-        f"{difference.low:+.{digits}f} to {difference.high:+.{digits}f}" if has_interval else None,
+        mean,
+        None if math.isnan(difference.low) else f"{low} to {high}",
         None if math.isnan(difference.p_value) else f"{difference.p_value:.2g}",
     )
 

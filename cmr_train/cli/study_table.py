@@ -67,5 +67,5 @@ def _difference(entry: Entry) -> tuple[str, str]:
     found = entry.difference
     if found is None:
         return NO_VALUE, NO_VALUE
-    interval = NO_VALUE if math.isnan(found.low) else f"{found.low:+.3f} to {found.high:+.3f}"
-    return decimals(found.mean, 3, signed=True), interval
+    mean, low, high = (decimals(value, 3, signed=True) for value in (found.mean, found.low, found.high))
+    return mean, NO_VALUE if math.isnan(found.low) else f"{low} to {high}"

@@ -243,7 +243,7 @@ def signed(value: float, n_decimals: int = 3) -> str:
     >>> signed(-0.5), signed(0.25, 2)
     ('−0.500', '+0.25')
     """
-    return f"{value:+.{n_decimals}f}".replace("-", "−")
+    return decimals(value, n_decimals, signed=True).replace("-", "−")
 
 
 def _lines(entry: Entry, paper: dict[int, PaperRow]) -> tuple[str, ...]:
