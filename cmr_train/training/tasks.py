@@ -317,11 +317,11 @@ def _images_sentence(dataset: PlaneDataset, split: Split, *, is_cached: bool) ->
     index, (rows, columns) = dataset.index, dataset.target.grid.size
     others = [f"{len(keys):,} to {what}" for keys, what in ((split.validation, "validate"), (split.test, "test")) if keys]
     people = counted(len(participants(index)), "participant") + (f" to train on ({', '.join(others)})" if others else "")
-    sizes = {*zip(index.rows.tolist(), index.columns.tolist(), strict=True)}
-    size = " × ".join(str(max(side)) for side in zip(*sizes, strict=True))
+    sides = (index.rows, index.columns)
+    are_equal = all(side.min() == side.max() for side in sides)
     return (
         f"{counted(len(dataset), 'image')} of {people}, {'in memory' if is_cached else 'read from disk'}; images of "
-        f"{'' if len(sizes) == 1 else 'up to '}{size} pixels in a matrix of {rows} × {columns}"
+        f"{'' if are_equal else 'up to '}{' × '.join(str(side.max()) for side in sides)} pixels in a matrix of {rows} × {columns}"
     )
 
 
