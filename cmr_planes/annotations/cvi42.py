@@ -118,7 +118,7 @@ def _assumed_sentence(n_contours: int, usual: float | None) -> str:
     )
     return (
         f"{counted(n_contours, 'contour')} {either(n_contours, 'has', 'have')} no SubpixelResolution, and {taken} "
-        "assumed; check that it lies on the heart"
+        f"assumed; check that {either(n_contours, 'it lies', 'they lie')} on the heart"
     )
 
 
