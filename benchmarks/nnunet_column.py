@@ -10,7 +10,8 @@
     python benchmarks/nnunet_column.py score
 
 nnU-Net's folders are its variables ``nnUNet_raw``, ``nnUNet_preprocessed`` and ``nnUNet_results``; PREPROCESSED is the data set's
-folder in the second. All people of the training and test set are training cases of the data set (``imagesTr``).
+folder in the second. ``people.csv`` names the training and test people of the split, the latter as ``validation``, so that the
+images of all lie in ``imagesTr``.
 
 ``splits`` makes one fold of each number of annotated people and seed: those that ``cmr-train study`` draws with this seed, and the
 test people as nnU-Net's validation cases. ``train`` trains one fold and segments the test people with the last weights; the

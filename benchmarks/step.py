@@ -1,6 +1,6 @@
 """What the data path costs a training step: its time over that of the same step on one batch that never changes.
 
-    python benchmarks/step.py CATALOGUE [--base-channels 8] [--steps 20] [--rounds 3] [--device auto]
+    python benchmarks/step.py CATALOGUE [--base-channels 64] [--steps 20] [--rounds 3] [--device auto]
 
 Both train the U-net on 192 × 208 images, 20 at a time, with Adam. The one reads, sends and augments batches as ``cmr-train`` does;
 the other has images and classes on the device already. They take turns; the medians are printed. Goal: a ratio of at most 1.05.
